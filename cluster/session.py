@@ -1,0 +1,67 @@
+"""The Ray cluster that a job runs on: the one that is there, or one of its own."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from cluster.authentication import cluster_announced
+from physrl.config.run import RuntimeConfig
+
+OBJECT_STORE_BYTES = 512 << 20
+"""Of a local cluster: pictures and tiny weights need little."""
+
+logger = logging.getLogger(__name__)
+
+QUIET = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+@contextmanager
+def ray_session(runtime: RuntimeConfig) -> Iterator[None]:
+    """Join a running Ray cluster, or start a local one and end it on leaving."""
+    os.environ.update({key: os.environ.get(key, value) for key, value in QUIET.items()})
+    if not (cluster_announced() and _join()):
+        _start_local(runtime)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def actor_environment(threads: int) -> dict[str, str]:
+    """Environment of an actor's process; two OpenMP threads on a busy core cost more than one."""
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "DS_LOG_LEVEL": "WARNING",
+    }
+
+
+def _join() -> bool:
+    try:
+        ray.init(address="auto", logging_level=logging.WARNING)
+    except ConnectionError:
+        return False
+    logger.info("joined the Ray cluster at %s", ray.get_runtime_context().gcs_address)
+    return True
+
+
+def _start_local(runtime: RuntimeConfig) -> None:
+    ray.init(
+        address="local",
+        include_dashboard=runtime.dashboard,
+        dashboard_host="127.0.0.1",
+        dashboard_port=runtime.dashboard_port,
+        object_store_memory=OBJECT_STORE_BYTES,
+        logging_level=logging.WARNING,
+        log_to_driver=False,
+    )

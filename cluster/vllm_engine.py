@@ -1,0 +1,237 @@
+"""One vLLM engine around a Qwen-VL checkpoint, in this process.
+
+Prompts go in as chat text and a picture, and come back as completions with the log-probability of
+each sampled token. New weights, an adapter or all of them, go in with every cache emptied.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from physrl.config.model import ModelConfig
+from physrl.config.run import RuntimeConfig
+from physrl.data.collate import Collator
+from physrl.errors import GenerationError
+from physrl.models.loading import load_processor
+from physrl.protocols import Sampling, Weights
+from physrl.types import Completion, Generation, Prompt
+
+ADAPTER_ID = 1
+"""vLLM's number for the one adapter slot; versions differ by name."""
+CPU_BLOCK_SIZE = 32
+"""Tokens of a cache block; the default of 128 keeps short prompts out of the prefix cache."""
+BAN = -100.0
+"""Added to the logits of tokens that must not be sampled: the least that vLLM takes."""
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""The slot sizes that vLLM offers; an adapter fits any that is not smaller."""
+
+
+def engine_environment(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, str]:
+    """Environment variables that must stand before vLLM, and best before torch, is imported."""
+    environment = {
+        # Weights are handed over in memory, and a process apart costs a minute and 2 GB.
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_NO_USAGE_STATS": "1",
+        # On CPU it warns at every picture.
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        # OMP_NUM_THREADS decides; binding would put all engines of a machine on the same cores.
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    }
+    if not runtime.gpus_per_server:
+        # vLLM's sampler compiles one small function at its first batch: 20 s that never pay.
+        environment["TORCH_COMPILE_DISABLE"] = "1"
+    if Path(model.path).is_dir():
+        environment["HF_HUB_OFFLINE"] = "1"
+    return environment
+
+
+class VLLMEngine:
+    """Generates groups of completions and takes new weights; version 0 is the checkpoint.
+
+    A start adapter (`model.adapter`) is not loaded here: push it with `load_adapter(..., 0)`.
+    """
+
+    def __init__(self, model: ModelConfig, runtime: RuntimeConfig, *, seed: int) -> None:
+        os.environ.update(engine_environment(model, runtime))
+        from vllm import LLM
+
+        from cluster import weight_transfer
+
+        processor = load_processor(model.path)
+        self._tokenizer = processor.tokenizer
+        self._collator = Collator(processor)
+        self._max_prompt_tokens = model.max_prompt_tokens
+        self._adapter: Any = None
+        self._version: int | None = 0
+        self._llm = LLM(
+            model=model.path,
+            dtype=model.dtype,
+            seed=seed,
+            kv_cache_memory_bytes=runtime.kv_cache_mb << 20,
+            max_num_seqs=runtime.max_num_seqs,
+            max_model_len=model.max_prompt_tokens + model.max_completion_tokens,
+            limit_mm_per_prompt={"image": 1, "video": 0},
+            # Pictures are new at every step: vLLM would keep 4 GB of them, preprocessed.
+            mm_processor_cache_gb=0,
+            logprobs_mode="processed_logprobs",
+            weight_transfer_config={"backend": weight_transfer.BACKEND},
+            **_device_options(model, runtime),
+            **_lora_options(model),
+        )
+
+    @property
+    def policy_version(self) -> int:
+        """The version of the weights.
+
+        Raises:
+            GenerationError: the last sync failed half-way, so the weights are of no version.
+        """
+        if self._version is None:
+            raise GenerationError("the last weight sync failed: load weights again")
+        return self._version
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+        """One group of completions a prompt, in the prompts' order.
+
+        Raises:
+            GenerationError: a prompt is longer than `max_prompt_tokens` (nothing is generated
+                then), vLLM saw another prompt than the learner will, or the last sync failed.
+        """
+        version = self.policy_version
+        expected = [self._checked_ids(prompt) for prompt in prompts]
+        outputs = self._llm.generate(
+            [
+                {
+                    "prompt": self._collator.chat_text(prompt.text),
+                    "multi_modal_data": {"image": prompt.image},
+                }
+                for prompt in prompts
+            ],
+            [self._sampling_params(prompt, sampling) for prompt in prompts],
+            lora_request=self._adapter,
+            use_tqdm=False,
+        )
+        return [
+            self._generation(prompt, ids, output, version)
+            for prompt, ids, output in zip(prompts, expected, outputs, strict=True)
+        ]
+
+    def load_adapter(self, folder: Path, version: int) -> None:
+        """Put a PEFT adapter in the place of the last one.
+
+        Raises:
+            GenerationError: a cache could not be emptied.
+        """
+        from vllm.lora.request import LoRARequest
+
+        name, path = f"policy-{version}", str(folder)
+        self._version = None
+        self._llm.llm_engine.add_lora(LoRARequest(name, ADAPTER_ID, path, load_inplace=True))
+        # Requests name the adapter that is loaded; in place, each would read it again.
+        self._adapter = LoRARequest(name, ADAPTER_ID, path)
+        self._forget()
+        self._version = version
+
+    def load_weights(self, weights: Weights, version: int) -> None:
+        """Replace all weights.
+
+        Raises:
+            GenerationError: some parameters are missing, or a cache could not be emptied.
+        """
+        self._version = None
+        self._llm.start_weight_update()
+        self._llm.update_weights({"update_info": {"weights": weights}})
+        self._llm.finish_weight_update(weight_version=str(version))
+        self._forget()
+        self._version = version
+
+    def _forget(self) -> None:
+        """Empty what was computed with the old weights: keys and values, and encoded pictures."""
+        if not self._llm.reset_prefix_cache():
+            raise GenerationError("vLLM kept its prefix cache across a weight sync")
+        self._llm.llm_engine.reset_encoder_cache()
+
+    def _checked_ids(self, prompt: Prompt) -> tuple[int, ...]:
+        ids = self._collator.prompt_ids(prompt)
+        if len(ids) > self._max_prompt_tokens:
+            raise GenerationError(
+                f"prompt {prompt.prompt_id} has {len(ids)} tokens, more than "
+                f"model.max_prompt_tokens={self._max_prompt_tokens}"
+            )
+        return ids
+
+    def _sampling_params(self, prompt: Prompt, sampling: Sampling) -> Any:
+        from vllm import SamplingParams
+
+        return SamplingParams(
+            n=sampling.group_size,
+            temperature=sampling.temperature,
+            max_tokens=sampling.max_tokens,
+            seed=prompt_seed(prompt.prompt_id, sampling),
+            logit_bias=dict.fromkeys(self._collator.banned_token_ids, BAN),
+            # Zero besides the sampled one; flat: lists of numbers instead of an object a token.
+            logprobs=0,
+            flat_logprobs=True,
+            detokenize=False,
+        )
+
+    def _generation(
+        self, prompt: Prompt, expected: tuple[int, ...], output: Any, version: int
+    ) -> Generation:
+        ids = tuple(output.prompt_token_ids)
+        if ids != expected:
+            raise GenerationError(
+                f"prompt {prompt.prompt_id}: vLLM saw {len(ids)} tokens that differ from the "
+                f"processor's {len(expected)}"
+            )
+        texts = self._tokenizer.batch_decode(
+            [sample.token_ids for sample in output.outputs], skip_special_tokens=True
+        )
+        completions = tuple(
+            Completion(
+                text=text,
+                token_ids=tuple(sample.token_ids),
+                logprobs=tuple(sample.logprobs.logprobs),
+                truncated=sample.finish_reason == "length",
+                policy_version=version,
+            )
+            for text, sample in zip(texts, output.outputs, strict=True)
+        )
+        return Generation(ids, completions)
+
+
+def prompt_seed(prompt_id: str, sampling: Sampling) -> int:
+    """The seed of a prompt's first completion; completion i of the group has this plus i.
+
+    Multiples of the group's size, so that two prompts share all of their noise or none.
+    """
+    digest = hashlib.sha256(f"{sampling.seed}/{prompt_id}".encode()).digest()
+    # torch's generator on CPU reads 32 bits.
+    groups = (1 << 32) // sampling.group_size
+    return int.from_bytes(digest[:8]) % groups * sampling.group_size
+
+
+def _device_options(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, Any]:
+    if runtime.gpus_per_server:
+        return {}
+    longest = model.max_prompt_tokens + model.max_completion_tokens
+    return {
+        "enforce_eager": True,
+        "block_size": CPU_BLOCK_SIZE,
+        # Seeded requests crash on CPU where a prefill is cut in chunks, so no prefill is.
+        "max_num_batched_tokens": runtime.max_num_seqs * longest,
+    }
+
+
+def _lora_options(model: ModelConfig) -> dict[str, Any]:
+    if model.lora is None:
+        return {}
+    return {
+        "enable_lora": True,
+        "max_loras": 1,
+        "max_lora_rank": next((r for r in LORA_RANKS if r >= model.lora.rank), model.lora.rank),
+        # Without it vLLM ignores what an adapter holds for the picture side.
+        "enable_tower_connector_lora": model.lora.vision or model.lora.projector,
+    }

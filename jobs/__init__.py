@@ -1,0 +1,1 @@
+"""What people and `ray job submit` run; the command line."""

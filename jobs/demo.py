@@ -1,0 +1,157 @@
+"""The whole path on one machine: warm start, GRPO, SFT beside it, evaluation, report.
+
+    tiny base -> warm (SFT) -+-> grpo --+
+                             +-> sft  --+-> base, warm, grpo, sft on held-out scenes -> report
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster.cluster import Cluster, start_cluster
+from cluster.evaluation import evaluate_policy
+from cluster.stopping import StopRequest, stop_on_signals
+from jobs.memory import PeakMemory
+from jobs.report import write
+from jobs.train import (
+    console,
+    photographs,
+    say_stopped,
+    started_from,
+    train_phase,
+    warm_config,
+)
+from physrl.config.algorithm import SFTConfig
+from physrl.config.run import RunConfig
+from physrl.errors import ConfigError
+from physrl.evaluation.results import PolicyResult
+from physrl.report.table import make_table
+from physrl.storage.checkpoints import Checkpoint
+from physrl.storage.run_folder import open_run
+
+INSTALL_SECONDS = Path(".venv") / "install-seconds"
+"""Where `make install` notes how long it took."""
+
+
+class Stopped(Exception):
+    """The run was asked to stop; its checkpoints tell where it is."""
+
+
+def run(config: RunConfig, *, resume: bool) -> None:
+    """Run everything, print the table, where the report lies, and one JSON line.
+
+    Raises:
+        ConfigError: the configuration has no warm start, or the run's name is taken.
+    """
+    if config.warm_start is None or isinstance(config.algorithm, SFTConfig):
+        raise ConfigError(
+            "the demo compares RL with SFT from one warm start: set warm_start and an RL algorithm"
+        )
+    open_run(config, resume=resume)
+    with PeakMemory() as memory:
+        try:
+            results, seconds = _train_and_evaluate(config)
+        except Stopped:
+            return
+    with _timed(seconds, "report"):
+        facts = {f"{name} (s)": f"{value:.0f}" for name, value in seconds.items()}
+        facts |= {"machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"}
+        facts |= {"peak memory (GB)": f"{memory.gigabytes:.1f}"}
+        report = write(config, results, [config.folder / name for name in ("warm", "sft")], facts)
+    console.print(make_table(results, "Held-out scenes and photographs"))
+    console.print(f"report: {report}\nTensorBoard: tensorboard --logdir {config.folder}")
+    print(json.dumps(summary(results, seconds, memory.gigabytes)))
+
+
+def sft_config(config: RunConfig) -> RunConfig:
+    """SFT on the scenes that RL meets, with as many updates."""
+    rl = config.algorithm
+    assert config.warm_start is not None
+    algorithm = config.warm_start.model_copy(
+        update={
+            "steps": rl.steps,
+            "prompts_per_step": rl.prompts_per_step,
+            "updates_per_rollout": rl.updates_per_rollout,
+        }
+    )
+    changes = {"name": "sft", "output": config.folder, "algorithm": algorithm}
+    return config.model_copy(update=changes)
+
+
+def summary(
+    results: list[PolicyResult], seconds: dict[str, float], peak_gigabytes: float
+) -> dict[str, object]:
+    """Successes and totals by task and policy: the demo's last line."""
+    tables: dict[str, object] = {}
+    for key, task, decoding in (
+        ("place", "place", "sampled"),
+        ("place_greedy", "place", "greedy"),
+        ("stability", "stability", "greedy"),
+        ("real", "real", "greedy"),
+    ):
+        found = {p.policy: p.find(task, decoding) for p in results}  # type: ignore[arg-type]
+        tables[key] = {
+            policy: [result.count.successes, result.count.total]
+            for policy, result in found.items()
+            if result is not None
+        }
+    rounded = {name: round(value, 1) for name, value in seconds.items()}
+    return {**tables, "seconds": rounded, "peak_rss_gb": round(peak_gigabytes, 2)}
+
+
+def _train_and_evaluate(config: RunConfig) -> tuple[list[PolicyResult], dict[str, float]]:
+    seconds = _install_seconds()
+    photos = photographs(config)
+    began = time.monotonic()
+    console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
+    with start_cluster(config) as cluster, stop_on_signals() as stop:
+        results: list[PolicyResult] = []
+
+        def evaluate(policy: str) -> None:
+            with _timed(seconds, "evaluate"), console.status(f"evaluating {policy}"):
+                result = evaluate_policy(cluster, config, policy, photos)
+            result.save(config.folder / "evaluation" / f"{policy}.json")
+            results.append(result)
+
+        with _timed(seconds, "warm"):  # vLLM starts meanwhile
+            warm = _phase(warm_config(config), cluster, stop)
+        with _timed(seconds, "start vLLM"), console.status("waiting for vLLM"):
+            cluster.wait_for_servers()
+        evaluate("base")
+        cluster.publish()
+        evaluate("warm")
+        with _timed(seconds, "train"):
+            _phase(started_from(config, warm), cluster, stop)
+        evaluate(config.algorithm.type)
+        with _timed(seconds, "sft"):
+            _phase(started_from(sft_config(config), warm), cluster, stop)
+        cluster.publish()
+        evaluate("sft")
+    seconds["total"] = time.monotonic() - began
+    return results, seconds
+
+
+def _phase(config: RunConfig, cluster: Cluster, stop: StopRequest) -> Checkpoint:
+    split = "warm" if config.name == "warm" else "train"
+    checkpoint, finished = train_phase(config, cluster, stop, split)
+    if not finished:
+        say_stopped(config, checkpoint)
+        raise Stopped
+    return checkpoint
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    seconds[name] = seconds.get(name, 0.0) + time.monotonic() - began
+
+
+def _install_seconds() -> dict[str, float]:
+    if not INSTALL_SECONDS.exists():
+        return {}
+    return {"install": float(INSTALL_SECONDS.read_text())}

@@ -1,0 +1,137 @@
+"""Make the tiny base: a model that sees and answers in the format, and knows no physics.
+
+It learns to say how many blocks there are, their colours and where they stand; it is never shown
+what falls or where the red block belongs (physrl/data/describe.py).
+
+    python -m jobs.pretrain_tiny --out runs/tiny-base
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+from rich.progress import track
+
+from physrl.data.collate import Collator
+from physrl.data.describe import Description, describe, vocabulary
+from physrl.environments.renderer import TinyRenderer
+from physrl.models.logprobs import completion_logprobs
+from physrl.models.tiny import IMAGE_SIZE, TAGS, build_tiny, save_checkpoint
+from physrl.tasks import TASKS
+from physrl.tasks.task import question_text
+from physrl.types import Prompt, TrainingExample
+
+CHUNK = 250
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="Folder to write the checkpoint to.")],
+    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 5000,
+    pictures: Annotated[int, typer.Option(help="Pictures to render and learn from.")] = 24_000,
+    pictures_per_step: Annotated[int, typer.Option(help="Pictures in a step.")] = 16,
+    questions: Annotated[int, typer.Option(help="Questions asked about each picture.")] = 4,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
+    seed: Annotated[int, typer.Option(help="Seed of weights, pictures and order.")] = 0,
+) -> None:
+    """Render pictures, train on their descriptions, write an ordinary checkpoint folder."""
+    started = time.monotonic()
+    asked = [question_text(task, reasoning=r) for task in TASKS.values() for r in (False, True)]
+    model, processor = build_tiny([*vocabulary(), *asked, "Yes No user assistant", *TAGS], seed)
+    collator = Collator(processor)
+    described = render(seed, pictures)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, steps))
+    losses: list[float] = []
+    for step, batch in enumerate(batches(described, pictures_per_step, questions, seed, collator)):
+        if step == steps:
+            break
+        inputs = collator(batch)
+        logprobs, _ = completion_logprobs(model, inputs, banned=())
+        loss = -logprobs.sum() / inputs.completion_mask.sum()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+        if (step + 1) % 100 == 0:
+            spent = time.monotonic() - started
+            print(
+                f"step {step + 1}/{steps}  loss {np.mean(losses[-100:]):.4f}  {spent:.0f} s",
+                flush=True,
+            )
+        if (step + 1) % 1000 == 0:
+            save_checkpoint(model, processor, out)
+    save_checkpoint(model, processor, out)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    seconds = round(time.monotonic() - started)
+    print(
+        json.dumps({"parameters": parameters, "loss": np.mean(losses[-100:]), "seconds": seconds})
+    )
+
+
+def render(seed: int, pictures: int) -> list[Description]:
+    """All pictures with their questions, rendered on every core."""
+    starts = range(0, pictures, CHUNK)
+    with ProcessPoolExecutor(mp_context=get_context("forkserver")) as pool:
+        chunks = pool.map(_render_chunk, [(seed, s, min(s + CHUNK, pictures)) for s in starts])
+        return [one for chunk in track(chunks, "Rendering", len(starts)) for one in chunk]
+
+
+def batches(
+    described: list[Description], pictures: int, questions: int, seed: int, collator: Collator
+) -> Iterator[list[TrainingExample]]:
+    """Random pictures, each with a few of its questions, without end."""
+    rng = np.random.default_rng(seed)
+    while True:
+        batch = []
+        for index in rng.choice(len(described), pictures, replace=False):
+            one = described[index]
+            for q in choose_questions(rng, one.questions, questions):
+                prompt = Prompt(f"{index}/{q}", one.questions[q], one.image)
+                batch.append(TrainingExample(prompt, collator.completion_ids(one.answers[q])))
+        yield batch
+
+
+def choose_questions(
+    rng: np.random.Generator, asked: tuple[str, ...], count: int
+) -> NDArray[np.int64]:
+    """Mostly questions about places, which are the hardest to learn; the others suffice rarely."""
+    weights = np.array([1.0 if "How far" in q else 0.5 if "Where" in q else 0.15 for q in asked])
+    chosen: NDArray[np.int64] = rng.choice(
+        len(asked), min(count, len(asked)), replace=False, p=weights / weights.sum()
+    )
+    return chosen
+
+
+def cosine(step: int, steps: int, warmup: float = 0.03) -> float:
+    """Linear warm-up, then half a cosine down to zero."""
+    if step < warmup * steps:
+        return (step + 1) / (warmup * steps)
+    return 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
+
+
+def _render_chunk(job: tuple[int, int, int]) -> list[Description]:
+    seed, start, stop = job
+    renderer = TinyRenderer()
+    try:
+        return [describe(seed, index, renderer, IMAGE_SIZE) for index in range(start, stop)]
+    finally:
+        renderer.close()
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,59 @@
+"""The HTML report of run folders."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jobs.train import console, photographs
+from physrl.config import RunConfig, load_config
+from physrl.data.photos import human_accuracy
+from physrl.errors import DataError
+from physrl.evaluation.results import PolicyResult, load_policy_result
+from physrl.metrics import read_metrics
+from physrl.report.gallery import make_gallery
+from physrl.report.html import write_report
+from physrl.report.report import ReportData
+
+ORDER = ("base", "warm", "grpo", "gspo", "sft")
+
+
+def run(folders: Sequence[Path]) -> None:
+    """Write `report/index.html` into each run folder.
+
+    Raises:
+        DataError: a folder holds no evaluated run.
+    """
+    for folder in folders:
+        config = _read_config(folder)
+        results = [load_policy_result(path) for path in (folder / "evaluation").glob("*.json")]
+        if not results:
+            raise DataError(f"{folder} holds no evaluation/*.json: let the run finish first")
+        results.sort(key=lambda r: ORDER.index(r.policy) if r.policy in ORDER else len(ORDER))
+        console.print(f"report: {write(config, results, [folder / 'warm', folder / 'sft'], {})}")
+
+
+def write(
+    config: RunConfig,
+    results: Sequence[PolicyResult],
+    phases: Sequence[Path],
+    facts: Mapping[str, str],
+) -> Path:
+    """Write the report of a run, its warm start and its comparison; returns its path."""
+    photos = photographs(config)
+    runs = {config.algorithm.type: config.folder} | {path.name: path for path in phases}
+    data = ReportData(
+        title=f"{config.name}: {config.algorithm.type.upper()} on {config.task}",
+        subtitle=f"{config.model.path}, seed {config.seed}",
+        policies=tuple(results),
+        curves={name: rows for name, path in runs.items() if (rows := read_metrics(path))},
+        gallery=make_gallery(results, config.environment, reasoning=config.model.reasoning),
+        facts=facts,
+        human=human_accuracy(photos) if photos else None,
+    )
+    return write_report(data, config.folder / "report" / "index.html")
+
+
+def _read_config(folder: Path) -> RunConfig:
+    path = folder / "config.yaml"
+    if not path.exists():
+        raise DataError(f"{folder} is not a run folder: it has no config.yaml")
+    return load_config(path).model_copy(update={"output": folder.parent, "name": folder.name})

@@ -1,0 +1,95 @@
+"""Train one policy: a warm start where configured, then the run itself."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from cluster.cluster import Cluster, start_cluster
+from cluster.controller import Controller
+from cluster.evaluation import evaluate_policy
+from cluster.stopping import StopRequest, stop_on_signals
+from jobs.progress import TrainingProgress
+from physrl.config.run import RunConfig
+from physrl.data.photos import Photo, load_photos
+from physrl.report.table import make_table
+from physrl.storage.checkpoints import Checkpoint
+from physrl.storage.run_folder import open_run
+from physrl.types import Split
+
+console = Console()
+
+
+def run(config: RunConfig, *, resume: bool) -> None:
+    """Train, evaluate, and say where everything lies.
+
+    Raises:
+        ConfigError: the run's name is taken by another configuration.
+    """
+    photos = photographs(config)
+    open_run(config, resume=resume)
+    console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
+    with start_cluster(config) as cluster, stop_on_signals() as stop:
+        checkpoint, finished = train(config, cluster, stop)
+        if not finished:
+            say_stopped(config, checkpoint)
+            return
+        with console.status("evaluating"):
+            result = evaluate_policy(cluster, config, config.algorithm.type, photos)
+    result.save(config.folder / "evaluation" / f"{config.algorithm.type}.json")
+    console.print(make_table([result], f"{config.name} on held-out scenes"))
+    console.print(f"checkpoint {checkpoint.path}\nreport: physrl report {config.folder}")
+
+
+def train(config: RunConfig, cluster: Cluster, stop: StopRequest) -> tuple[Checkpoint, bool]:
+    """All phases of a run; the last checkpoint, and whether the run is finished."""
+    if config.warm_start is not None:
+        warm = warm_config(config)
+        checkpoint, finished = train_phase(warm, cluster, stop, "warm")
+        if not finished:
+            return checkpoint, False
+        config = started_from(config, checkpoint)
+    return train_phase(config, cluster, stop, "train")
+
+
+def train_phase(
+    config: RunConfig, cluster: Cluster, stop: StopRequest, split: Split
+) -> tuple[Checkpoint, bool]:
+    """One algorithm from its first step, or its newest checkpoint, to its last."""
+    with TrainingProgress(console, config.name, config.algorithm.steps) as progress:
+        checkpoint = Controller(config, cluster, progress, stop, split).train()
+    return checkpoint, checkpoint.step == config.algorithm.steps
+
+
+def warm_config(config: RunConfig) -> RunConfig:
+    """The warm start as a run of its own, inside the run's folder."""
+    assert config.warm_start is not None
+    changes = {
+        "name": "warm",
+        "output": config.folder,
+        "algorithm": config.warm_start,
+        "warm_start": None,
+    }
+    return config.model_copy(update=changes)
+
+
+def started_from(config: RunConfig, checkpoint: Checkpoint) -> RunConfig:
+    """The same run, from a checkpoint's weights instead of the base model's."""
+    key, folder = (
+        ("path", "model") if config.model.lora is None else ("adapter", "adapter")
+    )
+    model = config.model.model_copy(update={key: str(checkpoint.path / folder)})
+    return config.model_copy(update={"model": model, "warm_start": None})
+
+
+def photographs(config: RunConfig) -> tuple[Photo, ...]:
+    """The configured photographs; none if none are configured."""
+    folder: Path | None = config.evaluation.real_images
+    return () if folder is None else load_photos(folder)
+
+
+def say_stopped(config: RunConfig, checkpoint: Checkpoint) -> None:
+    """One line: where it stopped, and how to go on."""
+    console.print(
+        f"stopped after step {checkpoint.step} with {checkpoint.path}; "
+        f"continue with the same command and --resume"
+    )

@@ -1,0 +1,193 @@
+"""One learner rank: batches in, better weights out."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from physrl.algorithms.loss import LossInputs
+from physrl.algorithms.registry import make_loss
+from physrl.config.algorithm import AlgorithmConfig, SFTConfig
+from physrl.config.run import RunConfig
+from physrl.data.collate import Collator, ModelInputs
+from physrl.errors import GenerationError
+from physrl.models.engine import Engine
+from physrl.models.logprobs import completion_logprobs
+from physrl.types import Metrics, TrainingBatch, TrainingExample
+
+
+@dataclass(frozen=True, slots=True)
+class _MicroBatch:
+    examples: Sequence[TrainingExample]
+    inputs: ModelInputs
+    mask: Tensor
+    sampling: Tensor | None
+
+
+class Learner:
+    """Applies an algorithm's updates to the model of one engine."""
+
+    def __init__(self, engine: Engine, collator: Collator, config: RunConfig) -> None:
+        self._engine = engine
+        self._collator = collator
+        self._config = config
+        self._loss = make_loss(config.algorithm)
+        self._banned = collator.banned_token_ids
+        self._device = next(engine.model.parameters()).device
+
+    def update(self, batch: TrainingBatch, step: int) -> Metrics:
+        """The optimizer updates of one step; every rank is given the whole batch.
+
+        Returns:
+            This rank's share of each metric: the sum over ranks is the metric. Keys that end in
+            `/max` are the rank's largest instead.
+
+        Raises:
+            GenerationError: a prompt is longer than `model.max_prompt_tokens`.
+        """
+        updates = self._config.algorithm.updates_per_rollout
+        metrics: dict[str, list[float]] = defaultdict(list)
+        parts = [batch.examples[part::updates] for part in range(updates)]
+        prepared = [list(self._micro_batches(part)) for part in parts]
+        # With one update the policy that is trained is still the old one, and scores itself.
+        olds = [[self._score(m).detach() for m in part] for part in prepared] if updates > 1 else None
+        for index, part in enumerate(prepared):
+            old = olds[index] if olds is not None else [None] * len(part)
+            lr = learning_rate(self._config.algorithm, step * updates + index)
+            for name, value in self._one_update(part, old, parts[index], lr).items():
+                metrics[name].append(value)
+        return {
+            name: max(values) if name.endswith("/max") else sum(values) / updates
+            for name, values in metrics.items()
+        }
+
+    def score(self, examples: Sequence[TrainingExample]) -> list[list[float]]:
+        """Log-probabilities of each example's completion tokens, in this rank's alone."""
+        inputs = self._collator(examples).to(self._device)
+        with torch.no_grad():
+            logprobs, _ = completion_logprobs(
+                self._engine.model, inputs, self._banned, self._config.temperature
+            )
+        return [
+            row[: len(example.completion_ids)].tolist()
+            for row, example in zip(logprobs, examples, strict=True)
+        ]
+
+    def _one_update(
+        self,
+        micro_batches: Sequence[_MicroBatch],
+        old_logprobs: Sequence[Tensor | None],
+        examples: Sequence[TrainingExample],
+        lr: float,
+    ) -> Metrics:
+        metrics: Metrics = defaultdict(float)
+        tokens = sum(len(example.completion_ids) for example in examples)
+        for index, (micro, old) in enumerate(zip(micro_batches, old_logprobs, strict=True)):
+            logprobs, entropy = completion_logprobs(
+                self._engine.model, micro.inputs, self._banned, self._config.temperature
+            )
+            old = logprobs.detach() if old is None else old
+            loss, shares = self._loss(
+                LossInputs(
+                    logprobs=logprobs,
+                    old_logprobs=old,
+                    mask=micro.mask,
+                    advantages=torch.tensor(
+                        [example.advantage for example in micro.examples], device=self._device
+                    ),
+                    importance=self._importance(old, micro, metrics, tokens),
+                    ref_logprobs=self._reference(micro),
+                    sequences=len(examples),
+                    tokens=tokens,
+                )
+            )
+            # Engines average gradients over ranks; a share's denominator already counts them all.
+            self._engine.backward(
+                loss * self._engine.world_size, last=index == len(micro_batches) - 1
+            )
+            metrics["loss"] += loss.item()
+            metrics["entropy"] += float((entropy * micro.mask).sum() / tokens)
+            for name, share in shares.items():
+                metrics[name] += share.item()
+        norm = self._engine.step(lr)
+        return metrics | {
+            "grad_norm": norm / self._engine.world_size,
+            "learning_rate": lr / self._engine.world_size,
+        }
+
+    def _micro_batches(self, examples: Sequence[TrainingExample]) -> Iterator[_MicroBatch]:
+        """This rank's rows, packed so that every rank has as many micro-batches."""
+        longest = max(
+            self._collator.prompt_length(example.prompt) + len(example.completion_ids)
+            for example in examples
+        )
+        limit = self._config.model.max_prompt_tokens + self._config.model.max_completion_tokens
+        if longest > limit:
+            raise GenerationError(
+                f"a sequence of {longest} tokens exceeds model.max_prompt_tokens + "
+                f"model.max_completion_tokens = {limit}"
+            )
+        rows = max(1, self._config.runtime.tokens_per_micro_batch // longest)
+        mine = examples[self._engine.rank :: self._engine.world_size]
+        for start in range(0, len(mine), rows):
+            part = mine[start : start + rows]
+            inputs = self._collator(part).to(self._device)
+            lengths = torch.tensor([len(e.completion_ids) for e in part], device=self._device)
+            columns = torch.arange(int(lengths.max()), device=self._device)
+            mask = (columns < lengths[:, None]).float()
+            yield _MicroBatch(part, inputs, mask, _sampling_logprobs(part, mask))
+
+    def _score(self, micro: _MicroBatch) -> Tensor:
+        with torch.no_grad():
+            return completion_logprobs(
+                self._engine.model, micro.inputs, self._banned, self._config.temperature
+            )[0]
+
+    def _reference(self, micro: _MicroBatch) -> Tensor | None:
+        """Log-probabilities of the base model: the adapters are switched off meanwhile."""
+        algorithm = self._config.algorithm
+        if isinstance(algorithm, SFTConfig) or algorithm.beta == 0:
+            return None
+        with self._engine.model.disable_adapter():
+            return self._score(micro)
+
+    def _importance(
+        self, old: Tensor, micro: _MicroBatch, metrics: Metrics, tokens: int
+    ) -> Tensor:
+        """exp(old - sampling), truncated: sampler and learner disagree slightly."""
+        if micro.sampling is None:
+            return micro.mask
+        difference = (old - micro.sampling) * micro.mask
+        name = "sampling/sampling_logp_difference"
+        metrics[f"{name}/mean"] += float(difference.abs().sum() / tokens)
+        metrics[f"{name}/max"] = max(metrics[f"{name}/max"], float(difference.abs().max()))
+        algorithm = self._config.algorithm
+        assert not isinstance(algorithm, SFTConfig)  # its examples are not sampled
+        return difference.exp().clamp(max=algorithm.importance_cap)
+
+
+def learning_rate(config: AlgorithmConfig, update: int) -> float:
+    """The rate of an update: linear warm-up, then the decay over what remains."""
+    total = config.steps * config.updates_per_rollout
+    warmup = config.warmup_fraction * total
+    if update < warmup:
+        return config.lr * (update + 1) / (warmup + 1)
+    progress = min((update - warmup) / max(total - warmup, 1), 1.0)
+    factors = {
+        "cosine": 0.5 * (1 + math.cos(math.pi * progress)),
+        "linear": 1 - progress,
+        "constant": 1.0,
+    }
+    return config.lr * factors[config.decay]
+
+
+def _sampling_logprobs(examples: Sequence[TrainingExample], mask: Tensor) -> Tensor | None:
+    if not examples[0].sampling_logprobs:
+        return None
+    values = torch.zeros_like(mask)
+    for row, example in enumerate(examples):
+        values[row, : len(example.sampling_logprobs)] = torch.tensor(example.sampling_logprobs)
+    return values

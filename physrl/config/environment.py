@@ -1,0 +1,37 @@
+"""Which scenes a run meets."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from physrl.config.base import Section
+
+
+class EnvironmentConfig(Section):
+    """The distribution that scenes are drawn from. Lengths in block widths, angles in radians."""
+
+    num_blocks: tuple[Annotated[int, Field(ge=2, le=6)], Annotated[int, Field(ge=2, le=6)]] = (2, 4)
+    """Fewest and most blocks in a picture, the red one included."""
+    margin: tuple[Annotated[float, Field(ge=0, lt=0.5)], Annotated[float, Field(gt=0, le=0.5)]] = (
+        0.05,
+        0.4,
+    )
+    """Smallest and largest distance of a tower from the edge of stability: difficulty."""
+    largest_step: float = Field(0.6, gt=0, le=1)
+    """Largest sideways offset of one block from the block below it."""
+    yaw: float = Field(0.3, ge=0, le=0.8)
+    """Largest turn of a whole tower about the vertical."""
+    yaw_jitter: float = Field(0.1, ge=0, le=0.8)
+    """Largest turn of one block against its tower."""
+    image_size: int = Field(84, ge=28, le=1024)
+    """Width and height of the picture, in pixels."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "EnvironmentConfig":
+        for name in ("num_blocks", "margin"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(
+                    f"has {name} [{low}, {high}]: the first must not exceed the second; swap them"
+                )
+        return self

@@ -1,0 +1,62 @@
+"""Which model is trained, and which of its weights."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from physrl.config.base import Section
+
+
+class LoRAConfig(Section):
+    """Low-rank adapters (PEFT)."""
+
+    rank: int = 16
+    """The adapters' inner width, at least 1."""
+    alpha: int = Field(16, ge=1)
+    """The adapters are scaled by alpha / rank."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of an adapter's inputs dropped while it learns."""
+    language: bool = True
+    """Adapt the language model's layers."""
+    vision: bool = False
+    """Adapt the vision tower's layers."""
+    projector: bool = False
+    """Adapt the layers that merge patches into the language model's space."""
+
+    @field_validator("rank")
+    @classmethod
+    def _positive(cls, rank: int) -> int:
+        if rank < 1:
+            raise ValueError(
+                f"is {rank}: an adapter has at least rank 1; set model.lora=null to train all "
+                "weights"
+            )
+        return rank
+
+    @model_validator(mode="after")
+    def _adapts_something(self) -> "LoRAConfig":
+        if not (self.language or self.vision or self.projector):
+            raise ValueError(
+                "has language, vision and projector all false: nothing would be trained; "
+                "set one of them to true"
+            )
+        return self
+
+
+class ModelConfig(Section):
+    """A Qwen2-VL, Qwen2.5-VL or Qwen3-VL checkpoint."""
+
+    path: str = "assets/tiny-base"
+    """A checkpoint folder, or a name on the hub."""
+    adapter: str | None = None
+    """An adapter folder to start from; needs `lora` of the same rank."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the weights, in the learner and in vLLM."""
+    lora: LoRAConfig | None = None
+    """Adapters to train; null trains all weights."""
+    reasoning: bool = False
+    """Ask the model to think between <think> and </think> before it answers."""
+    max_prompt_tokens: int = Field(256, ge=16)
+    """Longer prompts are refused, never cut."""
+    max_completion_tokens: int = Field(24, ge=1)
+    """Longer completions are cut and counted in completions/clipped_ratio."""

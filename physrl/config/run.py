@@ -1,0 +1,136 @@
+"""The configuration of a training run."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from physrl.config.algorithm import AlgorithmConfig, GRPOConfig, SFTConfig
+from physrl.config.base import Section
+from physrl.config.environment import EnvironmentConfig
+from physrl.config.model import ModelConfig
+from physrl.config.reward import RewardConfig, SimulatedRewardConfig
+
+TaskName = Literal["stability", "place"]
+DEFAULT_TYPES = {"algorithm": "grpo", "reward": "simulated"}
+"""What a table without a `type` is."""
+
+
+class RuntimeConfig(Section):
+    """How many Ray actors do what."""
+
+    rollout_workers: int = Field(2, ge=1)
+    """PyBullet workers, a core each."""
+    inference_servers: int = Field(1, ge=1)
+    """vLLM engines."""
+    learner_ranks: int = Field(1, ge=1)
+    """DeepSpeed ranks."""
+    gpus_per_server: float = Field(0, ge=0)
+    """Fractions share a GPU."""
+    gpus_per_rank: float = Field(0, ge=0)
+    """0: the learner runs on the CPU."""
+    threads: int = Field(1, ge=1)
+    """OpenMP threads of each actor; more than the cores allow is many times slower."""
+    kv_cache_mb: int = Field(256, ge=16)
+    """Memory of each server's key-value cache."""
+    max_num_seqs: int = Field(256, ge=1)
+    """Sequences that one server decodes at once."""
+    zero_stage: Literal[0, 1, 2, 3] = 0
+    """What DeepSpeed splits over the ranks: optimizer (1), gradients (2), weights (3)."""
+    tokens_per_micro_batch: int = Field(8192, ge=64)
+    """Padded tokens that a rank holds in one forward pass."""
+    dashboard: bool = False
+    """Start Ray's dashboard with a local cluster."""
+    dashboard_port: int = Field(8265, ge=1024, le=65535)
+    """Where the dashboard listens."""
+
+
+class EvaluationConfig(Section):
+    """What a policy is measured on."""
+
+    tasks: tuple[TaskName, ...] = ("place", "stability")
+    scenes: int = Field(256, ge=1)
+    """Held-out scenes of each task, the same for every policy."""
+    samples: int = Field(1, ge=1)
+    """Completions sampled for each scene at the training temperature, besides the greedy one."""
+    real_images: Path | None = None
+    """A folder of photographs with labels.csv."""
+    every: int = Field(0, ge=0)
+    """Evaluate on validation scenes every so many steps; 0: only before and after."""
+
+
+class CheckpointConfig(Section):
+    """What is kept of a run."""
+
+    every: int = Field(20, ge=1)
+    """Steps between checkpoints; the last step always leaves one."""
+    keep_last: int = Field(2, ge=1)
+    """Older checkpoints are deleted."""
+
+
+class RunConfig(Section):
+    """Everything that decides what a run does."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """The run's folder inside `output`."""
+    seed: int = Field(0, ge=0)
+    """Of scenes, sampling and new weights."""
+    output: Path = Path("runs")
+    """Folder that holds a folder for each run."""
+    task: TaskName = "place"
+    """What is trained on."""
+    environment: EnvironmentConfig = EnvironmentConfig()
+    """Which scenes."""
+    model: ModelConfig = ModelConfig()
+    """Which model, and which of its weights."""
+    algorithm: AlgorithmConfig = GRPOConfig()
+    """How it learns."""
+    warm_start: SFTConfig | None = None
+    """A short SFT before the run (the keys of `algorithm`, type sft): something to reinforce."""
+    reward: RewardConfig = SimulatedRewardConfig()
+    """What an outcome is worth."""
+    temperature: float = Field(1.0, gt=0, le=2)
+    """Of sampled completions; the learner scores them at the same temperature."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How it is measured."""
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    """What is kept."""
+    runtime: RuntimeConfig = RuntimeConfig()
+    """Which processes do the work."""
+
+    @property
+    def folder(self) -> Path:
+        """Where this run writes."""
+        return self.output / self.name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_types(cls, tree: Any) -> Any:
+        """A table without a `type` is of the default type."""
+        if not isinstance(tree, dict):
+            return tree
+        tables = {key: tree[key] for key in DEFAULT_TYPES if isinstance(tree.get(key), dict)}
+        return tree | {key: {"type": DEFAULT_TYPES[key]} | table for key, table in tables.items()}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RunConfig":
+        algorithm = self.algorithm
+        updates = algorithm.updates_per_rollout
+        if isinstance(algorithm, SFTConfig):
+            batch, made_of = algorithm.prompts_per_step, "prompts_per_step"
+        else:
+            batch = algorithm.prompts_per_step * algorithm.group_size
+            made_of = "prompts_per_step x group_size"
+            if algorithm.beta > 0 and self.model.lora is None:
+                raise ValueError(
+                    f"algorithm.beta is {algorithm.beta:g} but model.lora is null: the KL term "
+                    "needs the base model under an adapter; set model.lora.rank=16 or "
+                    "algorithm.beta=0"
+                )
+        parts = updates * self.runtime.learner_ranks
+        if batch % parts:
+            raise ValueError(
+                f"{made_of} = {batch} is not divisible by updates_per_rollout x learner_ranks = "
+                f"{updates} x {self.runtime.learner_ranks} = {parts}: change one of them"
+            )
+        return self

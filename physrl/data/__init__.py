@@ -1,0 +1,1 @@
+"""Datasets, rollout files, photographs, collation."""

@@ -1,0 +1,151 @@
+"""Prompts and completions to the tensors that a Qwen-VL model takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from physrl.errors import GenerationError
+from physrl.types import Image, Prompt, TrainingExample
+
+VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInputs:
+    """One micro-batch of B right-padded rows of length T that show P pictures.
+
+    Every picture is held once, however many rows show it.
+    """
+
+    input_ids: Tensor
+    """B x T."""
+    attention_mask: Tensor
+    """B x T."""
+    mm_token_type_ids: Tensor
+    """B x T: 1 where a picture's token stands."""
+    completion_mask: Tensor
+    """B x T, bool: the tokens whose log-probabilities are wanted."""
+    pixel_values: Tensor
+    image_grid_thw: Tensor
+    """P x 3."""
+    image_of_row: tuple[int, ...]
+    """Which of the P pictures each row shows."""
+
+    def to(self, device: torch.device) -> "ModelInputs":
+        moved = {
+            name: value.to(device) if isinstance(value := getattr(self, name), Tensor) else value
+            for name in self.__dataclass_fields__
+        }
+        return ModelInputs(**moved)
+
+
+class Collator:
+    """Turns examples into micro-batches with a model's own processor and chat template."""
+
+    def __init__(self, processor: Any) -> None:
+        self._processor = processor
+        self._tokenizer = processor.tokenizer
+        self._image_token_id = int(processor.image_token_id)
+        self._merge = int(processor.image_processor.merge_size) ** 2
+        self.chat_text = lru_cache(maxsize=256)(self._chat_text)
+        self._text_ids = lru_cache(maxsize=256)(self._encode_text)
+
+    @property
+    def eos_token_id(self) -> int:
+        return int(self._tokenizer.eos_token_id)
+
+    @property
+    def banned_token_ids(self) -> tuple[int, ...]:
+        """Picture tokens, which no completion may contain: scoring one would crash."""
+        return tuple(self._tokenizer.convert_tokens_to_ids(list(VISION_TOKENS)))
+
+    def completion_ids(self, text: str) -> tuple[int, ...]:
+        """A target completion's token ids, closed by the end-of-turn token."""
+        ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return (*ids, self.eos_token_id)
+
+    def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
+        """The prompt's token ids, its picture's tokens included."""
+        grid = self._images([prompt.image])[1][0]
+        return tuple(self._tokens(prompt, grid))
+
+    def prompt_length(self, prompt: Prompt) -> int:
+        """How many tokens `prompt_ids` would give; reads only the picture's size."""
+        height, width, _ = prompt.image.shape
+        patches = self._processor.image_processor.get_number_of_image_patches(height, width)
+        return len(self._text_ids(prompt.text)) - 1 + int(patches) // self._merge
+
+    def __call__(self, examples: Sequence[TrainingExample]) -> ModelInputs:
+        """Collate examples to one micro-batch.
+
+        Raises:
+            GenerationError: an example has no completion.
+        """
+        if any(not example.completion_ids for example in examples):
+            raise GenerationError("an example without a completion has nothing to learn from")
+        pictures: dict[int, Image] = {}
+        for example in examples:
+            pictures.setdefault(id(example.prompt.image), example.prompt.image)
+        order = {identity: place for place, identity in enumerate(pictures)}
+        image_of_row = tuple(order[id(example.prompt.image)] for example in examples)
+        pixel_values, grids = self._images(list(pictures.values()))
+        prompts = [
+            self._tokens(example.prompt, grids[image])
+            for example, image in zip(examples, image_of_row, strict=True)
+        ]
+        length = max(
+            len(prompt) + len(example.completion_ids)
+            for prompt, example in zip(prompts, examples, strict=True)
+        )
+        shape = (len(examples), length)
+        input_ids = torch.full(shape, int(self._tokenizer.pad_token_id))
+        attention_mask = torch.zeros(shape, dtype=torch.long)
+        completion_mask = torch.zeros(shape, dtype=torch.bool)
+        for row, (prompt, example) in enumerate(zip(prompts, examples, strict=True)):
+            stop = len(prompt) + len(example.completion_ids)
+            input_ids[row, :stop] = torch.tensor([*prompt, *example.completion_ids])
+            attention_mask[row, :stop] = 1
+            completion_mask[row, len(prompt) : stop] = True
+        types = ((input_ids == self._image_token_id) & ~completion_mask).long()
+        return ModelInputs(
+            input_ids, attention_mask, types, completion_mask, pixel_values, grids, image_of_row
+        )
+
+    def _chat_text(self, question: str) -> str:
+        """The question behind one picture, in the model's own chat template."""
+        content = [{"type": "image"}, {"type": "text", "text": question}]
+        messages = [{"role": "user", "content": content}]
+        return str(self._processor.apply_chat_template(messages, add_generation_prompt=True))
+
+    def _images(self, images: Sequence[Image]) -> tuple[Tensor, Tensor]:
+        """Patches of all pictures (patches x features) and their grids (pictures x 3)."""
+        contiguous = [np.ascontiguousarray(image) for image in images]
+        output = self._processor.image_processor(images=contiguous, return_tensors="pt")
+        return output["pixel_values"], output["image_grid_thw"]
+
+    def _tokens(self, prompt: Prompt, grid: Tensor) -> list[int]:
+        """Token ids with the one picture placeholder repeated once a merged patch."""
+        ids = self._text_ids(prompt.text)
+        at = ids.index(self._image_token_id)
+        repeats = int(grid.prod()) // self._merge
+        return [*ids[:at], *[self._image_token_id] * repeats, *ids[at + 1 :]]
+
+    def _encode_text(self, question: str) -> list[int]:
+        return list(
+            self._tokenizer(self.chat_text(question), add_special_tokens=False)["input_ids"]
+        )
+
+
+def gather_completions(values: Tensor, mask: Tensor) -> Tensor:
+    """Rows of B x T restricted to the mask, left-aligned and padded with zeros: B x C."""
+    lengths = mask.sum(dim=1)
+    longest = int(lengths.max())
+    positions = torch.arange(longest, device=values.device).expand(len(values), longest)
+    gathered = values.new_zeros(len(values), longest)
+    gathered[positions < lengths[:, None]] = values[mask]
+    return gathered

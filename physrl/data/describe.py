@@ -1,0 +1,94 @@
+"""Questions about what a picture shows, for pre-training the tiny base to see.
+
+Nothing here says what falls or where the red block belongs: scenes are any towers, standing or
+not, with loose blocks beside them, and the questions ask what is there and where.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from physrl.environments.palette import COLORS
+from physrl.environments.randomness import scene_rng
+from physrl.environments.renderer import Renderer
+from physrl.environments.sampling import sample_camera, sample_light
+from physrl.environments.simulator import start_pose
+from physrl.tasks.answers import UNITS, answer_text
+from physrl.tasks.task import FORMAT
+from physrl.types import Block, Image
+
+FAR = "How far is the {} block from the {} block? Answer x y."
+WHERE = "Where is the {} block? Answer x y."
+LEFT = "Is the {} block left of the {} block? Answer Yes or No."
+COUNT = "How many blocks are there?"
+TOP = "Which block is on top of the tower?"
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A picture with questions and the completions that answer them."""
+
+    image: Image
+    questions: tuple[str, ...]
+    answers: tuple[str, ...]
+
+
+def describe(seed: int, index: int, renderer: Renderer, image_size: int) -> Description:
+    """Picture `index` with all its questions."""
+    rng = scene_rng(seed, "describe", "train", index)
+    blocks = _scatter(rng)
+    image = renderer.render(
+        [start_pose(block) for block in blocks], sample_camera(rng), sample_light(rng), image_size
+    )
+    pairs = list(_pairs(blocks))
+    return Description(
+        image, tuple(question + FORMAT for question, _ in pairs), tuple(a for _, a in pairs)
+    )
+
+
+def vocabulary() -> list[str]:
+    """Every wording that the questions use, for the tokenizer."""
+    questions = [COUNT, TOP]
+    questions += [WHERE.format(color) for color in COLORS]
+    questions += [text.format(color, color) for text in (FAR, LEFT) for color in COLORS]
+    return [question + FORMAT for question in questions] + [answer_text(c) for c in COLORS]
+
+
+def _scatter(rng: np.random.Generator) -> list[Block]:
+    """A tower of one to four blocks, leaning anyhow, and perhaps a loose block."""
+    height = int(rng.integers(1, 5))
+    loose = bool(rng.random() < 0.7)
+    colors = rng.permutation(list(COLORS))
+    yaw, base = rng.uniform(-0.3, 0.3), rng.uniform(-0.8, 0.8)
+    xs = base + np.concatenate([[0], np.cumsum(rng.uniform(-0.6, 0.6, height - 1))])
+    depth = rng.uniform(-0.6, 0.6, height - 1) * (rng.random() < 0.3)
+    zs = np.concatenate([[0], np.cumsum(depth)])
+    blocks = [
+        Block(float(x), 0.5 + k, float(z), float(yaw + rng.uniform(-0.1, 0.1)), str(colors[k]))
+        for k, (x, z) in enumerate(zip(xs, zs, strict=True))
+    ]
+    if loose:
+        side = rng.choice([-1, 1])
+        side = -side if abs(base + side * 1.75) > 2.4 else side
+        x = float(base + side * rng.uniform(1.4, 2.1))
+        blocks.append(Block(x, 0.5, 0.0, float(yaw), str(colors[height])))
+    return blocks
+
+
+def _pairs(blocks: list[Block]) -> list[tuple[str, str]]:
+    def point(x: float, y: float) -> str:
+        return answer_text(f"{round(x * UNITS)} {round(y * UNITS)}")
+
+    pairs = [
+        (COUNT, answer_text(str(len(blocks)))),
+        (TOP, answer_text(max(blocks, key=lambda block: block.y).color)),
+    ]
+    for block in blocks:
+        pairs.append((WHERE.format(block.color), point(block.x, block.y)))
+        for other in blocks:
+            if other is not block:
+                offset = point(block.x - other.x, block.y - other.y)
+                pairs.append((FAR.format(block.color, other.color), offset))
+                left = answer_text("Yes" if block.x < other.x else "No")
+                pairs.append((LEFT.format(block.color, other.color), left))
+    return pairs

@@ -1,0 +1,132 @@
+"""Rollouts as Parquet: one file a step, one row a rollout."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image as PillowImage
+
+from physrl.errors import DataError
+from physrl.types import Action, Image, Offset, Rollout, RolloutGroup, Unparseable, Verdict
+
+SCHEMA = pa.schema(
+    {
+        "step": pa.int64(),
+        "scene_id": pa.string(),
+        # The form of a Hugging Face `datasets` image.
+        "image": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
+        "prompt": pa.string(),
+        "prompt_token_ids": pa.list_(pa.int32()),
+        "completion": pa.string(),
+        "token_ids": pa.list_(pa.int32()),
+        "logprobs": pa.list_(pa.float32()),
+        "truncated": pa.bool_(),
+        "action_falls": pa.bool_(),
+        "action_x": pa.float64(),
+        "action_y": pa.float64(),
+        "unparseable": pa.string(),
+        "status": pa.string(),
+        "success": pa.bool_(),
+        "height_gain": pa.float64(),
+        "displacement": pa.float64(),
+        "distance": pa.float64(),
+        "reward": pa.float64(),
+        "reward_parts": pa.map_(pa.string(), pa.float64()),
+        "advantage": pa.float64(),
+        "policy_version": pa.int64(),
+    }
+)
+LARGEST_DICTIONARY = 64 * 2**20
+"""Bytes; room for a step's pictures, each of which is stored once however many rows show it."""
+
+
+def write_rollouts(
+    path: Path, groups: Sequence[RolloutGroup], advantages: Sequence[float], step: int
+) -> None:
+    """Write a step's rollouts, group by group, whole or not at all.
+
+    Args:
+        advantages: one a rollout, in the order of the rows.
+
+    Raises:
+        ValueError: there are more or fewer advantages than rollouts.
+        DataError: the file cannot be written.
+    """
+    rows = [row for group in groups for row in _group_rows(group)]
+    for row, advantage in zip(rows, advantages, strict=True):
+        row |= {"advantage": advantage, "step": step}
+    partial = path.with_name(f".{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(
+            pa.Table.from_pylist(rows, schema=SCHEMA),
+            partial,
+            compression="zstd",
+            dictionary_pagesize_limit=LARGEST_DICTIONARY,
+        )
+        partial.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"rollouts {path} cannot be written: {error.strerror or error}: free some space, or "
+            "set output= to another folder"
+        ) from None
+
+
+def read_rollouts(path: Path) -> pa.Table:
+    """The rows of a rollout file, with the columns of `SCHEMA`.
+
+    Raises:
+        DataError: the file is missing, damaged or of another form.
+    """
+    try:
+        return pq.read_table(path, schema=SCHEMA)
+    except (OSError, pa.ArrowException) as error:
+        line = " ".join(str(error).split())
+        raise DataError(f"rollouts {path} cannot be read: {line}: remove the file") from None
+
+
+def _group_rows(group: RolloutGroup) -> list[dict[str, Any]]:
+    shared = {
+        "scene_id": group.scene.scene_id,
+        "image": {"bytes": _png(group.prompt.image), "path": None},
+        "prompt": group.prompt.text,
+        "prompt_token_ids": group.prompt_token_ids,
+    }
+    return [shared | _rollout_row(rollout) for rollout in group.rollouts]
+
+
+def _rollout_row(rollout: Rollout) -> dict[str, Any]:
+    completion, outcome = rollout.completion, rollout.outcome
+    return _action_columns(rollout.action) | {
+        "completion": completion.text,
+        "token_ids": completion.token_ids,
+        "logprobs": completion.logprobs,
+        "truncated": completion.truncated,
+        "status": outcome.status,
+        "success": outcome.success,
+        "height_gain": outcome.height_gain,
+        "displacement": outcome.displacement,
+        "distance": outcome.distance,
+        "reward": rollout.reward.total,
+        "reward_parts": list(rollout.reward.parts.items()),
+        "policy_version": completion.policy_version,
+    }
+
+
+def _action_columns(action: Action) -> dict[str, Any]:
+    match action:
+        case Verdict(falls):
+            return {"action_falls": falls}
+        case Offset(x, y):
+            return {"action_x": x, "action_y": y}
+        case Unparseable(reason):
+            return {"unparseable": reason}
+
+
+def _png(image: Image) -> bytes:
+    stream = io.BytesIO()
+    PillowImage.fromarray(image).save(stream, "PNG")
+    return stream.getvalue()

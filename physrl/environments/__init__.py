@@ -1,0 +1,1 @@
+"""Scenes: geometry, sampling, simulation and pictures."""

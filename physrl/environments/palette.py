@@ -1,0 +1,16 @@
+"""Colours by name. The four of the photographs come first; red is the block to be moved."""
+
+from physrl.types import Vector
+
+RED = "red"
+COLORS: dict[str, Vector] = {
+    RED: (0.80, 0.07, 0.09),
+    "yellow": (0.88, 0.80, 0.16),
+    "green": (0.12, 0.55, 0.20),
+    "blue": (0.13, 0.30, 0.75),
+    "purple": (0.50, 0.16, 0.58),
+    "orange": (0.94, 0.50, 0.10),
+    "cyan": (0.20, 0.70, 0.74),
+}
+TOWER_COLORS = tuple(name for name in COLORS if name != RED)
+FLOOR: Vector = (0.72, 0.69, 0.66)

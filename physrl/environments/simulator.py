@@ -1,0 +1,159 @@
+"""Rigid blocks in PyBullet: let go, watched until they rest.
+
+The settings decide whether labels are right; they were chosen by agreement with the exact static
+criterion (docs/environment.md). Every world is built anew: a re-posed world depends on its history,
+a rebuilt one is reproducible bit for bit, across processes too.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pybullet
+
+from physrl.errors import SimulationError
+from physrl.types import Block, Pose, Vector
+
+GRAVITY = 9.81
+TIME_STEP = 1 / 240
+SOLVER_ITERATIONS = 50
+FRICTION = 0.7
+TAU = math.sqrt(1.0 / GRAVITY)
+"""The time scale of toppling for a block one metre wide, in seconds."""
+LONGEST = 4 * TAU
+REST_SPEED = 0.005 / TAU
+FALL_DISPLACEMENT = 0.1
+"""A block that moved further than this has fallen, in block widths."""
+STEPS_BETWEEN_CHECKS = 8
+"""A power of two: PyBullet then divides the time into exactly these steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The world after it was let go."""
+
+    poses: tuple[Pose, ...]
+    displacements: tuple[float, ...]
+    """How far each block moved from where it was let go, in block widths."""
+    at_rest: bool
+    steps: int
+
+
+class Simulator:
+    """One PyBullet world that is rebuilt for every question. Blocks are one metre wide."""
+
+    def __init__(self) -> None:
+        self._client = pybullet.connect(pybullet.DIRECT)
+        if self._client < 0:
+            raise SimulationError("PyBullet refused a connection: too many simulators are open")
+
+    def close(self) -> None:
+        pybullet.disconnect(self._client)
+
+    def settle(
+        self, blocks: Sequence[Block], drop: float = 0.0, give_up_beyond: float = math.inf
+    ) -> Settled:
+        """Let the blocks go and step until they rest.
+
+        Args:
+            blocks: where they start; bottom first gives the solver the least work.
+            drop: height that a block falls through before it touches, in block widths; lengthens
+                the time that the world is given.
+            give_up_beyond: stop as soon as a block has moved this far: what follows would not
+                change what the caller wants to know.
+
+        Raises:
+            SimulationError: a position is not finite.
+        """
+        bodies = self._build(blocks)
+        start = [(block.x, block.y, block.z) for block in blocks]
+        longest = round((LONGEST + math.sqrt(2 * max(drop, 0.0)) * TAU) / TIME_STEP)
+        shortest = round((1 + math.sqrt(2 * max(drop, 0.0))) * TAU / TIME_STEP)
+        steps, at_rest = 0, False
+        while steps < longest:
+            pybullet.stepSimulation(physicsClientId=self._client)
+            steps += STEPS_BETWEEN_CHECKS
+            if self._farthest(bodies, start) > give_up_beyond:
+                break
+            if steps >= shortest and self._fastest(bodies) < REST_SPEED:
+                at_rest = True
+                break
+        poses = self._poses(bodies, blocks)
+        moved = [math.dist(pose.position, at) for pose, at in zip(poses, start, strict=True)]
+        if not all(map(math.isfinite, moved)):
+            raise SimulationError(f"a block's position is not finite after {steps} steps: {blocks}")
+        return Settled(poses, tuple(moved), at_rest, steps)
+
+    def _build(self, blocks: Sequence[Block]) -> list[int]:
+        client = self._client
+        pybullet.resetSimulation(physicsClientId=client)
+        pybullet.setGravity(0, 0, -GRAVITY, physicsClientId=client)
+        pybullet.setPhysicsEngineParameter(
+            fixedTimeStep=STEPS_BETWEEN_CHECKS * TIME_STEP,
+            numSubSteps=STEPS_BETWEEN_CHECKS,
+            numSolverIterations=SOLVER_ITERATIONS,
+            physicsClientId=client,
+        )
+        plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, physicsClientId=client)
+        ground = pybullet.createMultiBody(0, plane, physicsClientId=client)
+        self._set_contact(ground)
+        cube = pybullet.createCollisionShape(
+            pybullet.GEOM_BOX, halfExtents=[0.5, 0.5, 0.5], physicsClientId=client
+        )
+        bodies = []
+        for block in blocks:
+            body = pybullet.createMultiBody(
+                1.0,
+                cube,
+                basePosition=[block.x, -block.z, block.y],
+                baseOrientation=upright(block.yaw),
+                useMaximalCoordinates=True,
+                physicsClientId=client,
+            )
+            self._set_contact(body)
+            bodies.append(body)
+        return bodies
+
+    def _set_contact(self, body: int) -> None:
+        pybullet.changeDynamics(
+            body,
+            -1,
+            lateralFriction=math.sqrt(FRICTION),  # Bullet multiplies the two bodies' values
+            restitution=0,
+            linearDamping=0,
+            angularDamping=0,
+            physicsClientId=self._client,
+        )
+
+    def _poses(self, bodies: Sequence[int], blocks: Sequence[Block]) -> tuple[Pose, ...]:
+        poses = []
+        for body, block in zip(bodies, blocks, strict=True):
+            (x, depth, y), orientation = pybullet.getBasePositionAndOrientation(
+                body, physicsClientId=self._client
+            )
+            poses.append(Pose((x, y, -depth), orientation, block.color))
+        return tuple(poses)
+
+    def _farthest(self, bodies: Sequence[int], start: Sequence[Vector]) -> float:
+        farthest = 0.0
+        for body, (x, y, z) in zip(bodies, start, strict=True):
+            position, _ = pybullet.getBasePositionAndOrientation(body, physicsClientId=self._client)
+            farthest = max(farthest, math.dist(position, (x, -z, y)))
+        return farthest
+
+    def _fastest(self, bodies: Sequence[int]) -> float:
+        fastest = 0.0
+        for body in bodies:
+            linear, angular = pybullet.getBaseVelocity(body, physicsClientId=self._client)
+            fastest = max(fastest, math.hypot(*linear), math.hypot(*angular))
+        return fastest
+
+
+def upright(yaw: float) -> tuple[float, float, float, float]:
+    """The quaternion (x, y, z, w) of a turn about PyBullet's vertical."""
+    return (0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2))
+
+
+def start_pose(block: Block) -> Pose:
+    """Where a block stands before it is let go."""
+    return Pose((block.x, block.y, block.z), upright(block.yaw), block.color)

@@ -1,0 +1,33 @@
+"""One error type a boundary. A bad completion is data and has none."""
+
+
+class PhysRLError(Exception):
+    """Anything this project raises on purpose."""
+
+
+class UserError(PhysRLError):
+    """A mistake that its message tells how to mend: one line, exit code 2, no traceback."""
+
+
+class ConfigError(UserError):
+    """A configuration that is wrong: unknown key, wrong type, impossible combination."""
+
+
+class DataError(UserError):
+    """A file or folder that the user named is missing or unreadable."""
+
+
+class SceneError(PhysRLError):
+    """A scene that cannot be sampled or rendered."""
+
+
+class SimulationError(PhysRLError):
+    """PyBullet failed, or gave values that are not finite."""
+
+
+class GenerationError(PhysRLError):
+    """A generator broke its contract: wrong prompt ids, missing log-probabilities, old weights."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint that is missing, incomplete, damaged or of another run."""

@@ -1,0 +1,74 @@
+"""From rollouts on held-out scenes, and answers about photographs, to what is counted."""
+
+from physrl.data.photos import Photo
+from physrl.evaluation.results import Answered
+from physrl.tasks import TASKS
+from physrl.tasks.answers import UNITS
+from physrl.tasks.task import question_text
+from physrl.types import Action, Completion, Offset, Prompt, Rollout, SceneSpec, Verdict
+
+STABILITY = TASKS["stability"]
+"""The question that photographs are asked."""
+
+
+def answered(scene: SceneSpec, rollout: Rollout) -> Answered:
+    """What one completion about a scene answered, and what came of it."""
+    task = TASKS[scene.task]
+    ideal = task.ideal(scene)
+    return Answered(
+        scene_id=scene.scene_id,
+        completion=rollout.completion.text,
+        answer=short_form(rollout.action),
+        ideal=short_form(ideal),
+        success=rollout.outcome.success,
+        status=rollout.outcome.status,
+        reward=rollout.reward.total,
+        offset=_offset(rollout.action),
+        ideal_offset=_offset(ideal),
+        said_falls=_verdict(rollout.action),
+        falls=_verdict(ideal),
+    )
+
+
+def answered_photo(photo: Photo, completion: Completion) -> Answered:
+    """What one completion about a photograph answered; right or wrong by the photograph's label."""
+    action = STABILITY.parse(completion.text)
+    said = _verdict(action)
+    success = said == photo.falls
+    return Answered(
+        scene_id=photo.file,
+        completion=completion.text,
+        answer=short_form(action),
+        ideal=short_form(Verdict(photo.falls)),
+        success=success,
+        status="unparseable" if said is None else "settled",
+        reward=float(success),
+        offset=None,
+        ideal_offset=None,
+        said_falls=said,
+        falls=photo.falls,
+    )
+
+
+def photo_prompt(photo: Photo, *, reasoning: bool) -> Prompt:
+    """The stability question about a photograph."""
+    return Prompt(f"real/{photo.file}", question_text(STABILITY, reasoning=reasoning), photo.image)
+
+
+def short_form(action: Action) -> str:
+    """`Yes`, `No`, `150 200`, or nothing for an unparseable answer."""
+    match action:
+        case Verdict(falls):
+            return "Yes" if falls else "No"
+        case Offset(x, y):
+            return f"{round(x * UNITS)} {round(y * UNITS)}"
+        case _:
+            return ""
+
+
+def _offset(action: Action) -> tuple[float, float] | None:
+    return (action.x, action.y) if isinstance(action, Offset) else None
+
+
+def _verdict(action: Action) -> bool | None:
+    return action.falls if isinstance(action, Verdict) else None

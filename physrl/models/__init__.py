@@ -1,0 +1,1 @@
+"""Qwen-VL models, adapters, engines and the tiny model."""

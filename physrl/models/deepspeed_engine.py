@@ -1,0 +1,84 @@
+"""A model under DeepSpeed: ZeRO stages, gloo on the CPU and NCCL on GPUs."""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+import torch
+from deepspeed.utils import logger as deepspeed_logger
+from torch import Tensor
+
+from physrl.config.algorithm import OptimizationConfig
+from physrl.errors import CheckpointError
+from physrl.models.engine import make_optimizer, trainable
+
+TAG = "state"
+
+
+def join_ranks(rank: int, world_size: int, address: str, port: int) -> None:
+    """Meet the other ranks; once a process."""
+    deepspeed_logger.setLevel(logging.WARNING)
+    os.environ["LOCAL_RANK"] = "0"  # each process sees its own device alone
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    deepspeed.init_distributed(
+        dist_backend=backend,
+        auto_mpi_discovery=False,
+        init_method=f"tcp://{address}:{port}",
+        rank=rank,
+        world_size=world_size,
+        verbose=False,
+    )
+
+
+class DeepSpeedEngine:
+    """DeepSpeed's engine behind the `Engine` protocol."""
+
+    def __init__(self, model: Any, optimization: OptimizationConfig, zero_stage: int) -> None:
+        self.rank = torch.distributed.get_rank()
+        self.world_size = torch.distributed.get_world_size()
+        self._stage = zero_stage
+        dtype = next(model.parameters()).dtype
+        self._engine, *_ = deepspeed.initialize(
+            model=model,
+            model_parameters=trainable(model),
+            optimizer=make_optimizer(model, optimization),
+            dist_init_required=False,
+            config={
+                "train_micro_batch_size_per_gpu": 1,
+                "gradient_accumulation_steps": 1,
+                "gradient_clipping": optimization.max_grad_norm,
+                "bf16": {"enabled": dtype == torch.bfloat16},
+                "zero_allow_untested_optimizer": True,
+                "zero_force_ds_cpu_optimizer": False,
+                "zero_optimization": {"stage": zero_stage, "overlap_comm": False},
+            },
+        )
+        self.model = self._engine.module
+
+    def backward(self, loss: Tensor, *, last: bool) -> None:
+        # One optimizer step takes any number of micro-batches, so the boundary is set by hand.
+        self._engine.set_gradient_accumulation_boundary(last)
+        self._engine.backward(loss)
+
+    def step(self, lr: float) -> float:
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = lr
+        self._engine.step()
+        return float(self._engine.get_global_grad_norm() or 0.0)
+
+    def weights(self) -> Mapping[str, Tensor]:
+        if self._stage < 3:
+            return {name: weight.cpu() for name, weight in self.model.state_dict().items()}
+        with deepspeed.zero.GatheredParameters(list(self.model.parameters())):
+            return {name: weight.cpu().clone() for name, weight in self.model.state_dict().items()}
+
+    def save(self, folder: Path) -> None:
+        self._engine.save_checkpoint(str(folder), tag=TAG)
+
+    def load(self, folder: Path) -> None:
+        path, _ = self._engine.load_checkpoint(str(folder), tag=TAG)
+        if path is None:
+            raise CheckpointError(f"DeepSpeed found no state in {folder}: use an earlier checkpoint")

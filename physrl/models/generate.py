@@ -1,0 +1,72 @@
+"""Completions by transformers' own generation: the reference generator."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from physrl.data.collate import Collator
+from physrl.models.logprobs import completion_logprobs, core
+from physrl.protocols import Sampling
+from physrl.types import Completion, Generation, Prompt, TrainingExample
+
+
+class TransformersGenerator:
+    """Samples from a model in this process and scores what it sampled."""
+
+    def __init__(self, model: Any, processor: Any) -> None:
+        self._model = model
+        self._tokenizer = processor.tokenizer
+        self._collator = Collator(processor)
+        self.policy_version = 0
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+        """A group of completions for each prompt; reproducible for a seed."""
+        torch.manual_seed(sampling.seed)
+        return [self._group(prompt, sampling) for prompt in prompts]
+
+    def _group(self, prompt: Prompt, sampling: Sampling) -> Generation:
+        prompt_ids = self._collator.prompt_ids(prompt)
+        # A row needs some completion to be collated; its one token is cut off again.
+        row = TrainingExample(prompt, (self._collator.eos_token_id,))
+        inputs = self._collator([row])
+        sampled = core(self._model).generate(
+            input_ids=inputs.input_ids[:, :-1],
+            attention_mask=inputs.attention_mask[:, :-1],
+            mm_token_type_ids=inputs.mm_token_type_ids[:, :-1],
+            pixel_values=inputs.pixel_values,
+            image_grid_thw=inputs.image_grid_thw,
+            do_sample=sampling.temperature > 0,
+            temperature=sampling.temperature or None,
+            top_k=None,
+            top_p=None,
+            num_return_sequences=sampling.group_size,
+            max_new_tokens=sampling.max_tokens,
+            suppress_tokens=list(self._collator.banned_token_ids),
+        )
+        rows = [self._cut(ids.tolist()) for ids in sampled[:, len(prompt_ids) :]]
+        examples = [replace(row, completion_ids=ids) for ids in rows]
+        with torch.no_grad():
+            logprobs, _ = completion_logprobs(
+                self._model,
+                self._collator(examples),
+                self._collator.banned_token_ids,
+                sampling.temperature or 1.0,
+            )
+        completions = tuple(
+            Completion(
+                text=self._tokenizer.decode(ids, skip_special_tokens=True),
+                token_ids=ids,
+                logprobs=tuple(values[: len(ids)].tolist()),
+                truncated=ids[-1] != self._collator.eos_token_id,
+                policy_version=self.policy_version,
+            )
+            for ids, values in zip(rows, logprobs, strict=True)
+        )
+        return Generation(prompt_ids, completions)
+
+    def _cut(self, ids: list[int]) -> tuple[int, ...]:
+        """The ids up to and with the first end of turn; what follows is padding."""
+        eos = self._collator.eos_token_id
+        return tuple(ids[: ids.index(eos) + 1] if eos in ids else ids)

@@ -1,0 +1,87 @@
+"""Qwen-VL checkpoints from a folder or the hub, full or with adapters."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from physrl.config.model import LoRAConfig, ModelConfig
+from physrl.errors import ConfigError
+
+MODEL_TYPES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+_PROJECTOR = r"visual\.(merger|deepstack_merger_list)\."
+_VISION = r"visual\.blocks\."
+_LANGUAGE = r"language_model\.layers\."
+
+
+def load_processor(path: str) -> Any:
+    """The checkpoint's own processor: tokenizer, picture sizes and chat template."""
+    return AutoProcessor.from_pretrained(path)
+
+
+def load_model(config: ModelConfig) -> Any:
+    """The model to train: all weights, or a PEFT wrapper whose adapters are trained.
+
+    Raises:
+        ConfigError: the checkpoint is of another family.
+    """
+    model = AutoModelForImageTextToText.from_pretrained(config.path, dtype=DTYPES[config.dtype])
+    if model.config.model_type not in MODEL_TYPES:
+        raise ConfigError(
+            f"model.path {config.path} holds a {model.config.model_type} model: "
+            f"use one of {', '.join(MODEL_TYPES)}"
+        )
+    if config.lora is None:
+        return model
+    if config.adapter is not None:
+        return PeftModel.from_pretrained(model, config.adapter, is_trainable=True)
+    return get_peft_model(model, peft_config(config.lora, model))
+
+
+def peft_config(lora: LoRAConfig, model: torch.nn.Module) -> LoraConfig:
+    """PEFT's configuration with the linear layers of the chosen parts as targets."""
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=target_modules(lora, model),
+        task_type="CAUSAL_LM",
+    )
+
+
+def target_modules(lora: LoRAConfig, model: torch.nn.Module) -> list[str]:
+    """Names of the linear layers to adapt."""
+    wanted = [
+        pattern
+        for pattern, chosen in (
+            (_LANGUAGE, lora.language),
+            (_VISION, lora.vision),
+            (_PROJECTOR, lora.projector),
+        )
+        if chosen
+    ]
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and any(re.search(part, name) for part in wanted)
+    ]
+
+
+def save_model(model: Any, processor: Any, folder: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write `adapter/` for a PEFT model, `model/` for a full one; both load with plain libraries.
+
+    Args:
+        weights: the model's gathered weights by name.
+    """
+    if isinstance(model, PeftModel):
+        model.save_pretrained(folder / "adapter", state_dict=dict(weights))
+    else:
+        model.save_pretrained(folder / "model", state_dict=dict(weights))
+        processor.save_pretrained(folder / "model")

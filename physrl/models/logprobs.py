@@ -1,0 +1,101 @@
+"""Log-probabilities of completion tokens without ever holding B x T x V logits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from physrl.data.collate import ModelInputs
+
+CHUNK = 2048
+"""Tokens whose logits are held at once."""
+
+
+def completion_logprobs(
+    model: Any, inputs: ModelInputs, banned: Sequence[int], temperature: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Log-probability and entropy of every completion token.
+
+    Args:
+        model: a Qwen-VL model for conditional generation, bare or wrapped by PEFT.
+        banned: token ids that the sampler could not choose; they carry no probability.
+        temperature: what the sampler divided its logits by.
+
+    Returns:
+        Two B x C tensors, left-aligned and zero-padded, C the longest completion. The entropy
+        carries no gradient.
+    """
+    hidden = last_hidden(model, inputs)
+    # The state before a token predicts it.
+    states = hidden[:, :-1][inputs.completion_mask[:, 1:]]
+    tokens = inputs.input_ids[inputs.completion_mask]
+    head = core(model).get_output_embeddings()
+    logprobs, entropies = [], []
+    for start in range(0, len(tokens), CHUNK):
+        part = slice(start, start + CHUNK)
+        logprob, entropy = checkpoint(
+            _score, head, states[part], tokens[part], list(banned), temperature, use_reentrant=False
+        )
+        logprobs.append(logprob)
+        entropies.append(entropy)
+    return _rows(torch.cat(logprobs), inputs), _rows(torch.cat(entropies), inputs)
+
+
+def last_hidden(model: Any, inputs: ModelInputs) -> Tensor:
+    """The last layer's states, B x T x H; each picture is encoded once."""
+    backbone = core(model).model
+    features = backbone.get_image_features(
+        inputs.pixel_values, inputs.image_grid_thw, return_dict=True
+    )
+    rows = list(inputs.image_of_row)
+    features = type(features)(**_gather_images(features, rows))
+    output = backbone(
+        input_ids=inputs.input_ids,
+        attention_mask=inputs.attention_mask,
+        mm_token_type_ids=inputs.mm_token_type_ids,
+        image_grid_thw=inputs.image_grid_thw[rows],
+        mm_encoder_outputs={"image": features},
+        use_cache=False,
+    )
+    hidden: Tensor = output.last_hidden_state
+    return hidden
+
+
+def core(model: Any) -> Any:
+    """The transformers model inside a PEFT wrapper, or the model itself."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _gather_images(features: Any, rows: list[int]) -> dict[str, Any]:
+    """Repeat per-picture features so that row i shows picture rows[i]."""
+    pictures = features.pooler_output
+    gathered: dict[str, Any] = {"pooler_output": [pictures[row] for row in rows]}
+    if getattr(features, "deepstack_features", None) is not None:  # Qwen3-VL
+        sizes = [len(picture) for picture in pictures]
+        gathered["deepstack_features"] = [
+            torch.cat([layer.split(sizes)[row] for row in rows])
+            for layer in features.deepstack_features
+        ]
+    return gathered
+
+
+def _score(
+    head: torch.nn.Module, states: Tensor, tokens: Tensor, banned: list[int], temperature: float
+) -> tuple[Tensor, Tensor]:
+    logits = head(states).float() / temperature
+    if banned:
+        logits = logits.index_fill(1, torch.tensor(banned, device=logits.device), -torch.inf)
+    normal = logits.log_softmax(dim=-1)
+    with torch.no_grad():
+        entropy = torch.special.entr(normal.exp()).sum(dim=-1)
+    return normal.gather(1, tokens[:, None]).squeeze(1), entropy
+
+
+def _rows(flat: Tensor, inputs: ModelInputs) -> Tensor:
+    from physrl.data.collate import gather_completions
+
+    dense = flat.new_zeros(inputs.completion_mask.shape)
+    dense[inputs.completion_mask] = flat
+    return gather_completions(dense, inputs.completion_mask)

@@ -1,0 +1,7 @@
+"""The tasks by name."""
+
+from physrl.tasks.place import Place
+from physrl.tasks.stability import Stability
+from physrl.tasks.task import Task
+
+TASKS: dict[str, Task] = {task.name: task for task in (Stability(), Place())}

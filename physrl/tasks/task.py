@@ -1,0 +1,83 @@
+"""What a task is, and the scenes that it asks about."""
+
+from typing import Protocol
+
+import numpy as np
+
+from physrl.config.environment import EnvironmentConfig
+from physrl.environments.geometry import margin
+from physrl.environments.randomness import scene_rng
+from physrl.environments.renderer import Renderer
+from physrl.environments.sampling import sample_camera, sample_light
+from physrl.environments.simulator import Simulator, start_pose
+from physrl.types import Action, Block, Outcome, Prompt, SceneSpec, Split
+
+REASONING = " Think first between <think> and </think>, then answer."
+FORMAT = " Put the answer between <answer> and </answer>."
+
+
+class Task(Protocol):
+    """One question about towers: what is asked, what counts as an answer, what comes of it."""
+
+    name: str
+    question: str
+    movable: bool
+    """Whether the last block of a scene is a red one that the answer moves."""
+
+    def sample(self, rng: np.random.Generator, settings: EnvironmentConfig) -> tuple[Block, ...]:
+        """The blocks of a scene, the movable one last."""
+        ...
+
+    def parse(self, completion: str) -> Action:
+        """What a completion means; never raises."""
+        ...
+
+    def ideal(self, scene: SceneSpec) -> Action:
+        """The best action."""
+        ...
+
+    def target(self, scene: SceneSpec) -> str:
+        """The completion that SFT imitates: the best action in words."""
+        ...
+
+    def act(self, scene: SceneSpec, action: Action, simulator: Simulator) -> Outcome:
+        """Carry the action out in the simulator."""
+        ...
+
+
+def make_scene(
+    task: Task, settings: EnvironmentConfig, seed: int, split: Split, index: int
+) -> SceneSpec:
+    """Scene `index` of a run.
+
+    Raises:
+        SceneError: the settings admit no such scene.
+    """
+    rng = scene_rng(seed, task.name, split, index)
+    blocks = task.sample(rng, settings)
+    tower = blocks[:-1] if task.movable else blocks
+    return SceneSpec(
+        seed=seed,
+        task=task.name,
+        split=split,
+        index=index,
+        blocks=blocks,
+        movable=task.movable,
+        margin=margin(tower),
+        camera=sample_camera(rng),
+        light=sample_light(rng),
+    )
+
+
+def make_prompt(
+    task: Task, scene: SceneSpec, renderer: Renderer, image_size: int, *, reasoning: bool
+) -> Prompt:
+    """The picture of a scene and the task's question."""
+    poses = [start_pose(block) for block in scene.blocks]
+    image = renderer.render(poses, scene.camera, scene.light, image_size)
+    return Prompt(scene.scene_id, question_text(task, reasoning=reasoning), image)
+
+
+def question_text(task: Task, *, reasoning: bool) -> str:
+    """The question in words, with the form that the answer takes."""
+    return task.question + FORMAT + (REASONING if reasoning else "")

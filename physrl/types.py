@@ -1,0 +1,208 @@
+"""The frozen records that move between the stages of a run.
+
+Lengths are in block widths: x points right in the picture, y up, z towards the viewer.
+Angles are in radians, log-probabilities in nats.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""Height x width x 3, RGB."""
+
+Vector = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]
+Split = Literal["train", "warm", "validation", "test"]
+"""Disjoint streams of scenes; `warm` feeds a warm start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An upright cube: its centre, its turn about the vertical and its colour's name."""
+
+    x: float
+    y: float
+    z: float
+    yaw: float
+    color: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Where a block is after it was let go: centre and orientation (quaternion x, y, z, w)."""
+
+    position: Vector
+    orientation: Quaternion
+    color: str
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A pinhole camera that faces the plane z = 0: the answer's axes are the picture's."""
+
+    x: float
+    height: float
+    distance: float
+    look_at_height: float
+    fov_degrees: float
+
+
+@dataclass(frozen=True, slots=True)
+class SceneSpec:
+    """One scene: a pure function of (seed, task, split, index)."""
+
+    seed: int
+    task: str
+    split: Split
+    index: int
+    blocks: tuple[Block, ...]
+    """The tower from bottom to top; the block to be moved, if any, comes last."""
+    movable: bool
+    """Whether the last block is the red one that the model moves."""
+    margin: float
+    """The tower's exact static margin: positive when it stands."""
+    camera: Camera
+    light: Vector
+
+    @property
+    def scene_id(self) -> str:
+        return f"{self.task}/{self.split}/{self.seed}/{self.index}"
+
+    @property
+    def tower(self) -> tuple[Block, ...]:
+        return self.blocks[:-1] if self.movable else self.blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the model is shown: one picture and one question."""
+
+    prompt_id: str
+    text: str
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One sampled answer, with the log-probability of each of its tokens under its policy."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    truncated: bool
+    policy_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The completions of one prompt, and the prompt's token ids as the sampler saw them."""
+
+    prompt_token_ids: tuple[int, ...]
+    completions: tuple[Completion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An answer to `stability`: does any block fall?"""
+
+    falls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """An answer to an offset task: how far to move the red block, in block widths."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unparseable:
+    """A completion that holds no single valid answer, and why."""
+
+    reason: str
+
+
+Action = Verdict | Offset | Unparseable
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an action.
+
+    `settled`: it was carried out and the world came to rest (or ran out of time);
+    `illegal`: it would put a block inside another or below the ground, nothing was simulated;
+    `unparseable`: there was no action.
+    """
+
+    status: Literal["settled", "illegal", "unparseable"]
+    success: bool
+    height_gain: float = 0.0
+    """How much higher the highest block stands at rest, in block widths."""
+    displacement: float = 0.0
+    """How far the block that moved most moved after it was let go, in block widths."""
+    distance: float | None = None
+    """From the answered place to the ideal one, in block widths; None where there is none."""
+    poses: tuple[Pose, ...] = ()
+    """The blocks at rest; empty unless settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """A total and the weighted parts that it is the sum of."""
+
+    total: float
+    parts: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One completion, what it meant, what it did and what it earned."""
+
+    completion: Completion
+    action: Action
+    outcome: Outcome
+    reward: Reward
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutGroup:
+    """All rollouts of one prompt."""
+
+    scene: SceneSpec
+    prompt: Prompt
+    prompt_token_ids: tuple[int, ...]
+    rollouts: tuple[Rollout, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """A prompt and the completion that SFT imitates."""
+
+    prompt: Prompt
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingExample:
+    """One sequence that the learner trains on."""
+
+    prompt: Prompt
+    completion_ids: tuple[int, ...]
+    advantage: float = 0.0
+    sampling_logprobs: tuple[float, ...] = ()
+    """Under the policy that sampled it; empty for SFT."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingBatch:
+    """The sequences of one learner step, in a fixed order."""
+
+    examples: tuple[TrainingExample, ...]
+
+
+Metrics = dict[str, float]
+JSON = dict[str, Any]

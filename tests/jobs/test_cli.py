@@ -1,0 +1,178 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs import cli
+
+HEAVY = ("torch", "ray", "vllm", "deepspeed", "transformers", "pybullet")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration that passes every check."""
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    file = tmp_path / "run.yaml"
+    file.write_text(f"output: {tmp_path / 'runs'}\nmodel: {{path: {model}}}\n")
+    return file
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str]:
+    """Exit code and stderr of the command line in this process."""
+    monkeypatch.setattr(sys, "argv", ["physrl", *arguments])
+    with pytest.raises(SystemExit) as exit:
+        cli.main()
+    return exit.value.code or 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["typo=1"], "unknown key 'typo'"),
+        (["seed"], "override 'seed' is not of the form key.path=value"),
+        (["algorithm.group_size=1"], "algorithm.group_size is 1"),
+        (["algorithm.lr=fast"], "algorithm.lr is 'fast'"),
+        (["model.lora.rank=0"], "model.lora.rank is 0"),
+        (["algorithm.updates_per_rollout=7"], "256 is not divisible"),
+        (["model.path=./nowhere"], "model.path is ./nowhere: there is no such folder"),
+        (["model.path=tests"], "model.path is tests: the folder holds no config.json"),
+        (["model.path=Some/Model"], "model.path is Some/Model: HF_HUB_OFFLINE is set"),
+        (["model.adapter=nowhere"], "model.adapter is nowhere but model.lora is null"),
+        (["model.adapter=nowhere", "model.lora.rank=4"], "no readable adapter_config.json"),
+        (["evaluation.real_images=nowhere"], "photo folder nowhere does not exist"),
+        (["output=/proc/here"], "output folder /proc/here/run cannot be written"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    overrides: list[str],
+    message: str,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, said = run(monkeypatch, capsys, "train", "--config", str(config), *overrides)
+    assert code == 2
+    assert said.startswith("error: ")
+    assert message in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing command"),
+        (["trian"], "No such command 'trian'"),
+        (["train"], "Missing option '--config'"),
+        (["train", "--config", "nowhere.yaml"], "nowhere.yaml does not exist"),
+        (["report", "nowhere"], "'nowhere' does not exist"),
+        (["preview", "stack"], "there is no task 'stack': choose stability or place"),
+        (["preview", "place", "--out", "sheet"], "--out is sheet: end it in .png"),
+    ],
+)
+def test_bad_command_lines(
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, said = run(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_policy_folder_is_checked(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "--config", str(config), "--policy", "/nowhere"]
+    code, said = run(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert said == "error: --policy is /nowhere: there is no such folder; name one that exists\n"
+
+
+def test_labels_that_name_a_missing_photograph(
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "labels.csv").write_text("file,falls\ngone.png,1\n")
+    override = f"evaluation.real_images={tmp_path}"
+    code, said = run(monkeypatch, capsys, "train", "--config", str(config), override)
+    assert code == 2
+    assert "gone.png is missing" in said
+    assert said.count("\n") == 1
+
+
+def test_port_in_use(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        overrides = ["runtime.dashboard=true", f"runtime.dashboard_port={port}"]
+        code, said = run(monkeypatch, capsys, "train", "--config", str(config), *overrides)
+    assert code == 2
+    assert f"runtime.dashboard_port is {port}: the port is in use" in said
+
+
+def test_adapter_of_another_rank(
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 8}))
+    overrides = [f"model.adapter={tmp_path}", "model.lora.rank=4"]
+    code, said = run(monkeypatch, capsys, "train", "--config", str(config), *overrides)
+    assert code == 2
+    assert "set model.lora.rank=8" in said
+
+
+def test_interruption_is_one_line_and_exit_code_130(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "load_config", interrupted)
+    code, said = run(monkeypatch, capsys, "train", "--config", str(config))
+    assert (code, said) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("verb", ["demo", "train", "evaluate", "report", "doctor", "preview"])
+def test_every_verb_shows_an_example(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["physrl", verb, "--help"])
+    with pytest.raises(SystemExit) as exit:
+        cli.main()
+    assert not exit.value.code
+    assert f"Example: physrl {verb}" in capsys.readouterr().out
+
+
+def test_mistakes_are_found_before_anything_heavy_is_imported(config: Path) -> None:
+    script = (
+        "import sys\n"
+        "from jobs import cli\n"
+        "try:\n    cli.main()\n"
+        f"finally:\n    print([name for name in {HEAVY} if name in sys.modules])\n"
+    )
+    for override in ("typo=1", "algorithm.group_size=1", "model.path=Some/Model", "output=/proc/x"):
+        result = subprocess.run(
+            [sys.executable, "-c", script, "train", "--config", config, override],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        )
+        assert result.returncode == 2
+        assert result.stdout == "[]\n"
+        assert result.stderr.count("\n") == 1

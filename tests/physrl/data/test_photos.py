@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from physrl.data.photos import Photo, human_accuracy, load_photos
+from physrl.errors import DataError
+
+HEADER = "file,falls,human_falls_fraction,num_human_judgements"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, color in (("a.png", (255, 0, 0)), ("b.png", (0, 0, 255))):
+        PillowImage.new("RGB", (6, 4), color).save(tmp_path / name)
+    write_labels(tmp_path, HEADER, "a.png,1,0.75,4", "b.png,0,,0")
+    return tmp_path
+
+
+def write_labels(folder: Path, *lines: str) -> None:
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+
+
+def photo(falls: bool, fraction: float | None) -> Photo:
+    return Photo("a.png", falls, fraction, np.zeros((1, 1, 3), np.uint8))
+
+
+def test_photos_come_in_order_with_labels_and_pixels(folder: Path) -> None:
+    first, second = load_photos(folder)
+    assert (first.file, first.falls, first.human_falls_fraction) == ("a.png", True, 0.75)
+    assert (second.file, second.falls, second.human_falls_fraction) == ("b.png", False, None)
+    assert first.image.shape == (4, 6, 3)
+    assert first.image.dtype == np.uint8
+    assert first.image[0, 0].tolist() == [255, 0, 0]
+
+
+def test_human_columns_are_optional(folder: Path) -> None:
+    write_labels(folder, "file,falls", "a.png,1")
+    assert load_photos(folder)[0].human_falls_fraction is None
+
+
+def test_grey_pictures_become_rgb(folder: Path) -> None:
+    PillowImage.new("L", (2, 2), 9).save(folder / "a.png")
+    assert load_photos(folder)[0].image.tolist() == [[[9, 9, 9]] * 2] * 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        (["file,human", "a.png,1"], "labels.csv has no column 'falls'"),
+        (["name,falls", "a.png,1"], "labels.csv has no column 'file'"),
+        ([HEADER], "labels no photograph"),
+        ([HEADER, "a.png,yes,0.5,4"], "line 2: falls is 'yes': write 1"),
+        ([HEADER, "a.png"], "line 2: falls is '': write 1"),
+        ([HEADER, "a.png,1,0.5,4", "b.png,1,1.5,4"], "line 3: human_falls_fraction is '1.5'"),
+        ([HEADER, "a.png,1,many,4"], "human_falls_fraction is 'many'"),
+        ([HEADER, "c.png,1,0.5,4"], r"line 2: .*c.png is missing"),
+    ],
+)
+def test_bad_labels_are_named_in_one_line(folder: Path, lines: list[str], complaint: str) -> None:
+    write_labels(folder, *lines)
+    with pytest.raises(DataError, match=complaint) as caught:
+        load_photos(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere does not exist: check evaluation\.real_images"):
+        load_photos(tmp_path / "nowhere")
+
+
+def test_missing_labels(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"labels.csv is missing: write one"):
+        load_photos(tmp_path)
+
+
+def test_labels_that_are_not_text(folder: Path) -> None:
+    (folder / "labels.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match=r"labels.csv cannot be read"):
+        load_photos(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])
+def test_unreadable_picture(folder: Path, content: bytes) -> None:
+    (folder / "b.png").write_bytes(content)
+    with pytest.raises(DataError, match=r"b.png is not a readable picture: save it as"):
+        load_photos(folder)
+
+
+def test_truncated_picture(folder: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    PillowImage.fromarray(noise).save(folder / "a.png")
+    whole = (folder / "a.png").read_bytes()
+    (folder / "a.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"a.png is not a readable picture"):
+        load_photos(folder)
+
+
+def test_human_accuracy_by_hand() -> None:
+    # Right shares 0.75, 0.9, 0.25 and, for the tie, 0.5: a tie is no majority.
+    photos = [photo(True, 0.75), photo(False, 0.1), photo(True, 0.25), photo(False, 0.5)]
+    people = human_accuracy([*photos, photo(True, None)])
+    assert people is not None
+    assert (people.majority_correct, people.total) == (2, 4)
+    assert people.mean_share == pytest.approx(0.6)
+
+
+def test_human_accuracy_where_nobody_was_asked() -> None:
+    assert human_accuracy([photo(True, None)]) is None

@@ -1,0 +1,55 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from physrl.evaluation.statistics import Count, compare
+
+counts = st.integers(1, 500).flatmap(
+    lambda total: st.builds(Count, st.integers(0, total), st.just(total))
+)
+
+
+def test_share() -> None:
+    assert Count(3, 4).share == 0.75
+
+
+def test_wilson_interval_by_hand() -> None:
+    # z = 1.959964: centre (p + z^2/2n) / (1 + z^2/n), half width z sqrt(p q/n + z^2/4n^2) / (...).
+    z, p, n = 1.959964, 0.8, 10
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    assert Count(8, 10).interval == pytest.approx((centre - half, centre + half), abs=1e-6)
+    assert Count(8, 10).interval == pytest.approx((0.4902, 0.9433), abs=1e-4)
+
+
+def test_no_success_still_leaves_room_above() -> None:
+    assert Count(0, 10).interval == pytest.approx((0, 0.2775), abs=1e-4)
+
+
+@given(counts)
+def test_interval_holds_the_share_and_stays_a_share(count: Count) -> None:
+    low, high = count.interval
+    assert -1e-12 <= low <= count.share + 1e-12
+    assert count.share - 1e-12 <= high <= 1 + 1e-12
+
+
+@pytest.mark.parametrize(("successes", "total"), [(-1, 4), (5, 4), (0, 0)])
+def test_impossible_counts_are_refused(successes: int, total: int) -> None:
+    with pytest.raises(ValueError, match="is not a count"):
+        Count(successes, total)
+
+
+def test_difference_by_hand() -> None:
+    difference = compare(Count(50, 100), Count(51, 64))
+    assert difference.value == pytest.approx(51 / 64 - 0.5)
+    variance = 0.0025 + (51 / 64) * (13 / 64) / 64
+    assert difference.standard_error == pytest.approx(math.sqrt(variance))
+
+
+@given(counts, counts)
+def test_difference_is_antisymmetric(first: Count, second: Count) -> None:
+    there, back = compare(first, second), compare(second, first)
+    assert there.value == -back.value
+    assert there.standard_error == pytest.approx(back.standard_error)

@@ -1,0 +1,83 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from physrl.config.environment import EnvironmentConfig
+from physrl.errors import DataError
+from physrl.evaluation.results import Answered, PolicyResult, TaskResult
+from physrl.report.gallery import choose_spread, make_gallery, rebuild_scene
+from physrl.tasks import TASKS
+from physrl.tasks.task import make_scene
+from physrl.types import Verdict
+
+SETTINGS = EnvironmentConfig()
+PlaceAnswer = Callable[[int, bool], Answered]
+VerdictAnswer = Callable[[str, bool | None, bool], Answered]
+
+
+def test_scene_is_rebuilt_from_its_id() -> None:
+    scene = make_scene(TASKS["place"], SETTINGS, 3, "test", 17)
+    assert rebuild_scene("place/test/3/17", SETTINGS) == scene
+
+
+@pytest.mark.parametrize(
+    "scene_id", ["photo.png", "place/test/3", "juggle/test/3/1", "place/x/3/1"]
+)
+def test_wrong_id_is_named(scene_id: str) -> None:
+    with pytest.raises(DataError, match=f"scene id '{scene_id}' is not"):
+        rebuild_scene(scene_id, SETTINGS)
+
+
+def test_spread_takes_every_kind_in_turn(place_answer: PlaceAnswer) -> None:
+    success, failure = place_answer(1, True), place_answer(2, False)
+    illegal = replace(failure, status="illegal")
+    answers = [success, success, success, failure, illegal]
+    assert choose_spread(answers, 3) == (success, failure, illegal)
+    assert choose_spread(answers, 4) == (success, failure, illegal, success)
+    assert choose_spread([failure], 3) == (failure,)
+    assert choose_spread([], 3) == ()
+
+
+def test_real_scenes_are_shown_with_what_happened(place_answer: PlaceAnswer) -> None:
+    scene = make_scene(TASKS["place"], SETTINGS, 0, "test", 0)
+    right = replace(place_answer(0, True), completion=TASKS["place"].target(scene))
+    inside = replace(place_answer(0, False), completion="<answer>0 -300</answer>")
+    mute = replace(place_answer(0, False), completion="I cannot say.", status="unparseable")
+    policy = PolicyResult("grpo", (TaskResult("place", "greedy", (right, inside, mute)),))
+    placed, illegal, silent = make_gallery([policy], SETTINGS, reasoning=False)
+    assert placed.before.shape == (224, 224, 3)
+    assert placed.after is not None
+    assert placed.after.shape == (224, 224, 3)
+    assert not np.array_equal(placed.before, placed.after)
+    assert placed.note.startswith("all blocks stand: the block that moved most moved 0.0")
+    assert "Move the red block" in placed.question
+    assert (placed.policy, placed.success, placed.reward) == ("grpo", True, 1.25)
+    assert illegal.after is None
+    assert illegal.note.startswith("nothing was simulated: the block would be inside another")
+    assert silent.note == "nothing was simulated: 0 answers instead of one"
+
+
+def test_falling_tower_is_shown_fallen(verdict_answer: VerdictAnswer) -> None:
+    index = next(
+        i for i in range(20) if make_scene(TASKS["stability"], SETTINGS, 0, "test", i).margin < 0
+    )
+    scene = make_scene(TASKS["stability"], SETTINGS, 0, "test", index)
+    assert TASKS["stability"].ideal(scene) == Verdict(True)
+    answer = verdict_answer(scene.scene_id, True, True)
+    policy = PolicyResult("sft", (TaskResult("stability", "greedy", (answer,)),))
+    (item,) = make_gallery([policy], SETTINGS, reasoning=True)
+    assert item.note.startswith("blocks fell")
+    assert "Think first" in item.question
+
+
+def test_photographs_and_sampled_answers_are_left_out(
+    place_answer: PlaceAnswer, verdict_answer: VerdictAnswer
+) -> None:
+    photo = verdict_answer("001.png", True, True)
+    results = (
+        TaskResult("real", "greedy", (photo,)),
+        TaskResult("place", "sampled", (place_answer(0, True),)),
+    )
+    assert make_gallery([PolicyResult("base", results)], SETTINGS, reasoning=False) == ()

@@ -1,0 +1,124 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from physrl.data.photos import HumanAccuracy
+from physrl.evaluation.results import PolicyResult
+from physrl.report.html import render_html, summarize, write_report
+from physrl.report.report import GalleryItem, ReportData
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+PICTURE = np.zeros((8, 8, 3), np.uint8)
+
+
+class Outline(HTMLParser):
+    """Checks that every element is closed, and collects what the page loads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.loads: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        self.loads += [
+            value or "" for name, value in attrs if name in ("src", "href", "xlink:href")
+        ]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def item(after: np.ndarray | None) -> GalleryItem:
+    return GalleryItem(
+        policy="grpo",
+        question="Where? <answer>",
+        answer="<script>alert(1)</script>",
+        before=PICTURE,
+        after=after,
+        note="nothing was simulated: no answer" if after is None else "all blocks stand",
+        reward=0.5,
+        success=after is not None,
+    )
+
+
+@pytest.fixture(scope="module")
+def data(policies: tuple[PolicyResult, ...]) -> ReportData:
+    return ReportData(
+        title="Towers & models",
+        subtitle="made up",
+        policies=policies,
+        curves={"grpo": [{"step": step, "reward": step / 10} for step in range(30)]},
+        gallery=(item(PICTURE), item(None), item(PICTURE)),
+        facts={"machine": "2 cores"},
+        human=HumanAccuracy(4, 6, 0.62),
+    )
+
+
+@pytest.fixture(scope="module")
+def page(data: ReportData) -> str:
+    return render_html(data)
+
+
+def outline(page: str) -> Outline:
+    parser = Outline()
+    parser.feed(page)
+    parser.close()
+    return parser
+
+
+def test_page_is_well_formed_and_loads_nothing(page: str) -> None:
+    parsed = outline(page)
+    assert parsed.open == []
+    assert all(load.startswith(("data:image/png;base64,", "#")) for load in parsed.loads)
+    assert not re.search(r"@import|url\((?!#)", page)
+
+
+def test_page_shows_every_policy_figure_and_gallery_item(
+    page: str, policies: tuple[PolicyResult, ...]
+) -> None:
+    parsed = outline(page)
+    assert parsed.counts["article"] == 3
+    assert parsed.counts["img"] == 5
+    assert parsed.counts["figure"] == 4
+    assert all(policy.policy in page for policy in policies)
+    assert "nothing was simulated: no answer" in page
+    assert "2 cores" in page
+
+
+def test_what_a_model_wrote_is_text(page: str) -> None:
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "Towers &amp; models" in page
+
+
+def test_summary_by_hand(policies: tuple[PolicyResult, ...]) -> None:
+    # Place, 1 of 10 against 8 of 10: 1.96 * sqrt(0.1 * 0.9 / 10 + 0.8 * 0.2 / 10) = 0.31.
+    place, stability, real = summarize(policies)
+    assert "in 10% of new scenes; grpo 80% (+70 ± 31 points, a clear change)" in place
+    assert "grpo 50% (+0 ± 44 points, no clear change)" in stability
+    assert "50% of the photographs" in real
+
+
+def test_report_without_anything_to_show_is_a_page() -> None:
+    empty = ReportData("Nothing", "yet", (), curves={"grpo": [{"step": 1, "unknown": 0.5}]})
+    parsed = outline(render_html(empty))
+    assert parsed.open == []
+    assert "figure" not in parsed.counts
+
+
+def test_report_is_written_where_it_is_asked_for(data: ReportData, tmp_path: Path) -> None:
+    path = write_report(data, tmp_path / "report" / "index.html")
+    assert path == tmp_path / "report" / "index.html"
+    assert path.stat().st_size < 3_000_000
