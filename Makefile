@@ -10,6 +10,8 @@ NOTE_SECONDS = echo $$(( $$(date +%s) - $$(cat $(VENV)/install-started) )) > $(V
 
 # DeepSpeed looks for ninja on the path.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Its compiled operator belongs to this environment: a shared cache is compiled anew for each.
+export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
 .PHONY: help install doctor demo test lint format docs clean

@@ -30,6 +30,12 @@ class Cluster:
         """Wait until every inference server has started."""
         ray.get(self.servers.ready())
 
+    def stop(self) -> None:
+        """End all actors."""
+        self.servers.stop()
+        self.pool.stop()
+        self.learners.stop()
+
     def publish(self) -> int:
         """Bring the learner's weights to the servers under a new policy version."""
         self.policy_version += 1
@@ -50,4 +56,4 @@ def start_cluster(config: RunConfig) -> Iterator[Cluster]:
         try:
             yield cluster
         finally:
-            cluster.servers.stop()
+            cluster.stop()

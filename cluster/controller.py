@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cluster.cluster import Cluster
+from cluster.evaluation import evaluate_task
 from cluster.rollout_pool import Prepared, SceneSource
 from cluster.stopping import StopRequest
 from physrl.algorithms.advantage import group_advantages
@@ -81,6 +82,8 @@ class Controller:
             self._times["step"] = time.monotonic() - began
             metrics |= {f"time/{phase}_s": seconds for phase, seconds in self._times.items()}
             metrics["policy/version"] = self._cluster.policy_version
+            if config.evaluation.every and (step + 1) % config.evaluation.every == 0:
+                metrics |= self._validate()
             self._metrics.write(step + 1, metrics)
             self._reporter.step(step + 1, metrics)
             last = step + 1 == config.algorithm.steps or self._stop.requested
@@ -120,7 +123,7 @@ class Controller:
             prepared = self._prepared.pop(step, None) or self._prepare(step)
             generated = [self._cluster.servers.submit(c.prompts, sampling) for c in prepared]
             groups = self._cluster.pool.roll_out(prepared, generated, self._config.reward)
-        self._refuse_stale(groups)
+        self.refuse_stale(groups)
         if step + 1 < algorithm.steps:
             self._prepared[step + 1] = self._prepare(step + 1)
         return groups
@@ -137,7 +140,25 @@ class Controller:
         with self._phase("writing"):
             path = self._config.folder / "rollouts" / f"step-{step + 1:08d}.parquet"
             write_rollouts(path, groups, advantages.ravel().tolist(), step + 1)
-        return rollout_metrics(groups) | updated
+        seconds = sum(self._times.values())
+        completions = len(groups) * algorithm.group_size
+        return (
+            rollout_metrics(groups)
+            | updated
+            | {"throughput/completions_per_s": completions / seconds}
+        )
+
+    def _validate(self) -> Metrics:
+        """Greedy success on validation scenes of the trained task."""
+        config = self._config
+        with self._phase("validating"):
+            if isinstance(config.algorithm, SFTConfig):
+                self._cluster.publish()
+            greedy = Sampling(1, 0.0, config.model.max_completion_tokens, seed=config.seed)
+            result = evaluate_task(
+                self._cluster, config, config.task, "validation", "greedy", greedy
+            )
+        return {f"validation/{config.task}/accuracy": result.count.share}
 
     def _prepare(self, step: int) -> list[Prepared]:
         return self._cluster.pool.prepare(self._source, self._indices(step))
@@ -146,7 +167,8 @@ class Controller:
         count = self._config.algorithm.prompts_per_step
         return range(step * count, (step + 1) * count)
 
-    def _refuse_stale(self, groups: list[RolloutGroup]) -> None:
+    def refuse_stale(self, groups: list[RolloutGroup]) -> None:
+        """Raise GenerationError unless every completion is of the servers' policy version."""
         current = self._cluster.policy_version
         versions = {r.completion.policy_version for group in groups for r in group.rollouts}
         if versions != {current}:

@@ -6,10 +6,10 @@ import ray
 
 from cluster.cluster import Cluster
 from cluster.rollout_pool import SceneSource
-from physrl.config.run import RunConfig
+from physrl.config.run import RunConfig, TaskName
 from physrl.data.photos import Photo
 from physrl.evaluation.evaluator import answered, answered_photo, photo_prompt
-from physrl.evaluation.results import PolicyResult, TaskResult
+from physrl.evaluation.results import Decoding, PolicyResult, TaskResult
 from physrl.protocols import Sampling
 from physrl.types import Split
 
@@ -26,10 +26,11 @@ def evaluate_policy(
         config.model.max_completion_tokens,
         seed=config.seed + 2**31,
     )
+    decodings: dict[Decoding, Sampling] = {"greedy": greedy, "sampled": sampled}
     results = [
-        _evaluate_task(cluster, config, task, split, decoding, sampling)
+        evaluate_task(cluster, config, task, split, decoding, sampling)
         for task in config.evaluation.tasks
-        for decoding, sampling in (("greedy", greedy), ("sampled", sampled))
+        for decoding, sampling in decodings.items()
     ]
     if photos:
         prompts = [photo_prompt(photo, reasoning=config.model.reasoning) for photo in photos]
@@ -42,9 +43,15 @@ def evaluate_policy(
     return PolicyResult(policy, tuple(results))
 
 
-def _evaluate_task(
-    cluster: Cluster, config: RunConfig, task: str, split: Split, decoding: str, sampling: Sampling
+def evaluate_task(
+    cluster: Cluster,
+    config: RunConfig,
+    task: TaskName,
+    split: Split,
+    decoding: Decoding,
+    sampling: Sampling,
 ) -> TaskResult:
+    """The configured number of held-out scenes of one task, under one way of decoding."""
     source = SceneSource(task, config.environment, config.seed, split, config.model.reasoning)
     prepared = cluster.pool.prepare(source, range(config.evaluation.scenes))
     generated: list[ray.ObjectRef] = [

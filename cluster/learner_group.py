@@ -13,7 +13,6 @@ from physrl.config.run import RunConfig, RuntimeConfig
 from physrl.types import Demonstration, Metrics, TrainingBatch, TrainingExample
 
 
-@ray.remote
 class LearnerRank:
     """One rank of the learner: a DeepSpeed engine and the algorithm's update."""
 
@@ -95,11 +94,13 @@ class LearnerGroup:
 
     def __init__(self, runtime: RuntimeConfig) -> None:
         self._ranks = [
-            LearnerRank.options(
+            ray.remote(LearnerRank)
+            .options(
                 num_cpus=0.5,
                 num_gpus=runtime.gpus_per_rank,
                 runtime_env={"env_vars": actor_environment(runtime.threads)},
-            ).remote(rank, runtime.threads)
+            )
+            .remote(rank, runtime.threads)
             for rank in range(runtime.learner_ranks)
         ]
         address, port = ray.get(self._ranks[0].meeting_point.remote())
@@ -125,7 +126,10 @@ class LearnerGroup:
 
     def weights(self) -> ray.ObjectRef:
         """All weights, gathered on the first rank: a reference into the object store."""
-        return [rank.weights.remote() for rank in self._ranks][0]
+        first, *others = [rank.weights.remote() for rank in self._ranks]
+        if others:  # they only take part in the gathering
+            ray.get(others)
+        return first
 
     def save_model(self, folder: Path) -> None:
         """Write `adapter/` or `model/` into the folder."""
@@ -138,6 +142,11 @@ class LearnerGroup:
     def load_state(self, folder: Path) -> None:
         """Continue from what `save_state` wrote."""
         self._all("load_state", folder)
+
+    def stop(self) -> None:
+        """End all ranks."""
+        for rank in self._ranks:
+            ray.kill(rank)
 
     def _all(self, method: str, *arguments: object) -> list[Any]:
         return list(ray.get([getattr(rank, method).remote(*arguments) for rank in self._ranks]))

@@ -28,7 +28,6 @@ class SceneSource:
     reasoning: bool
 
 
-@ray.remote
 class RolloutWorker:
     """One simulator and one renderer."""
 
@@ -99,7 +98,8 @@ class RolloutPool:
         # A worker waits for the model most of the time: half a core each leaves room for it.
         options = {"num_cpus": 0.5, "runtime_env": environment}
         self._workers = [
-            RolloutWorker.options(**options).remote() for _ in range(runtime.rollout_workers)
+            ray.remote(RolloutWorker).options(**options).remote()
+            for _ in range(runtime.rollout_workers)
         ]
 
     def prepare(self, source: SceneSource, indices: range) -> list[Prepared]:
@@ -117,7 +117,10 @@ class RolloutPool:
         ]
 
     def roll_out(
-        self, prepared: Sequence[Prepared], generations: Sequence[ray.ObjectRef], reward: RewardConfig
+        self,
+        prepared: Sequence[Prepared],
+        generations: Sequence[ray.ObjectRef],
+        reward: RewardConfig,
     ) -> list[RolloutGroup]:
         """Waits for all groups, in the order of their scenes.
 
@@ -129,6 +132,11 @@ class RolloutPool:
             worker = self._workers[index % len(self._workers)]
             refs.append(worker.roll_out.remote(chunk.scenes, chunk.prompts, generated, reward))
         return [group for groups in ray.get(refs) for group in groups]
+
+    def stop(self) -> None:
+        """End all workers."""
+        for worker in self._workers:
+            ray.kill(worker)
 
     def _chunks(self, indices: range) -> list[tuple[ray.actor.ActorHandle, range]]:
         count = min(len(self._workers), len(indices))

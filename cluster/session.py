@@ -43,6 +43,7 @@ def actor_environment(threads: int) -> dict[str, str]:
         "TRANSFORMERS_VERBOSITY": "error",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "DS_LOG_LEVEL": "WARNING",
+        "PATH": os.environ["PATH"],  # DeepSpeed looks for ninja on it
     }
 
 

@@ -105,8 +105,10 @@ def preview(
 
 def main() -> None:
     """Run a verb; a user's mistake is one line on stderr and exit code 2."""
-    # DeepSpeed looks for ninja on the path, where a virtual environment need not be.
+    # DeepSpeed looks for ninja on the path, where a virtual environment need not be, and for the
+    # operator that `make install` compiled for this environment.
     os.environ["PATH"] = os.pathsep.join((f"{sys.prefix}/bin", os.environ.get("PATH", "")))
+    os.environ.setdefault("TORCH_EXTENSIONS_DIR", f"{sys.prefix}/torch-extensions")
     try:
         code = app(standalone_mode=False)
     except (UserError, TyperException) as error:

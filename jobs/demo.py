@@ -1,7 +1,7 @@
 """The whole path on one machine: warm start, GRPO, SFT beside it, evaluation, report.
 
-    tiny base -> warm (SFT) -+-> grpo --+
-                             +-> sft  --+-> base, warm, grpo, sft on held-out scenes -> report
+tiny base -> warm (SFT) -+-> grpo --+
+                         +-> sft  --+-> base, warm, grpo, sft on held-out scenes -> report
 """
 
 import json
@@ -28,13 +28,22 @@ from jobs.train import (
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.errors import ConfigError
-from physrl.evaluation.results import PolicyResult
+from physrl.evaluation.results import Decoding, EvaluationTask, PolicyResult
 from physrl.report.table import make_table
 from physrl.storage.checkpoints import Checkpoint
 from physrl.storage.run_folder import open_run
+from physrl.types import Split
 
 INSTALL_SECONDS = Path(".venv") / "install-seconds"
 """Where `make install` notes how long it took."""
+
+MEASURES: dict[str, tuple[EvaluationTask, Decoding]] = {
+    "place": ("place", "sampled"),
+    "place_greedy": ("place", "greedy"),
+    "stability": ("stability", "greedy"),
+    "real": ("real", "greedy"),
+}
+"""What the last line counts."""
 
 
 class Stopped(Exception):
@@ -59,7 +68,9 @@ def run(config: RunConfig, *, resume: bool) -> None:
             return
     with _timed(seconds, "report"):
         facts = {f"{name} (s)": f"{value:.0f}" for name, value in seconds.items()}
-        facts |= {"machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"}
+        facts |= {
+            "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+        }
         facts |= {"peak memory (GB)": f"{memory.gigabytes:.1f}"}
         report = write(config, results, [config.folder / name for name in ("warm", "sft")], facts)
     console.print(make_table(results, "Held-out scenes and photographs"))
@@ -87,13 +98,8 @@ def summary(
 ) -> dict[str, object]:
     """Successes and totals by task and policy: the demo's last line."""
     tables: dict[str, object] = {}
-    for key, task, decoding in (
-        ("place", "place", "sampled"),
-        ("place_greedy", "place", "greedy"),
-        ("stability", "stability", "greedy"),
-        ("real", "real", "greedy"),
-    ):
-        found = {p.policy: p.find(task, decoding) for p in results}  # type: ignore[arg-type]
+    for key, (task, decoding) in MEASURES.items():
+        found = {each.policy: each.find(task, decoding) for each in results}
         tables[key] = {
             policy: [result.count.successes, result.count.total]
             for policy, result in found.items()
@@ -136,7 +142,7 @@ def _train_and_evaluate(config: RunConfig) -> tuple[list[PolicyResult], dict[str
 
 
 def _phase(config: RunConfig, cluster: Cluster, stop: StopRequest) -> Checkpoint:
-    split = "warm" if config.name == "warm" else "train"
+    split: Split = "warm" if config.name == "warm" else "train"
     checkpoint, finished = train_phase(config, cluster, stop, split)
     if not finished:
         say_stopped(config, checkpoint)

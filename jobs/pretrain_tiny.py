@@ -39,11 +39,11 @@ CHUNK = 250
 
 def main(
     out: Annotated[Path, typer.Option(help="Folder to write the checkpoint to.")],
-    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 5000,
+    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 4500,
     pictures: Annotated[int, typer.Option(help="Pictures to render and learn from.")] = 24_000,
     pictures_per_step: Annotated[int, typer.Option(help="Pictures in a step.")] = 16,
     questions: Annotated[int, typer.Option(help="Questions asked about each picture.")] = 4,
-    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 2.5e-3,
     seed: Annotated[int, typer.Option(help="Seed of weights, pictures and order.")] = 0,
 ) -> None:
     """Render pictures, train on their descriptions, write an ordinary checkpoint folder."""

@@ -74,9 +74,7 @@ def warm_config(config: RunConfig) -> RunConfig:
 
 def started_from(config: RunConfig, checkpoint: Checkpoint) -> RunConfig:
     """The same run, from a checkpoint's weights instead of the base model's."""
-    key, folder = (
-        ("path", "model") if config.model.lora is None else ("adapter", "adapter")
-    )
+    key, folder = ("path", "model") if config.model.lora is None else ("adapter", "adapter")
     model = config.model.model_copy(update={key: str(checkpoint.path / folder)})
     return config.model_copy(update={"model": model, "warm_start": None})
 

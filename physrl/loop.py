@@ -41,9 +41,7 @@ class ReferenceLoop:
         self.model: Any = load_model(config.model)
         self._collator = Collator(processor)
         self.generator = TransformersGenerator(self.model, processor)
-        self.learner = Learner(
-            TorchEngine(self.model, config.algorithm), self._collator, config
-        )
+        self.learner = Learner(TorchEngine(self.model, config.algorithm), self._collator, config)
         self._task = TASKS[config.task]
         self._simulator, self._renderer = Simulator(), TinyRenderer()
 

@@ -20,9 +20,10 @@ def group_advantages(rewards: NDArray[np.float64], scale: Scale) -> NDArray[np.f
     Returns:
         The same shape.
     """
-    centred = rewards - rewards.mean(axis=1, keepdims=True)
+    centred: NDArray[np.float64] = rewards - rewards.mean(axis=1, keepdims=True)
     if scale == "none":
         return centred
-    if scale == "batch":
-        return np.asarray(centred / (rewards.std(ddof=1) + EPSILON))
-    return np.asarray(centred / (rewards.std(axis=1, ddof=1, keepdims=True) + EPSILON))
+    axis = 1 if scale == "group" else None
+    deviation: NDArray[np.float64] = rewards.std(axis=axis, ddof=1, keepdims=True)
+    scaled: NDArray[np.float64] = centred / (deviation + EPSILON)
+    return scaled

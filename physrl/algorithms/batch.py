@@ -27,9 +27,7 @@ def group_rewards(groups: Sequence[RolloutGroup]) -> NDArray[np.float64]:
     return np.array([[rollout.reward.total for rollout in group.rollouts] for group in groups])
 
 
-def rollout_batch(
-    groups: Sequence[RolloutGroup], advantages: NDArray[np.float64]
-) -> TrainingBatch:
+def rollout_batch(groups: Sequence[RolloutGroup], advantages: NDArray[np.float64]) -> TrainingBatch:
     """One example a rollout, group after group; advantages are groups x group_size."""
     return TrainingBatch(
         tuple(

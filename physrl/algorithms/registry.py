@@ -1,7 +1,7 @@
 """The configured loss."""
 
-from physrl.algorithms.gspo import GSPOLoss
 from physrl.algorithms.grpo import GRPOLoss
+from physrl.algorithms.gspo import GSPOLoss
 from physrl.algorithms.loss import Loss
 from physrl.algorithms.sft import SFTLoss
 from physrl.config.algorithm import AlgorithmConfig, GRPOConfig, SFTConfig

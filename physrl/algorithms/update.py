@@ -53,7 +53,9 @@ class Learner:
         parts = [batch.examples[part::updates] for part in range(updates)]
         prepared = [list(self._micro_batches(part)) for part in parts]
         # With one update the policy that is trained is still the old one, and scores itself.
-        olds = [[self._score(m).detach() for m in part] for part in prepared] if updates > 1 else None
+        olds = (
+            [[self._score(m).detach() for m in part] for part in prepared] if updates > 1 else None
+        )
         for index, part in enumerate(prepared):
             old = olds[index] if olds is not None else [None] * len(part)
             lr = learning_rate(self._config.algorithm, step * updates + index)
@@ -154,9 +156,7 @@ class Learner:
         with self._engine.model.disable_adapter():
             return self._score(micro)
 
-    def _importance(
-        self, old: Tensor, micro: _MicroBatch, metrics: Metrics, tokens: int
-    ) -> Tensor:
+    def _importance(self, old: Tensor, micro: _MicroBatch, metrics: Metrics, tokens: int) -> Tensor:
         """exp(old - sampling), truncated: sampler and learner disagree slightly."""
         if micro.sampling is None:
             return micro.mask

@@ -124,8 +124,9 @@ class Collator:
 
     def _images(self, images: Sequence[Image]) -> tuple[Tensor, Tensor]:
         """Patches of all pictures (patches x features) and their grids (pictures x 3)."""
-        contiguous = [np.ascontiguousarray(image) for image in images]
-        output = self._processor.image_processor(images=contiguous, return_tensors="pt")
+        # Copies: pictures from Ray's object store are read-only, which torch does not support.
+        copies = [np.array(image) for image in images]
+        output = self._processor.image_processor(images=copies, return_tensors="pt")
         return output["pixel_values"], output["image_grid_thw"]
 
     def _tokens(self, prompt: Prompt, grid: Tensor) -> list[int]:

@@ -66,8 +66,14 @@ class DeepSpeedEngine:
     def step(self, lr: float) -> float:
         for group in self._engine.optimizer.param_groups:
             group["lr"] = lr
+        norm = self._gradient_norm() if self._stage == 0 else None
         self._engine.step()
-        return float(self._engine.get_global_grad_norm() or 0.0)
+        return float(self._engine.get_global_grad_norm()) if norm is None else norm
+
+    def _gradient_norm(self) -> float:
+        """Before clipping; without ZeRO, DeepSpeed clips but does not tell."""
+        gradients = [p.grad for p in trainable(self.model) if p.grad is not None]
+        return float(torch.nn.utils.get_total_norm(gradients))
 
     def weights(self) -> Mapping[str, Tensor]:
         if self._stage < 3:
@@ -81,4 +87,6 @@ class DeepSpeedEngine:
     def load(self, folder: Path) -> None:
         path, _ = self._engine.load_checkpoint(str(folder), tag=TAG)
         if path is None:
-            raise CheckpointError(f"DeepSpeed found no state in {folder}: use an earlier checkpoint")
+            raise CheckpointError(
+                f"DeepSpeed found no state in {folder}: use an earlier checkpoint"
+            )

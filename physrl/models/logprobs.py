@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from physrl.data.collate import ModelInputs
+from physrl.data.collate import ModelInputs, gather_completions
 
 CHUNK = 2048
 """Tokens whose logits are held at once."""
@@ -72,12 +72,9 @@ def _gather_images(features: Any, rows: list[int]) -> dict[str, Any]:
     """Repeat per-picture features so that row i shows picture rows[i]."""
     pictures = features.pooler_output
     gathered: dict[str, Any] = {"pooler_output": [pictures[row] for row in rows]}
-    if getattr(features, "deepstack_features", None) is not None:  # Qwen3-VL
-        sizes = [len(picture) for picture in pictures]
-        gathered["deepstack_features"] = [
-            torch.cat([layer.split(sizes)[row] for row in rows])
-            for layer in features.deepstack_features
-        ]
+    deepstack = getattr(features, "deepstack_features", None)  # Qwen3-VL
+    if deepstack is not None:
+        gathered["deepstack_features"] = [[layer[row] for row in rows] for layer in deepstack]
     return gathered
 
 
@@ -94,8 +91,6 @@ def _score(
 
 
 def _rows(flat: Tensor, inputs: ModelInputs) -> Tensor:
-    from physrl.data.collate import gather_completions
-
     dense = flat.new_zeros(inputs.completion_mask.shape)
     dense[inputs.completion_mask] = flat
     return gather_completions(dense, inputs.completion_mask)

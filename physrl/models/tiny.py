@@ -43,9 +43,9 @@ CHAT_TEMPLATE = (
 )
 
 
-def build_tiny(texts: Iterable[str], seed: int) -> tuple[
-    Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
-]:
+def build_tiny(
+    texts: Iterable[str], seed: int
+) -> tuple[Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor]:
     """A tiny Qwen2.5-VL with random weights, and a processor whose words come from `texts`."""
     processor = build_processor(texts)
     torch.manual_seed(seed)

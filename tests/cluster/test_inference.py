@@ -66,23 +66,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        # Ray would otherwise write a token to the home folder; a token set after its import is
-        # read by the cluster and not by the driver.
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-        yield
-        ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def servers(cluster: None, base: Base) -> Iterator[InferenceServers]:
+def servers(ray_cluster: None, base: Base) -> Iterator[InferenceServers]:
     yield from started(ModelConfig(path=str(base.folder), max_prompt_tokens=64))
 
 
 @pytest.fixture(scope="module")
-def lora_servers(cluster: None, base: Base) -> Iterator[InferenceServers]:
+def lora_servers(ray_cluster: None, base: Base) -> Iterator[InferenceServers]:
     yield from started(ModelConfig(path=str(base.folder), max_prompt_tokens=64, lora=LORA))
 
 

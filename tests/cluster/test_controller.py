@@ -1,0 +1,208 @@
+"""The whole loop on real Ray, vLLM, DeepSpeed and PyBullet, against the reference loop."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+import torch
+from cluster.cluster import Cluster
+from cluster.controller import Controller
+from cluster.evaluation import evaluate_policy
+from cluster.rollout_pool import SceneSource
+from cluster.stopping import StopRequest
+from physrl.algorithms.advantage import group_advantages
+from physrl.algorithms.batch import group_rewards, rollout_batch, rollout_metrics
+from physrl.config.load import validate
+from physrl.config.run import RunConfig
+from physrl.data.rollouts import read_rollouts
+from physrl.errors import GenerationError
+from physrl.loop import ReferenceLoop
+from physrl.metrics import read_metrics
+from physrl.protocols import Sampling
+from physrl.types import Metrics, RolloutGroup, TrainingExample
+from transformers import AutoModelForImageTextToText
+
+PROMPTS, GROUP = 4, 4
+TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
+
+
+class Silent:
+    """A reporter that only remembers."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def phase(self, name: str) -> None:
+        pass
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        self.steps.append(step)
+
+
+GRPO = {"type": "grpo", "steps": 2, "prompts_per_step": PROMPTS, "group_size": GROUP}
+
+
+def make_config(
+    folder: Path, name: str, table: Mapping[str, object] = GRPO, **algorithm: object
+) -> RunConfig:
+    return validate(
+        {
+            "name": name,
+            "output": str(folder),
+            "task": "stability",  # the base answers it at chance, so that groups disagree
+            "model": {"path": str(TINY_BASE), "max_prompt_tokens": 96},
+            "algorithm": {**table, "lr": 1e-3, "max_grad_norm": 1.0, **algorithm},
+            "reward": {"distance": 0.5},
+            "evaluation": {"scenes": 8},
+            "checkpoint": {"every": 1},
+            "runtime": {"kv_cache_mb": 64, "max_num_seqs": 64},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def cluster(ray_cluster: None, folder: Path) -> Iterator[Cluster]:
+    cluster = Cluster(make_config(folder, "any"), folder / "adapters")
+    cluster.wait_for_servers()
+    yield cluster
+    cluster.stop()
+
+
+def collect(cluster: Cluster, config: RunConfig) -> list[RolloutGroup]:
+    source = SceneSource(config.task, config.environment, config.seed, "train", reasoning=False)
+    prepared = cluster.pool.prepare(source, range(PROMPTS))
+    sampling = Sampling(GROUP, 1.0, config.model.max_completion_tokens, seed=0)
+    generated = [cluster.servers.submit(chunk.prompts, sampling) for chunk in prepared]
+    return cluster.pool.roll_out(prepared, generated, config.reward)
+
+
+@pytest.mark.parametrize("updates", [1, 2])
+def test_same_completions_give_the_reference_loops_rewards_advantages_and_loss(
+    cluster: Cluster, folder: Path, updates: int
+) -> None:
+    config = make_config(folder, "oracle", updates_per_rollout=updates)
+    cluster.learners.load(config)
+    cluster.publish()
+    groups = collect(cluster, config)
+    advantages = group_advantages(group_rewards(groups), "group")
+    updated = cluster.learners.update(rollout_batch(groups, advantages), 0)
+
+    reference = ReferenceLoop(config)
+    scenes = reference.scenes(0)
+    assert [group.scene for group in groups] == scenes
+    prompts = reference.prompts(scenes)
+    assert all(np.array_equal(g.prompt.image, p.image) for g, p in zip(groups, prompts))
+    expected = reference.learn(groups, 0)
+    assert {**rollout_metrics(groups), **updated} == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    assert updated["grad_norm"] > 0
+    weights = ray.get(cluster.learners.weights())
+    for name, weight in reference.model.state_dict().items():
+        torch.testing.assert_close(weights[name], weight, atol=1e-5, rtol=0)
+
+
+def test_servers_sample_from_the_learners_weights_after_an_update(
+    cluster: Cluster, folder: Path
+) -> None:
+    config = make_config(folder, "synced")
+    cluster.learners.load(config)
+    cluster.publish()
+    groups = collect(cluster, config)
+    # Any advantages will do to change the weights.
+    advantages = np.tile([1.0, -1.0], (PROMPTS, GROUP // 2))
+    cluster.learners.update(rollout_batch(groups, advantages), 0)
+    version = cluster.publish()
+    for group in collect(cluster, config):
+        examples = [
+            TrainingExample(group.prompt, rollout.completion.token_ids)
+            for rollout in group.rollouts
+        ]
+        scored = cluster.learners.logprobs(examples)
+        for rollout, logprobs in zip(group.rollouts, scored, strict=True):
+            assert rollout.completion.policy_version == version
+            assert rollout.completion.logprobs == pytest.approx(logprobs, abs=1e-3)
+
+
+def test_a_run_leaves_checkpoints_metrics_and_rollouts_and_resumes(
+    cluster: Cluster, folder: Path
+) -> None:
+    config = make_config(folder, "resumed", steps=3)
+    reporter, stop = Silent(), StopRequest()
+    stop.requested = True  # as by Ctrl-C: the step under way is finished and kept
+    first = Controller(config, cluster, reporter, stop).train()
+    assert (first.step, reporter.steps) == (1, [1])
+
+    last = Controller(config, cluster, reporter, StopRequest()).train()
+    assert (last.step, reporter.steps) == (3, [1, 2, 3])
+    assert [row["step"] for row in read_metrics(config.folder)] == [1, 2, 3]
+    assert sorted(path.name for path in (config.folder / "checkpoints").glob("step-*")) == [
+        "step-00000002",
+        "step-00000003",
+    ]
+    manifest = json.loads((last.path / "MANIFEST.json").read_text())
+    assert any("model.safetensors" in name for name in json.dumps(manifest).split('"'))
+    table = read_rollouts(config.folder / "rollouts" / "step-00000003.parquet")
+    assert table.num_rows == PROMPTS * GROUP
+
+    # It loads with plain transformers, and is what the learner holds.
+    model = AutoModelForImageTextToText.from_pretrained(last.path / "model")
+    weights = ray.get(cluster.learners.weights())
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, weights[name]), name
+
+
+def test_a_resumed_run_is_the_run(cluster: Cluster, folder: Path) -> None:
+    """Stopped after one step and resumed: the same scenes, completions and weights."""
+    whole = make_config(folder, "whole")
+    Controller(whole, cluster, Silent(), StopRequest()).train()
+    uninterrupted = ray.get(cluster.learners.weights())
+
+    parts = make_config(folder, "parts")
+    stop = StopRequest()
+    stop.requested = True
+    Controller(parts, cluster, Silent(), stop).train()
+    Controller(parts, cluster, Silent(), StopRequest()).train()
+    resumed = ray.get(cluster.learners.weights())
+    for name, weight in uninterrupted.items():
+        torch.testing.assert_close(resumed[name], weight, atol=1e-6, rtol=0)
+
+
+def test_sft_learns_the_targets(cluster: Cluster, folder: Path) -> None:
+    config = make_config(folder, "sft", {"type": "sft", "steps": 6, "prompts_per_step": 16})
+    config = config.model_copy(update={"task": "place"})
+    Controller(config, cluster, Silent(), StopRequest()).train()
+    losses = [row["loss"] for row in read_metrics(config.folder)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_stale_completions_are_refused(cluster: Cluster, folder: Path) -> None:
+    config = make_config(folder, "stale")
+    controller = Controller(config, cluster, Silent(), StopRequest())
+    groups = collect(cluster, config)
+    old = groups[0].rollouts[0]
+    stale = replace(old, completion=replace(old.completion, policy_version=-1))
+    groups[0] = replace(groups[0], rollouts=(stale, *groups[0].rollouts[1:]))
+    with pytest.raises(GenerationError, match="policy versions"):
+        controller.refuse_stale(groups)
+
+
+def test_evaluation_counts_every_scene(cluster: Cluster, folder: Path) -> None:
+    config = make_config(folder, "evaluated")
+    result = evaluate_policy(cluster, config, "policy", photos=())
+    assert [(each.task, each.decoding, each.count.total) for each in result.results] == [
+        ("place", "greedy", 8),
+        ("place", "sampled", 8),
+        ("stability", "greedy", 8),
+        ("stability", "sampled", 8),
+    ]
+    scenes = {answer.scene_id for each in result.results for answer in each.answers}
+    assert len(scenes) == 16
+    assert all("/test/" in scene for scene in scenes)

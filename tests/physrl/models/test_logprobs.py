@@ -1,0 +1,105 @@
+"""Log-probabilities against a plain forward pass of transformers, for every family."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from physrl.config.model import LoRAConfig, ModelConfig
+from physrl.data.collate import Collator
+from physrl.models.loading import load_model, load_processor
+from physrl.models.logprobs import completion_logprobs
+from physrl.types import Image, Prompt, TrainingExample
+
+
+def picture(seed: int, size: int = 84) -> Image:
+    return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+
+
+def examples(collator: Collator) -> list[TrainingExample]:
+    """Three rows of different lengths; the first two show the same picture."""
+    shared, other = picture(0), picture(1)
+    asked = [("a", "How many?", shared), ("b", "Where is the red block?", shared)]
+    asked.append(("c", "How many blocks are there?", other))
+    answers = ["<answer>3</answer>", "<answer>-120 50</answer>", "No"]
+    return [
+        TrainingExample(Prompt(*prompt), collator.completion_ids(answer))
+        for prompt, answer in zip(asked, answers, strict=True)
+    ]
+
+
+def plain_logprobs(path: Path, example: TrainingExample) -> torch.Tensor:
+    """The same by transformers alone: one row, the processor's own expansion, full logits."""
+    processor, model = load_processor(str(path)), load_model(ModelConfig(path=str(path)))
+    collator = Collator(processor)
+    text = collator.chat_text(example.prompt.text)
+    inputs = processor(text=[text], images=[example.prompt.image], return_tensors="pt")
+    completion = torch.tensor([example.completion_ids])
+    count = completion.shape[1]
+    types = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(completion)], dim=1)
+    logits = model(
+        input_ids=torch.cat([inputs["input_ids"], completion], dim=1),
+        mm_token_type_ids=types,
+        pixel_values=inputs["pixel_values"],
+        image_grid_thw=inputs["image_grid_thw"],
+    ).logits[0, -count - 1 : -1]
+    logits[:, list(collator.banned_token_ids)] = -torch.inf
+    return logits.log_softmax(dim=-1).gather(1, completion[0][:, None])[:, 0]
+
+
+def test_batched_rows_equal_each_row_alone_in_transformers(family_checkpoint: Path) -> None:
+    collator = Collator(load_processor(str(family_checkpoint)))
+    model = load_model(ModelConfig(path=str(family_checkpoint)))
+    batch = examples(collator)
+    logprobs, _ = completion_logprobs(model, collator(batch), collator.banned_token_ids)
+    for row, example in zip(logprobs, batch, strict=True):
+        count = len(example.completion_ids)
+        expected = plain_logprobs(family_checkpoint, example)
+        torch.testing.assert_close(row[:count], expected, atol=1e-5, rtol=0)
+        assert not row[count:].any()
+
+
+def test_prompt_ids_are_the_processors_own(family_checkpoint: Path) -> None:
+    processor = load_processor(str(family_checkpoint))
+    collator = Collator(processor)
+    for size in (56, 84, 224):
+        prompt = Prompt("p", "How many blocks are there?", picture(0, size))
+        own = processor(
+            text=[collator.chat_text(prompt.text)], images=[prompt.image], return_tensors="pt"
+        )
+        assert collator.prompt_ids(prompt) == tuple(own["input_ids"][0].tolist())
+        assert collator.prompt_length(prompt) == own["input_ids"].shape[1]
+
+
+def test_entropy_of_a_uniform_policy_counts_the_allowed_tokens(family_checkpoint: Path) -> None:
+    collator = Collator(load_processor(str(family_checkpoint)))
+    model = load_model(ModelConfig(path=str(family_checkpoint)))
+    # As the temperature rises every allowed token becomes equally likely.
+    inputs, banned = collator(examples(collator)), collator.banned_token_ids
+    logprobs, entropy = completion_logprobs(model, inputs, banned, temperature=1e6)
+    allowed = model.config.text_config.vocab_size - len(banned)
+    assert entropy[0, 0].item() == pytest.approx(np.log(allowed), abs=1e-3)
+    assert logprobs[0, 0].item() == pytest.approx(-np.log(allowed), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("lora", "parts"),
+    [
+        (LoRAConfig(rank=4), {"language_model"}),
+        (LoRAConfig(rank=4, language=False, vision=True), {"visual.blocks"}),
+        (LoRAConfig(rank=4, language=False, projector=True), {"merger"}),
+    ],
+)
+def test_lora_trains_only_the_chosen_part(
+    family_checkpoint: Path, lora: LoRAConfig, parts: set[str]
+) -> None:
+    model = load_model(ModelConfig(path=str(family_checkpoint), lora=lora))
+    trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    assert trained
+    assert all(any(part in name for part in parts) for name in trained)
+    collator = Collator(load_processor(str(family_checkpoint)))
+    logprobs, _ = completion_logprobs(model, collator(examples(collator)), ())
+    logprobs.sum().backward()  # the adapters are reached by the gradient
+    gradients = [p.grad for n, p in model.named_parameters() if "lora_B" in n]
+    assert any(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
