@@ -20,7 +20,6 @@ from jobs.report import write
 from jobs.train import (
     console,
     photographs,
-    say_stopped,
     started_from,
     train_phase,
     warm_config,
@@ -65,6 +64,7 @@ def run(config: RunConfig, *, resume: bool) -> None:
         try:
             results, seconds = _train_and_evaluate(config)
         except Stopped:
+            console.print("stopped; continue with the same command and --resume")
             return
     with _timed(seconds, "report"):
         facts = {f"{name} (s)": f"{value:.0f}" for name, value in seconds.items()}
@@ -118,6 +118,8 @@ def _train_and_evaluate(config: RunConfig) -> tuple[list[PolicyResult], dict[str
         results: list[PolicyResult] = []
 
         def evaluate(policy: str) -> None:
+            if stop.requested:
+                raise Stopped
             with _timed(seconds, "evaluate"), console.status(f"evaluating {policy}"):
                 result = evaluate_policy(cluster, config, policy, photos)
             result.save(config.folder / "evaluation" / f"{policy}.json")
@@ -145,7 +147,7 @@ def _phase(config: RunConfig, cluster: Cluster, stop: StopRequest) -> Checkpoint
     split: Split = "warm" if config.name == "warm" else "train"
     checkpoint, finished = train_phase(config, cluster, stop, split)
     if not finished:
-        say_stopped(config, checkpoint)
+        console.print(f"{config.name} stopped after step {checkpoint.step}: {checkpoint.path}")
         raise Stopped
     return checkpoint
 

@@ -110,5 +110,7 @@ def _describe(action: Action, outcome: Outcome) -> str:
     if outcome.status == "illegal":
         return "nothing was simulated: the block would be inside another or below the ground"
     moved = f"the block that moved most moved {outcome.displacement:.2f} block widths"
+    if outcome.height_gain > 0 and outcome.success:
+        return f"a taller tower stands: {moved}"
     stands = outcome.displacement <= FALL_DISPLACEMENT
     return f"{'all blocks stand' if stands else 'blocks fell'}: {moved}"

@@ -91,5 +91,5 @@ def _change(before: Count, after: Count) -> str:
     difference = compare(before, after)
     points, bound = 100 * difference.value, 100 * SIGMAS * difference.standard_error
     clear = abs(points) > bound
-    change = f"{points:+.0f} ± {bound:.0f} points"
+    change = f"{round(points):+d} ± {bound:.0f} points"
     return f"{after.share:.0%} ({change}, {'a clear change' if clear else 'no clear change'})"

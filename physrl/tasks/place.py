@@ -74,7 +74,7 @@ class Place:
             "settled",
             success=taller and max(slips) <= FALL_DISPLACEMENT,
             height_gain=float(height_gain) if settled.at_rest else 0.0,
-            displacement=max(0.0, *slips),
+            displacement=max(settled.displacements),
             distance=distance,
             poses=settled.poses,
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from cluster.session import ray_session  # before Ray itself: it sets the token
 from physrl.config.run import RuntimeConfig
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import ray
 import torch
+from transformers import AutoModelForImageTextToText
+
 from cluster.cluster import Cluster
 from cluster.controller import Controller
 from cluster.evaluation import evaluate_policy
@@ -24,7 +26,6 @@ from physrl.loop import ReferenceLoop
 from physrl.metrics import read_metrics
 from physrl.protocols import Sampling
 from physrl.types import Metrics, RolloutGroup, TrainingExample
-from transformers import AutoModelForImageTextToText
 
 PROMPTS, GROUP = 4, 4
 TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
@@ -100,7 +101,9 @@ def test_same_completions_give_the_reference_loops_rewards_advantages_and_loss(
     scenes = reference.scenes(0)
     assert [group.scene for group in groups] == scenes
     prompts = reference.prompts(scenes)
-    assert all(np.array_equal(g.prompt.image, p.image) for g, p in zip(groups, prompts))
+    assert all(
+        np.array_equal(g.prompt.image, p.image) for g, p in zip(groups, prompts, strict=True)
+    )
     expected = reference.learn(groups, 0)
     assert {**rollout_metrics(groups), **updated} == pytest.approx(expected, rel=1e-3, abs=1e-5)
     assert updated["grad_norm"] > 0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import ray
 import torch
+
 from cluster.learner_group import LearnerGroup, combine
 from physrl.config.load import validate
 from physrl.config.run import RunConfig

@@ -51,7 +51,7 @@ def test_real_scenes_are_shown_with_what_happened(place_answer: PlaceAnswer) -> 
     assert placed.after is not None
     assert placed.after.shape == (224, 224, 3)
     assert not np.array_equal(placed.before, placed.after)
-    assert placed.note.startswith("all blocks stand: the block that moved most moved 0.0")
+    assert placed.note.startswith("a taller tower stands: the block that moved most moved 0.0")
     assert "Move the red block" in placed.question
     assert (placed.policy, placed.success, placed.reward) == ("grpo", True, 1.25)
     assert illegal.after is None

@@ -1,0 +1,158 @@
+"""The learner's update on the tiny base: denominators, parts, schedule."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from physrl.algorithms.batch import demonstration_batch, rollout_batch, rollout_metrics
+from physrl.algorithms.update import Learner, learning_rate
+from physrl.config.environment import EnvironmentConfig
+from physrl.config.load import validate
+from physrl.config.run import RunConfig
+from physrl.data.collate import Collator
+from physrl.errors import GenerationError
+from physrl.models.engine import TorchEngine
+from physrl.models.loading import load_model, load_processor
+from physrl.tasks import TASKS
+from physrl.tasks.task import make_scene
+from physrl.types import (
+    Completion,
+    Demonstration,
+    Metrics,
+    Offset,
+    Outcome,
+    Prompt,
+    Reward,
+    Rollout,
+    RolloutGroup,
+    TrainingBatch,
+    TrainingExample,
+    Unparseable,
+)
+
+TINY_BASE = Path(__file__).parents[3] / "assets" / "tiny-base"
+
+
+def make_config(algorithm: dict[str, object], **others: object) -> RunConfig:
+    table = {"lr": 1e-3, "max_grad_norm": 1.0} | algorithm
+    return validate({"model": {"path": str(TINY_BASE)}, "algorithm": table} | others)
+
+
+def make_batch() -> TrainingBatch:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, 84, 84, 3), dtype=np.uint8)
+    prompts = [Prompt(str(place), "How many?", images[place]) for place in range(2)]
+    return TrainingBatch(
+        tuple(
+            TrainingExample(
+                prompts[row // 4],
+                tuple(rng.integers(20, 90, size=2 + row).tolist()),
+                advantage=float(rng.normal()),
+                sampling_logprobs=(-4.0,) * (2 + row),
+            )
+            for row in range(8)
+        )
+    )
+
+
+def train(config: RunConfig, batch: TrainingBatch) -> tuple[Metrics, torch.nn.Module]:
+    model = load_model(config.model)
+    collator = Collator(load_processor(config.model.path))
+    learner = Learner(TorchEngine(model, config.algorithm), collator, config)
+    return learner.update(batch, 0), model
+
+
+@pytest.mark.parametrize("algorithm", [{"type": "grpo"}, {"type": "gspo"}, {"type": "sft"}])
+def test_micro_batches_change_nothing(algorithm: dict[str, object]) -> None:
+    batch = make_batch()
+    if algorithm["type"] == "sft":
+        examples = [replace(each, sampling_logprobs=()) for each in batch.examples]
+        batch = TrainingBatch(tuple(examples))
+    whole, model = train(make_config(algorithm), batch)
+    small = {"tokens_per_micro_batch": 64}
+    parts, other = train(make_config(algorithm, runtime=small), batch)
+    assert parts == pytest.approx(whole, rel=1e-4, abs=1e-6)
+    for name, weight in model.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], weight, atol=1e-5, rtol=0)
+
+
+def test_importance_is_capped_and_its_difference_reported() -> None:
+    # A sampler that claims its tokens were most unlikely: each would be weighed up without bound.
+    batch = TrainingBatch(
+        tuple(
+            replace(each, sampling_logprobs=(-20.0,) * len(each.completion_ids))
+            for each in make_batch().examples
+        )
+    )
+    metrics, _ = train(make_config({"importance_cap": 1.0}), batch)
+    free, _ = train(make_config({"importance_cap": 1e9}), batch)
+    assert metrics["sampling/sampling_logp_difference/max"] > 0
+    assert abs(free["loss"]) > abs(metrics["loss"])
+
+
+def test_a_kl_term_pulls_towards_the_base() -> None:
+    batch = TrainingBatch(tuple(replace(each, advantage=0.0) for each in make_batch().examples))
+    model = {"path": str(TINY_BASE), "lora": {"rank": 4}}
+    metrics, _ = train(make_config({"beta": 0.1}, model=model), batch)
+    assert metrics["kl"] == pytest.approx(0.0, abs=1e-6)  # a fresh adapter changes nothing
+    assert metrics["loss"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_prompts_that_do_not_fit_are_refused() -> None:
+    model = {"path": str(TINY_BASE), "max_prompt_tokens": 16, "max_completion_tokens": 1}
+    with pytest.raises(GenerationError, match=r"exceeds model\.max_prompt_tokens"):
+        train(make_config({}, model=model), make_batch())
+
+
+def test_learning_rate_warms_up_and_decays() -> None:
+    config = make_config({"steps": 10, "warmup_fraction": 0.2, "lr": 1.0, "decay": "linear"})
+    rates = [learning_rate(config.algorithm, update) for update in range(10)]
+    # Two updates of warm-up, then a line from 1 to 0 over the other eight.
+    assert rates[:3] == pytest.approx([1 / 3, 2 / 3, 1.0])
+    assert rates[3:] == pytest.approx([1 - k / 8 for k in range(1, 8)])
+    cosine = make_config({"steps": 10, "warmup_fraction": 0.0, "lr": 1.0})
+    assert learning_rate(cosine.algorithm, 5) == pytest.approx(0.5)
+    assert learning_rate(cosine.algorithm, 10) == pytest.approx(0.0)
+
+
+def group_of(rewards: list[float], truncated: bool = False) -> RolloutGroup:
+    scene = make_scene(TASKS["place"], EnvironmentConfig(), 0, "train", 0)
+    rollouts = tuple(
+        Rollout(
+            Completion("", (1, 2), (-0.5, -0.5), truncated, 0),
+            Offset(0, 0) if reward > 0 else Unparseable("words"),
+            Outcome("settled" if reward > 0 else "unparseable", success=reward > 0),
+            Reward(reward, {"success": reward}),
+        )
+        for reward in rewards
+    )
+    return RolloutGroup(scene, Prompt("p", "?", np.zeros((1, 1, 3), np.uint8)), (), rollouts)
+
+
+def test_rollout_metrics_by_hand() -> None:
+    metrics = rollout_metrics([group_of([1.0, 0.0]), group_of([1.0, 1.0], truncated=True)])
+    assert metrics["reward"] == 0.75
+    assert metrics["reward_std"] == pytest.approx(np.sqrt(0.5) / 2)
+    assert metrics["frac_reward_zero_std"] == 0.5
+    assert metrics["completions/clipped_ratio"] == 0.5
+    assert metrics["parse/failure_rate"] == 0.25
+    assert metrics["task/place/accuracy"] == 0.75
+    assert metrics["rewards/success/mean"] == 0.75
+
+
+def test_batches_keep_the_order_of_groups() -> None:
+    groups = [group_of([1.0, 0.0]), group_of([0.0, 1.0])]
+    batch = rollout_batch(groups, np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert [example.advantage for example in batch.examples] == [1, 2, 3, 4]
+    assert batch.examples[0].sampling_logprobs == (-0.5, -0.5)
+
+
+def test_demonstrations_end_with_the_end_of_turn() -> None:
+    collator = Collator(load_processor(str(TINY_BASE)))
+    prompt = Prompt("p", "How many?", np.zeros((84, 84, 3), np.uint8))
+    batch = demonstration_batch([Demonstration(prompt, "<answer>3</answer>")], collator)
+    assert batch.examples[0].completion_ids[-1] == collator.eos_token_id
+    assert len(batch.examples[0].completion_ids) == 4  # <answer>, 3, </answer>, end of turn

@@ -1,0 +1,61 @@
+"""The reference loop and its generator, on the tiny base."""
+
+from pathlib import Path
+
+from physrl.config.load import validate
+from physrl.loop import ReferenceLoop
+from physrl.protocols import Sampling
+
+TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
+
+
+def make_loop(algorithm: dict[str, object]) -> ReferenceLoop:
+    table = {"prompts_per_step": 4, "lr": 1e-3, "max_grad_norm": 1.0} | algorithm
+    config = {"model": {"path": str(TINY_BASE)}, "task": "stability", "algorithm": table}
+    return ReferenceLoop(validate(config))
+
+
+def test_generated_logprobs_are_scored_under_the_policy() -> None:
+    loop = make_loop({"group_size": 4})
+    prompts = loop.prompts(loop.scenes(0))
+    sampled = loop.generator.generate(prompts, Sampling(4, 1.0, 24, seed=1))
+    assert [len(generation.completions) for generation in sampled] == [4] * 4
+    for generation in sampled:
+        for completion in generation.completions:
+            assert len(completion.logprobs) == len(completion.token_ids)
+            assert all(value <= 0 for value in completion.logprobs)
+    again = loop.generator.generate(prompts, Sampling(4, 1.0, 24, seed=1))
+    assert again == sampled
+    assert loop.generator.generate(prompts, Sampling(4, 1.0, 24, seed=2)) != sampled
+
+
+def test_greedy_answers_are_never_less_likely_than_sampled_first_tokens() -> None:
+    loop = make_loop({"group_size": 4})
+    prompts = loop.prompts(loop.scenes(0))
+    greedy = loop.generator.generate(prompts, Sampling(1, 0.0, 24, seed=0))
+    sampled = loop.generator.generate(prompts, Sampling(4, 1.0, 24, seed=0))
+    for best, group in zip(greedy, sampled, strict=True):
+        first = best.completions[0].logprobs[0]
+        assert all(first >= other.logprobs[0] - 1e-5 for other in group.completions)
+
+
+def test_truncated_completions_are_marked() -> None:
+    loop = make_loop({"group_size": 2})
+    prompts = loop.prompts(loop.scenes(0))[:1]
+    (generation,) = loop.generator.generate(prompts, Sampling(1, 0.0, 2, seed=0))
+    assert generation.completions[0].truncated
+    assert len(generation.completions[0].token_ids) == 2
+
+
+def test_a_step_of_reinforcement_changes_the_policy_version() -> None:
+    loop = make_loop({"group_size": 4, "steps": 2})
+    metrics = loop.step(0)
+    assert 0 < metrics["task/stability/accuracy"] < 1
+    assert metrics["grad_norm"] > 0
+    assert loop.generator.policy_version == 1
+
+
+def test_sft_brings_the_loss_down() -> None:
+    loop = make_loop({"type": "sft", "steps": 8, "prompts_per_step": 16})
+    losses = [loop.step(step)["loss"] for step in range(8)]
+    assert losses[-1] < losses[0]
