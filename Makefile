@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check \
 	--constraint requirements/constraints.txt
+REAL_IMAGES ?= $(wildcard ../shared/data/real_towers)
 REQUIREMENTS := $(wildcard requirements/*.txt)
 # The demo reports how long installation took.
 NOTE_SECONDS = echo $$(( $$(date +%s) - $$(cat $(VENV)/install-started) )) > $(VENV)/install-seconds
@@ -24,8 +25,8 @@ install: $(VENV)/ready-$(DEVICE) ## Build .venv; again only if a requirement cha
 doctor: install ## Say what was found on this machine and what is missing
 	@$(BIN)/physrl doctor
 
-demo: install ## Train, evaluate and report on this machine
-	@$(BIN)/physrl demo
+demo: install ## Train, evaluate and report on this machine (REAL_IMAGES=photographs to judge as well)
+	@$(BIN)/physrl demo $(if $(REAL_IMAGES),evaluation.real_images=$(REAL_IMAGES))
 
 test: install ## Run the tests
 	@$(BIN)/python -m pytest

@@ -1,9 +1,9 @@
 """The actors of a run, started once and used for every phase of it."""
 
-import tempfile
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import cached_property
 
 import ray
 
@@ -17,42 +17,55 @@ from physrl.config.run import RunConfig
 class Cluster:
     """Rollout workers, inference servers and learner ranks; the servers start in the background."""
 
-    def __init__(self, config: RunConfig, adapters: Path) -> None:
+    def __init__(self, config: RunConfig) -> None:
         self.servers = InferenceServers(config.model, config.runtime, seed=config.seed)
         self.pool = RolloutPool(config.runtime)
-        self.learners = LearnerGroup(config.runtime)
         self.policy_version = 0
         """Of the weights that the servers hold; 0 is the base model."""
+        self._runtime = config.runtime
         self._has_adapter = config.model.lora is not None
-        self._adapters = adapters
+        # Beside the run's files, where every machine of a cluster reads.
+        self._adapters = config.folder / ".adapters"
+
+    @cached_property
+    def learners(self) -> LearnerGroup:
+        """The learner's ranks, started when they are first needed."""
+        return LearnerGroup(self._runtime)
 
     def wait_for_servers(self) -> None:
         """Wait until every inference server has started."""
         ray.get(self.servers.ready())
 
-    def stop(self) -> None:
-        """End all actors."""
-        self.servers.stop()
-        self.pool.stop()
-        self.learners.stop()
+    def continue_from(self, version: int) -> None:
+        """Count on from a checkpoint's policy version; versions never repeat."""
+        self.policy_version = max(self.policy_version, version)
 
     def publish(self) -> int:
         """Bring the learner's weights to the servers under a new policy version."""
         self.policy_version += 1
-        if self._has_adapter:
-            folder = self._adapters / f"policy-{self.policy_version:08d}"
-            self.learners.save_model(folder)
-            self.servers.load_adapter(folder / "adapter", self.policy_version)
-        else:
+        if not self._has_adapter:
             self.servers.load_weights(self.learners.weights(), self.policy_version)
+            return self.policy_version
+        folder = self._adapters / f"policy-{self.policy_version:08d}"
+        self.learners.save_model(folder)
+        self.servers.load_adapter(folder / "adapter", self.policy_version)
+        shutil.rmtree(folder)  # the servers hold it now
         return self.policy_version
+
+    def stop(self) -> None:
+        """End all actors."""
+        self.servers.stop()
+        self.pool.stop()
+        if "learners" in self.__dict__:
+            self.learners.stop()
+        shutil.rmtree(self._adapters, ignore_errors=True)
 
 
 @contextmanager
 def start_cluster(config: RunConfig) -> Iterator[Cluster]:
     """A running cluster; everything it started ends with it."""
-    with ray_session(config.runtime), tempfile.TemporaryDirectory() as adapters:
-        cluster = Cluster(config, Path(adapters))
+    with ray_session(config.runtime):
+        cluster = Cluster(config)
         try:
             yield cluster
         finally:

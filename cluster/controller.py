@@ -15,14 +15,14 @@ generated. Scenes of the next step are drawn while the learner works.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from cluster.cluster import Cluster
 from cluster.evaluation import evaluate_task
-from cluster.rollout_pool import Prepared, SceneSource
+from cluster.rollout_pool import Prepared
 from cluster.stopping import StopRequest
 from physrl.algorithms.advantage import group_advantages
 from physrl.algorithms.batch import group_rewards, rollout_batch, rollout_metrics
@@ -32,6 +32,7 @@ from physrl.data.rollouts import write_rollouts
 from physrl.errors import GenerationError
 from physrl.metrics import MetricsWriter
 from physrl.protocols import Sampling
+from physrl.rollout import scene_source, step_indices, training_sampling
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
 from physrl.types import JSON, Metrics, RolloutGroup, Split
 
@@ -61,9 +62,7 @@ class Controller:
     ) -> None:
         self._config, self._cluster = config, cluster
         self._reporter, self._stop = reporter, stop
-        self._source = SceneSource(
-            config.task, config.environment, config.seed, split, config.model.reasoning
-        )
+        self._source = scene_source(config, config.task, split)
         self._checkpoints = Checkpoints(config.folder, config.checkpoint.keep_last)
         self._metrics = MetricsWriter(config.folder)
         self._prepared: dict[int, list[Prepared]] = {}
@@ -75,25 +74,26 @@ class Controller:
         A requested stop ends the loop after the step that is under way, with a checkpoint.
         """
         config = self._config
-        start = self._restore()
-        for step in range(start, config.algorithm.steps):
+        newest = self._restore()
+        for step in range(0 if newest is None else newest.step, config.algorithm.steps):
             began = time.monotonic()
             metrics = self._step(step)
+            if config.evaluation.every and (step + 1) % config.evaluation.every == 0:
+                metrics |= self._validate()
             self._times["step"] = time.monotonic() - began
             metrics |= {f"time/{phase}_s": seconds for phase, seconds in self._times.items()}
             metrics["policy/version"] = self._cluster.policy_version
-            if config.evaluation.every and (step + 1) % config.evaluation.every == 0:
-                metrics |= self._validate()
             self._metrics.write(step + 1, metrics)
             self._reporter.step(step + 1, metrics)
             last = step + 1 == config.algorithm.steps or self._stop.requested
             if last or (step + 1) % config.checkpoint.every == 0:
-                with self._phase("saving"):
-                    self._commit(step + 1)
+                self._reporter.phase("saving")
+                newest = self._commit(step + 1)
             if last:
                 break
         self._metrics.close()
-        newest = self._checkpoints.latest()
+        if isinstance(config.algorithm, SFTConfig):  # RL publishes after every step
+            self._cluster.publish()
         assert newest is not None  # committed at the last step
         return newest
 
@@ -106,25 +106,19 @@ class Controller:
 
     def _imitate(self, step: int) -> Metrics:
         with self._phase("updating"):
-            demonstrations = self._cluster.pool.demonstrate(self._source, self._indices(step))
+            indices = step_indices(self._config, step)
+            demonstrations = self._cluster.pool.demonstrate(self._source, indices)
             return self._cluster.learners.imitate(demonstrations, step)
 
     def _collect(self, step: int) -> list[RolloutGroup]:
         """Completions of the current policy, carried out."""
-        algorithm = self._config.algorithm
-        assert not isinstance(algorithm, SFTConfig)
-        sampling = Sampling(
-            group_size=algorithm.group_size,
-            temperature=self._config.temperature,
-            max_tokens=self._config.model.max_completion_tokens,
-            seed=self._config.seed + step,
-        )
+        sampling = training_sampling(self._config, step)
         with self._phase("rolling out"):
             prepared = self._prepared.pop(step, None) or self._prepare(step)
             generated = [self._cluster.servers.submit(c.prompts, sampling) for c in prepared]
             groups = self._cluster.pool.roll_out(prepared, generated, self._config.reward)
-        self.refuse_stale(groups)
-        if step + 1 < algorithm.steps:
+        refuse_stale(groups, self._cluster.policy_version)
+        if step + 1 < self._config.algorithm.steps:
             self._prepared[step + 1] = self._prepare(step + 1)
         return groups
 
@@ -161,42 +155,29 @@ class Controller:
         return {f"validation/{config.task}/accuracy": result.count.share}
 
     def _prepare(self, step: int) -> list[Prepared]:
-        return self._cluster.pool.prepare(self._source, self._indices(step))
+        return self._cluster.pool.prepare(self._source, step_indices(self._config, step))
 
-    def _indices(self, step: int) -> range:
-        count = self._config.algorithm.prompts_per_step
-        return range(step * count, (step + 1) * count)
-
-    def refuse_stale(self, groups: list[RolloutGroup]) -> None:
-        """Raise GenerationError unless every completion is of the servers' policy version."""
-        current = self._cluster.policy_version
-        versions = {r.completion.policy_version for group in groups for r in group.rollouts}
-        if versions != {current}:
-            raise GenerationError(
-                f"completions of policy versions {sorted(versions)}, not of {current} alone"
-            )
-
-    def _restore(self) -> int:
-        """Load the newest checkpoint, or start afresh; returns the steps already done."""
+    def _restore(self) -> Checkpoint | None:
+        """Load the newest checkpoint, or start afresh where there is none."""
         with self._phase("loading"):
             self._cluster.learners.load(self._config)
             newest = self._checkpoints.latest()
             if newest is not None:
                 self._cluster.learners.load_state(newest.path / "learner")
-            start = 0 if newest is None else newest.step
-            self._metrics.truncate_after(start)
+                self._cluster.continue_from(newest.state["policy_version"])
+            self._metrics.truncate_after(0 if newest is None else newest.step)
             if not isinstance(self._config.algorithm, SFTConfig):
                 self._cluster.publish()
-        return start
+        return newest
 
-    def _commit(self, step: int) -> None:
+    def _commit(self, step: int) -> Checkpoint:
         def write(folder: Path) -> None:
             self._cluster.learners.save_model(folder)
             self._cluster.learners.save_state(folder / "learner")
 
         # Scenes and sampling seeds are functions of the step: it is the data cursor and RNG state.
-        state: JSON = {"step": step, "seed": self._config.seed, "split": self._source.split}
-        self._checkpoints.commit(step, state, write)
+        state: JSON = {"policy_version": self._cluster.policy_version}
+        return self._checkpoints.commit(step, state, write)
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -205,3 +186,12 @@ class Controller:
         yield
         key = name.replace(" ", "_")
         self._times[key] = self._times.get(key, 0.0) + time.monotonic() - began
+
+
+def refuse_stale(groups: Sequence[RolloutGroup], current: int) -> None:
+    """Raise GenerationError unless every completion is of the servers' policy version."""
+    versions = {rollout.completion.policy_version for g in groups for rollout in g.rollouts}
+    if versions != {current}:
+        raise GenerationError(
+            f"completions of policy versions {sorted(versions)}, not of {current} alone"
+        )

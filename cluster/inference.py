@@ -46,7 +46,7 @@ class InferenceServer:
 
 
 class InferenceServers:
-    """`runtime.inference_servers` actors that serve one policy: a `Generator`, a `WeightSink`.
+    """`runtime.inference_servers` actors that serve one policy: a `Generator`.
 
     The engines start in the background. Calls made before they are ready wait for them, and a
     server that cannot start fails the first call.

@@ -68,9 +68,10 @@ class LearnerRank:
         """Log-probabilities of each example's completion tokens under the current weights."""
         return self._learner.score(examples)
 
-    def weights(self) -> Mapping[str, Any]:
-        """All weights on the CPU."""
-        return self._engine.weights()
+    def weights(self) -> Mapping[str, Any] | None:
+        """What is trained, on the CPU; None but on the first rank, one copy suffices."""
+        weights = self._engine.weights()
+        return weights if self._rank == 0 else None
 
     def save_model(self, folder: Path) -> None:
         """Write `adapter/` or `model/`; gathers, so every rank calls it and the first writes."""
@@ -125,7 +126,7 @@ class LearnerGroup:
         return scored
 
     def weights(self) -> ray.ObjectRef:
-        """All weights, gathered on the first rank: a reference into the object store."""
+        """What is trained, gathered on the first rank: a reference into the object store."""
         first, *others = [rank.weights.remote() for rank in self._ranks]
         if others:  # they only take part in the gathering
             ray.get(others)

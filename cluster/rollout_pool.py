@@ -6,62 +6,30 @@ from dataclasses import dataclass
 import ray
 
 from cluster.session import actor_environment
-from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import RewardConfig
 from physrl.config.run import RuntimeConfig
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
-from physrl.rollout import roll_out
-from physrl.tasks import TASKS
-from physrl.tasks.task import make_prompt, make_scene
-from physrl.types import Demonstration, Generation, Prompt, RolloutGroup, SceneSpec, Split
+from physrl.rollout import SceneSource, demonstrate, prepare, roll_out
+from physrl.types import Demonstration, Generation, Prompt, RolloutGroup, SceneSpec
 
-
-@dataclass(frozen=True, slots=True)
-class SceneSource:
-    """Which stream of scenes is drawn from, and how it is asked about."""
-
-    task: str
-    environment: EnvironmentConfig
-    seed: int
-    split: Split
-    reasoning: bool
+CPUS = 0.5
+"""Of a core, for placement: a worker waits for the model most of the time."""
 
 
 class RolloutWorker:
-    """One simulator and one renderer."""
+    """One simulator and one renderer; what an actor is made of."""
 
     def __init__(self) -> None:
         self._simulator, self._renderer = Simulator(), TinyRenderer()
 
-    def prepare(
-        self, source: SceneSource, indices: Sequence[int]
-    ) -> tuple[list[SceneSpec], list[Prompt]]:
+    def prepare(self, source: SceneSource, indices: range) -> tuple[list[SceneSpec], list[Prompt]]:
         """Scenes and their prompts, as two objects."""
-        task = TASKS[source.task]
-        scenes = [
-            make_scene(task, source.environment, source.seed, source.split, index)
-            for index in indices
-        ]
-        prompts = [
-            make_prompt(
-                task,
-                scene,
-                self._renderer,
-                source.environment.image_size,
-                reasoning=source.reasoning,
-            )
-            for scene in scenes
-        ]
-        return scenes, prompts
+        return prepare(source, indices, self._renderer)
 
-    def demonstrate(self, source: SceneSource, indices: Sequence[int]) -> list[Demonstration]:
+    def demonstrate(self, source: SceneSource, indices: range) -> list[Demonstration]:
         """Prompts with their ideal answers."""
-        task = TASKS[source.task]
-        return [
-            Demonstration(prompt, task.target(scene))
-            for scene, prompt in zip(*self.prepare(source, indices), strict=True)
-        ]
+        return demonstrate(source, indices, self._renderer)
 
     def roll_out(
         self,
@@ -71,15 +39,7 @@ class RolloutWorker:
         reward: RewardConfig,
     ) -> list[RolloutGroup]:
         """Carry out every completion."""
-        return [
-            RolloutGroup(
-                scene,
-                prompt,
-                generation.prompt_token_ids,
-                roll_out(scene, generation.completions, reward, self._simulator),
-            )
-            for scene, prompt, generation in zip(scenes, prompts, generations, strict=True)
-        ]
+        return roll_out(scenes, prompts, generations, reward, self._simulator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,30 +51,23 @@ class Prepared:
 
 
 class RolloutPool:
-    """Hands chunks of scenes to the workers in turn; everything stays in the object store."""
+    """Hands a chunk of scenes to each worker; everything stays in the object store."""
 
     def __init__(self, runtime: RuntimeConfig) -> None:
         environment = {"env_vars": actor_environment(threads=1)}
-        # A worker waits for the model most of the time: half a core each leaves room for it.
-        options = {"num_cpus": 0.5, "runtime_env": environment}
-        self._workers = [
-            ray.remote(RolloutWorker).options(**options).remote()
-            for _ in range(runtime.rollout_workers)
-        ]
+        worker = ray.remote(RolloutWorker).options(num_cpus=CPUS, runtime_env=environment)
+        self._workers = [worker.remote() for _ in range(runtime.rollout_workers)]
 
     def prepare(self, source: SceneSource, indices: range) -> list[Prepared]:
         """Scenes of the indices, a chunk a worker."""
         return [
-            Prepared(*worker.prepare.options(num_returns=2).remote(source, list(chunk)))
+            Prepared(*worker.prepare.options(num_returns=2).remote(source, chunk))
             for worker, chunk in self._chunks(indices)
         ]
 
     def demonstrate(self, source: SceneSource, indices: range) -> list[ray.ObjectRef]:
         """Demonstrations of the indices: references to a list a worker."""
-        return [
-            worker.demonstrate.remote(source, list(chunk))
-            for worker, chunk in self._chunks(indices)
-        ]
+        return [worker.demonstrate.remote(source, chunk) for worker, chunk in self._chunks(indices)]
 
     def roll_out(
         self,
@@ -127,10 +80,10 @@ class RolloutPool:
         Raises:
             SimulationError: from a worker.
         """
-        refs = []
-        for index, (chunk, generated) in enumerate(zip(prepared, generations, strict=True)):
-            worker = self._workers[index % len(self._workers)]
-            refs.append(worker.roll_out.remote(chunk.scenes, chunk.prompts, generated, reward))
+        refs = [
+            worker.roll_out.remote(chunk.scenes, chunk.prompts, generated, reward)
+            for worker, chunk, generated in zip(self._workers, prepared, generations, strict=False)
+        ]
         return [group for groups in ray.get(refs) for group in groups]
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ import ray
 
 from cluster.authentication import cluster_announced
 from physrl.config.run import RuntimeConfig
+from physrl.errors import UserError
 
 OBJECT_STORE_BYTES = 512 << 20
 """Of a local cluster: pictures and tiny weights need little."""
@@ -16,7 +17,8 @@ OBJECT_STORE_BYTES = 512 << 20
 logger = logging.getLogger(__name__)
 
 QUIET = {
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Actors without a GPU of their own must see none.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_DEDUP_LOGS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
@@ -26,7 +28,9 @@ QUIET = {
 def ray_session(runtime: RuntimeConfig) -> Iterator[None]:
     """Join a running Ray cluster, or start a local one and end it on leaving."""
     os.environ.update({key: os.environ.get(key, value) for key, value in QUIET.items()})
-    if not (cluster_announced() and _join()):
+    if cluster_announced():
+        _join()
+    else:
         _start_local(runtime)
     try:
         yield
@@ -47,13 +51,15 @@ def actor_environment(threads: int) -> dict[str, str]:
     }
 
 
-def _join() -> bool:
+def _join() -> None:
     try:
         ray.init(address="auto", logging_level=logging.WARNING)
     except ConnectionError:
-        return False
+        raise UserError(
+            "a Ray cluster is announced (RAY_ADDRESS or an earlier `ray start`) but does not "
+            "answer: start it, or unset RAY_ADDRESS and run `ray stop`"
+        ) from None
     logger.info("joined the Ray cluster at %s", ray.get_runtime_context().gcs_address)
-    return True
 
 
 def _start_local(runtime: RuntimeConfig) -> None:

@@ -4,7 +4,6 @@ Prompts go in as chat text and a picture, and come back as completions with the 
 each sampled token. New weights, an adapter or all of them, go in with every cache emptied.
 """
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from physrl.config.run import RuntimeConfig
 from physrl.data.collate import Collator
 from physrl.errors import GenerationError
 from physrl.models.loading import load_processor
-from physrl.protocols import Sampling, Weights
+from physrl.protocols import Sampling, Weights, prompt_seed
 from physrl.types import Completion, Generation, Prompt
 
 ADAPTER_ID = 1
@@ -200,17 +199,6 @@ class VLLMEngine:
             for text, sample in zip(texts, output.outputs, strict=True)
         )
         return Generation(ids, completions)
-
-
-def prompt_seed(prompt_id: str, sampling: Sampling) -> int:
-    """The seed of a prompt's first completion; completion i of the group has this plus i.
-
-    Multiples of the group's size, so that two prompts share all of their noise or none.
-    """
-    digest = hashlib.sha256(f"{sampling.seed}/{prompt_id}".encode()).digest()
-    # torch's generator on CPU reads 32 bits.
-    groups = (1 << 32) // sampling.group_size
-    return int.from_bytes(digest[:8]) % groups * sampling.group_size
 
 
 def _device_options(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, Any]:

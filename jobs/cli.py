@@ -7,16 +7,19 @@ physrl train --config FILE algorithm.lr=1e-5 seed=1     overrides are key.path=v
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
 from jobs import preflight
-from physrl.config import RunConfig, load_config
-from physrl.errors import UserError
+from jobs.policies import policy_model
+from physrl.config import load_config
+from physrl.errors import PhysRLError, UserError
+from physrl.storage.run_folder import open_run
 
 DEMO = Path(__file__).parent / "configs" / "demo.yaml"
+FAILURE = 1
 USER_ERROR = 2
 INTERRUPTED = 130
 
@@ -38,30 +41,40 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue from the last c
 @app.command(epilog="Example: physrl demo --resume")
 def demo(overrides: Overrides = None, config: ConfigFile = DEMO, resume: Resume = False) -> None:
     """Train, evaluate and report on this machine, from the tiny base."""
-    checked = _checked_config(config, overrides)
+    checked = load_config(config, overrides or ())
+    preflight.check_demo(checked)
+    preflight.check(checked)
+    open_run(checked, resume=resume)
     from jobs import demo as job
 
-    job.run(checked, resume=resume)
+    job.run(checked)
 
 
 @app.command(epilog="Example: physrl train --config jobs/configs/demo.yaml algorithm.lr=1e-3")
 def train(config: ConfigFile, overrides: Overrides = None, resume: Resume = False) -> None:
     """Train one policy."""
-    checked = _checked_config(config, overrides)
+    checked = load_config(config, overrides or ())
+    preflight.check(checked)
+    open_run(checked, resume=resume)
     from jobs import train as job
 
-    job.run(checked, resume=resume)
+    job.run(checked)
 
 
 @app.command(epilog="Example: physrl evaluate --config FILE --policy Qwen/Qwen2.5-VL-3B-Instruct")
 def evaluate(
     config: ConfigFile,
-    policy: Annotated[str, typer.Option(help="Checkpoint folder, or a name on the hub.")],
+    policy: Annotated[
+        str, typer.Option(help="Checkpoint, step or adapter folder, or a name on the hub.")
+    ],
     overrides: Overrides = None,
 ) -> None:
     """Measure a policy on held-out scenes and photographs."""
-    checked = _checked_config(config, overrides)
-    preflight.check_model("--policy", policy)
+    checked = load_config(config, overrides or ())
+    served = policy_model(policy, checked.model)
+    preflight.check_model("--policy", served.path, served)
+    checked = checked.model_copy(update={"model": served})
+    preflight.check(checked)
     from jobs import evaluate as job
 
     job.run(checked, policy)
@@ -104,26 +117,27 @@ def preview(
 
 
 def main() -> None:
-    """Run a verb; a user's mistake is one line on stderr and exit code 2."""
+    """Run a verb; what goes wrong is one line on stderr, and exit code 2 for a user's mistake."""
     # DeepSpeed looks for ninja on the path, where a virtual environment need not be, and for the
     # operator that `make install` compiled for this environment.
     os.environ["PATH"] = os.pathsep.join((f"{sys.prefix}/bin", os.environ.get("PATH", "")))
     os.environ.setdefault("TORCH_EXTENSIONS_DIR", f"{sys.prefix}/torch-extensions")
     try:
         code = app(standalone_mode=False)
-    except (UserError, TyperException) as error:
-        text = error.format_message() if isinstance(error, TyperException) else str(error)
-        typer.echo(f"error: {' '.join(text.split())}", err=True)
-        sys.exit(USER_ERROR)
+    except TyperException as error:
+        _fail(error.format_message(), USER_ERROR)
+    except PhysRLError as error:
+        # What an actor raised arrives with a remote traceback for a text, and its cause within.
+        message = str(getattr(error, "cause", error))
+        _fail(message, USER_ERROR if isinstance(error, UserError) else FAILURE)
     if code == INTERRUPTED:
         typer.echo("interrupted", err=True)
     sys.exit(code)
 
 
-def _checked_config(file: Path, overrides: list[str] | None) -> RunConfig:
-    config = load_config(file, overrides or ())
-    preflight.check(config)
-    return config
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

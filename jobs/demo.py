@@ -15,22 +15,15 @@ from pathlib import Path
 from cluster.cluster import Cluster, start_cluster
 from cluster.evaluation import evaluate_policy
 from cluster.stopping import StopRequest, stop_on_signals
+from jobs.console import console
 from jobs.memory import PeakMemory
 from jobs.report import write
-from jobs.train import (
-    console,
-    photographs,
-    started_from,
-    train_phase,
-    warm_config,
-)
-from physrl.config.algorithm import SFTConfig
+from jobs.train import started_from, train_phase, warm_config
 from physrl.config.run import RunConfig
-from physrl.errors import ConfigError
+from physrl.data.photos import load_configured_photos
 from physrl.evaluation.results import Decoding, EvaluationTask, PolicyResult
 from physrl.report.table import make_table
 from physrl.storage.checkpoints import Checkpoint
-from physrl.storage.run_folder import open_run
 from physrl.types import Split
 
 INSTALL_SECONDS = Path(".venv") / "install-seconds"
@@ -49,17 +42,11 @@ class Stopped(Exception):
     """The run was asked to stop; its checkpoints tell where it is."""
 
 
-def run(config: RunConfig, *, resume: bool) -> None:
-    """Run everything, print the table, where the report lies, and one JSON line.
+def run(config: RunConfig) -> None:
+    """Run everything, or what is left of it, in the run's opened folder.
 
-    Raises:
-        ConfigError: the configuration has no warm start, or the run's name is taken.
+    Prints a table, where the report lies, and one JSON line.
     """
-    if config.warm_start is None or isinstance(config.algorithm, SFTConfig):
-        raise ConfigError(
-            "the demo compares RL with SFT from one warm start: set warm_start and an RL algorithm"
-        )
-    open_run(config, resume=resume)
     with PeakMemory() as memory:
         try:
             results, seconds = _train_and_evaluate(config)
@@ -111,7 +98,7 @@ def summary(
 
 def _train_and_evaluate(config: RunConfig) -> tuple[list[PolicyResult], dict[str, float]]:
     seconds = _install_seconds()
-    photos = photographs(config)
+    photos = load_configured_photos(config)
     began = time.monotonic()
     console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
     with start_cluster(config) as cluster, stop_on_signals() as stop:
@@ -125,19 +112,17 @@ def _train_and_evaluate(config: RunConfig) -> tuple[list[PolicyResult], dict[str
             result.save(config.folder / "evaluation" / f"{policy}.json")
             results.append(result)
 
-        with _timed(seconds, "warm"):  # vLLM starts meanwhile
-            warm = _phase(warm_config(config), cluster, stop)
         with _timed(seconds, "start vLLM"), console.status("waiting for vLLM"):
             cluster.wait_for_servers()
         evaluate("base")
-        cluster.publish()
+        with _timed(seconds, "warm"):
+            warm = _phase(warm_config(config), cluster, stop)
         evaluate("warm")
         with _timed(seconds, "train"):
             _phase(started_from(config, warm), cluster, stop)
         evaluate(config.algorithm.type)
         with _timed(seconds, "sft"):
             _phase(started_from(sft_config(config), warm), cluster, stop)
-        cluster.publish()
         evaluate("sft")
     seconds["total"] = time.monotonic() - began
     return results, seconds

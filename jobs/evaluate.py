@@ -1,23 +1,31 @@
 """Measure a policy on held-out scenes and photographs."""
 
+import re
+from pathlib import Path
+
 from cluster.cluster import start_cluster
 from cluster.evaluation import evaluate_policy
-from jobs.train import console, photographs
+from jobs.console import console
 from physrl.config.run import RunConfig
+from physrl.data.photos import load_configured_photos
 from physrl.report.table import make_table
+
+ADAPTER_VERSION = 1
 
 
 def run(config: RunConfig, policy: str) -> None:
-    """Serve the checkpoint, ask it everything, print and keep the counts."""
-    photos = photographs(config)
-    model = config.model.model_copy(update={"path": policy, "lora": None, "adapter": None})
-    config = config.model_copy(update={"model": model})
+    """Serve the configured model, ask it everything, print and keep the counts under its name."""
+    photos = load_configured_photos(config)
+    name = re.sub(r"[^A-Za-z0-9.-]+", "_", policy).strip("_.")
     with start_cluster(config) as cluster:
         with console.status("waiting for vLLM"):
             cluster.wait_for_servers()
+        if config.model.adapter is not None:
+            cluster.servers.load_adapter(Path(config.model.adapter), ADAPTER_VERSION)
+            cluster.continue_from(ADAPTER_VERSION)
         with console.status("evaluating"):
-            result = evaluate_policy(cluster, config, "policy", photos)
-    path = config.folder / "evaluation" / "policy.json"
+            result = evaluate_policy(cluster, config, name, photos)
+    path = config.folder / "evaluation" / f"{name}.json"
     result.save(path)
     console.print(make_table([result], policy))
     console.print(f"answers: {path}")

@@ -6,49 +6,95 @@ import socket
 import tempfile
 from pathlib import Path
 
+from cluster.authentication import cluster_announced
 from physrl.config import RunConfig
-from physrl.errors import UserError
+from physrl.config.algorithm import SFTConfig
+from physrl.config.model import ModelConfig
+from physrl.config.run import check_divisible
+from physrl.errors import ConfigError, UserError
 
 OFFLINE = {"1", "on", "true", "yes"}
+FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 
 
 def check(config: RunConfig) -> None:
-    """Look at every folder, model and port that a run needs.
+    """Look at every folder, model, port and scene that a run needs.
 
     Raises:
         UserError: the first that is missing or unfit, with its value and the remedy.
     """
-    check_model("model.path", config.model.path)
+    check_model("model.path", config.model.path, config.model)
     if config.model.adapter is not None:
         _check_adapter(Path(config.model.adapter), config)
     if config.evaluation.real_images is not None:
         from physrl.data.photos import load_photos
 
         load_photos(config.evaluation.real_images)
-    # With an address a cluster is joined, and its dashboard holds the port by right.
-    if config.runtime.dashboard and "RAY_ADDRESS" not in os.environ:
+    # A cluster that is joined has a dashboard, which holds the port by right.
+    if config.runtime.dashboard and not cluster_announced():
         _check_port(config.runtime.dashboard_port)
     _check_writable(config.folder)
+    _check_scenes(config)
 
 
-def check_model(key: str, path: str) -> None:
-    """Refuse a checkpoint folder that is missing or is none, and a hub name without the hub.
+def check_demo(config: RunConfig) -> None:
+    """Refuse a configuration that leaves the demo nothing to compare, or SFT uneven batches.
+
+    Raises:
+        ConfigError: with the values and the remedy.
+    """
+    rl = config.algorithm
+    if config.warm_start is None or isinstance(rl, SFTConfig):
+        raise ConfigError(
+            "the demo compares RL with SFT from one warm start: set warm_start and an RL algorithm"
+        )
+    try:
+        check_divisible(
+            "the demo's SFT comparison: algorithm.prompts_per_step",
+            rl.prompts_per_step,
+            rl.updates_per_rollout,
+            config.runtime.learner_ranks,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def check_model(key: str, path: str, model: ModelConfig) -> None:
+    """Refuse a checkpoint folder that is missing or unfit, and a hub name without the hub.
 
     Raises:
         UserError: with the value of `key`.
     """
     folder = Path(path).expanduser()
     if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise UserError(
-                f"{key} is {path}: the folder holds no config.json, so it is no checkpoint"
-            )
+        _check_checkpoint(f"{key} is {path}", folder, model)
     elif _looks_local(path):
         raise UserError(f"{key} is {path}: there is no such folder; name one that exists")
     elif _offline() and not _is_cached(path):
         raise UserError(
             f"{key} is {path}: HF_HUB_OFFLINE is set and the model is not in the cache; unset it "
             "or name a folder"
+        )
+
+
+def _check_checkpoint(what: str, folder: Path, model: ModelConfig) -> None:
+    try:
+        settings = json.loads((folder / "config.json").read_text())
+        family = settings["model_type"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{what}: the folder holds no config.json with a model_type, so it is no checkpoint; "
+            "name one that a model was saved to"
+        ) from None
+    if family not in FAMILIES:
+        raise UserError(f"{what}: a model of type {family}; name one of {', '.join(FAMILIES)}")
+    longest = (settings.get("text_config") or settings).get("max_position_embeddings")
+    tokens = model.max_prompt_tokens + model.max_completion_tokens
+    if longest is not None and tokens > longest:
+        raise UserError(
+            f"{what}: it reads at most {longest} tokens, but model.max_prompt_tokens + "
+            f"model.max_completion_tokens = {model.max_prompt_tokens} + "
+            f"{model.max_completion_tokens} = {tokens}: lower one of them"
         )
 
 
@@ -107,3 +153,15 @@ def _check_writable(folder: Path) -> None:
             f"output folder {folder} cannot be written ({error.strerror}): set output=FOLDER to "
             "one that can"
         ) from None
+
+
+def _check_scenes(config: RunConfig) -> None:
+    """Draw a scene of the fewest and of the most blocks for every task, so that margins fit."""
+    from physrl.tasks import TASKS
+    from physrl.tasks.task import make_scene
+
+    for name in sorted({config.task, *config.evaluation.tasks}):
+        for num_blocks in sorted(set(config.environment.num_blocks)):
+            size = {"num_blocks": (num_blocks, num_blocks)}
+            settings = config.environment.model_copy(update=size)
+            make_scene(TASKS[name], settings, config.seed, "train", 0)

@@ -29,13 +29,16 @@ def run(task_name: str, config: RunConfig, *, seed: int, count: int, out: Path) 
     """
     if task_name not in TASKS:
         raise UserError(f"there is no task '{task_name}': choose {' or '.join(TASKS)}")
-    if out.suffix.lower() not in Image.registered_extensions():
+    if Image.registered_extensions().get(out.suffix.lower()) not in Image.SAVE:
         raise UserError(f"--out is {out}: end it in .png")
     sheet = draw(TASKS[task_name], config, seed, count)
     try:
         sheet.save(out)
     except OSError as error:
-        raise UserError(f"--out is {out}: cannot be written ({error.strerror})") from None
+        raise UserError(
+            f"--out is {out}: cannot be written ({error.strerror or error}); name a file in a "
+            "folder that exists and can be written"
+        ) from None
     print(out)
 
 

@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jobs.train import console, photographs
+from jobs.console import console
 from physrl.config import RunConfig, load_config
-from physrl.data.photos import human_accuracy
+from physrl.data.photos import human_accuracy, load_configured_photos
 from physrl.errors import DataError
 from physrl.evaluation.results import PolicyResult, load_policy_result
 from physrl.metrics import read_metrics
 from physrl.report.gallery import make_gallery
 from physrl.report.html import write_report
 from physrl.report.report import ReportData
+from physrl.storage.run_folder import versions
 
 ORDER = ("base", "warm", "grpo", "gspo", "sft")
 
@@ -38,15 +39,15 @@ def write(
     facts: Mapping[str, str],
 ) -> Path:
     """Write the report of a run, its warm start and its comparison; returns its path."""
-    photos = photographs(config)
+    photos = load_configured_photos(config)
     runs = {config.algorithm.type: config.folder} | {path.name: path for path in phases}
     data = ReportData(
         title=f"{config.name}: {config.algorithm.type.upper()} on {config.task}",
-        subtitle=f"{config.model.path}, seed {config.seed}",
+        subtitle=f"{Path(config.model.path).name}, seed {config.seed}",
         policies=tuple(results),
         curves={name: rows for name, path in runs.items() if (rows := read_metrics(path))},
         gallery=make_gallery(results, config.environment, reasoning=config.model.reasoning),
-        facts=facts,
+        facts={**facts, **versions()},
         human=human_accuracy(photos) if photos else None,
     )
     return write_report(data, config.folder / "report" / "index.html")

@@ -1,37 +1,29 @@
 """Train one policy: a warm start where configured, then the run itself."""
 
-from pathlib import Path
-
-from rich.console import Console
-
 from cluster.cluster import Cluster, start_cluster
 from cluster.controller import Controller
 from cluster.evaluation import evaluate_policy
 from cluster.stopping import StopRequest, stop_on_signals
+from jobs.console import console
 from jobs.progress import TrainingProgress
 from physrl.config.run import RunConfig
-from physrl.data.photos import Photo, load_photos
+from physrl.data.photos import load_configured_photos
 from physrl.report.table import make_table
 from physrl.storage.checkpoints import Checkpoint
-from physrl.storage.run_folder import open_run
 from physrl.types import Split
 
-console = Console()
 
-
-def run(config: RunConfig, *, resume: bool) -> None:
-    """Train, evaluate, and say where everything lies.
-
-    Raises:
-        ConfigError: the run's name is taken by another configuration.
-    """
-    photos = photographs(config)
-    open_run(config, resume=resume)
+def run(config: RunConfig) -> None:
+    """Train, or go on, in the run's opened folder; evaluate, and say where everything lies."""
+    photos = load_configured_photos(config)
     console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
     with start_cluster(config) as cluster, stop_on_signals() as stop:
         checkpoint, finished = train(config, cluster, stop)
-        if not finished:
-            say_stopped(config, checkpoint)
+        if not finished or stop.requested:
+            console.print(
+                f"stopped after step {checkpoint.step} with {checkpoint.path}; "
+                "continue with the same command and --resume"
+            )
             return
         with console.status("evaluating"):
             result = evaluate_policy(cluster, config, config.algorithm.type, photos)
@@ -77,17 +69,3 @@ def started_from(config: RunConfig, checkpoint: Checkpoint) -> RunConfig:
     key, folder = ("path", "model") if config.model.lora is None else ("adapter", "adapter")
     model = config.model.model_copy(update={key: str(checkpoint.path / folder)})
     return config.model_copy(update={"model": model, "warm_start": None})
-
-
-def photographs(config: RunConfig) -> tuple[Photo, ...]:
-    """The configured photographs; none if none are configured."""
-    folder: Path | None = config.evaluation.real_images
-    return () if folder is None else load_photos(folder)
-
-
-def say_stopped(config: RunConfig, checkpoint: Checkpoint) -> None:
-    """One line: where it stopped, and how to go on."""
-    console.print(
-        f"stopped after step {checkpoint.step} with {checkpoint.path}; "
-        f"continue with the same command and --resume"
-    )

@@ -17,8 +17,8 @@ class DataError(UserError):
     """A file or folder that the user named is missing or unreadable."""
 
 
-class SceneError(PhysRLError):
-    """A scene that cannot be sampled or rendered."""
+class SceneError(UserError):
+    """A scene that the settings do not admit, or that cannot be rendered."""
 
 
 class SimulationError(PhysRLError):

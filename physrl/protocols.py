@@ -1,8 +1,8 @@
-"""What the training loop needs of others, without saying who provides it."""
+"""What generates completions, without saying who provides it."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from physrl.types import Generation, Prompt
@@ -50,21 +50,12 @@ class Generator(Protocol):
         ...
 
 
-class WeightSink(Protocol):
-    """Takes new weights; completions that are asked for afterwards come from them alone."""
+def prompt_seed(prompt_id: str, sampling: Sampling) -> int:
+    """The seed of a prompt's first completion; completion i of the group has this plus i.
 
-    def load_adapter(self, folder: Path, version: int) -> None:
-        """Load a PEFT adapter folder over the base weights.
-
-        Raises:
-            GenerationError: not all of it took effect.
-        """
-        ...
-
-    def load_weights(self, weights: Weights, version: int) -> None:
-        """Replace all weights.
-
-        Raises:
-            GenerationError: not all of it took effect.
-        """
-        ...
+    Multiples of the group's size, so that two prompts share all of their noise or none.
+    """
+    digest = hashlib.sha256(f"{sampling.seed}/{prompt_id}".encode()).digest()
+    # torch's generator on CPU reads 32 bits.
+    groups = (1 << 32) // sampling.group_size
+    return int.from_bytes(digest[:8]) % groups * sampling.group_size

@@ -6,13 +6,15 @@ from pydantic import Field, field_validator
 
 from physrl.config.base import Section
 
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
 
 class OptimizationConfig(Section):
     """AdamW and its schedule: linear warm-up, then the named decay."""
 
     lr: float = Field(5e-6, gt=0)
     """Peak learning rate."""
-    betas: tuple[float, float] = (0.9, 0.99)
+    betas: tuple[Fraction, Fraction] = (0.9, 0.99)
     """How slowly AdamW forgets gradients and their squares."""
     weight_decay: float = Field(0.1, ge=0)
     """AdamW's pull of the weights towards zero."""

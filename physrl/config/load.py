@@ -2,15 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
+from physrl.config.algorithm import AlgorithmConfig
+from physrl.config.reward import RewardConfig
 from physrl.config.run import DEFAULT_TYPES, RunConfig
 from physrl.errors import ConfigError
 
 Tree = dict[str, Any]
+TAGS = {
+    kind.model_fields["type"].default
+    for union in (AlgorithmConfig, RewardConfig)
+    for kind in get_args(get_args(union)[0])
+}
+"""What pydantic adds to the path of a mistake in a tagged union; no key of the file."""
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
@@ -21,9 +29,10 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
             line.
     """
     tree = read_yaml(path) if path is not None else {}
+    given: Tree = {}
     for override in overrides:
-        tree = merge(tree, parse_override(override))
-    return validate(tree)
+        given = merge(given, parse_override(override), by_type=False)
+    return validate(merge(tree, given))
 
 
 def validate(tree: Mapping[str, Any]) -> RunConfig:
@@ -41,16 +50,22 @@ def validate(tree: Mapping[str, Any]) -> RunConfig:
 def read_yaml(path: Path) -> Tree:
     """A YAML file whose top is a table."""
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"config file {path} does not exist: check --config") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config file {path} cannot be read: {error}") from None
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(
+            f"config file {path} cannot be read: {reason}: name a readable YAML file"
+        ) from None
     except yaml.YAMLError as error:
         line = " ".join(str(error).split())
         raise ConfigError(f"config file {path} is not valid YAML: {line}") from None
     if not isinstance(tree, dict | None):
-        raise ConfigError(f"config file {path} holds a {type(tree).__name__}, not a table of keys")
+        raise ConfigError(
+            f"config file {path} holds a {type(tree).__name__}, not a table of keys: write lines "
+            "such as 'seed: 1'"
+        )
     return tree or {}
 
 
@@ -63,7 +78,10 @@ def parse_override(text: str) -> Tree:
     key, equals, value = text.partition("=")
     names = key.split(".")
     if not equals or not all(name.isidentifier() for name in names):
-        raise ConfigError(f"override '{text}' is not of the form key.path=value")
+        raise ConfigError(
+            f"override '{text}' is not of the form key.path=value: write, for example, "
+            "algorithm.lr=1e-5"
+        )
     try:
         tree: Any = yaml.safe_load(value)
     except yaml.YAMLError:
@@ -73,18 +91,20 @@ def parse_override(text: str) -> Tree:
     return dict(tree)
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
+def merge(base: Mapping[str, Any], over: Mapping[str, Any], *, by_type: bool = True) -> Tree:
     """`over` laid on `base`, table by table.
 
-    A table whose `type` changes is replaced whole: GSPO's clip range must not become GRPO's.
+    Args:
+        by_type: replace a table whose `type` changes whole: GSPO's clip range must not become
+            GRPO's.
     """
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping):
             old_type = old.get("type", DEFAULT_TYPES.get(key))
-            changes_type = "type" in value and value["type"] != old_type
-            merged[key] = dict(value) if changes_type else merge(old, value)
+            changes_type = by_type and "type" in value and value["type"] != old_type
+            merged[key] = dict(value) if changes_type else merge(old, value, by_type=by_type)
         else:
             merged[key] = value
     return merged
@@ -99,9 +119,7 @@ def describe(error: ValidationError) -> str:
     """A validation's first mistake: where, what is wrong, the value; how many more there are."""
     errors = error.errors(include_url=False)
     first = errors[0]
-    # Tagged unions add the tag (grpo, ...) to the path, which is no key of the file.
-    tags = {"grpo", "gspo", "sft", "paper", "simulated"}
-    where = ".".join(str(part) for part in first["loc"] if part not in tags)
+    where = ".".join(str(part) for part in first["loc"] if part not in TAGS)
     if first["type"] == "extra_forbidden":
         message = (
             f"unknown key '{where}': remove it or check its spelling (docs/config.md lists all)"

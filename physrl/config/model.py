@@ -1,21 +1,29 @@
 """Which model is trained, and which of its weights."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from physrl.config.base import Section
+
+
+def absolute_if_local(path: str) -> str:
+    """A folder's absolute path, which actors find from anywhere; any other text as it is."""
+    folder = Path(path).expanduser()
+    return str(folder.absolute()) if folder.is_dir() else path
+
+
+LocalOrHub = Annotated[str, AfterValidator(absolute_if_local)]
 
 
 class LoRAConfig(Section):
     """Low-rank adapters (PEFT)."""
 
-    rank: int = 16
+    rank: int = Field(16, le=512)
     """The adapters' inner width, at least 1."""
-    alpha: int = Field(16, ge=1)
+    alpha: int = Field(16, ge=1, le=4096)
     """The adapters are scaled by alpha / rank."""
-    dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of an adapter's inputs dropped while it learns."""
     language: bool = True
     """Adapt the language model's layers."""
     vision: bool = False
@@ -46,9 +54,9 @@ class LoRAConfig(Section):
 class ModelConfig(Section):
     """A Qwen2-VL, Qwen2.5-VL or Qwen3-VL checkpoint."""
 
-    path: str = "assets/tiny-base"
+    path: LocalOrHub = Field("assets/tiny-base", validate_default=True)
     """A checkpoint folder, or a name on the hub."""
-    adapter: str | None = None
+    adapter: LocalOrHub | None = None
     """An adapter folder to start from; needs `lora` of the same rank."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the weights, in the learner and in vLLM."""

@@ -8,7 +8,7 @@ from physrl.config.base import Section
 
 
 class PaperRewardConfig(Section):
-    """The study's analytic form; nothing is simulated for offset tasks."""
+    """The study's analytic form: outcomes are still simulated, but it does not look at them."""
 
     type: Literal["paper"] = "paper"
     """Chooses this table."""
@@ -30,7 +30,7 @@ class SimulatedRewardConfig(Section):
     illegal: float = Field(0.5, ge=0)
     """Lost for an answer that puts a block inside another or below the ground."""
     unparseable: float = Field(1.0, ge=0)
-    """Lost for a completion that holds no single valid answer."""
+    """Lost, and `distance` with it, for a completion that holds no single valid answer."""
 
 
 RewardConfig = Annotated[PaperRewardConfig | SimulatedRewardConfig, Field(discriminator="type")]

@@ -1,9 +1,9 @@
 """The configuration of a training run."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from physrl.config.algorithm import AlgorithmConfig, GRPOConfig, SFTConfig
 from physrl.config.base import Section
@@ -12,7 +12,8 @@ from physrl.config.model import ModelConfig
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
 
 TaskName = Literal["stability", "place"]
-DEFAULT_TYPES = {"algorithm": "grpo", "reward": "simulated"}
+ExpandedPath = Annotated[Path, AfterValidator(Path.expanduser)]
+DEFAULT_TYPES = {"algorithm": "grpo", "warm_start": "sft", "reward": "simulated"}
 """What a table without a `type` is."""
 
 
@@ -49,14 +50,23 @@ class EvaluationConfig(Section):
     """What a policy is measured on."""
 
     tasks: tuple[TaskName, ...] = ("place", "stability")
+    """On which tasks, each named once."""
     scenes: int = Field(256, ge=1)
     """Held-out scenes of each task, the same for every policy."""
-    samples: int = Field(1, ge=1)
-    """Completions sampled for each scene at the training temperature, besides the greedy one."""
-    real_images: Path | None = None
+    real_images: ExpandedPath | None = None
     """A folder of photographs with labels.csv."""
     every: int = Field(0, ge=0)
-    """Evaluate on validation scenes every so many steps; 0: only before and after."""
+    """Evaluate greedily on validation scenes of the trained task every so many steps; 0: never."""
+
+    @field_validator("tasks")
+    @classmethod
+    def _each_once(cls, tasks: tuple[TaskName, ...]) -> tuple[TaskName, ...]:
+        if not tasks or len(set(tasks)) < len(tasks):
+            raise ValueError(
+                f"is [{', '.join(tasks)}]: name at least one of {', '.join(get_args(TaskName))}, "
+                "and none twice"
+            )
+        return tasks
 
 
 class CheckpointConfig(Section):
@@ -73,9 +83,11 @@ class RunConfig(Section):
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """The run's folder inside `output`."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=2**31 - 1)
     """Of scenes, sampling and new weights."""
-    output: Path = Path("runs")
+    output: Annotated[ExpandedPath, AfterValidator(Path.absolute)] = Field(
+        Path("runs"), validate_default=True
+    )
     """Folder that holds a folder for each run."""
     task: TaskName = "place"
     """What is trained on."""
@@ -105,32 +117,48 @@ class RunConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _default_types(cls, tree: Any) -> Any:
-        """A table without a `type` is of the default type."""
+    def _fill_in(cls, tree: Any) -> Any:
+        """A table without a `type` is of the default type; the default model's path is resolved."""
         if not isinstance(tree, dict):
             return tree
         tables = {key: tree[key] for key in DEFAULT_TYPES if isinstance(tree.get(key), dict)}
-        return tree | {key: {"type": DEFAULT_TYPES[key]} | table for key, table in tables.items()}
+        typed = {key: {"type": DEFAULT_TYPES[key]} | table for key, table in tables.items()}
+        return {"model": {}} | tree | typed
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":
-        algorithm = self.algorithm
-        updates = algorithm.updates_per_rollout
-        if isinstance(algorithm, SFTConfig):
-            batch, made_of = algorithm.prompts_per_step, "prompts_per_step"
-        else:
-            batch = algorithm.prompts_per_step * algorithm.group_size
-            made_of = "prompts_per_step x group_size"
-            if algorithm.beta > 0 and self.model.lora is None:
-                raise ValueError(
-                    f"algorithm.beta is {algorithm.beta:g} but model.lora is null: the KL term "
-                    "needs the base model under an adapter; set model.lora.rank=16 or "
-                    "algorithm.beta=0"
-                )
-        parts = updates * self.runtime.learner_ranks
-        if batch % parts:
+        for table, algorithm in (("algorithm", self.algorithm), ("warm_start", self.warm_start)):
+            if algorithm is None:
+                continue
+            if isinstance(algorithm, SFTConfig):
+                batch, made_of = algorithm.prompts_per_step, "prompts_per_step"
+            else:
+                batch = algorithm.prompts_per_step * algorithm.group_size
+                made_of = "prompts_per_step x group_size"
+            check_divisible(
+                f"{table}: {made_of}",
+                batch,
+                algorithm.updates_per_rollout,
+                self.runtime.learner_ranks,
+            )
+        beta = 0.0 if isinstance(self.algorithm, SFTConfig) else self.algorithm.beta
+        if beta > 0 and self.model.lora is None:
             raise ValueError(
-                f"{made_of} = {batch} is not divisible by updates_per_rollout x learner_ranks = "
-                f"{updates} x {self.runtime.learner_ranks} = {parts}: change one of them"
+                f"algorithm.beta is {beta:g} but model.lora is null: the KL term needs the base "
+                "model under an adapter; set model.lora.rank=16 or algorithm.beta=0"
             )
         return self
+
+
+def check_divisible(what: str, batch: int, updates: int, ranks: int) -> None:
+    """Refuse a batch that does not give each rank an equal part in each update.
+
+    Raises:
+        ValueError: with all values; `what` says whose batch, and what it is made of.
+    """
+    parts = updates * ranks
+    if batch % parts:
+        raise ValueError(
+            f"{what} = {batch} is not divisible by updates_per_rollout x learner_ranks = "
+            f"{updates} x {ranks} = {parts}: change one of them"
+        )

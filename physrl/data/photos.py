@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
+from physrl.config.run import RunConfig
 from physrl.errors import DataError
 from physrl.types import Image
 
@@ -50,6 +51,16 @@ def load_photos(folder: Path) -> tuple[Photo, ...]:
     if not folder.is_dir():
         raise DataError(f"photo folder {folder} does not exist: check evaluation.real_images")
     return tuple(_load_photo(folder, line, row) for line, row in _read_labels(folder / LABELS))
+
+
+def load_configured_photos(config: RunConfig) -> tuple[Photo, ...]:
+    """The photographs that a run is evaluated on; none if none are configured.
+
+    Raises:
+        DataError: as `load_photos`.
+    """
+    folder = config.evaluation.real_images
+    return () if folder is None else load_photos(folder)
 
 
 def human_accuracy(photos: Sequence[Photo]) -> HumanAccuracy | None:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-import pybullet
 
 from physrl.environments.palette import COLORS, FLOOR
+from physrl.environments.quiet_bullet import pybullet
 from physrl.errors import SceneError
 from physrl.types import Camera, Image, Pose, Vector
 

@@ -9,8 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pybullet
-
+from physrl.environments.quiet_bullet import pybullet
 from physrl.errors import SimulationError
 from physrl.types import Block, Pose, Vector
 

@@ -9,6 +9,7 @@ from typing import Any
 import deepspeed
 import torch
 from deepspeed.utils import logger as deepspeed_logger
+from peft import PeftModel
 from torch import Tensor
 
 from physrl.config.algorithm import OptimizationConfig
@@ -76,16 +77,32 @@ class DeepSpeedEngine:
         return float(torch.nn.utils.get_total_norm(gradients))
 
     def weights(self) -> Mapping[str, Tensor]:
-        if self._stage < 3:
-            return {name: weight.cpu() for name, weight in self.model.state_dict().items()}
-        with deepspeed.zero.GatheredParameters(list(self.model.parameters())):
-            return {name: weight.cpu().clone() for name, weight in self.model.state_dict().items()}
+        """What is trained, on the CPU, by its `state_dict()` names; every rank takes part.
+
+        All weights, the tied head included, or under LoRA the adapters' alone.
+        """
+        with deepspeed.zero.GatheredParameters(trainable(self.model), enabled=self._stage == 3):
+            weights = {name: w.detach().cpu() for name, w in self.model.state_dict().items()}
+            if isinstance(self.model, PeftModel):
+                return {name: w.clone() for name, w in weights.items() if "lora_" in name}
+            # Gathered weights are freed on leaving; elsewhere they need no copy.
+            return {name: w.clone() for name, w in weights.items()} if self._stage == 3 else weights
 
     def save(self, folder: Path) -> None:
-        self._engine.save_checkpoint(str(folder), tag=TAG)
+        """Write what a resumed run needs; every rank takes part."""
+        self._engine.save_checkpoint(str(folder), tag=TAG, exclude_frozen_parameters=True)
 
     def load(self, folder: Path) -> None:
-        path, _ = self._engine.load_checkpoint(str(folder), tag=TAG)
+        """Continue from what `save` wrote.
+
+        Raises:
+            CheckpointError: there is no state in the folder.
+        """
+        path, _ = self._engine.load_checkpoint(
+            str(folder),
+            tag=TAG,
+            load_module_strict=False,  # frozen weights are the base model's
+        )
         if path is None:
             raise CheckpointError(
                 f"DeepSpeed found no state in {folder}: use an earlier checkpoint"

@@ -1,7 +1,5 @@
 """What holds a model's weights while they are trained."""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -25,18 +23,6 @@ class Engine(Protocol):
         """Apply the accumulated gradients, averaged over ranks; returns their norm."""
         ...
 
-    def weights(self) -> Mapping[str, Tensor]:
-        """All weights by their transformers names, on the CPU."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write what a resumed run needs."""
-        ...
-
-    def load(self, folder: Path) -> None:
-        """Continue from what `save` wrote."""
-        ...
-
 
 class TorchEngine:
     """One process, plain PyTorch: the reference."""
@@ -58,19 +44,6 @@ class TorchEngine:
         self._optimizer.step()
         self._optimizer.zero_grad()
         return float(norm)
-
-    def weights(self) -> Mapping[str, Tensor]:
-        return {name: weight.cpu() for name, weight in self.model.state_dict().items()}
-
-    def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {"model": self.model.state_dict(), "optimizer": self._optimizer.state_dict()}
-        torch.save(state, folder / "engine.pt")
-
-    def load(self, folder: Path) -> None:
-        state = torch.load(folder / "engine.pt", weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
 
 
 def trainable(model: torch.nn.Module) -> list[torch.nn.Parameter]:

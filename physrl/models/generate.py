@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from transformers import GenerationConfig
 
 from physrl.data.collate import Collator
 from physrl.models.logprobs import completion_logprobs, core
-from physrl.protocols import Sampling
+from physrl.protocols import Sampling, prompt_seed
 from physrl.types import Completion, Generation, Prompt, TrainingExample
 
 
@@ -22,12 +23,12 @@ class TransformersGenerator:
         self.policy_version = 0
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
-        """A group of completions for each prompt; reproducible for a seed."""
-        torch.manual_seed(sampling.seed)
+        """A group of completions for each prompt; as reproducible as `Sampling` says."""
         return [self._group(prompt, sampling) for prompt in prompts]
 
     def _group(self, prompt: Prompt, sampling: Sampling) -> Generation:
         prompt_ids = self._collator.prompt_ids(prompt)
+        torch.manual_seed(prompt_seed(prompt.prompt_id, sampling))
         # A row needs some completion to be collated; its one token is cut off again.
         row = TrainingExample(prompt, (self._collator.eos_token_id,))
         inputs = self._collator([row])
@@ -37,13 +38,7 @@ class TransformersGenerator:
             mm_token_type_ids=inputs.mm_token_type_ids[:, :-1],
             pixel_values=inputs.pixel_values,
             image_grid_thw=inputs.image_grid_thw,
-            do_sample=sampling.temperature > 0,
-            temperature=sampling.temperature or None,
-            top_k=None,
-            top_p=None,
-            num_return_sequences=sampling.group_size,
-            max_new_tokens=sampling.max_tokens,
-            suppress_tokens=list(self._collator.banned_token_ids),
+            generation_config=self._generation_config(sampling),
         )
         rows = [self._cut(ids.tolist()) for ids in sampled[:, len(prompt_ids) :]]
         examples = [replace(row, completion_ids=ids) for ids in rows]
@@ -65,6 +60,21 @@ class TransformersGenerator:
             for ids, values in zip(rows, logprobs, strict=True)
         )
         return Generation(prompt_ids, completions)
+
+    def _generation_config(self, sampling: Sampling) -> GenerationConfig:
+        """Made anew: a checkpoint's own may hold penalties that the learner does not know."""
+        greedy = sampling.temperature == 0
+        return GenerationConfig(
+            do_sample=not greedy,
+            temperature=None if greedy else sampling.temperature,
+            top_k=0,
+            top_p=1.0,
+            num_return_sequences=sampling.group_size,
+            max_new_tokens=sampling.max_tokens,
+            suppress_tokens=list(self._collator.banned_token_ids),
+            eos_token_id=self._collator.eos_token_id,
+            pad_token_id=self._tokenizer.pad_token_id,
+        )
 
     def _cut(self, ids: list[int]) -> tuple[int, ...]:
         """The ids up to and with the first end of turn; what follows is padding."""

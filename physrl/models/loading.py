@@ -50,7 +50,6 @@ def peft_config(lora: LoRAConfig, model: torch.nn.Module) -> LoraConfig:
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
         target_modules=target_modules(lora, model),
         task_type="CAUSAL_LM",
     )

@@ -52,7 +52,7 @@ class Checkpoints:
         self._folder = folder / "checkpoints"
         self._keep_last = keep_last
 
-    def commit(self, step: int, state: JSON, write: Callable[[Path], None]) -> Path:
+    def commit(self, step: int, state: JSON, write: Callable[[Path], None]) -> Checkpoint:
         """Make the checkpoint of a step; it exists once this returns, and not at all before.
 
         Checkpoints of later steps are removed: the run has gone back behind them.
@@ -62,7 +62,8 @@ class Checkpoints:
             write: puts the weights and the learner's state into the folder that it is given.
 
         Raises:
-            CheckpointError: the storage is full or forbidden, or another process is writing.
+            CheckpointError: the storage is full or forbidden, another process is writing, or
+                nothing was written.
         """
         final = self._folder / f"step-{step:08d}"
         partial = self._folder / f"{PARTIAL}{final.name}"
@@ -74,6 +75,11 @@ class Checkpoints:
                 try:
                     with _full_disk_named(partial):
                         write(partial)
+                    if not any(partial.iterdir()):
+                        raise CheckpointError(
+                            f"{final} would hold no weights: the folder is not shared with the "
+                            "machines that write them; set output= to one that is"
+                        )
                     (partial / STATE).write_text(json.dumps({**state, "step": step}))
                     _write_manifest(partial)
                     self._replace(final, partial)
@@ -82,7 +88,7 @@ class Checkpoints:
                 self._prune(step)
         except OSError as error:
             raise CheckpointError(_cannot_write(final, error)) from error
-        return final
+        return Checkpoint(final, step, state)
 
     def latest(self) -> Checkpoint | None:
         """The newest whole checkpoint; None if there is none.

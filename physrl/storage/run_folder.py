@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 import subprocess
 from collections.abc import Mapping
 from importlib import metadata
@@ -12,6 +11,7 @@ from typing import Any
 import physrl
 from physrl.config import RunConfig, load_config
 from physrl.config.load import dump_yaml
+from physrl.config.run import RuntimeConfig
 from physrl.errors import ConfigError
 
 CONFIG = "config.yaml"
@@ -19,8 +19,12 @@ PACKAGES = (
     "deepspeed", "numpy", "peft", "physrl", "pybullet", "ray", "torch", "transformers", "vllm"
 )  # fmt: skip
 SCENE_SOURCES = ("environments", "tasks")
-MAY_DIFFER = ("runtime", "checkpoint", "output")
-"""Where a run computes and what it keeps do not change what it finds."""
+MAY_DIFFER: dict[str, bool | set[str]] = {
+    "output": True,
+    "checkpoint": True,
+    "runtime": set(RuntimeConfig.model_fields) - {"zero_stage", "learner_ranks"},
+}
+"""Where a run computes and what it keeps; but DeepSpeed's state fits one stage and rank count."""
 _logger = logging.getLogger(__name__)
 
 
@@ -46,7 +50,6 @@ def open_run(config: RunConfig, *, resume: bool) -> Path:
                 "or delete the folder"
             )
         _check_same(config, folder)
-        _write_probe(folder)
     except OSError as error:
         raise ConfigError(
             f"output folder {folder} cannot be written: {error.strerror or error}: "
@@ -101,15 +104,9 @@ def _write_config(config: RunConfig, folder: Path) -> None:
     partial.replace(folder / CONFIG)
 
 
-def _write_probe(folder: Path) -> None:
-    probe = folder / f".probe-{os.getpid()}"
-    probe.touch()
-    probe.unlink()
-
-
 def _check_same(config: RunConfig, folder: Path) -> None:
     old, new = (
-        {key: value for key, value in each.model_dump(mode="json").items() if key not in MAY_DIFFER}
+        each.model_dump(mode="json", exclude=MAY_DIFFER)
         for each in (load_config(folder / CONFIG), config)
     )
     difference = _first_difference(old, new)

@@ -7,7 +7,7 @@ import numpy as np
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import margin, overlaps
-from physrl.environments.sampling import TRIES, sample_beside, sample_tower
+from physrl.environments.sampling import sample_beside, sample_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
 from physrl.tasks.answers import UNITS, answer_text, parse_offset
@@ -16,6 +16,8 @@ from physrl.types import Action, Block, Offset, Outcome, SceneSpec, Unparseable
 QUESTION = "Move the red block on top of the tower so that all stand. Answer x y."
 OVERLAP_TOLERANCE = 0.05
 """An answer this much too low or too close counts as touching, in block widths."""
+TOWERS = 20
+"""Standing towers tried for a scene; nearly every one carries another block."""
 GIVE_UP_BEYOND = 1.0
 """Nothing that is rewarded changes once a block has moved this far."""
 
@@ -30,11 +32,14 @@ class Place:
     def sample(self, rng: np.random.Generator, settings: EnvironmentConfig) -> tuple[Block, ...]:
         low, high = settings.num_blocks
         num_blocks = int(rng.integers(low, high + 1)) - 1
-        for _ in range(TRIES):
+        for _ in range(TOWERS):
             tower = sample_tower(rng, settings, num_blocks, stable=True, depth=False)
             if best_place(tower)[1] >= settings.margin[0]:
                 return (*tower, sample_beside(rng, tower))
-        raise SceneError(f"no tower of {num_blocks} blocks that another block fits on")
+        raise SceneError(
+            f"none of {TOWERS} towers of {num_blocks} blocks carries another one with a margin of "
+            f"{settings.margin[0]}: lower environment.margin"
+        )
 
     def parse(self, completion: str) -> Action:
         return parse_offset(completion)

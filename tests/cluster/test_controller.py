@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,8 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from cluster.cluster import Cluster
-from cluster.controller import Controller
+from cluster.controller import Controller, refuse_stale
 from cluster.evaluation import evaluate_policy
-from cluster.rollout_pool import SceneSource
 from cluster.stopping import StopRequest
 from physrl.algorithms.advantage import group_advantages
 from physrl.algorithms.batch import group_rewards, rollout_batch, rollout_metrics
@@ -24,7 +22,7 @@ from physrl.data.rollouts import read_rollouts
 from physrl.errors import GenerationError
 from physrl.loop import ReferenceLoop
 from physrl.metrics import read_metrics
-from physrl.protocols import Sampling
+from physrl.rollout import scene_source, step_indices, training_sampling
 from physrl.types import Metrics, RolloutGroup, TrainingExample
 
 PROMPTS, GROUP = 4, 4
@@ -72,16 +70,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(ray_cluster: None, folder: Path) -> Iterator[Cluster]:
-    cluster = Cluster(make_config(folder, "any"), folder / "adapters")
+    cluster = Cluster(make_config(folder, "any"))
     cluster.wait_for_servers()
     yield cluster
     cluster.stop()
 
 
 def collect(cluster: Cluster, config: RunConfig) -> list[RolloutGroup]:
-    source = SceneSource(config.task, config.environment, config.seed, "train", reasoning=False)
-    prepared = cluster.pool.prepare(source, range(PROMPTS))
-    sampling = Sampling(GROUP, 1.0, config.model.max_completion_tokens, seed=0)
+    source = scene_source(config, config.task, "train")
+    prepared = cluster.pool.prepare(source, step_indices(config, 0))
+    sampling = training_sampling(config, 0)
     generated = [cluster.servers.submit(chunk.prompts, sampling) for chunk in prepared]
     return cluster.pool.roll_out(prepared, generated, config.reward)
 
@@ -98,9 +96,8 @@ def test_same_completions_give_the_reference_loops_rewards_advantages_and_loss(
     updated = cluster.learners.update(rollout_batch(groups, advantages), 0)
 
     reference = ReferenceLoop(config)
-    scenes = reference.scenes(0)
+    scenes, prompts = reference.prepare(0)
     assert [group.scene for group in groups] == scenes
-    prompts = reference.prompts(scenes)
     assert all(
         np.array_equal(g.prompt.image, p.image) for g, p in zip(groups, prompts, strict=True)
     )
@@ -187,14 +184,10 @@ def test_sft_learns_the_targets(cluster: Cluster, folder: Path) -> None:
 
 
 def test_stale_completions_are_refused(cluster: Cluster, folder: Path) -> None:
-    config = make_config(folder, "stale")
-    controller = Controller(config, cluster, Silent(), StopRequest())
-    groups = collect(cluster, config)
-    old = groups[0].rollouts[0]
-    stale = replace(old, completion=replace(old.completion, policy_version=-1))
-    groups[0] = replace(groups[0], rollouts=(stale, *groups[0].rollouts[1:]))
+    groups = collect(cluster, make_config(folder, "stale"))
+    refuse_stale(groups, cluster.policy_version)
     with pytest.raises(GenerationError, match="policy versions"):
-        controller.refuse_stale(groups)
+        refuse_stale(groups, cluster.policy_version + 1)
 
 
 def test_evaluation_counts_every_scene(cluster: Cluster, folder: Path) -> None:

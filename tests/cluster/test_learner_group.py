@@ -70,8 +70,10 @@ def test_two_ranks_train_as_one(ray_cluster: None, zero_stage: int, lora: bool) 
     for alone, together in zip(one, two, strict=True):
         assert together == pytest.approx(alone, rel=1e-4, abs=1e-6)
         assert together["grad_norm"] > 0
+    # Adam divides by a gradient's size, so that rounding shows most where gradients are smallest;
+    # an update moves a weight by up to 2e-3 here.
     for name, weight in weights_of_one.items():
-        torch.testing.assert_close(weights_of_two[name], weight, atol=1e-5, rtol=0)
+        torch.testing.assert_close(weights_of_two[name], weight, atol=1e-4, rtol=0)
 
 
 def test_shares_are_summed_and_maxima_are_not() -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs import cli
+from jobs import cli, preflight
+from physrl.config import load_config
+from physrl.errors import ConfigError, PhysRLError, SimulationError
+from physrl.storage.run_folder import open_run
 
 HEAVY = ("torch", "ray", "vllm", "deepspeed", "transformers", "pybullet")
 
@@ -17,7 +20,7 @@ def config(tmp_path: Path) -> Path:
     """A configuration that passes every check."""
     model = tmp_path / "model"
     model.mkdir()
-    (model / "config.json").write_text("{}")
+    (model / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
     file = tmp_path / "run.yaml"
     file.write_text(f"output: {tmp_path / 'runs'}\nmodel: {{path: {model}}}\n")
     return file
@@ -30,7 +33,9 @@ def run(
     monkeypatch.setattr(sys, "argv", ["physrl", *arguments])
     with pytest.raises(SystemExit) as exit:
         cli.main()
-    return exit.value.code or 0, capsys.readouterr().err
+    code = exit.value.code or 0
+    assert isinstance(code, int)
+    return code, capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -43,12 +48,13 @@ def run(
         (["model.lora.rank=0"], "model.lora.rank is 0"),
         (["algorithm.updates_per_rollout=7"], "256 is not divisible"),
         (["model.path=./nowhere"], "model.path is ./nowhere: there is no such folder"),
-        (["model.path=tests"], "model.path is tests: the folder holds no config.json"),
+        (["model.path=tests"], "/tests: the folder holds no config.json"),
         (["model.path=Some/Model"], "model.path is Some/Model: HF_HUB_OFFLINE is set"),
         (["model.adapter=nowhere"], "model.adapter is nowhere but model.lora is null"),
         (["model.adapter=nowhere", "model.lora.rank=4"], "no readable adapter_config.json"),
         (["evaluation.real_images=nowhere"], "photo folder nowhere does not exist"),
         (["output=/proc/here"], "output folder /proc/here/run cannot be written"),
+        (["environment.margin=[0.499, 0.5]"], "environment.margin"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
@@ -75,6 +81,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (["report", "nowhere"], "'nowhere' does not exist"),
         (["preview", "stack"], "there is no task 'stack': choose stability or place"),
         (["preview", "place", "--out", "sheet"], "--out is sheet: end it in .png"),
+        (["preview", "place", "--out", "sheet.psd"], "--out is sheet.psd: end it in .png"),
     ],
 )
 def test_bad_command_lines(
@@ -115,7 +122,7 @@ def test_labels_that_name_a_missing_photograph(
 def test_port_in_use(
     config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(preflight, "cluster_announced", lambda: False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         overrides = ["runtime.dashboard=true", f"runtime.dashboard_port={port}"]
@@ -166,9 +173,15 @@ def test_mistakes_are_found_before_anything_heavy_is_imported(config: Path) -> N
         "try:\n    cli.main()\n"
         f"finally:\n    print([name for name in {HEAVY} if name in sys.modules])\n"
     )
-    for override in ("typo=1", "algorithm.group_size=1", "model.path=Some/Model", "output=/proc/x"):
+    for verb, override in (
+        ("train", "typo=1"),
+        ("train", "algorithm.group_size=1"),
+        ("train", "model.path=Some/Model"),
+        ("train", "output=/proc/x"),
+        ("demo", "warm_start=null"),
+    ):
         result = subprocess.run(
-            [sys.executable, "-c", script, "train", "--config", config, override],
+            [sys.executable, "-c", script, verb, "--config", config, override],
             capture_output=True,
             text=True,
             env=os.environ | {"HF_HUB_OFFLINE": "1"},
@@ -176,3 +189,55 @@ def test_mistakes_are_found_before_anything_heavy_is_imported(config: Path) -> N
         assert result.returncode == 2
         assert result.stdout == "[]\n"
         assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["train", "demo"])
+def test_a_name_that_is_taken_is_found_before_anything_heavy_is_imported(
+    verb: str, config: Path
+) -> None:
+    overrides = ["warm_start.steps=1"]
+    open_run(load_config(config, overrides), resume=False)
+    script = (
+        "import sys\n"
+        "from jobs import cli\n"
+        "try:\n    cli.main()\n"
+        "finally:\n    print([name for name in ('torch', 'ray') if name in sys.modules])\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, verb, "--config", config, *overrides],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2
+    assert result.stdout == "[]\n"
+    assert "already holds a run" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("cause", "exit_code"),
+    [(ConfigError("that is wrong:\nmend it"), 2), (SimulationError("that is wrong: mend it"), 1)],
+)
+@pytest.mark.parametrize("remote", [True, False])
+def test_errors_are_one_line_wherever_they_were_raised(
+    remote: bool,
+    cause: PhysRLError,
+    exit_code: int,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error: Exception = cause
+    if remote:
+        from ray.exceptions import RayTaskError
+
+        error = RayTaskError(
+            "step", "Traceback\n  \x1b[36mlines\x1b[39m", cause
+        ).as_instanceof_cause()
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "load_config", fail)
+    code, said = run(monkeypatch, capsys, "train", "--config", str(config))
+    assert (code, said) == (exit_code, "error: that is wrong: mend it\n")

@@ -1,15 +1,27 @@
+import json
+import socket
 from pathlib import Path
 
 import pytest
 
 from jobs import preflight
 from physrl.config import load_config
-from physrl.errors import UserError
+from physrl.config.model import ModelConfig
+from physrl.errors import ConfigError, SceneError, UserError
+from physrl.tasks import place
+
+DEMO = Path(__file__).parents[2] / "jobs" / "configs" / "demo.yaml"
+MODEL = ModelConfig(max_prompt_tokens=96, max_completion_tokens=24)
+
+
+def write_model(folder: Path, **settings: object) -> None:
+    """A checkpoint as far as these checks look."""
+    (folder / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl"} | settings))
 
 
 def test_a_hub_name_is_trusted_online(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    preflight.check_model("model.path", "Some/Model")
+    preflight.check_model("model.path", "Some/Model", MODEL)
 
 
 @pytest.mark.parametrize("path", ["/some/model", "./model", "~/model", "model", "a/b/c", "tests/x"])
@@ -17,12 +29,81 @@ def test_what_looks_like_a_folder_must_be_one(path: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.chdir(Path(__file__).parents[2])
     with pytest.raises(UserError, match="no such folder"):
-        preflight.check_model("model.path", path)
+        preflight.check_model("model.path", path, MODEL)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}"])
+def test_a_folder_without_a_models_config(content: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(UserError, match="so it is no checkpoint; name one"):
+        preflight.check_model("model.path", str(tmp_path), MODEL)
+
+
+def test_a_model_of_another_family(tmp_path: Path) -> None:
+    write_model(tmp_path, model_type="llama")
+    with pytest.raises(UserError, match="a model of type llama; name one of qwen2_vl, qwen2_5_vl"):
+        preflight.check_model("model.path", str(tmp_path), MODEL)
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_model_that_reads_too_little(nested: bool, tmp_path: Path) -> None:
+    longest = {"max_position_embeddings": 119}
+    write_model(tmp_path, **({"text_config": longest} if nested else longest))
+    with pytest.raises(UserError, match=r"at most 119 tokens, but .* = 96 \+ 24 = 120: lower"):
+        preflight.check_model("model.path", str(tmp_path), MODEL)
 
 
 def test_a_good_configuration_passes_and_its_folder_exists(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
+    write_model(tmp_path, text_config={"max_position_embeddings": 280})
     config = load_config(None, [f"model.path={tmp_path}", f"output={tmp_path / 'runs'}"])
     preflight.check(config)
     assert config.folder.is_dir()
     assert not any(config.folder.iterdir())
+
+
+def test_scenes_that_the_margin_does_not_admit(tmp_path: Path) -> None:
+    write_model(tmp_path)
+    impossible = ["environment.margin=[0.499, 0.5]", "environment.num_blocks=[2, 6]"]
+    overrides = [f"model.path={tmp_path}", f"output={tmp_path / 'runs'}", *impossible]
+    with pytest.raises(SceneError, match=r"environment\.margin"):
+        preflight.check(load_config(None, overrides))
+
+
+def test_towers_that_carry_no_other_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_model(tmp_path)
+    monkeypatch.setattr(place, "best_place", lambda tower: (0.0, 0.0))
+    overrides = [f"model.path={tmp_path}", f"output={tmp_path / 'runs'}"]
+    with pytest.raises(SceneError, match=r"towers of 1 blocks .* 0\.05: lower environment\.margin"):
+        preflight.check(load_config(None, overrides))
+
+
+def test_a_joined_clusters_dashboard_holds_the_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_model(tmp_path)
+    monkeypatch.setattr(preflight, "cluster_announced", lambda: True)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = f"runtime.dashboard_port={server.getsockname()[1]}"
+        overrides = [f"model.path={tmp_path}", f"output={tmp_path}", "runtime.dashboard=true", port]
+        preflight.check(load_config(None, overrides))
+
+
+def test_the_demo_passes() -> None:
+    preflight.check_demo(load_config(DEMO))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["warm_start=null"], "set warm_start and an RL algorithm"),
+        (["algorithm.type=sft"], "set warm_start and an RL algorithm"),
+        (
+            ["algorithm.prompts_per_step=5"],
+            "the demo's SFT comparison: algorithm.prompts_per_step = 5 is not divisible by "
+            "updates_per_rollout x learner_ranks = 2 x 1 = 2: change one of them",
+        ),
+    ],
+)
+def test_what_the_demo_cannot_compare(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        preflight.check_demo(load_config(DEMO, overrides))

@@ -17,7 +17,7 @@ def make_loop(algorithm: dict[str, object]) -> ReferenceLoop:
 
 def test_generated_logprobs_are_scored_under_the_policy() -> None:
     loop = make_loop({"group_size": 4})
-    prompts = loop.prompts(loop.scenes(0))
+    _, prompts = loop.prepare(0)
     sampled = loop.generator.generate(prompts, Sampling(4, 1.0, 24, seed=1))
     assert [len(generation.completions) for generation in sampled] == [4] * 4
     for generation in sampled:
@@ -26,12 +26,15 @@ def test_generated_logprobs_are_scored_under_the_policy() -> None:
             assert all(value <= 0 for value in completion.logprobs)
     again = loop.generator.generate(prompts, Sampling(4, 1.0, 24, seed=1))
     assert again == sampled
+    # A prompt's completions do not depend on what else is asked.
+    alone = loop.generator.generate(prompts[2:3], Sampling(4, 1.0, 24, seed=1))
+    assert alone == sampled[2:3]
     assert loop.generator.generate(prompts, Sampling(4, 1.0, 24, seed=2)) != sampled
 
 
 def test_greedy_answers_are_never_less_likely_than_sampled_first_tokens() -> None:
     loop = make_loop({"group_size": 4})
-    prompts = loop.prompts(loop.scenes(0))
+    _, prompts = loop.prepare(0)
     greedy = loop.generator.generate(prompts, Sampling(1, 0.0, 24, seed=0))
     sampled = loop.generator.generate(prompts, Sampling(4, 1.0, 24, seed=0))
     for best, group in zip(greedy, sampled, strict=True):
@@ -41,8 +44,8 @@ def test_greedy_answers_are_never_less_likely_than_sampled_first_tokens() -> Non
 
 def test_truncated_completions_are_marked() -> None:
     loop = make_loop({"group_size": 2})
-    prompts = loop.prompts(loop.scenes(0))[:1]
-    (generation,) = loop.generator.generate(prompts, Sampling(1, 0.0, 2, seed=0))
+    _, prompts = loop.prepare(0)
+    (generation,) = loop.generator.generate(prompts[:1], Sampling(1, 0.0, 2, seed=0))
     assert generation.completions[0].truncated
     assert len(generation.completions[0].token_ids) == 2
 

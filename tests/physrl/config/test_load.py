@@ -1,3 +1,4 @@
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,24 @@ def test_malformed_override_is_refused(text: str) -> None:
         parse_override(text)
 
 
-def test_changed_type_replaces_the_table() -> None:
-    config = load_config(None, ["algorithm.type=gspo", "algorithm.steps=7", "algorithm.type=grpo"])
-    assert config.algorithm == GRPOConfig()
+def test_changed_type_replaces_the_table(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("algorithm: {type: grpo, clip_low: 0.3, lr: 1.0e-2}\n")
+    assert load_config(file, ["algorithm.type=gspo"]).algorithm == GSPOConfig()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    list(permutations(["algorithm.lr=1e-3", "algorithm.steps=7", "algorithm.type=gspo"])),
+)
+def test_overrides_hold_in_any_order(overrides: tuple[str, ...]) -> None:
+    assert load_config(None, overrides).algorithm == GSPOConfig(lr=1e-3, steps=7)
+
+
+def test_naming_the_warm_starts_only_type_keeps_the_table(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("warm_start: {steps: 7}\n")
+    assert load_config(file, ["warm_start.type=sft"]).warm_start == SFTConfig(steps=7)
 
 
 def test_naming_the_default_type_keeps_the_table() -> None:
@@ -95,7 +111,24 @@ def test_dump_loads_back() -> None:
         (["environment.num_blocks=[4, 2]"], r"environment has num_blocks \[4, 2\]"),
         (["algorithm.updates_per_rollout=3"], "= 256 is not divisible by .* = 3 x 1 = 3"),
         (["runtime.learner_ranks=3"], "= 256 is not divisible by .* = 1 x 3 = 3"),
+        (
+            ["warm_start.prompts_per_step=5", "warm_start.updates_per_rollout=2"],
+            "warm_start: prompts_per_step = 5 is not divisible by .* = 2 x 1 = 2",
+        ),
         (["algorithm.type=ppo"], "algorithm is .*'ppo'"),
+        (["algorithm.type=gspo", "algorithm.lr=fast"], "^algorithm.lr is 'fast'"),
+        (["reward.type=paper", "reward.height=1"], "unknown key 'reward.height'"),
+        (["algorithm.lr=.inf"], "algorithm.lr is inf"),
+        (["reward.success=.nan"], "reward.success is nan"),
+        (["environment.margin=[0.1, .nan]"], "environment.margin.1 is nan"),
+        (["algorithm.betas=[0.9, 1]"], "algorithm.betas.1 is 1"),
+        (["seed=2147483648"], "seed is 2147483648"),
+        (["model.lora.rank=513"], "model.lora.rank is 513"),
+        (
+            ["evaluation.tasks=[]"],
+            r"tasks is \[\]: name at least one of stability, place",
+        ),
+        (["evaluation.tasks=[place, place]"], r"evaluation.tasks is \[place, place\].* none twice"),
         (["seed=-1", "typo=1"], r"\(and 1 more\)"),
     ],
 )
@@ -107,7 +140,11 @@ def test_mistakes_are_one_line_with_value(overrides: list[str], message: str) ->
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"- 1\n", "holds a list"), (b"a: [1", "not valid YAML"), (b"\xff\xfe", "cannot be read")],
+    [
+        (b"- 1\n", "holds a list, not a table of keys: write lines such as 'seed: 1'"),
+        (b"a: [1", "not valid YAML"),
+        (b"\xff\xfe", "cannot be read: it is not UTF-8 text: name a readable YAML file"),
+    ],
 )
 def test_bad_files_are_named(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "run.yaml"
@@ -125,3 +162,32 @@ def test_empty_file_is_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text("")
     assert load_config(file) == RunConfig()
+
+
+def test_a_folder_is_no_config_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory: name"):
+        load_config(tmp_path)
+
+
+def test_folders_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "assets" / "tiny-base").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    config = RunConfig()
+    assert config.output == tmp_path / "runs"
+    assert config.model.path == str(tmp_path / "assets" / "tiny-base")
+    assert load_config(None, ["model.adapter=assets"]).model.adapter == str(tmp_path / "assets")
+
+
+def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "model").mkdir()
+    overrides = ["output=~/runs", "model.path=~/model", "evaluation.real_images=~/photos"]
+    config = load_config(None, overrides)
+    assert config.output == tmp_path / "runs"
+    assert config.model.path == str(tmp_path / "model")
+    assert config.evaluation.real_images == tmp_path / "photos"
+
+
+@pytest.mark.parametrize("path", ["Qwen/Qwen2.5-VL-3B-Instruct", "./nowhere", "~/nowhere"])
+def test_what_is_no_folder_stays_as_written(path: str) -> None:
+    assert load_config(None, [f"model.path={path}"]).model.path == path

@@ -25,7 +25,7 @@ def steps(run: Path) -> list[str]:
 
 
 def test_commit_makes_the_documented_layout(tmp_path: Path) -> None:
-    path = Checkpoints(tmp_path, 2).commit(100, STATE, write)
+    path = Checkpoints(tmp_path, 2).commit(100, STATE, write).path
     assert path == tmp_path / "checkpoints" / "step-00000100"
     manifest = json.loads((path / "MANIFEST.json").read_text())["files"]
     assert sorted(manifest) == [
@@ -41,7 +41,7 @@ def test_latest_returns_path_step_and_state(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, 2)
     assert checkpoints.latest() is None
     checkpoints.commit(20, STATE, write)
-    path = checkpoints.commit(100, STATE, write)
+    path = checkpoints.commit(100, STATE, write).path
     latest = checkpoints.latest()
     assert latest is not None
     assert (latest.path, latest.step) == (path, 100)
@@ -92,7 +92,7 @@ def test_commit_removes_later_steps_that_the_run_went_back_behind(tmp_path: Path
 def test_commit_replaces_the_same_step(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, 1)
     checkpoints.commit(20, STATE, write)
-    path = checkpoints.commit(20, {"policy_version": 8}, write)
+    path = checkpoints.commit(20, {"policy_version": 8}, write).path
     verify(path)
     assert json.loads((path / "state.json").read_text())["policy_version"] == 8
     assert steps(tmp_path) == ["step-00000020"]
@@ -121,7 +121,7 @@ def test_damage_is_named_and_passed_over(
 ) -> None:
     checkpoints = Checkpoints(tmp_path, 2)
     checkpoints.commit(20, STATE, write)
-    newest = checkpoints.commit(40, STATE, write)
+    newest = checkpoints.commit(40, STATE, write).path
     damage(newest)
     with pytest.raises(CheckpointError, match=complaint):
         verify(newest)
@@ -189,3 +189,9 @@ def test_second_writer_is_refused(tmp_path: Path) -> None:
 def test_keep_last_is_at_least_one(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="keep_last is 0"):
         Checkpoints(tmp_path, 0)
+
+
+def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="would hold no weights"):
+        Checkpoints(tmp_path, 2).commit(20, STATE, lambda folder: None)
+    assert Checkpoints(tmp_path, 2).latest() is None

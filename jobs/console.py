@@ -1,0 +1,5 @@
+"""Where jobs speak to people."""
+
+from rich.console import Console
+
+console = Console()

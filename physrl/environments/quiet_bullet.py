@@ -1,0 +1,16 @@
+"""PyBullet, without the line about its build that importing it prints."""
+
+import os
+
+# The line comes from C, past sys.stderr: only the file descriptor can be silenced.
+_stderr = os.dup(2)
+_null = os.open(os.devnull, os.O_WRONLY)
+os.dup2(_null, 2)
+try:
+    import pybullet
+finally:
+    os.dup2(_stderr, 2)
+    os.close(_stderr)
+    os.close(_null)
+
+__all__ = ["pybullet"]
