@@ -18,7 +18,7 @@ from cluster.stopping import StopRequest, stop_on_signals
 from jobs.console import console
 from jobs.memory import PeakMemory
 from jobs.report import write
-from jobs.train import started_from, train_phase, warm_config
+from jobs.train import inner_run, started_from, train_phase, warm_config
 from physrl.config.run import RunConfig
 from physrl.data.photos import load_configured_photos
 from physrl.evaluation.results import Decoding, EvaluationTask, PolicyResult
@@ -65,8 +65,8 @@ def run(config: RunConfig) -> None:
     print(json.dumps(summary(results, seconds, memory.gigabytes)))
 
 
-def sft_config(config: RunConfig) -> RunConfig:
-    """SFT on the scenes that RL meets, with as many updates."""
+def sft_run(config: RunConfig, warm: Checkpoint) -> RunConfig:
+    """SFT from the warm start on the scenes that RL meets, with as many updates."""
     rl = config.algorithm
     assert config.warm_start is not None
     algorithm = config.warm_start.model_copy(
@@ -76,8 +76,7 @@ def sft_config(config: RunConfig) -> RunConfig:
             "updates_per_rollout": rl.updates_per_rollout,
         }
     )
-    changes = {"name": "sft", "output": config.folder, "algorithm": algorithm}
-    return config.model_copy(update=changes)
+    return inner_run(started_from(config, warm), "sft", algorithm)
 
 
 def summary(
@@ -122,7 +121,7 @@ def _train_and_evaluate(config: RunConfig) -> tuple[list[PolicyResult], dict[str
             _phase(started_from(config, warm), cluster, stop)
         evaluate(config.algorithm.type)
         with _timed(seconds, "sft"):
-            _phase(started_from(sft_config(config), warm), cluster, stop)
+            _phase(sft_run(config, warm), cluster, stop)
         evaluate("sft")
     seconds["total"] = time.monotonic() - began
     return results, seconds

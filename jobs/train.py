@@ -6,10 +6,12 @@ from cluster.evaluation import evaluate_policy
 from cluster.stopping import StopRequest, stop_on_signals
 from jobs.console import console
 from jobs.progress import TrainingProgress
+from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.data.photos import load_configured_photos
 from physrl.report.table import make_table
 from physrl.storage.checkpoints import Checkpoint
+from physrl.storage.run_folder import open_run
 from physrl.types import Split
 
 
@@ -35,8 +37,7 @@ def run(config: RunConfig) -> None:
 def train(config: RunConfig, cluster: Cluster, stop: StopRequest) -> tuple[Checkpoint, bool]:
     """All phases of a run; the last checkpoint, and whether the run is finished."""
     if config.warm_start is not None:
-        warm = warm_config(config)
-        checkpoint, finished = train_phase(warm, cluster, stop, "warm")
+        checkpoint, finished = train_phase(warm_config(config), cluster, stop, "warm")
         if not finished:
             return checkpoint, False
         config = started_from(config, checkpoint)
@@ -55,13 +56,15 @@ def train_phase(
 def warm_config(config: RunConfig) -> RunConfig:
     """The warm start as a run of its own, inside the run's folder."""
     assert config.warm_start is not None
-    changes = {
-        "name": "warm",
-        "output": config.folder,
-        "algorithm": config.warm_start,
-        "warm_start": None,
-    }
-    return config.model_copy(update=changes)
+    return inner_run(config, "warm", config.warm_start)
+
+
+def inner_run(config: RunConfig, name: str, algorithm: SFTConfig) -> RunConfig:
+    """A run with another algorithm inside this run's folder, opened with its own config.yaml."""
+    changes = {"name": name, "output": config.folder, "algorithm": algorithm, "warm_start": None}
+    inner = config.model_copy(update=changes)
+    open_run(inner, resume=True)
+    return inner
 
 
 def started_from(config: RunConfig, checkpoint: Checkpoint) -> RunConfig:
