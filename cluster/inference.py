@@ -10,7 +10,7 @@ from pathlib import Path
 import ray
 
 from cluster.session import actor_environment
-from cluster.vllm_engine import VLLMEngine, engine_environment
+from cluster.vllm_environment import engine_environment
 from physrl.config.model import ModelConfig
 from physrl.config.run import RuntimeConfig
 from physrl.errors import GenerationError
@@ -26,6 +26,8 @@ class InferenceServer:
     """One engine; what an actor is made of. Ray runs its calls one by one, in a caller's order."""
 
     def __init__(self, model: ModelConfig, runtime: RuntimeConfig, seed: int) -> None:
+        from cluster.vllm_engine import VLLMEngine  # heavy, and the driver needs none of it
+
         self._engine = VLLMEngine(model, runtime, seed=seed)
 
     def policy_version(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cluster.vllm_environment import engine_environment
 from physrl.config.model import ModelConfig
 from physrl.config.run import RuntimeConfig
 from physrl.data.collate import Collator
@@ -25,25 +26,6 @@ BAN = -100.0
 """Added to the logits of tokens that must not be sampled: the least that vLLM takes."""
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The slot sizes that vLLM offers; an adapter fits any that is not smaller."""
-
-
-def engine_environment(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, str]:
-    """Environment variables that must stand before vLLM, and best before torch, is imported."""
-    environment = {
-        # Weights are handed over in memory, and a process apart costs a minute and 2 GB.
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        "VLLM_NO_USAGE_STATS": "1",
-        # On CPU it warns at every picture.
-        "VLLM_LOGGING_LEVEL": "ERROR",
-        # OMP_NUM_THREADS decides; binding would put all engines of a machine on the same cores.
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    }
-    if not runtime.gpus_per_server:
-        # vLLM's sampler compiles one small function at its first batch: 20 s that never pay.
-        environment["TORCH_COMPILE_DISABLE"] = "1"
-    if Path(model.path).is_dir():
-        environment["HF_HUB_OFFLINE"] = "1"
-    return environment
 
 
 class VLLMEngine:

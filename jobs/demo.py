@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cluster.cluster import Cluster, start_cluster
-from cluster.evaluation import evaluate_policy
 from cluster.stopping import StopRequest, stop_on_signals
 from jobs.console import console
 from jobs.memory import PeakMemory
 from jobs.report import write
-from jobs.train import inner_run, started_from, train_phase, warm_config
+from jobs.train import inner_run, measure, started_from, train_phase, warm_config
 from physrl.config.run import RunConfig
 from physrl.data.photos import load_configured_photos
 from physrl.evaluation.results import Decoding, EvaluationTask, PolicyResult
@@ -106,10 +105,8 @@ def _train_and_evaluate(config: RunConfig) -> tuple[list[PolicyResult], dict[str
         def evaluate(policy: str) -> None:
             if stop.requested:
                 raise Stopped
-            with _timed(seconds, "evaluate"), console.status(f"evaluating {policy}"):
-                result = evaluate_policy(cluster, config, policy, photos)
-            result.save(config.folder / "evaluation" / f"{policy}.json")
-            results.append(result)
+            with _timed(seconds, "evaluate"):
+                results.append(measure(cluster, config, policy, photos))
 
         with _timed(seconds, "start vLLM"), console.status("waiting for vLLM"):
             cluster.wait_for_servers()

@@ -1,5 +1,7 @@
 """Train one policy: a warm start where configured, then the run itself."""
 
+from collections.abc import Sequence
+
 from cluster.cluster import Cluster, start_cluster
 from cluster.controller import Controller
 from cluster.evaluation import evaluate_policy
@@ -8,7 +10,8 @@ from jobs.console import console
 from jobs.progress import TrainingProgress
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
-from physrl.data.photos import load_configured_photos
+from physrl.data.photos import Photo, load_configured_photos
+from physrl.evaluation.results import PolicyResult
 from physrl.report.table import make_table
 from physrl.storage.checkpoints import Checkpoint
 from physrl.storage.run_folder import open_run
@@ -16,10 +19,11 @@ from physrl.types import Split
 
 
 def run(config: RunConfig) -> None:
-    """Train, or go on, in the run's opened folder; evaluate, and say where everything lies."""
+    """Train, or go on, in the run's opened folder; evaluate before and after, print the counts."""
     photos = load_configured_photos(config)
     console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
     with start_cluster(config) as cluster, stop_on_signals() as stop:
+        results = [measure(cluster, config, "base", photos)]
         checkpoint, finished = train(config, cluster, stop)
         if not finished or stop.requested:
             console.print(
@@ -27,11 +31,21 @@ def run(config: RunConfig) -> None:
                 "continue with the same command and --resume"
             )
             return
-        with console.status("evaluating"):
-            result = evaluate_policy(cluster, config, config.algorithm.type, photos)
-    result.save(config.folder / "evaluation" / f"{config.algorithm.type}.json")
-    console.print(make_table([result], f"{config.name} on held-out scenes"))
+        results.append(measure(cluster, config, config.algorithm.type, photos))
+    console.print(make_table(results, f"{config.name} on held-out scenes"))
     console.print(f"checkpoint {checkpoint.path}\nreport: physrl report {config.folder}")
+
+
+def measure(
+    cluster: Cluster, config: RunConfig, policy: str, photos: Sequence[Photo]
+) -> PolicyResult:
+    """Evaluate what the servers hold and keep the answers in the run's folder."""
+    with console.status("waiting for vLLM"):
+        cluster.wait_for_servers()
+    with console.status(f"evaluating {policy}"):
+        result = evaluate_policy(cluster, config, policy, photos)
+    result.save(config.folder / "evaluation" / f"{policy}.json")
+    return result
 
 
 def train(config: RunConfig, cluster: Cluster, stop: StopRequest) -> tuple[Checkpoint, bool]:

@@ -1,0 +1,53 @@
+import subprocess
+import sys
+from pathlib import Path
+
+from jobs.demo import sft_run, summary
+from physrl.config import load_config
+from physrl.config.algorithm import SFTConfig
+from physrl.evaluation.results import Answered, PolicyResult, TaskResult
+from physrl.storage.checkpoints import Checkpoint
+
+CONFIGS = Path(__file__).parents[2] / "jobs" / "configs"
+
+
+def answered(success: bool) -> Answered:
+    return Answered("s", "", "", "", success, "settled", 0.0, None, None, None, None)
+
+
+def test_the_last_line_counts_successes() -> None:
+    sampled = TaskResult("place", "sampled", (answered(True), answered(False)))
+    greedy = TaskResult("place", "greedy", (answered(True), answered(True)))
+    line = summary([PolicyResult("base", (sampled, greedy))], {"train": 1.26}, 4.567)
+    assert line == {
+        "place": {"base": [1, 2]},
+        "place_greedy": {"base": [2, 2]},
+        "stability": {},
+        "real": {},
+        "seconds": {"train": 1.3},
+        "peak_rss_gb": 4.57,
+    }
+
+
+def test_the_comparison_meets_the_same_scenes_and_updates(tmp_path: Path) -> None:
+    config = load_config(CONFIGS / "demo.yaml", [f"output={tmp_path}"])
+    sft = sft_run(config, Checkpoint(tmp_path / "step-00000024", 24, {}))
+    assert isinstance(sft.algorithm, SFTConfig)
+    for name in ("steps", "prompts_per_step", "updates_per_rollout"):
+        assert getattr(sft.algorithm, name) == getattr(config.algorithm, name)
+    assert sft.model.path == str(tmp_path / "step-00000024" / "model")
+    assert (sft.seed, sft.environment) == (config.seed, config.environment)
+    assert (config.folder / "sft" / "config.yaml").exists()
+
+
+def test_every_configuration_that_ships_is_valid() -> None:
+    paths = sorted(CONFIGS.glob("*.yaml"))
+    assert len(paths) >= 2
+    for path in paths:
+        load_config(path)
+
+
+def test_the_driver_needs_no_torch() -> None:
+    script = "import sys, jobs.demo, jobs.train, jobs.evaluate; print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.stdout == "False\n", result.stderr
