@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from functools import cached_property
 
 import ray
+from ray.exceptions import RayActorError
 
 from cluster.inference import InferenceServers
 from cluster.learner_group import LearnerGroup
 from cluster.rollout_pool import RolloutPool
 from cluster.session import ray_session
 from physrl.config.run import RunConfig
+from physrl.errors import GenerationError
 
 
 class Cluster:
@@ -33,8 +35,16 @@ class Cluster:
         return LearnerGroup(self._runtime)
 
     def wait_for_servers(self) -> None:
-        """Wait until every inference server has started."""
-        ray.get(self.servers.ready())
+        """Wait until every inference server has started.
+
+        Raises:
+            GenerationError: one did not.
+        """
+        try:
+            ray.get(self.servers.ready())
+        except RayActorError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise GenerationError(f"an inference server did not start: {reason}") from error
 
     def continue_from(self, version: int) -> None:
         """Count on from a checkpoint's policy version; versions never repeat."""

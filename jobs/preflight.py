@@ -1,7 +1,6 @@
 """What would fail minutes later is found here, before anything slow starts."""
 
 import json
-import os
 import socket
 import tempfile
 from pathlib import Path
@@ -13,7 +12,6 @@ from physrl.config.model import ModelConfig
 from physrl.config.run import check_divisible
 from physrl.errors import ConfigError, UserError
 
-OFFLINE = {"1", "on", "true", "yes"}
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 
 
@@ -60,7 +58,7 @@ def check_demo(config: RunConfig) -> None:
 
 
 def check_model(key: str, path: str, model: ModelConfig) -> None:
-    """Refuse a checkpoint folder that is missing or unfit, and a hub name without the hub.
+    """Refuse a checkpoint, in a folder or on the hub, that is missing or unfit.
 
     Raises:
         UserError: with the value of `key`.
@@ -70,11 +68,8 @@ def check_model(key: str, path: str, model: ModelConfig) -> None:
         _check_checkpoint(f"{key} is {path}", folder, model)
     elif _looks_local(path):
         raise UserError(f"{key} is {path}: there is no such folder; name one that exists")
-    elif _offline() and not _is_cached(path):
-        raise UserError(
-            f"{key} is {path}: HF_HUB_OFFLINE is set and the model is not in the cache; unset it "
-            "or name a folder"
-        )
+    else:
+        _check_checkpoint(f"{key} is {path}", _config_from_hub(key, path).parent, model)
 
 
 def _check_checkpoint(what: str, folder: Path, model: ModelConfig) -> None:
@@ -103,14 +98,19 @@ def _looks_local(path: str) -> bool:
     return path.startswith(("/", ".", "~")) or path.count("/") != 1 or Path(path).parent.is_dir()
 
 
-def _offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").lower() in OFFLINE
+def _config_from_hub(key: str, name: str) -> Path:
+    """The config.json of a model on the hub, which loading the model needs first of all."""
+    from huggingface_hub import hf_hub_download, logging
+    from huggingface_hub.errors import HfHubHTTPError
 
-
-def _is_cached(name: str) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-
-    return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    logging.set_verbosity_error()  # it would print each of its retries
+    try:
+        return Path(hf_hub_download(name, "config.json"))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise UserError(
+            f"{key} is {name}: no such folder, and the hub does not give it "
+            f"({type(error).__name__}); check the name, the network and HF_HUB_OFFLINE"
+        ) from None
 
 
 def _check_adapter(folder: Path, config: RunConfig) -> None:

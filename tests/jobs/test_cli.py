@@ -49,7 +49,10 @@ def run(
         (["algorithm.updates_per_rollout=7"], "256 is not divisible"),
         (["model.path=./nowhere"], "model.path is ./nowhere: there is no such folder"),
         (["model.path=tests"], "/tests: the folder holds no config.json"),
-        (["model.path=Some/Model"], "model.path is Some/Model: HF_HUB_OFFLINE is set"),
+        (
+            ["model.path=Some/Model"],
+            "model.path is Some/Model: no such folder, and the hub",
+        ),
         (["model.adapter=nowhere"], "model.adapter is nowhere but model.lora is null"),
         (["model.adapter=nowhere", "model.lora.rank=4"], "no readable adapter_config.json"),
         (["evaluation.real_images=nowhere"], "photo folder nowhere does not exist"),

@@ -19,9 +19,19 @@ def write_model(folder: Path, **settings: object) -> None:
     (folder / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl"} | settings))
 
 
-def test_a_hub_name_is_trusted_online(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    preflight.check_model("model.path", "Some/Model", MODEL)
+def test_a_model_on_the_hub_is_checked_by_its_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_model(tmp_path, model_type="llama")
+    download = "huggingface_hub.hf_hub_download"
+    monkeypatch.setattr(download, lambda name, file: str(tmp_path / file))
+    with pytest.raises(UserError, match=r"model\.path is Some/Model: a model of type llama"):
+        preflight.check_model("model.path", "Some/Model", MODEL)
+
+
+def test_a_model_that_the_hub_does_not_give() -> None:
+    with pytest.raises(UserError, match="no such folder, and the hub does not give it"):
+        preflight.check_model("model.path", "Some/Model", MODEL)
 
 
 @pytest.mark.parametrize("path", ["/some/model", "./model", "~/model", "model", "a/b/c", "tests/x"])
