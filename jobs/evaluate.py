@@ -11,12 +11,14 @@ from physrl.data.photos import load_configured_photos
 from physrl.report.table import make_table
 
 ADAPTER_VERSION = 1
+STRUCTURE = {"checkpoints", "model", "adapter"}
+"""Folders of a run that say nothing about the policy."""
 
 
 def run(config: RunConfig, policy: str) -> None:
     """Serve the configured model, ask it everything, print and keep the counts under its name."""
     photos = load_configured_photos(config)
-    name = re.sub(r"[^A-Za-z0-9.-]+", "_", policy).strip("_.")
+    name = short_name(policy)
     with start_cluster(config) as cluster:
         with console.status("waiting for vLLM"):
             cluster.wait_for_servers()
@@ -27,5 +29,11 @@ def run(config: RunConfig, policy: str) -> None:
             result = evaluate_policy(cluster, config, name, photos)
     path = config.folder / "evaluation" / f"{name}.json"
     result.save(path)
-    console.print(make_table([result], policy))
+    console.print(make_table([result], name))
     console.print(f"answers: {path}")
+
+
+def short_name(policy: str) -> str:
+    """The run and step of a folder, or a hub name, as one word."""
+    parts = [part for part in Path(policy).parts if part not in STRUCTURE]
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", "_".join(parts[-2:])).strip("_.")
