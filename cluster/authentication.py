@@ -5,10 +5,17 @@ import secrets
 from pathlib import Path
 
 
-def cluster_announced() -> bool:
-    """Whether the environment, or `ray start` on this machine, names a cluster to join."""
+def announced_address() -> str | None:
+    """The cluster to join, which the environment or `ray start` on this machine names."""
     announced = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"
-    return "RAY_ADDRESS" in os.environ or announced.exists()
+    if "RAY_ADDRESS" in os.environ:
+        return os.environ["RAY_ADDRESS"]
+    return announced.read_text().strip() if announced.exists() else None
+
+
+def cluster_announced() -> bool:
+    """Whether there is a cluster to join."""
+    return announced_address() is not None
 
 
 def announce_token() -> None:

@@ -5,13 +5,14 @@ import socket
 import tempfile
 from pathlib import Path
 
-from cluster.authentication import cluster_announced
+from cluster.authentication import announced_address
 from physrl.config import RunConfig
 from physrl.config.algorithm import SFTConfig
 from physrl.config.model import ModelConfig
 from physrl.config.run import check_divisible
 from physrl.errors import ConfigError, UserError
 
+CONNECT_SECONDS = 5
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 
 
@@ -28,8 +29,10 @@ def check(config: RunConfig) -> None:
         from physrl.data.photos import load_photos
 
         load_photos(config.evaluation.real_images)
-    # A cluster that is joined has a dashboard, which holds the port by right.
-    if config.runtime.dashboard and not cluster_announced():
+    address = announced_address()
+    if address is not None:
+        _check_cluster(address)
+    elif config.runtime.dashboard:  # a cluster that is joined holds its dashboard's port by right
         _check_port(config.runtime.dashboard_port)
     _check_writable(config.folder)
     _check_scenes(config)
@@ -129,6 +132,20 @@ def _check_adapter(folder: Path, config: RunConfig) -> None:
             f"model.lora.rank is {lora.rank} but model.adapter {folder} has rank {rank}: "
             f"set model.lora.rank={rank}"
         )
+
+
+def _check_cluster(address: str) -> None:
+    """Refuse a Ray cluster that nobody answers for; Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # such as `auto`, which Ray resolves
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise UserError(
+            f"no Ray cluster answers at {address} ({error.strerror or error}), which RAY_ADDRESS "
+            "or an earlier `ray start` names: start it, or unset RAY_ADDRESS and run `ray stop`"
+        ) from None
 
 
 def _check_port(port: int) -> None:

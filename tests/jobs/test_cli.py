@@ -125,7 +125,7 @@ def test_labels_that_name_a_missing_photograph(
 def test_port_in_use(
     config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(preflight, "cluster_announced", lambda: False)
+    monkeypatch.setattr(preflight, "announced_address", lambda: None)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         overrides = ["runtime.dashboard=true", f"runtime.dashboard_port={port}"]

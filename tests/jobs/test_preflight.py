@@ -91,7 +91,7 @@ def test_a_joined_clusters_dashboard_holds_the_port(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_model(tmp_path)
-    monkeypatch.setattr(preflight, "cluster_announced", lambda: True)
+    monkeypatch.setattr(preflight, "announced_address", lambda: "auto")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = f"runtime.dashboard_port={server.getsockname()[1]}"
         overrides = [f"model.path={tmp_path}", f"output={tmp_path}", "runtime.dashboard=true", port]
@@ -117,3 +117,12 @@ def test_the_demo_passes() -> None:
 def test_what_the_demo_cannot_compare(overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         preflight.check_demo(load_config(DEMO, overrides))
+
+
+def test_a_cluster_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    with pytest.raises(UserError, match=f"no Ray cluster answers at 127.0.0.1:{port}"):
+        preflight.check(load_config(DEMO))
