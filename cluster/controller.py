@@ -115,8 +115,9 @@ class Controller:
         sampling = training_sampling(self._config, step)
         with self._phase("rolling out"):
             prepared = self._prepared.pop(step, None) or self._prepare(step)
-            generated = [self._cluster.servers.submit(c.prompts, sampling) for c in prepared]
-            groups = self._cluster.pool.roll_out(prepared, generated, self._config.reward)
+            groups = self._cluster.pool.roll_out(
+                prepared, self._cluster.servers, sampling, self._config.reward
+            )
         refuse_stale(groups, self._cluster.policy_version)
         if step + 1 < self._config.algorithm.steps:
             self._prepared[step + 1] = self._prepare(step + 1)
@@ -190,7 +191,7 @@ class Controller:
 
 def refuse_stale(groups: Sequence[RolloutGroup], current: int) -> None:
     """Raise GenerationError unless every completion is of the servers' policy version."""
-    versions = {rollout.completion.policy_version for g in groups for rollout in g.rollouts}
+    versions = {attempt.completion.policy_version for g in groups for attempt in g.attempts}
     if versions != {current}:
         raise GenerationError(
             f"completions of policy versions {sorted(versions)}, not of {current} alone"

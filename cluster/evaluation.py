@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import ray
-
 from cluster.cluster import Cluster
 from physrl.config.run import RunConfig, TaskName
 from physrl.data.photos import Photo
@@ -45,10 +43,7 @@ def evaluate_task(
     """The configured number of held-out scenes of one task, under one way of decoding."""
     source = scene_source(config, task, split)
     prepared = cluster.pool.prepare(source, range(config.evaluation.scenes))
-    generated: list[ray.ObjectRef] = [
-        cluster.servers.submit(chunk.prompts, sampling) for chunk in prepared
-    ]
-    groups = cluster.pool.roll_out(prepared, generated, config.reward)
+    groups = cluster.pool.roll_out(prepared, cluster.servers, sampling, config.reward)
     answers = [answered(group.scene, rollout) for group in groups for rollout in group.rollouts]
     return TaskResult(task, decoding, tuple(answers))
 

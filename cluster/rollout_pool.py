@@ -5,12 +5,24 @@ from dataclasses import dataclass
 
 import ray
 
+from cluster.inference import InferenceServers
 from cluster.session import actor_environment
+from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import RewardConfig
 from physrl.config.run import RuntimeConfig
-from physrl.environments.renderer import TinyRenderer
+from physrl.environments.renderer import Renderer, make_renderer
 from physrl.environments.simulator import Simulator
-from physrl.rollout import SceneSource, demonstrate, prepare, roll_out
+from physrl.protocols import Sampling
+from physrl.rollout import (
+    SceneSource,
+    demonstrate,
+    follow_ups,
+    prepare,
+    retry,
+    retry_sampling,
+    roll_out,
+)
+from physrl.tasks import TASKS
 from physrl.types import Demonstration, Generation, Prompt, RolloutGroup, SceneSpec
 
 CPUS = 0.5
@@ -21,31 +33,56 @@ class RolloutWorker:
     """One simulator and one renderer; what an actor is made of."""
 
     def __init__(self) -> None:
-        self._simulator, self._renderer = Simulator(), TinyRenderer()
+        self._simulator = Simulator()
+        self._renderers: dict[str, Renderer] = {}
 
     def prepare(self, source: SceneSource, indices: range) -> tuple[list[SceneSpec], list[Prompt]]:
         """Scenes and their prompts, as two objects."""
-        return prepare(source, indices, self._renderer)
+        return prepare(source, indices, self._renderer(source.environment))
 
     def demonstrate(self, source: SceneSource, indices: range) -> list[Demonstration]:
         """Prompts with their ideal answers."""
-        return demonstrate(source, indices, self._renderer)
+        return demonstrate(source, indices, self._renderer(source.environment))
 
     def roll_out(
         self,
+        source: SceneSource,
         scenes: Sequence[SceneSpec],
         prompts: Sequence[Prompt],
         generations: Sequence[Generation],
         reward: RewardConfig,
-    ) -> list[RolloutGroup]:
-        """Carry out every completion."""
-        return roll_out(scenes, prompts, generations, reward, self._simulator)
+    ) -> tuple[list[RolloutGroup], list[Prompt]]:
+        """Carry out every completion; the groups, and what the model is asked next."""
+        groups = roll_out(scenes, prompts, generations, reward, self._simulator)
+        return groups, self._follow_ups(source, groups)
+
+    def retry(
+        self,
+        source: SceneSource,
+        groups: Sequence[RolloutGroup],
+        prompts: Sequence[Prompt],
+        generations: Sequence[Generation],
+        reward: RewardConfig,
+    ) -> tuple[list[RolloutGroup], list[Prompt]]:
+        """Carry out the next attempts; the groups, and what the model is asked next."""
+        retried = retry(groups, prompts, generations, reward, self._simulator)
+        return retried, self._follow_ups(source, retried)
+
+    def _follow_ups(self, source: SceneSource, groups: Sequence[RolloutGroup]) -> list[Prompt]:
+        settings = source.environment
+        return follow_ups(groups, self._renderer(settings), settings.image_size)
+
+    def _renderer(self, settings: EnvironmentConfig) -> Renderer:
+        if settings.renderer not in self._renderers:
+            self._renderers[settings.renderer] = make_renderer(settings)
+        return self._renderers[settings.renderer]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A chunk of scenes on its way: references to the scenes and to their prompts."""
 
+    source: SceneSource
     scenes: ray.ObjectRef
     prompts: ray.ObjectRef
 
@@ -61,7 +98,7 @@ class RolloutPool:
     def prepare(self, source: SceneSource, indices: range) -> list[Prepared]:
         """Scenes of the indices, a chunk a worker."""
         return [
-            Prepared(*worker.prepare.options(num_returns=2).remote(source, chunk))
+            Prepared(source, *worker.prepare.options(num_returns=2).remote(source, chunk))
             for worker, chunk in self._chunks(indices)
         ]
 
@@ -72,19 +109,37 @@ class RolloutPool:
     def roll_out(
         self,
         prepared: Sequence[Prepared],
-        generations: Sequence[ray.ObjectRef],
+        servers: InferenceServers,
+        sampling: Sampling,
         reward: RewardConfig,
     ) -> list[RolloutGroup]:
-        """Waits for all groups, in the order of their scenes.
+        """Generates and carries out, with every attempt that the task allows.
+
+        A chunk goes through its stages as references: while one chunk is simulated the next is
+        generated. Waits for all groups, in the order of their scenes.
 
         Raises:
+            GenerationError: from a server.
             SimulationError: from a worker.
         """
-        refs = [
-            worker.roll_out.remote(chunk.scenes, chunk.prompts, generated, reward)
-            for worker, chunk, generated in zip(self._workers, prepared, generations, strict=False)
+        generated = [servers.submit(chunk.prompts, sampling) for chunk in prepared]
+        stages = [
+            worker.roll_out.options(num_returns=2).remote(
+                chunk.source, chunk.scenes, chunk.prompts, generations, reward
+            )
+            for worker, chunk, generations in zip(self._workers, prepared, generated, strict=False)
         ]
-        return [group for groups in ray.get(refs) for group in groups]
+        for _ in range(TASKS[prepared[0].source.task].attempts - 1):
+            generated = [servers.submit(prompts, retry_sampling(sampling)) for _, prompts in stages]
+            stages = [
+                worker.retry.options(num_returns=2).remote(
+                    chunk.source, groups, prompts, generations, reward
+                )
+                for worker, chunk, (groups, prompts), generations in zip(
+                    self._workers, prepared, stages, generated, strict=False
+                )
+            ]
+        return [group for groups in ray.get([groups for groups, _ in stages]) for group in groups]
 
     def stop(self) -> None:
         """End all workers."""

@@ -44,6 +44,7 @@ class VLLMEngine:
         self._tokenizer = processor.tokenizer
         self._collator = Collator(processor)
         self._max_prompt_tokens = model.max_prompt_tokens
+        self._max_images = model.max_images
         self._adapter: Any = None
         self._version: int | None = 0
         self._llm = LLM(
@@ -53,7 +54,7 @@ class VLLMEngine:
             kv_cache_memory_bytes=runtime.kv_cache_mb << 20,
             max_num_seqs=runtime.max_num_seqs,
             max_model_len=model.max_prompt_tokens + model.max_completion_tokens,
-            limit_mm_per_prompt={"image": 1, "video": 0},
+            limit_mm_per_prompt={"image": model.max_images, "video": 0},
             # Pictures are new at every step: vLLM would keep 4 GB of them, preprocessed.
             mm_processor_cache_gb=0,
             logprobs_mode="processed_logprobs",
@@ -85,8 +86,8 @@ class VLLMEngine:
         outputs = self._llm.generate(
             [
                 {
-                    "prompt": self._collator.chat_text(prompt.text),
-                    "multi_modal_data": {"image": prompt.image},
+                    "prompt": self._collator.chat_text(prompt),
+                    "multi_modal_data": {"image": list(prompt.images)} if prompt.images else {},
                 }
                 for prompt in prompts
             ],
@@ -135,6 +136,11 @@ class VLLMEngine:
         self._llm.llm_engine.reset_encoder_cache()
 
     def _checked_ids(self, prompt: Prompt) -> tuple[int, ...]:
+        if len(prompt.images) > self._max_images:
+            raise GenerationError(
+                f"prompt {prompt.prompt_id} shows {len(prompt.images)} pictures, more than "
+                f"model.max_images={self._max_images}"
+            )
         ids = self._collator.prompt_ids(prompt)
         if len(ids) > self._max_prompt_tokens:
             raise GenerationError(

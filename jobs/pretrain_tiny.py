@@ -101,7 +101,7 @@ def batches(
         for index in rng.choice(len(described), pictures, replace=False):
             one = described[index]
             for q in choose_questions(rng, one.questions, questions):
-                prompt = Prompt(f"{index}/{q}", one.questions[q], one.image)
+                prompt = Prompt.ask(f"{index}/{q}", one.questions[q], one.image)
                 batch.append(TrainingExample(prompt, collator.completion_ids(one.answers[q])))
         yield batch
 

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from physrl import types
 from physrl.config import RunConfig
-from physrl.environments.renderer import TinyRenderer
+from physrl.environments.renderer import Renderer, make_renderer
 from physrl.environments.simulator import Simulator
 from physrl.errors import UserError
 from physrl.tasks import TASKS
@@ -51,7 +51,7 @@ def draw(task: Task, config: RunConfig, seed: int, count: int) -> Image.Image:
     font = ImageFont.load_default(13)
     question = question_text(task, reasoning=config.model.reasoning)
     ImageDraw.Draw(sheet).text((GAP, GAP), question, "black", font)
-    simulator, renderer = Simulator(), TinyRenderer()
+    simulator, renderer = Simulator(), make_renderer(config.environment)
     for index in range(count):
         scene = make_scene(task, config.environment, seed, "test", index)
         cell = _cell(task, scene, config, simulator, renderer, font)
@@ -67,13 +67,14 @@ def _cell(
     scene: types.SceneSpec,
     config: RunConfig,
     simulator: Simulator,
-    renderer: TinyRenderer,
+    renderer: Renderer,
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
 ) -> Image.Image:
     size = config.environment.image_size
-    before = make_prompt(task, scene, renderer, size, reasoning=config.model.reasoning).image
+    prompt = make_prompt(task, scene, renderer, size, reasoning=config.model.reasoning)
+    (before,) = prompt.images
     outcome = task.act(scene, task.ideal(scene), simulator)
-    after = renderer.render(outcome.poses, scene.camera, scene.light, size)
+    after = renderer.render(outcome.poses, scene.camera, scene.appearance, size)
     cell = Image.new("RGB", (CELL_WIDTH, CELL_HEIGHT), BACKGROUND)
     cell.paste(_enlarged(before), (0, 0))
     cell.paste(_enlarged(after), (PICTURE + GAP // 2, 0))

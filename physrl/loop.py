@@ -20,14 +20,17 @@ from physrl.algorithms.update import Learner
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.data.collate import Collator
-from physrl.environments.renderer import TinyRenderer
+from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator
 from physrl.models.engine import TorchEngine
 from physrl.models.generate import TransformersGenerator
 from physrl.models.loading import load_model, load_processor
 from physrl.rollout import (
     demonstrate,
+    follow_ups,
     prepare,
+    retry,
+    retry_sampling,
     roll_out,
     scene_source,
     step_indices,
@@ -47,7 +50,7 @@ class ReferenceLoop:
         self._collator = Collator(processor)
         self.generator = TransformersGenerator(self.model, processor)
         self._learner = Learner(TorchEngine(self.model, config.algorithm), self._collator, config)
-        self._simulator, self._renderer = Simulator(), TinyRenderer()
+        self._simulator, self._renderer = Simulator(), make_renderer(config.environment)
 
     def step(self, step: int) -> Metrics:
         """One rollout batch, or one batch of demonstrations, and its updates."""
@@ -62,9 +65,15 @@ class ReferenceLoop:
 
     def collect(self, step: int) -> list[RolloutGroup]:
         """Sample a group of completions for every prompt and carry them out."""
+        reward, sampling = self._config.reward, training_sampling(self._config, step)
         scenes, prompts = self.prepare(step)
-        generations = self.generator.generate(prompts, training_sampling(self._config, step))
-        return roll_out(scenes, prompts, generations, self._config.reward, self._simulator)
+        generations = self.generator.generate(prompts, sampling)
+        groups = roll_out(scenes, prompts, generations, reward, self._simulator)
+        image_size = self._config.environment.image_size
+        while prompts := follow_ups(groups, self._renderer, image_size):
+            generations = self.generator.generate(prompts, retry_sampling(sampling))
+            groups = retry(groups, prompts, generations, reward, self._simulator)
+        return groups
 
     def learn(self, groups: Sequence[RolloutGroup], step: int) -> Metrics:
         """Advantages, loss, update."""

@@ -4,20 +4,21 @@ The controller's workers and the reference loop both call these.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from physrl.config.algorithm import SFTConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import RewardConfig
 from physrl.config.run import RunConfig
 from physrl.environments.renderer import Renderer
-from physrl.environments.simulator import Simulator
+from physrl.environments.simulator import Simulator, start_pose
 from physrl.protocols import Sampling
 from physrl.rewards.score import score
 from physrl.tasks import TASKS
-from physrl.tasks.task import make_prompt, make_scene
+from physrl.tasks.task import Task, feedback_text, make_prompt, make_scene
 from physrl.types import (
     Action,
+    Attempt,
     Completion,
     Demonstration,
     Generation,
@@ -27,6 +28,7 @@ from physrl.types import (
     RolloutGroup,
     SceneSpec,
     Split,
+    Turn,
 )
 
 
@@ -50,6 +52,11 @@ def step_indices(config: RunConfig, step: int) -> range:
     """The scenes of a training step; steps count from 0."""
     count = config.algorithm.prompts_per_step
     return range(step * count, (step + 1) * count)
+
+
+def retry_sampling(sampling: Sampling) -> Sampling:
+    """How later attempts of a rollout are drawn: each goes on alone."""
+    return replace(sampling, group_size=1)
 
 
 def training_sampling(config: RunConfig, step: int) -> Sampling:
@@ -95,34 +102,89 @@ def roll_out(
     reward: RewardConfig,
     simulator: Simulator,
 ) -> list[RolloutGroup]:
-    """Carry out every completion of every prompt.
+    """Carry out every completion of every prompt: each rollout's first attempt.
 
     Raises:
         SimulationError: PyBullet gave values that are not finite.
     """
-    return [
-        RolloutGroup(
-            scene,
-            prompt,
-            generation.prompt_token_ids,
-            _carry_out(scene, generation.completions, reward, simulator),
-        )
-        for scene, prompt, generation in zip(scenes, prompts, generations, strict=True)
-    ]
+    groups = []
+    for scene, prompt, generation in zip(scenes, prompts, generations, strict=True):
+        carry_out = _Scene(scene, simulator)
+        rollouts = []
+        for completion in generation.completions:
+            attempts = (carry_out(prompt, generation.prompt_token_ids, completion),)
+            rollouts.append(Rollout(attempts, score(scene, attempts, reward)))
+        groups.append(RolloutGroup(scene, prompt, tuple(rollouts)))
+    return groups
 
 
-def _carry_out(
-    scene: SceneSpec, completions: Sequence[Completion], reward: RewardConfig, simulator: Simulator
-) -> tuple[Rollout, ...]:
-    """Rollouts of one group; equal actions are simulated once."""
-    task = TASKS[scene.task]
-    outcomes: dict[Action, Outcome] = {}
-    rollouts = []
-    for completion in completions:
+def follow_ups(groups: Sequence[RolloutGroup], renderer: Renderer, image_size: int) -> list[Prompt]:
+    """What the model is asked next: one prompt for each rollout that may try again, in order."""
+    prompts = []
+    for group in groups:
+        task = TASKS[group.scene.task]
+        for place, rollout in enumerate(group.rollouts):
+            if not _may_retry(rollout, task):
+                continue
+            last, count = rollout.last, len(rollout.attempts)
+            poses = last.outcome.poses or tuple(map(start_pose, group.scene.blocks))
+            image = renderer.render(poses, group.scene.camera, group.scene.appearance, image_size)
+            turns = (
+                *last.prompt.turns,
+                Turn("assistant", last.completion.text),
+                Turn("user", feedback_text(last.outcome), (image,)),
+            )
+            prompts.append(Prompt(f"{group.prompt.prompt_id}#{place}.{count}", turns))
+    return prompts
+
+
+def retry(
+    groups: Sequence[RolloutGroup],
+    prompts: Sequence[Prompt],
+    generations: Sequence[Generation],
+    reward: RewardConfig,
+    simulator: Simulator,
+) -> list[RolloutGroup]:
+    """Carry out the next attempt of every rollout that may try again; the others stay.
+
+    Args:
+        prompts: from `follow_ups`.
+        generations: one a prompt, of one completion each.
+    """
+    answers = iter(list(zip(prompts, generations, strict=True)))
+    retried = []
+    for group in groups:
+        task = TASKS[group.scene.task]
+        carry_out = _Scene(group.scene, simulator)
+        rollouts = []
+        for rollout in group.rollouts:
+            if _may_retry(rollout, task):
+                prompt, generation = next(answers)
+                (completion,) = generation.completions
+                attempt = carry_out(prompt, generation.prompt_token_ids, completion)
+                attempts = (*rollout.attempts, attempt)
+                rollout = Rollout(attempts, score(group.scene, attempts, reward))
+            rollouts.append(rollout)
+        retried.append(replace(group, rollouts=tuple(rollouts)))
+    return retried
+
+
+def _may_retry(rollout: Rollout, task: Task) -> bool:
+    return not rollout.last.outcome.success and len(rollout.attempts) < task.attempts
+
+
+class _Scene:
+    """Carries completions out in one scene; equal actions are simulated once."""
+
+    def __init__(self, scene: SceneSpec, simulator: Simulator) -> None:
+        self._scene, self._simulator = scene, simulator
+        self._outcomes: dict[Action, Outcome] = {}
+
+    def __call__(
+        self, prompt: Prompt, prompt_token_ids: tuple[int, ...], completion: Completion
+    ) -> Attempt:
+        task = TASKS[self._scene.task]
         action = task.parse(completion.text)
-        if action not in outcomes:
-            outcomes[action] = task.act(scene, action, simulator)
-        outcome = outcomes[action]
-        earned = score(scene, action, outcome, reward)
-        rollouts.append(Rollout(completion, action, outcome, earned))
-    return tuple(rollouts)
+        if action not in self._outcomes:
+            self._outcomes[action] = task.act(self._scene, action, self._simulator)
+        return Attempt(prompt, prompt_token_ids, completion, action, self._outcomes[action])

@@ -21,13 +21,14 @@ Split = Literal["train", "warm", "validation", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """An upright cube: its centre, its turn about the vertical and its colour's name."""
+    """An upright cube: its centre, its turn about the vertical, its colour's name and its edge."""
 
     x: float
     y: float
     z: float
     yaw: float
     color: str
+    size: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Pose:
     position: Vector
     orientation: Quaternion
     color: str
+    size: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,32 @@ class Camera:
     distance: float
     look_at_height: float
     fov_degrees: float
+    shift_x: float = 0.0
+    """Of the principal point to the right, as a share of the picture's width."""
+    shift_y: float = 0.0
+    """Of the principal point downwards, as a share of the picture's height."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """How a scene is lit and what it is made of. Colours are RGB from 0 to 1."""
+
+    light: Vector
+    """Towards the light."""
+    light_size: float = 0.0
+    """Angular radius of the light: how soft shadows are."""
+    ambient: float = 0.55
+    """Share of the light that comes from everywhere."""
+    ground: Vector = (0.72, 0.69, 0.66)
+    wrinkle: float = 0.0
+    """Contrast of the cloth."""
+    grain: float = 0.0
+    """Contrast of the wood-like grain of faces."""
+    colors: tuple[tuple[str, Vector], ...] = ()
+    """What a colour's name looks like, where that is not the palette's."""
+    texture_seed: int = 0
+    distractors: tuple[Block, ...] = ()
+    """Things that lie about and are no part of the scene's physics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +93,7 @@ class SceneSpec:
     margin: float
     """The tower's exact static margin: positive when it stands."""
     camera: Camera
-    light: Vector
+    appearance: Appearance
 
     @property
     def scene_id(self) -> str:
@@ -77,12 +105,40 @@ class SceneSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation: pictures, then text."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    images: tuple[Image, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the model is shown: one picture and one question."""
+    """What the model is shown: a conversation that ends with the user's question."""
 
     prompt_id: str
-    text: str
-    image: Image
+    turns: tuple[Turn, ...]
+
+    @classmethod
+    def ask(cls, prompt_id: str, text: str, *images: Image) -> "Prompt":
+        """A single question."""
+        return cls(prompt_id, (Turn("user", text, images),))
+
+    @property
+    def text(self) -> str:
+        """The last turn's."""
+        return self.turns[-1].text
+
+    @property
+    def image(self) -> Image | None:
+        """The last one that was shown, if any."""
+        return next(reversed(self.images), None)
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """All pictures of the conversation, in order."""
+        return tuple(image for turn in self.turns for image in turn.images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,23 +215,40 @@ class Reward:
 
 
 @dataclass(frozen=True, slots=True)
-class Rollout:
-    """One completion, what it meant, what it did and what it earned."""
+class Attempt:
+    """One completion, what it meant and what it did."""
 
+    prompt: Prompt
+    prompt_token_ids: tuple[int, ...]
     completion: Completion
     action: Action
     outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """The attempts at one scene, of which the last counts, and what they earned."""
+
+    attempts: tuple[Attempt, ...]
     reward: Reward
+
+    @property
+    def last(self) -> Attempt:
+        return self.attempts[-1]
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutGroup:
-    """All rollouts of one prompt."""
+    """All rollouts that began with one prompt."""
 
     scene: SceneSpec
     prompt: Prompt
-    prompt_token_ids: tuple[int, ...]
     rollouts: tuple[Rollout, ...]
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Of all rollouts, one rollout after the other."""
+        return tuple(attempt for rollout in self.rollouts for attempt in rollout.attempts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Which scenes a run meets."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,8 @@ class EnvironmentConfig(Section):
     """Largest turn of a whole tower about the vertical."""
     yaw_jitter: float = Field(0.1, ge=0, le=0.8)
     """Largest turn of one block against its tower."""
+    renderer: Literal["tiny"] = "tiny"
+    """What draws the pictures."""
     image_size: int = Field(84, ge=28, le=1024)
     """Width and height of the picture, in pixels."""
 

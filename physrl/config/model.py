@@ -66,5 +66,7 @@ class ModelConfig(Section):
     """Ask the model to think between <think> and </think> before it answers."""
     max_prompt_tokens: int = Field(256, ge=16)
     """Longer prompts are refused, never cut."""
+    max_images: int = Field(3, ge=1, le=64)
+    """Most pictures of one conversation; more are refused."""
     max_completion_tokens: int = Field(24, ge=1)
     """Longer completions are cut and counted in completions/clipped_ratio."""

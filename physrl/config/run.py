@@ -11,7 +11,7 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.model import ModelConfig
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
 
-TaskName = Literal["stability", "place"]
+TaskName = Literal["stability", "place", "place_closed_loop"]
 ExpandedPath = Annotated[Path, AfterValidator(Path.expanduser)]
 DEFAULT_TYPES = {"algorithm": "grpo", "warm_start": "sft", "reward": "simulated"}
 """What a table without a `type` is."""

@@ -14,12 +14,16 @@ from physrl.types import Image, Prompt, TrainingExample
 
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 
+Outline = tuple[tuple[str, str, int], ...]
+"""A conversation without its pictures: each turn's role, text and number of pictures."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelInputs:
     """One micro-batch of B right-padded rows of length T that show P pictures.
 
-    Every picture is held once, however many rows show it.
+    Every picture is held once, however many rows show it. Where no row shows any there is one
+    blank picture, so that the vision tower runs on every rank of a learner alike.
     """
 
     input_ids: Tensor
@@ -33,8 +37,8 @@ class ModelInputs:
     pixel_values: Tensor
     image_grid_thw: Tensor
     """P x 3."""
-    image_of_row: tuple[int, ...]
-    """Which of the P pictures each row shows."""
+    images_of_row: tuple[tuple[int, ...], ...]
+    """Which of the P pictures each row shows, in order."""
 
     def to(self, device: torch.device) -> "ModelInputs":
         moved = {
@@ -52,7 +56,9 @@ class Collator:
         self._tokenizer = processor.tokenizer
         self._image_token_id = int(processor.image_token_id)
         self._merge = int(processor.image_processor.merge_size) ** 2
-        self.chat_text = lru_cache(maxsize=256)(self._chat_text)
+        side = int(processor.image_processor.patch_size * processor.image_processor.merge_size)
+        self._blank: Image = np.zeros((side, side, 3), np.uint8)
+        self._chat_text = lru_cache(maxsize=256)(self._apply_template)
         self._text_ids = lru_cache(maxsize=256)(self._encode_text)
 
     @property
@@ -69,16 +75,24 @@ class Collator:
         ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return (*ids, self.eos_token_id)
 
+    def chat_text(self, prompt: Prompt) -> str:
+        """The conversation in the model's own chat template, one placeholder a picture."""
+        return self._chat_text(_outline(prompt))
+
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
-        """The prompt's token ids, its picture's tokens included."""
-        grid = self._images([prompt.image])[1][0]
-        return tuple(self._tokens(prompt, grid))
+        """The prompt's token ids, its pictures' tokens included."""
+        grids = self._images(prompt.images)[1] if prompt.images else ()
+        return tuple(self._tokens(prompt, grids))
 
     def prompt_length(self, prompt: Prompt) -> int:
-        """How many tokens `prompt_ids` would give; reads only the picture's size."""
-        height, width, _ = prompt.image.shape
-        patches = self._processor.image_processor.get_number_of_image_patches(height, width)
-        return len(self._text_ids(prompt.text)) - 1 + int(patches) // self._merge
+        """How many tokens `prompt_ids` would give; reads only the pictures' sizes."""
+        patches = 0
+        for image in prompt.images:
+            height, width, _ = image.shape
+            patches += int(
+                self._processor.image_processor.get_number_of_image_patches(height, width)
+            )
+        return len(self._text_ids(_outline(prompt))) - len(prompt.images) + patches // self._merge
 
     def __call__(self, examples: Sequence[TrainingExample]) -> ModelInputs:
         """Collate examples to one micro-batch.
@@ -88,15 +102,15 @@ class Collator:
         """
         if any(not example.completion_ids for example in examples):
             raise GenerationError("an example without a completion has nothing to learn from")
-        pictures: dict[int, Image] = {}
-        for example in examples:
-            pictures.setdefault(id(example.prompt.image), example.prompt.image)
+        pictures = {id(image): image for one in examples for image in one.prompt.images}
         order = {identity: place for place, identity in enumerate(pictures)}
-        image_of_row = tuple(order[id(example.prompt.image)] for example in examples)
-        pixel_values, grids = self._images(list(pictures.values()))
+        images_of_row = tuple(
+            tuple(order[id(image)] for image in example.prompt.images) for example in examples
+        )
+        pixel_values, grids = self._images(list(pictures.values()) or [self._blank])
         prompts = [
-            self._tokens(example.prompt, grids[image])
-            for example, image in zip(examples, image_of_row, strict=True)
+            self._tokens(example.prompt, [grids[image] for image in images])
+            for example, images in zip(examples, images_of_row, strict=True)
         ]
         length = max(
             len(prompt) + len(example.completion_ids)
@@ -113,13 +127,17 @@ class Collator:
             completion_mask[row, len(prompt) : stop] = True
         types = ((input_ids == self._image_token_id) & ~completion_mask).long()
         return ModelInputs(
-            input_ids, attention_mask, types, completion_mask, pixel_values, grids, image_of_row
+            input_ids, attention_mask, types, completion_mask, pixel_values, grids, images_of_row
         )
 
-    def _chat_text(self, question: str) -> str:
-        """The question behind one picture, in the model's own chat template."""
-        content = [{"type": "image"}, {"type": "text", "text": question}]
-        messages = [{"role": "user", "content": content}]
+    def _apply_template(self, outline: Outline) -> str:
+        messages = [
+            {
+                "role": role,
+                "content": [*[{"type": "image"}] * pictures, {"type": "text", "text": text}],
+            }
+            for role, text, pictures in outline
+        ]
         return str(self._processor.apply_chat_template(messages, add_generation_prompt=True))
 
     def _images(self, images: Sequence[Image]) -> tuple[Tensor, Tensor]:
@@ -129,17 +147,23 @@ class Collator:
         output = self._processor.image_processor(images=copies, return_tensors="pt")
         return output["pixel_values"], output["image_grid_thw"]
 
-    def _tokens(self, prompt: Prompt, grid: Tensor) -> list[int]:
-        """Token ids with the one picture placeholder repeated once a merged patch."""
-        ids = self._text_ids(prompt.text)
-        at = ids.index(self._image_token_id)
-        repeats = int(grid.prod()) // self._merge
-        return [*ids[:at], *[self._image_token_id] * repeats, *ids[at + 1 :]]
+    def _tokens(self, prompt: Prompt, grids: Sequence[Tensor]) -> list[int]:
+        """Token ids with each picture's placeholder repeated once a merged patch."""
+        repeats = iter([int(grid.prod()) // self._merge for grid in grids])
+        ids: list[int] = []
+        for token in self._text_ids(_outline(prompt)):
+            count = next(repeats) if token == self._image_token_id else 1
+            ids += [token] * count
+        return ids
 
-    def _encode_text(self, question: str) -> list[int]:
+    def _encode_text(self, outline: Outline) -> list[int]:
         return list(
-            self._tokenizer(self.chat_text(question), add_special_tokens=False)["input_ids"]
+            self._tokenizer(self._chat_text(outline), add_special_tokens=False)["input_ids"]
         )
+
+
+def _outline(prompt: Prompt) -> Outline:
+    return tuple((turn.role, turn.text, len(turn.images)) for turn in prompt.turns)
 
 
 def gather_completions(values: Tensor, mask: Tensor) -> Tensor:

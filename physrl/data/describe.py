@@ -15,7 +15,7 @@ from physrl.environments.sampling import sample_camera, sample_light
 from physrl.environments.simulator import start_pose
 from physrl.tasks.answers import UNITS, answer_text
 from physrl.tasks.task import FORMAT
-from physrl.types import Block, Image
+from physrl.types import Appearance, Block, Image
 
 FAR = "How far is the {} block from the {} block? Answer x y."
 WHERE = "Where is the {} block? Answer x y."
@@ -37,9 +37,9 @@ def describe(seed: int, index: int, renderer: Renderer, image_size: int) -> Desc
     """Picture `index` with all its questions."""
     rng = scene_rng(seed, "describe", "train", index)
     blocks = _scatter(rng)
-    image = renderer.render(
-        [start_pose(block) for block in blocks], sample_camera(rng), sample_light(rng), image_size
-    )
+    camera, appearance = sample_camera(rng), Appearance(light=sample_light(rng))
+    poses = [start_pose(block) for block in blocks]
+    image = renderer.render(poses, camera, appearance, image_size)
     pairs = list(_pairs(blocks))
     return Description(
         image, tuple(question + FORMAT for question, _ in pairs), tuple(a for _, a in pairs)

@@ -1,4 +1,4 @@
-"""Rollouts as Parquet: one file a step, one row a rollout."""
+"""Rollouts as Parquet: one file a step, one row an attempt."""
 
 import io
 from collections.abc import Sequence
@@ -10,12 +10,22 @@ import pyarrow.parquet as pq
 from PIL import Image as PillowImage
 
 from physrl.errors import DataError
-from physrl.types import Action, Image, Offset, Rollout, RolloutGroup, Unparseable, Verdict
+from physrl.types import (
+    Action,
+    Attempt,
+    Image,
+    Offset,
+    RolloutGroup,
+    Unparseable,
+    Verdict,
+)
 
 SCHEMA = pa.schema(
     {
         "step": pa.int64(),
         "scene_id": pa.string(),
+        "rollout": pa.int64(),  # counts within a group
+        "attempt": pa.int64(),  # counts within a rollout
         # The form of a Hugging Face `datasets` image.
         "image": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
         "prompt": pa.string(),
@@ -49,15 +59,33 @@ def write_rollouts(
     """Write a step's rollouts, group by group, whole or not at all.
 
     Args:
-        advantages: one a rollout, in the order of the rows.
+        advantages: one a rollout, in their order.
 
     Raises:
         ValueError: there are more or fewer advantages than rollouts.
         DataError: the file cannot be written.
     """
-    rows = [row for group in groups for row in _group_rows(group)]
-    for row, advantage in zip(rows, advantages, strict=True):
-        row |= {"advantage": advantage, "step": step}
+    rollouts = [
+        (group, place, rollout) for group in groups for place, rollout in enumerate(group.rollouts)
+    ]
+    # Each picture is encoded once, however many attempts show it.
+    shown = {
+        id(attempt.prompt.image): attempt.prompt.image
+        for group in groups
+        for attempt in group.attempts
+    }
+    encoded = {
+        key: None if image is None else {"bytes": _png(image), "path": None}
+        for key, image in shown.items()
+    }
+    rows = [
+        {"step": step, "advantage": advantage, "rollout": place, "attempt": count}
+        | _attempt_row(attempt)
+        | {"scene_id": group.scene.scene_id, "image": encoded[id(attempt.prompt.image)]}
+        | {"reward": rollout.reward.total, "reward_parts": list(rollout.reward.parts.items())}
+        for (group, place, rollout), advantage in zip(rollouts, advantages, strict=True)
+        for count, attempt in enumerate(rollout.attempts)
+    ]
     partial = path.with_name(f".{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,19 +116,11 @@ def read_rollouts(path: Path) -> pa.Table:
         raise DataError(f"rollouts {path} cannot be read: {line}: remove the file") from None
 
 
-def _group_rows(group: RolloutGroup) -> list[dict[str, Any]]:
-    shared = {
-        "scene_id": group.scene.scene_id,
-        "image": {"bytes": _png(group.prompt.image), "path": None},
-        "prompt": group.prompt.text,
-        "prompt_token_ids": group.prompt_token_ids,
-    }
-    return [shared | _rollout_row(rollout) for rollout in group.rollouts]
-
-
-def _rollout_row(rollout: Rollout) -> dict[str, Any]:
-    completion, outcome = rollout.completion, rollout.outcome
-    return _action_columns(rollout.action) | {
+def _attempt_row(attempt: Attempt) -> dict[str, Any]:
+    completion, outcome = attempt.completion, attempt.outcome
+    return _action_columns(attempt.action) | {
+        "prompt": attempt.prompt.text,
+        "prompt_token_ids": attempt.prompt_token_ids,
         "completion": completion.text,
         "token_ids": completion.token_ids,
         "logprobs": completion.logprobs,
@@ -110,8 +130,6 @@ def _rollout_row(rollout: Rollout) -> dict[str, Any]:
         "height_gain": outcome.height_gain,
         "displacement": outcome.displacement,
         "distance": outcome.distance,
-        "reward": rollout.reward.total,
-        "reward_parts": list(rollout.reward.parts.items()),
         "policy_version": completion.policy_version,
     }
 

@@ -1,14 +1,15 @@
 """Pictures by PyBullet's software renderer, antialiased by rendering larger and averaging."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from physrl.config.environment import EnvironmentConfig
 from physrl.environments.palette import COLORS, FLOOR
 from physrl.environments.quiet_bullet import pybullet
 from physrl.errors import SceneError
-from physrl.types import Camera, Image, Pose, Vector
+from physrl.types import Appearance, Camera, Image, Pose, Vector
 
 SUPERSAMPLING = 2
 MAX_BLOCKS = 7
@@ -18,9 +19,20 @@ AWAY = (0.0, 0.0, -100.0)
 class Renderer(Protocol):
     """Draws blocks wherever they are."""
 
-    def render(self, poses: Sequence[Pose], camera: Camera, light: Vector, size: int) -> Image:
+    def render(
+        self, poses: Sequence[Pose], camera: Camera, appearance: Appearance, size: int
+    ) -> Image:
         """A picture of `size` x `size` pixels."""
         ...
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+def make_renderer(settings: EnvironmentConfig) -> Renderer:
+    """The configured renderer."""
+    return RENDERERS[settings.renderer]()
 
 
 class TinyRenderer:
@@ -35,7 +47,9 @@ class TinyRenderer:
     def close(self) -> None:
         pybullet.disconnect(self._client)
 
-    def render(self, poses: Sequence[Pose], camera: Camera, light: Vector, size: int) -> Image:
+    def render(
+        self, poses: Sequence[Pose], camera: Camera, appearance: Appearance, size: int
+    ) -> Image:
         """A picture of `size` x `size` pixels, RGB.
 
         Raises:
@@ -51,7 +65,7 @@ class TinyRenderer:
             pybullet.changeVisualShape(
                 cube, -1, rgbaColor=[*COLORS[pose.color], 1], physicsClientId=self._client
             )
-        return self._picture(camera, light, size)
+        return self._picture(camera, appearance.light, size)
 
     def _picture(self, camera: Camera, light: Vector, size: int) -> Image:
         large = size * SUPERSAMPLING
@@ -95,3 +109,6 @@ class TinyRenderer:
         pybullet.resetBasePositionAndOrientation(
             body, position, orientation, physicsClientId=self._client
         )
+
+
+RENDERERS: dict[str, Callable[[], Renderer]] = {"tiny": TinyRenderer}

@@ -130,7 +130,7 @@ class Simulator:
             (x, depth, y), orientation = pybullet.getBasePositionAndOrientation(
                 body, physicsClientId=self._client
             )
-            poses.append(Pose((x, y, -depth), orientation, block.color))
+            poses.append(Pose((x, y, -depth), orientation, block.color, block.size))
         return tuple(poses)
 
     def _farthest(self, bodies: Sequence[int], start: Sequence[Vector]) -> float:
@@ -155,4 +155,4 @@ def upright(yaw: float) -> tuple[float, float, float, float]:
 
 def start_pose(block: Block) -> Pose:
     """Where a block stands before it is let go."""
-    return Pose((block.x, block.y, block.z), upright(block.yaw), block.color)
+    return Pose((block.x, block.y, block.z), upright(block.yaw), block.color, block.size)

@@ -13,19 +13,19 @@ STABILITY = TASKS["stability"]
 
 def answered(scene: SceneSpec, rollout: Rollout) -> Answered:
     """What one completion about a scene answered, and what came of it."""
-    task = TASKS[scene.task]
-    ideal = task.ideal(scene)
+    ideal = TASKS[scene.task].ideal(scene)
+    last = rollout.last
     return Answered(
         scene_id=scene.scene_id,
-        completion=rollout.completion.text,
-        answer=short_form(rollout.action),
+        completion=last.completion.text,
+        answer=short_form(last.action),
         ideal=short_form(ideal),
-        success=rollout.outcome.success,
-        status=rollout.outcome.status,
+        success=last.outcome.success,
+        status=last.outcome.status,
         reward=rollout.reward.total,
-        offset=_offset(rollout.action),
+        offset=_offset(last.action),
         ideal_offset=_offset(ideal),
-        said_falls=_verdict(rollout.action),
+        said_falls=_verdict(last.action),
         falls=_verdict(ideal),
     )
 
@@ -52,7 +52,9 @@ def answered_photo(photo: Photo, completion: Completion) -> Answered:
 
 def photo_prompt(photo: Photo, *, reasoning: bool) -> Prompt:
     """The stability question about a photograph."""
-    return Prompt(f"real/{photo.file}", question_text(STABILITY, reasoning=reasoning), photo.image)
+    return Prompt.ask(
+        f"real/{photo.file}", question_text(STABILITY, reasoning=reasoning), photo.image
+    )
 
 
 def short_form(action: Action) -> str:

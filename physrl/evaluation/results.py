@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from physrl.errors import DataError
 from physrl.evaluation.statistics import Count
 
-EvaluationTask = Literal["place", "stability", "real"]
+EvaluationTask = Literal["place", "place_closed_loop", "stability", "real"]
 Decoding = Literal["greedy", "sampled"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from physrl.data.collate import Collator
+from physrl.data.collate import Collator, ModelInputs
 from physrl.models.logprobs import completion_logprobs, core
 from physrl.protocols import Sampling, prompt_seed
 from physrl.types import Completion, Generation, Prompt, TrainingExample
@@ -36,8 +36,7 @@ class TransformersGenerator:
             input_ids=inputs.input_ids[:, :-1],
             attention_mask=inputs.attention_mask[:, :-1],
             mm_token_type_ids=inputs.mm_token_type_ids[:, :-1],
-            pixel_values=inputs.pixel_values,
-            image_grid_thw=inputs.image_grid_thw,
+            **_pictures(inputs),
             generation_config=self._generation_config(sampling),
         )
         rows = [self._cut(ids.tolist()) for ids in sampled[:, len(prompt_ids) :]]
@@ -80,3 +79,15 @@ class TransformersGenerator:
         """The ids up to and with the first end of turn; what follows is padding."""
         eos = self._collator.eos_token_id
         return tuple(ids[: ids.index(eos) + 1] if eos in ids else ids)
+
+
+def _pictures(inputs: ModelInputs) -> dict[str, Any]:
+    """The patches of the one row's pictures, in the order in which it shows them."""
+    (shown,) = inputs.images_of_row
+    if not shown:
+        return {}
+    patches = inputs.pixel_values.split(inputs.image_grid_thw.prod(dim=1).tolist())
+    return {
+        "pixel_values": torch.cat([patches[place] for place in shown]),
+        "image_grid_thw": inputs.image_grid_thw[list(shown)],
+    }

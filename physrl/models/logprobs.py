@@ -49,18 +49,23 @@ def last_hidden(model: Any, inputs: ModelInputs) -> Tensor:
     features = backbone.get_image_features(
         inputs.pixel_values, inputs.image_grid_thw, return_dict=True
     )
-    rows = list(inputs.image_of_row)
-    features = type(features)(**_gather_images(features, rows))
+    shown = [image for images in inputs.images_of_row for image in images]
+    pictures: dict[str, Any] = {}
+    if shown:
+        pictures = {
+            "image_grid_thw": inputs.image_grid_thw[shown],
+            "mm_encoder_outputs": {"image": type(features)(**_gather_images(features, shown))},
+        }
     output = backbone(
         input_ids=inputs.input_ids,
         attention_mask=inputs.attention_mask,
         mm_token_type_ids=inputs.mm_token_type_ids,
-        image_grid_thw=inputs.image_grid_thw[rows],
-        mm_encoder_outputs={"image": features},
         use_cache=False,
+        **pictures,
     )
     hidden: Tensor = output.last_hidden_state
-    return hidden
+    # A rank whose rows show no picture still has gradients, of zero, for the vision tower.
+    return hidden if shown else hidden + 0.0 * _total(features)
 
 
 def core(model: Any) -> Any:
@@ -68,14 +73,19 @@ def core(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def _gather_images(features: Any, rows: list[int]) -> dict[str, Any]:
-    """Repeat per-picture features so that row i shows picture rows[i]."""
+def _gather_images(features: Any, shown: list[int]) -> dict[str, Any]:
+    """Repeat per-picture features so that place i shows picture shown[i]."""
     pictures = features.pooler_output
-    gathered: dict[str, Any] = {"pooler_output": [pictures[row] for row in rows]}
+    gathered: dict[str, Any] = {"pooler_output": [pictures[place] for place in shown]}
     deepstack = getattr(features, "deepstack_features", None)  # Qwen3-VL
     if deepstack is not None:
-        gathered["deepstack_features"] = [[layer[row] for row in rows] for layer in deepstack]
+        gathered["deepstack_features"] = [[layer[place] for place in shown] for layer in deepstack]
     return gathered
+
+
+def _total(features: Any) -> Tensor:
+    layers = [features.pooler_output, *(getattr(features, "deepstack_features", None) or [])]
+    return torch.stack([picture.sum() for layer in layers for picture in layer]).sum()
 
 
 def _score(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from physrl.config.environment import EnvironmentConfig
-from physrl.environments.renderer import Renderer, TinyRenderer
+from physrl.environments.renderer import Renderer, make_renderer
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import DataError
 from physrl.evaluation.results import Answered, PolicyResult
@@ -33,7 +33,7 @@ def make_gallery(
     Raises:
         DataError: an answer's scene id is not of the form task/split/seed/index.
     """
-    simulator, renderer = Simulator(), TinyRenderer()
+    simulator, renderer = Simulator(), make_renderer(settings)
     try:
         return tuple(
             _make_item(policy.policy, answered, settings, reasoning, simulator, renderer)
@@ -85,10 +85,11 @@ def _make_item(
     scene = rebuild_scene(answered.scene_id, settings)
     task = TASKS[scene.task]
     prompt = make_prompt(task, scene, renderer, PICTURE_SIZE, reasoning=reasoning)
+    (before,) = prompt.images
     action = task.parse(answered.completion)
     outcome = task.act(scene, action, simulator)
     after = (
-        renderer.render(outcome.poses, scene.camera, scene.light, PICTURE_SIZE)
+        renderer.render(outcome.poses, scene.camera, scene.appearance, PICTURE_SIZE)
         if outcome.poses
         else None
     )
@@ -96,7 +97,7 @@ def _make_item(
         policy=policy,
         question=prompt.text,
         answer=answered.completion,
-        before=prompt.image,
+        before=before,
         after=after,
         note=_describe(action, outcome),
         reward=answered.reward,

@@ -20,6 +20,7 @@ SIGMAS = 1.96
 """Half a 95 % interval of a normal variable, in standard errors."""
 ACHIEVEMENTS: dict[EvaluationTask, str] = {
     "place": "put the red block on top so that the taller tower stood in {share} of new scenes",
+    "place_closed_loop": "did so in at most three attempts in {share} of new scenes",
     "stability": "predicted rightly whether a tower would fall in {share} of new scenes",
     "real": "predicted rightly whether a real tower would fall in {share} of the photographs",
 }

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from physrl.evaluation.results import Decoding, EvaluationTask, PolicyResult, TaskResult
 
-TASKS: tuple[EvaluationTask, ...] = ("place", "stability", "real")
+TASKS: tuple[EvaluationTask, ...] = ("place", "place_closed_loop", "stability", "real")
 DECODINGS: tuple[Decoding, ...] = ("greedy", "sampled")
 HEADINGS = ("task", "decoding", "policy", "successes", "share", "95% interval", "unparseable")
 LEFT_ALIGNED = 3

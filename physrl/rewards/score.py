@@ -1,13 +1,16 @@
 """The configured reward of one action."""
 
+from collections.abc import Sequence
+
 from physrl.config.reward import PaperRewardConfig, RewardConfig
 from physrl.rewards.paper import paper_reward
 from physrl.rewards.simulated import simulated_reward
-from physrl.types import Action, Outcome, Reward, SceneSpec
+from physrl.types import Attempt, Reward, SceneSpec
 
 
-def score(scene: SceneSpec, action: Action, outcome: Outcome, config: RewardConfig) -> Reward:
-    """A finite, bounded reward; the model's text counts only through the parsed action."""
+def score(scene: SceneSpec, attempts: Sequence[Attempt], config: RewardConfig) -> Reward:
+    """A finite, bounded reward of the last attempt; the text counts only through its action."""
+    last = attempts[-1]
     if isinstance(config, PaperRewardConfig):
-        return paper_reward(scene, action, outcome)
-    return simulated_reward(outcome, config)
+        return paper_reward(scene, last.action, last.outcome)
+    return simulated_reward(last.outcome, config)

@@ -27,6 +27,7 @@ class Place:
 
     name = "place"
     question = QUESTION
+    attempts = 1
     movable = True
 
     def sample(self, rng: np.random.Generator, settings: EnvironmentConfig) -> tuple[Block, ...]:

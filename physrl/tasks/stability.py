@@ -16,6 +16,7 @@ class Stability:
 
     name = "stability"
     question = QUESTION
+    attempts = 1
     movable = False
 
     def sample(self, rng: np.random.Generator, settings: EnvironmentConfig) -> tuple[Block, ...]:

@@ -10,10 +10,15 @@ from physrl.environments.randomness import scene_rng
 from physrl.environments.renderer import Renderer
 from physrl.environments.sampling import sample_camera, sample_light
 from physrl.environments.simulator import Simulator, start_pose
-from physrl.types import Action, Block, Outcome, Prompt, SceneSpec, Split
+from physrl.types import Action, Appearance, Block, Outcome, Prompt, SceneSpec, Split
 
 REASONING = " Think first between <think> and </think>, then answer."
 FORMAT = " Put the answer between <answer> and </answer>."
+FEEDBACK = {
+    "settled": "This is what happened.",
+    "illegal": "The red block does not fit there.",
+    "unparseable": "That is not an answer.",
+}
 
 
 class Task(Protocol):
@@ -23,6 +28,8 @@ class Task(Protocol):
     question: str
     movable: bool
     """Whether the last block of a scene is a red one that the answer moves."""
+    attempts: int
+    """How often the model may answer; after a failure it sees what happened."""
 
     def sample(self, rng: np.random.Generator, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """The blocks of a scene, the movable one last."""
@@ -65,7 +72,7 @@ def make_scene(
         movable=task.movable,
         margin=margin(tower),
         camera=sample_camera(rng),
-        light=sample_light(rng),
+        appearance=Appearance(light=sample_light(rng)),
     )
 
 
@@ -74,10 +81,15 @@ def make_prompt(
 ) -> Prompt:
     """The picture of a scene and the task's question."""
     poses = [start_pose(block) for block in scene.blocks]
-    image = renderer.render(poses, scene.camera, scene.light, image_size)
-    return Prompt(scene.scene_id, question_text(task, reasoning=reasoning), image)
+    image = renderer.render(poses, scene.camera, scene.appearance, image_size)
+    return Prompt.ask(scene.scene_id, question_text(task, reasoning=reasoning), image)
 
 
 def question_text(task: Task, *, reasoning: bool) -> str:
     """The question in words, with the form that the answer takes."""
     return task.question + FORMAT + (REASONING if reasoning else "")
+
+
+def feedback_text(outcome: Outcome) -> str:
+    """What is said beside the picture of a failed attempt; the next one starts afresh."""
+    return FEEDBACK[outcome.status] + " Try again from the first picture." + FORMAT

@@ -53,7 +53,7 @@ def make_config(
             "name": name,
             "output": str(folder),
             "task": "stability",  # the base answers it at chance, so that groups disagree
-            "model": {"path": str(TINY_BASE), "max_prompt_tokens": 96},
+            "model": {"path": str(TINY_BASE), "max_prompt_tokens": 320},
             "algorithm": {**table, "lr": 1e-3, "max_grad_norm": 1.0, **algorithm},
             "reward": {"distance": 0.5},
             "evaluation": {"scenes": 8},
@@ -80,8 +80,7 @@ def collect(cluster: Cluster, config: RunConfig) -> list[RolloutGroup]:
     source = scene_source(config, config.task, "train")
     prepared = cluster.pool.prepare(source, step_indices(config, 0))
     sampling = training_sampling(config, 0)
-    generated = [cluster.servers.submit(chunk.prompts, sampling) for chunk in prepared]
-    return cluster.pool.roll_out(prepared, generated, config.reward)
+    return cluster.pool.roll_out(prepared, cluster.servers, sampling, config.reward)
 
 
 @pytest.mark.parametrize("updates", [1, 2])
@@ -122,13 +121,33 @@ def test_servers_sample_from_the_learners_weights_after_an_update(
     version = cluster.publish()
     for group in collect(cluster, config):
         examples = [
-            TrainingExample(group.prompt, rollout.completion.token_ids)
-            for rollout in group.rollouts
+            TrainingExample(attempt.prompt, attempt.completion.token_ids)
+            for attempt in group.attempts
         ]
         scored = cluster.learners.logprobs(examples)
-        for rollout, logprobs in zip(group.rollouts, scored, strict=True):
-            assert rollout.completion.policy_version == version
-            assert rollout.completion.logprobs == pytest.approx(logprobs, abs=1e-3)
+        for attempt, logprobs in zip(group.attempts, scored, strict=True):
+            assert attempt.completion.policy_version == version
+            assert attempt.completion.logprobs == pytest.approx(logprobs, abs=1e-3)
+
+
+def test_later_attempts_see_what_happened_and_are_learned_from(
+    cluster: Cluster, folder: Path
+) -> None:
+    config = make_config(folder, "closed-loop").model_copy(update={"task": "place_closed_loop"})
+    cluster.learners.load(config)
+    cluster.publish()
+    groups = collect(cluster, config)
+    attempts = [attempt for group in groups for attempt in group.attempts]
+    assert all(len(rollout.attempts) == 3 for group in groups for rollout in group.rollouts)
+    assert {len(attempt.prompt.images) for attempt in attempts} == {1, 2, 3}
+    scored = cluster.learners.logprobs(
+        [TrainingExample(a.prompt, a.completion.token_ids) for a in attempts]
+    )
+    for attempt, logprobs in zip(attempts, scored, strict=True):
+        assert attempt.completion.logprobs == pytest.approx(logprobs, abs=1e-3)
+    advantages = np.tile([1.0, -1.0], (PROMPTS, GROUP // 2))
+    metrics = cluster.learners.update(rollout_batch(groups, advantages), 0)
+    assert metrics["grad_norm"] > 0
 
 
 def test_a_run_leaves_checkpoints_metrics_and_rollouts_and_resumes(

@@ -104,7 +104,7 @@ def pictures(count: int, question: str = QUESTION) -> list[Prompt]:
     rng = np.random.default_rng(count)
     shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
     return [
-        Prompt(f"picture-{index}", question, rng.integers(0, 256, shape, dtype=np.uint8))
+        Prompt.ask(f"picture-{index}", question, rng.integers(0, 256, shape, dtype=np.uint8))
         for index in range(count)
     ]
 

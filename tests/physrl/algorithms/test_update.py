@@ -19,6 +19,7 @@ from physrl.models.loading import load_model, load_processor
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
 from physrl.types import (
+    Attempt,
     Completion,
     Demonstration,
     Metrics,
@@ -44,7 +45,7 @@ def make_config(algorithm: dict[str, object], **others: object) -> RunConfig:
 def make_batch() -> TrainingBatch:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (2, 84, 84, 3), dtype=np.uint8)
-    prompts = [Prompt(str(place), "How many?", images[place]) for place in range(2)]
+    prompts = [Prompt.ask(str(place), "How many?", images[place]) for place in range(2)]
     return TrainingBatch(
         tuple(
             TrainingExample(
@@ -120,16 +121,23 @@ def test_learning_rate_warms_up_and_decays() -> None:
 
 def group_of(rewards: list[float], truncated: bool = False) -> RolloutGroup:
     scene = make_scene(TASKS["place"], EnvironmentConfig(), 0, "train", 0)
+    prompt = Prompt.ask("p", "?", np.zeros((1, 1, 3), np.uint8))
     rollouts = tuple(
         Rollout(
-            Completion("", (1, 2), (-0.5, -0.5), truncated, 0),
-            Offset(0, 0) if reward > 0 else Unparseable("words"),
-            Outcome("settled" if reward > 0 else "unparseable", success=reward > 0),
+            (
+                Attempt(
+                    prompt,
+                    (),
+                    Completion("", (1, 2), (-0.5, -0.5), truncated, 0),
+                    Offset(0, 0) if reward > 0 else Unparseable("words"),
+                    Outcome("settled" if reward > 0 else "unparseable", success=reward > 0),
+                ),
+            ),
             Reward(reward, {"success": reward}),
         )
         for reward in rewards
     )
-    return RolloutGroup(scene, Prompt("p", "?", np.zeros((1, 1, 3), np.uint8)), (), rollouts)
+    return RolloutGroup(scene, prompt, rollouts)
 
 
 def test_rollout_metrics_by_hand() -> None:
@@ -152,7 +160,7 @@ def test_batches_keep_the_order_of_groups() -> None:
 
 def test_demonstrations_end_with_the_end_of_turn() -> None:
     collator = Collator(load_processor(str(TINY_BASE)))
-    prompt = Prompt("p", "How many?", np.zeros((84, 84, 3), np.uint8))
+    prompt = Prompt.ask("p", "How many?", np.zeros((84, 84, 3), np.uint8))
     batch = demonstration_batch([Demonstration(prompt, "<answer>3</answer>")], collator)
     assert batch.examples[0].completion_ids[-1] == collator.eos_token_id
     assert len(batch.examples[0].completion_ids) == 4  # <answer>, 3, </answer>, end of turn

@@ -10,6 +10,8 @@ from physrl.data.rollouts import SCHEMA, read_rollouts, write_rollouts
 from physrl.errors import DataError
 from physrl.types import (
     Action,
+    Appearance,
+    Attempt,
     Block,
     Camera,
     Completion,
@@ -37,18 +39,25 @@ def group(actions: list[Action]) -> RolloutGroup:
         movable=True,
         margin=0.5,
         camera=Camera(0, 3, 7, 1.5, 46),
-        light=(0, 4, 3),
+        appearance=Appearance(light=(0, 4, 3)),
     )
+    prompt = Prompt.ask(scene.scene_id, "Where?", NOISE)
     rollouts = tuple(
         Rollout(
-            Completion("<answer>1 2</answer>", (4, 5, 6), (-0.5, -0.25, 0.0), False, 3),
-            action,
-            Outcome("settled", True, 1.0, 0.02, 0.125),
+            (
+                Attempt(
+                    prompt,
+                    (1, 2),
+                    Completion("<answer>1 2</answer>", (4, 5, 6), (-0.5, -0.25, 0.0), False, 3),
+                    action,
+                    Outcome("settled", True, 1.0, 0.02, 0.125),
+                ),
+            ),
             Reward(1.25, {"success": 1.0, "height": 0.25}),
         )
         for action in actions
     )
-    return RolloutGroup(scene, Prompt(scene.scene_id, "Where?", NOISE), (1, 2), rollouts)
+    return RolloutGroup(scene, prompt, rollouts)
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -4,14 +4,14 @@ import pytest
 from physrl.environments.renderer import MAX_BLOCKS, TinyRenderer
 from physrl.environments.simulator import start_pose
 from physrl.errors import SceneError
-from physrl.types import Block, Camera, Image
+from physrl.types import Appearance, Block, Camera, Image
 
 CAMERA = Camera(x=0.0, height=3.0, distance=7.5, look_at_height=1.5, fov_degrees=46.0)
-LIGHT = (0.0, 4.0, 3.0)
+APPEARANCE = Appearance(light=(0.0, 4.0, 3.0))
 
 
 def draw(renderer: TinyRenderer, *blocks: Block, size: int = 84) -> Image:
-    return renderer.render([start_pose(block) for block in blocks], CAMERA, LIGHT, size)
+    return renderer.render([start_pose(block) for block in blocks], CAMERA, APPEARANCE, size)
 
 
 def reddish(image: Image) -> np.ndarray:

@@ -10,7 +10,7 @@ from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.data.collate import Collator
 from physrl.models.loading import load_model, load_processor
 from physrl.models.logprobs import completion_logprobs
-from physrl.types import Image, Prompt, TrainingExample
+from physrl.types import Image, Prompt, TrainingExample, Turn
 
 
 def picture(seed: int, size: int = 84) -> Image:
@@ -24,7 +24,7 @@ def examples(collator: Collator) -> list[TrainingExample]:
     asked.append(("c", "How many blocks are there?", other))
     answers = ["<answer>3</answer>", "<answer>-120 50</answer>", "No"]
     return [
-        TrainingExample(Prompt(*prompt), collator.completion_ids(answer))
+        TrainingExample(Prompt.ask(*prompt), collator.completion_ids(answer))
         for prompt, answer in zip(asked, answers, strict=True)
     ]
 
@@ -33,16 +33,17 @@ def plain_logprobs(path: Path, example: TrainingExample) -> torch.Tensor:
     """The same by transformers alone: one row, the processor's own expansion, full logits."""
     processor, model = load_processor(str(path)), load_model(ModelConfig(path=str(path)))
     collator = Collator(processor)
-    text = collator.chat_text(example.prompt.text)
-    inputs = processor(text=[text], images=[example.prompt.image], return_tensors="pt")
+    text = collator.chat_text(example.prompt)
+    images = list(example.prompt.images) or None
+    inputs = processor(text=[text], images=images, return_tensors="pt")
     completion = torch.tensor([example.completion_ids])
     count = completion.shape[1]
     types = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(completion)], dim=1)
+    pictures = {key: inputs[key] for key in ("pixel_values", "image_grid_thw") if key in inputs}
     logits = model(
         input_ids=torch.cat([inputs["input_ids"], completion], dim=1),
         mm_token_type_ids=types,
-        pixel_values=inputs["pixel_values"],
-        image_grid_thw=inputs["image_grid_thw"],
+        **pictures,
     ).logits[0, -count - 1 : -1]
     logits[:, list(collator.banned_token_ids)] = -torch.inf
     return logits.log_softmax(dim=-1).gather(1, completion[0][:, None])[:, 0]
@@ -64,9 +65,9 @@ def test_prompt_ids_are_the_processors_own(family_checkpoint: Path) -> None:
     processor = load_processor(str(family_checkpoint))
     collator = Collator(processor)
     for size in (56, 84, 224):
-        prompt = Prompt("p", "How many blocks are there?", picture(0, size))
+        prompt = Prompt.ask("p", "How many blocks are there?", picture(0, size))
         own = processor(
-            text=[collator.chat_text(prompt.text)], images=[prompt.image], return_tensors="pt"
+            text=[collator.chat_text(prompt)], images=[prompt.image], return_tensors="pt"
         )
         assert collator.prompt_ids(prompt) == tuple(own["input_ids"][0].tolist())
         assert collator.prompt_length(prompt) == own["input_ids"].shape[1]
@@ -103,3 +104,44 @@ def test_lora_trains_only_the_chosen_part(
     logprobs.sum().backward()  # the adapters are reached by the gradient
     gradients = [p.grad for n, p in model.named_parameters() if "lora_B" in n]
     assert any(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
+
+
+def conversations(collator: Collator) -> list[TrainingExample]:
+    """Two pictures of different sizes in one row, a turn between them; one; none; one twice."""
+    small, wide = picture(2, 56), picture(3, 112)[:84]
+    looked = Turn("user", "How many blocks are there?", (wide,))
+    answered = Turn("assistant", "<answer>3</answer>")
+    asked = [
+        (looked, answered, Turn("user", "And now?", (small,))),
+        (Turn("user", "Where is it?", (small,)),),
+        (Turn("user", "How far is it?"),),
+        (Turn("user", "Which differs?", (small, small, wide)),),
+    ]
+    answer = collator.completion_ids("<answer>-12</answer>")
+    return [TrainingExample(Prompt(str(k), turns), answer) for k, turns in enumerate(asked)]
+
+
+def test_rows_with_any_number_of_pictures_equal_each_row_alone(family_checkpoint: Path) -> None:
+    collator = Collator(load_processor(str(family_checkpoint)))
+    model = load_model(ModelConfig(path=str(family_checkpoint)))
+    batch = conversations(collator)
+    inputs = collator(batch)
+    assert inputs.images_of_row == ((0, 1), (1,), (), (1, 1, 0))
+    logprobs, _ = completion_logprobs(model, inputs, collator.banned_token_ids)
+    for row, example in zip(logprobs, batch, strict=True):
+        expected = plain_logprobs(family_checkpoint, example)
+        torch.testing.assert_close(row, expected, atol=1e-5, rtol=0)
+    for example in batch:
+        assert collator.prompt_length(example.prompt) == len(collator.prompt_ids(example.prompt))
+
+
+def test_rows_without_pictures_reach_the_vision_tower_with_zero(family_checkpoint: Path) -> None:
+    collator = Collator(load_processor(str(family_checkpoint)))
+    model = load_model(ModelConfig(path=str(family_checkpoint)))
+    batch = conversations(collator)[2:3]
+    logprobs, _ = completion_logprobs(model, collator(batch), collator.banned_token_ids)
+    expected = plain_logprobs(family_checkpoint, batch[0])
+    torch.testing.assert_close(logprobs[0], expected, atol=1e-5, rtol=0)
+    logprobs.sum().backward()
+    vision = [weight.grad for name, weight in model.named_parameters() if "visual" in name]
+    assert all(gradient is not None and not gradient.any() for gradient in vision)

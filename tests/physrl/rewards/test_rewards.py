@@ -14,7 +14,16 @@ from physrl.rewards.score import score
 from physrl.rewards.simulated import simulated_reward
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
-from physrl.types import Offset, Outcome, Unparseable, Verdict
+from physrl.types import (
+    Action,
+    Attempt,
+    Completion,
+    Offset,
+    Outcome,
+    Prompt,
+    Unparseable,
+    Verdict,
+)
 
 WEIGHTS = SimulatedRewardConfig(
     success=1, height=0.25, moved=0.25, distance=0.5, illegal=0.5, unparseable=1
@@ -23,6 +32,12 @@ PLACE = make_scene(TASKS["place"], EnvironmentConfig(), 0, "test", 0)
 IDEAL = TASKS["place"].ideal(PLACE)
 STATUSES = st.sampled_from(["settled", "illegal", "unparseable"])
 LENGTHS = st.floats(0, 50, allow_nan=False)
+
+
+def attempt(action: Action, outcome: Outcome) -> Attempt:
+    return Attempt(
+        Prompt.ask("p", "?"), (), Completion("", (1,), (0.0,), False, 0), action, outcome
+    )
 
 
 def test_simulated_reward_is_the_sum_of_its_parts() -> None:
@@ -86,9 +101,9 @@ def test_no_answer_earns_more_than_the_ideal_one(
     config: PaperRewardConfig | SimulatedRewardConfig, simulator: Simulator
 ) -> None:
     task = TASKS["place"]
-    best = score(PLACE, IDEAL, task.act(PLACE, IDEAL, simulator), config).total
+    best = score(PLACE, [attempt(IDEAL, task.act(PLACE, IDEAL, simulator))], config).total
     for dx in (-1.0, -0.3, 0.0, 0.3, 1.0):
         for dy in (-1.0, 0.0, 0.5):
             action = Offset(IDEAL.x + dx, IDEAL.y + dy)
             outcome = task.act(PLACE, action, simulator)
-            assert score(PLACE, action, outcome, config).total <= best + 1e-6
+            assert score(PLACE, [attempt(action, outcome)], config).total <= best + 1e-6

@@ -7,16 +7,17 @@ from physrl.environments.simulator import Simulator
 from physrl.tasks import TASKS
 from physrl.tasks.place import best_place, support_height
 from physrl.tasks.task import make_scene
-from physrl.types import Block, Camera, Offset, Outcome, SceneSpec, Unparseable
+from physrl.types import Appearance, Block, Camera, Offset, Outcome, SceneSpec, Unparseable
 
 PLACE = TASKS["place"]
 BLUE = Block(0.0, 0.5, 0.0, 0.0, "blue")
+LIGHT = Appearance(light=(0.0, 4.0, 3.0))
 RED = Block(1.6, 0.5, 0.0, 0.0, "red")
 
 
 def scene(*tower: Block) -> SceneSpec:
     camera = Camera(0.0, 3.0, 7.5, 1.5, 46.0)
-    return SceneSpec(0, "place", "test", 0, (*tower, RED), True, 0.5, camera, (0.0, 4.0, 3.0))
+    return SceneSpec(0, "place", "test", 0, (*tower, RED), True, 0.5, camera, LIGHT)
 
 
 def act(simulator: Simulator, x: float, y: float) -> Outcome:
