@@ -23,8 +23,21 @@ class EnvironmentConfig(Section):
     """Largest turn of a whole tower about the vertical."""
     yaw_jitter: float = Field(0.1, ge=0, le=0.8)
     """Largest turn of one block against its tower."""
-    renderer: Literal["tiny"] = "tiny"
-    """What draws the pictures."""
+    sizes: Literal["equal", "mixed"] = "equal"
+    """Blocks one block width wide, or each of its own size around that."""
+    twins: bool = True
+    """Draw `stability` in pairs of a standing and a falling tower that neither lean, largest
+    offset, width nor height tells apart; without, lean alone predicts most labels."""
+    colors: Literal["seen", "held_out"] = "seen"
+    """Which colours the tower's blocks have; held out are those that no training shows."""
+    wording: Literal["seen", "held_out"] = "seen"
+    """Which wordings of the question are drawn from."""
+    camera: Literal["seen", "held_out"] = "seen"
+    """Where the camera stands; held out is where no training puts it."""
+    randomization: Literal["none", "photo", "wild"] = "none"
+    """How much camera, light, colours and textures vary: little, as in the photographs, widely."""
+    renderer: Literal["tiny", "photo"] = "tiny"
+    """What draws the pictures: PyBullet's fast one, or one that resembles photographs."""
     image_size: int = Field(84, ge=28, le=1024)
     """Width and height of the picture, in pixels."""
 

@@ -12,5 +12,18 @@ COLORS: dict[str, Vector] = {
     "orange": (0.94, 0.50, 0.10),
     "cyan": (0.20, 0.70, 0.74),
 }
+HELD_OUT_COLORS: dict[str, Vector] = {
+    "white": (0.93, 0.93, 0.92),
+    "black": (0.07, 0.07, 0.08),
+    "grey": (0.45, 0.45, 0.46),
+    "lime": (0.62, 0.88, 0.20),
+    "navy": (0.06, 0.10, 0.32),
+    "teal": (0.05, 0.42, 0.42),
+}
 TOWER_COLORS = tuple(name for name in COLORS if name != RED)
+PALETTES: dict[str, tuple[str, ...]] = {
+    "seen": TOWER_COLORS,
+    "held_out": tuple(HELD_OUT_COLORS),
+}
+"""What the blocks of a tower are drawn from, by `environment.colors`."""
 FLOOR: Vector = (0.72, 0.69, 0.66)
