@@ -1,0 +1,45 @@
+"""Which rows of a batch each rank takes, and in which micro-batches."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+
+MicroBatches = tuple[tuple[int, ...], ...]
+"""Row numbers, micro-batch by micro-batch."""
+
+
+def pack(
+    lengths: Sequence[int], pictures: Sequence[Hashable], ranks: int, budget: int
+) -> tuple[MicroBatches, ...]:
+    """Deal rows to ranks and pack them so that no micro-batch holds more than `budget` tokens.
+
+    Rows that show the same pictures stay together, because a micro-batch encodes each picture
+    once; such groups are sorted by length, so that little is padded, and go to the rank with the fewest tokens. A row that is longer than
+    the budget is a micro-batch of its own.
+
+    Args:
+        lengths: tokens of each row, prompt and completion.
+        pictures: equal where rows show the same pictures.
+
+    Returns:
+        For each rank its micro-batches; every row occurs once. Ranks may differ in their number.
+    """
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for row, key in enumerate(pictures):
+        groups[key].append(row)
+    longest_first = sorted(groups.values(), key=lambda rows: -max(lengths[row] for row in rows))
+    dealt: list[list[int]] = [[] for _ in range(ranks)]
+    for group in longest_first:
+        min(dealt, key=lambda rows: sum(lengths[row] for row in rows)).extend(group)
+    return tuple(_fill(rows, lengths, budget) for rows in dealt)
+
+
+def _fill(rows: Sequence[int], lengths: Sequence[int], budget: int) -> MicroBatches:
+    filled: list[list[int]] = []
+    longest = 0
+    for row in rows:
+        longest = max(longest, lengths[row])
+        if not filled or (len(filled[-1]) + 1) * longest > budget:
+            filled.append([])
+            longest = lengths[row]
+        filled[-1].append(row)
+    return tuple(map(tuple, filled))
