@@ -13,8 +13,8 @@ def pack(
     """Deal rows to ranks and pack them so that no micro-batch holds more than `budget` tokens.
 
     Rows that show the same pictures stay together, because a micro-batch encodes each picture
-    once; such groups are sorted by length, so that little is padded, and go to the rank with the fewest tokens. A row that is longer than
-    the budget is a micro-batch of its own.
+    once; such groups are sorted by length, so that little is padded, and each goes to the rank
+    with the fewest tokens. A row that is longer than the budget is a micro-batch of its own.
 
     Args:
         lengths: tokens of each row, prompt and completion.
