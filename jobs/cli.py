@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from jobs import preflight
+from jobs.matching import Match, matched
 from jobs.policies import policy_model
 from physrl.config import load_config
 from physrl.errors import PhysRLError, UserError
@@ -51,9 +52,22 @@ def demo(overrides: Overrides = None, config: ConfigFile = DEMO, resume: Resume 
 
 
 @app.command(epilog="Example: physrl train --config jobs/configs/demo.yaml algorithm.lr=1e-3")
-def train(config: ConfigFile, overrides: Overrides = None, resume: Resume = False) -> None:
+def train(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    resume: Resume = False,
+    match: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a finished RL run whose scenes and updates SFT gets."),
+    ] = None,
+    match_by: Annotated[
+        Match, typer.Option(help="The same scenes, or as many samples (group_size times scenes).")
+    ] = Match.SCENES,
+) -> None:
     """Train one policy."""
     checked = load_config(config, overrides or ())
+    if match is not None:
+        checked = matched(checked, match, match_by)
     preflight.check(checked)
     open_run(checked, resume=resume)
     from jobs import train as job

@@ -1,0 +1,54 @@
+"""A supervised run with the budget of a run of reinforcement, so that both can be compared."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from physrl.config import RunConfig, load_config
+from physrl.config.algorithm import SFTConfig
+from physrl.config.load import validate
+from physrl.errors import ConfigError
+from physrl.metrics import read_metrics
+from physrl.storage.run_folder import CONFIG
+
+SHARED = ("seed", "task", "environment", "warm_start", "temperature")
+"""What both runs have in common, besides the budget."""
+
+
+class Match(StrEnum):
+    """What an SFT run has as many of as the run that it is held against; updates always match."""
+
+    SCENES = "scenes"
+    """The same scenes, each trained on once an update."""
+    SAMPLES = "samples"
+    """As many sequences: a scene for each completion that the other run sampled."""
+
+
+def matched(config: RunConfig, other: Path, by: Match) -> RunConfig:
+    """The SFT run with the scenes, steps and updates of the run in the folder `other`.
+
+    Raises:
+        ConfigError: `config` is not SFT, or the folder holds no run of reinforcement.
+    """
+    if not (other / CONFIG).is_file():
+        raise ConfigError(f"--match is {other}: no {CONFIG} there; name the folder of a run")
+    model = load_config(other / CONFIG)
+    rl, sft = model.algorithm, config.algorithm
+    if not isinstance(sft, SFTConfig):
+        raise ConfigError(
+            f"--match gives SFT another run's budget, but algorithm.type is {sft.type}: set "
+            "algorithm.type=sft"
+        )
+    if isinstance(rl, SFTConfig):
+        raise ConfigError(f"--match is {other}: a run of SFT itself; name one of reinforcement")
+    rows = read_metrics(other)
+    if not rows:
+        raise ConfigError(f"--match is {other}: it has not finished a step; let it train first")
+    samples = 1 if by is Match.SCENES else rl.group_size
+    budget = {
+        "steps": int(rows[-1]["step"]),
+        "prompts_per_step": rl.prompts_per_step * samples,
+        "updates_per_rollout": rl.updates_per_rollout,
+    }
+    tree = config.model_dump(mode="json")
+    tree |= model.model_dump(mode="json", include=set(SHARED))
+    return validate(tree | {"algorithm": tree["algorithm"] | budget})
