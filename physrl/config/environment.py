@@ -6,6 +6,11 @@ from pydantic import Field, model_validator
 
 from physrl.config.base import Section
 
+GeneratorName = Literal[
+    "iid", "tall", "colors", "camera", "sizes", "wild", "wording", "small_margin"
+]
+"""Named sets of scenes: as trained on, or different in one respect."""
+
 
 class EnvironmentConfig(Section):
     """The distribution that scenes are drawn from. Lengths in block widths, angles in radians."""

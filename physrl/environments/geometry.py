@@ -36,15 +36,31 @@ def level_margins(tower: Sequence[Block]) -> Floats:
     mass of all above k + 1. The first lies over k + 1's face, so does the second because level
     k + 1 holds, and a face is convex: the average lies over both faces, and the contact carries it.
     """
-    offsets = centres_of_mass(tower) - np.array([(b.x, b.y, b.z) for b in tower[:-1]]).reshape(
-        -1, 3
-    )
-    yaws = np.array([block.yaw for block in tower[:-1]])
-    cos, sin = np.cos(yaws), np.sin(yaws)
-    dx, dz = offsets[:, 0], offsets[:, 2]
-    reach = np.maximum(np.abs(cos * dx - sin * dz), np.abs(sin * dx + cos * dz))
-    margins: Floats = np.array([block.size for block in tower[:-1]]) / 2 - reach
+    centres = np.array([[(block.x, block.z) for block in tower]])
+    yaws = np.array([[block.yaw for block in tower]])
+    sizes = np.array([[block.size for block in tower]])
+    margins: Floats = sizes[0, :-1] / 2 - reaches(centres, yaws, sizes)[0]
     return margins
+
+
+def reaches(centres: Floats, yaws: Floats, sizes: Floats) -> Floats:
+    """How far off each block's middle the centre of mass above it is, for many towers at once.
+
+    Args:
+        centres: towers x blocks x 2: x and z, bottom first.
+        yaws: towers x blocks.
+        sizes: towers x blocks.
+
+    Returns:
+        Towers x levels: max(|dx|, |dz|) of `level_margins`.
+    """
+    masses = sizes**3
+    above = np.cumsum((masses[..., None] * centres)[:, ::-1], axis=1)[:, ::-1][:, 1:]
+    above /= np.cumsum(masses[:, ::-1], axis=1)[:, ::-1][:, 1:, None]
+    dx, dz = np.moveaxis(above - centres[:, :-1], -1, 0)
+    cos, sin = np.cos(yaws[:, :-1]), np.sin(yaws[:, :-1])
+    reach: Floats = np.maximum(np.abs(cos * dx - sin * dz), np.abs(sin * dx + cos * dz))
+    return reach
 
 
 def margin(tower: Sequence[Block]) -> float:
