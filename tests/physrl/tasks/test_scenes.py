@@ -103,10 +103,12 @@ def test_place_shows_a_standing_tower_and_a_red_block_beside_it() -> None:
 
 def test_impossible_settings_are_named() -> None:
     # Of two blocks the upper is at most 0.6 sqrt(2) = 0.85 off, and falls by 0.35 at most.
-    narrow = EnvironmentConfig(margin=(0.4, 0.5), num_blocks=(2, 2), twins=False)
+    easy = EnvironmentConfig(num_blocks=(2, 2), twins=False)
+    narrow = easy.model_copy(update={"margin": (0.4, 0.5)})
+    pair = (make_scene(TASKS["stability"], easy, 0, "test", index) for index in range(2))
+    (falling,) = (scene.index for scene in pair if scene.margin < 0)
     with pytest.raises(SceneError, match=r"widen environment\.margin"):
-        for index in range(2):
-            make_scene(TASKS["stability"], narrow, 0, "test", index)
+        make_scene(TASKS["stability"], narrow, 0, "test", falling)
 
 
 def test_prompt_holds_question_and_picture(renderer: TinyRenderer) -> None:
