@@ -173,7 +173,7 @@ def _check_writable(folder: Path) -> None:
 
 
 def _check_scenes(config: RunConfig) -> None:
-    """Draw a scene of the fewest and of the most blocks for every task, so that margins fit."""
+    """Draw a pair of the fewest and of the most blocks for every task, so that margins fit."""
     from physrl.tasks import TASKS
     from physrl.tasks.task import make_scene
 
@@ -181,4 +181,5 @@ def _check_scenes(config: RunConfig) -> None:
         for num_blocks in sorted(set(config.environment.num_blocks)):
             size = {"num_blocks": (num_blocks, num_blocks)}
             settings = config.environment.model_copy(update=size)
-            make_scene(TASKS[name], settings, config.seed, "train", 0)
+            for index in range(2):
+                make_scene(TASKS[name], settings, config.seed, "train", index)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from physrl.config.algorithm import SFTConfig
-from physrl.config.environment import EnvironmentConfig
+from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.config.reward import RewardConfig
 from physrl.config.run import RunConfig
+from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer
 from physrl.environments.simulator import Simulator, start_pose
 from physrl.protocols import Sampling
@@ -41,11 +42,20 @@ class SceneSource:
     seed: int
     split: Split
     reasoning: bool
+    generator: GeneratorName = "iid"
+    """Which named set `environment` describes."""
 
 
-def scene_source(config: RunConfig, task: str, split: Split) -> SceneSource:
-    """A run's scenes of one task."""
-    return SceneSource(task, config.environment, config.seed, split, config.model.reasoning)
+def scene_source(
+    config: RunConfig, task: str, split: Split, generator: GeneratorName = "iid"
+) -> SceneSource:
+    """A run's scenes of one task, or those of a named set that differs from them.
+
+    Raises:
+        ConfigError: the generator has nothing to offer beside these settings.
+    """
+    settings = GENERATORS[generator](config.environment)
+    return SceneSource(task, settings, config.seed, split, config.model.reasoning, generator)
 
 
 def step_indices(config: RunConfig, step: int) -> range:
@@ -76,7 +86,10 @@ def prepare(
 ) -> tuple[list[SceneSpec], list[Prompt]]:
     """Scenes and their pictures with the question."""
     task, settings = TASKS[source.task], source.environment
-    scenes = [make_scene(task, settings, source.seed, source.split, index) for index in indices]
+    scenes = [
+        make_scene(task, settings, source.seed, source.split, index, source.generator)
+        for index in indices
+    ]
     prompts = [
         make_prompt(task, scene, renderer, settings.image_size, reasoning=source.reasoning)
         for scene in scenes

@@ -80,7 +80,7 @@ class Appearance:
 
 @dataclass(frozen=True, slots=True)
 class SceneSpec:
-    """One scene: a pure function of (seed, task, split, index)."""
+    """One scene: a pure function of (seed, task, split, generator, index) and the settings."""
 
     seed: int
     task: str
@@ -94,10 +94,12 @@ class SceneSpec:
     """The tower's exact static margin: positive when it stands."""
     camera: Camera
     appearance: Appearance
+    generator: str = "iid"
+    """Which named set of scenes it belongs to."""
 
     @property
     def scene_id(self) -> str:
-        return f"{self.task}/{self.split}/{self.seed}/{self.index}"
+        return f"{self.task}/{self.split}/{self.generator}/{self.seed}/{self.index}"
 
     @property
     def tower(self) -> tuple[Block, ...]:

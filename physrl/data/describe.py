@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from physrl.environments.palette import COLORS
-from physrl.environments.randomness import scene_rng
+from physrl.environments.randomness import stream
 from physrl.environments.renderer import Renderer
 from physrl.environments.sampling import sample_camera, sample_light
 from physrl.environments.simulator import start_pose
@@ -35,7 +35,7 @@ class Description:
 
 def describe(seed: int, index: int, renderer: Renderer, image_size: int) -> Description:
     """Picture `index` with all its questions."""
-    rng = scene_rng(seed, "describe", "train", index)
+    rng = stream(f"{seed}/describe/train", index)
     blocks = _scatter(rng)
     camera, appearance = sample_camera(rng), Appearance(light=sample_light(rng))
     poses = [start_pose(block) for block in blocks]

@@ -6,7 +6,7 @@ a rebuilt one is reproducible bit for bit, across processes too.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from physrl.environments.quiet_bullet import pybullet
@@ -25,6 +25,8 @@ FALL_DISPLACEMENT = 0.1
 """A block that moved further than this has fallen, in block widths."""
 STEPS_BETWEEN_CHECKS = 8
 """A power of two: PyBullet then divides the time into exactly these steps."""
+FRAMES_PER_SECOND = round(1 / (TIME_STEP * STEPS_BETWEEN_CHECKS))
+"""Of what `Simulator.watch` shows, in the simulator's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Settled:
 
 
 class Simulator:
-    """One PyBullet world that is rebuilt for every question. Blocks are one metre wide."""
+    """One PyBullet world that is rebuilt for every question. A block width is one metre."""
 
     def __init__(self) -> None:
         self._client = pybullet.connect(pybullet.DIRECT)
@@ -65,23 +67,46 @@ class Simulator:
             SimulationError: a position is not finite.
         """
         bodies = self._build(blocks)
-        start = [(block.x, block.y, block.z) for block in blocks]
-        longest = round((LONGEST + math.sqrt(2 * max(drop, 0.0)) * TAU) / TIME_STEP)
-        shortest = round((1 + math.sqrt(2 * max(drop, 0.0))) * TAU / TIME_STEP)
-        steps, at_rest = 0, False
-        while steps < longest:
-            pybullet.stepSimulation(physicsClientId=self._client)
-            steps += STEPS_BETWEEN_CHECKS
-            if self._farthest(bodies, start) > give_up_beyond:
-                break
-            if steps >= shortest and self._fastest(bodies) < REST_SPEED:
-                at_rest = True
-                break
+        *_, (steps, at_rest) = self._advance(bodies, blocks, drop, give_up_beyond)
         poses = self._poses(bodies, blocks)
-        moved = [math.dist(pose.position, at) for pose, at in zip(poses, start, strict=True)]
+        moved = tuple(
+            math.dist(pose.position, (block.x, block.y, block.z))
+            for pose, block in zip(poses, blocks, strict=True)
+        )
         if not all(map(math.isfinite, moved)):
             raise SimulationError(f"a block's position is not finite after {steps} steps: {blocks}")
-        return Settled(poses, tuple(moved), at_rest, steps)
+        return Settled(poses, moved, at_rest, steps)
+
+    def watch(
+        self, blocks: Sequence[Block], drop: float = 0.0, give_up_beyond: float = math.inf
+    ) -> Iterator[tuple[Pose, ...]]:
+        """What `settle` does, in frames: the start, then poses FRAMES_PER_SECOND times a second.
+
+        The last frame equals what `settle` gives, bit for bit. The world is this simulator's only
+        one: take the last frame before it is asked anything else.
+        """
+        bodies = self._build(blocks)
+        yield tuple(map(start_pose, blocks))
+        for _ in self._advance(bodies, blocks, drop, give_up_beyond):
+            yield self._poses(bodies, blocks)
+
+    def _advance(
+        self, bodies: Sequence[int], blocks: Sequence[Block], drop: float, give_up_beyond: float
+    ) -> Iterator[tuple[int, bool]]:
+        """Step until the blocks rest or time is up: steps so far and whether all rest."""
+        start = [(block.x, block.y, block.z) for block in blocks]
+        fall = math.sqrt(2 * max(drop, 0.0))
+        longest = round((LONGEST + fall * TAU) / TIME_STEP)
+        shortest = round((1 + fall) * TAU / TIME_STEP)
+        steps, at_rest = 0, False
+        while steps < longest and not at_rest:
+            pybullet.stepSimulation(physicsClientId=self._client)
+            steps += STEPS_BETWEEN_CHECKS
+            given_up = self._farthest(bodies, start) > give_up_beyond
+            at_rest = not given_up and steps >= shortest and self._fastest(bodies) < REST_SPEED
+            yield steps, at_rest
+            if given_up:
+                return
 
     def _build(self, blocks: Sequence[Block]) -> list[int]:
         client = self._client
@@ -96,13 +121,13 @@ class Simulator:
         plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, physicsClientId=client)
         ground = pybullet.createMultiBody(0, plane, physicsClientId=client)
         self._set_contact(ground)
-        cube = pybullet.createCollisionShape(
-            pybullet.GEOM_BOX, halfExtents=[0.5, 0.5, 0.5], physicsClientId=client
-        )
         bodies = []
         for block in blocks:
+            cube = pybullet.createCollisionShape(
+                pybullet.GEOM_BOX, halfExtents=[block.size / 2] * 3, physicsClientId=client
+            )
             body = pybullet.createMultiBody(
-                1.0,
+                block.size**3,
                 cube,
                 basePosition=[block.x, -block.z, block.y],
                 baseOrientation=upright(block.yaw),

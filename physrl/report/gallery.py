@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from physrl.config.environment import EnvironmentConfig
+from physrl.config.environment import EnvironmentConfig, GeneratorName
+from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer, make_renderer
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import DataError
@@ -15,6 +16,7 @@ from physrl.types import Action, Outcome, SceneSpec, Split, Unparseable
 PICTURE_SIZE = 224
 """Pixels; larger than what the model sees, for people."""
 SPLITS: dict[str, Split] = {"train": "train", "validation": "validation", "test": "test"}
+GENERATOR_NAMES: dict[str, GeneratorName] = {name: name for name in GENERATORS}
 
 
 def make_gallery(
@@ -31,7 +33,7 @@ def make_gallery(
         reasoning: whether the policies were asked to think first.
 
     Raises:
-        DataError: an answer's scene id is not of the form task/split/seed/index.
+        DataError: an answer's scene id is not of the form task/split/generator/seed/index.
     """
     simulator, renderer = Simulator(), make_renderer(settings)
     try:
@@ -63,14 +65,17 @@ def rebuild_scene(scene_id: str, settings: EnvironmentConfig) -> SceneSpec:
     """The scene that an id names.
 
     Raises:
-        DataError: the id is not of the form task/split/seed/index.
+        DataError: the id is not of the form task/split/generator/seed/index.
     """
     try:
-        task, split, seed, index = scene_id.split("/")
-        return make_scene(TASKS[task], settings, int(seed), SPLITS[split], int(index))
+        task, split, name, seed, index = scene_id.split("/")
+        generator = GENERATOR_NAMES[name]
+        settings = GENERATORS[generator](settings)
+        return make_scene(TASKS[task], settings, int(seed), SPLITS[split], int(index), generator)
     except (ValueError, KeyError):
         raise DataError(
-            f"scene id '{scene_id}' is not of the form task/split/seed/index: evaluate again"
+            f"scene id '{scene_id}' is not of the form task/split/generator/seed/index: evaluate "
+            "again"
         ) from None
 
 

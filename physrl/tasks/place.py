@@ -7,6 +7,7 @@ import numpy as np
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import margin, overlaps
+from physrl.environments.randomness import Streams
 from physrl.environments.sampling import sample_beside, sample_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
@@ -30,7 +31,8 @@ class Place:
     attempts = 1
     movable = True
 
-    def sample(self, rng: np.random.Generator, settings: EnvironmentConfig) -> tuple[Block, ...]:
+    def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
+        rng = streams.own
         low, high = settings.num_blocks
         num_blocks = int(rng.integers(low, high + 1)) - 1
         for _ in range(TOWERS):

@@ -1,10 +1,10 @@
 """`stability`: will any block fall?"""
 
-import numpy as np
-
 from physrl.config.environment import EnvironmentConfig
-from physrl.environments.sampling import sample_tower
+from physrl.environments.randomness import Streams
+from physrl.environments.sampling import place_tower, sample_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
+from physrl.environments.twins import sample_twins
 from physrl.tasks.answers import answer_text, parse_verdict
 from physrl.types import Action, Block, Outcome, SceneSpec, Unparseable, Verdict
 
@@ -12,22 +12,22 @@ QUESTION = "The tower is let go. Will any block fall? Answer Yes or No."
 
 
 class Stability:
-    """A tower at the moment of release; half of all towers fall."""
+    """A tower at the moment of release; of scenes 2k and 2k + 1 one falls."""
 
     name = "stability"
     question = QUESTION
     attempts = 1
     movable = False
 
-    def sample(self, rng: np.random.Generator, settings: EnvironmentConfig) -> tuple[Block, ...]:
+    def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
+        """Of the two scenes of a pair, which have equally many blocks, one stands."""
         low, high = settings.num_blocks
-        return sample_tower(
-            rng,
-            settings,
-            int(rng.integers(low, high + 1)),
-            stable=bool(rng.random() < 0.5),
-            depth=True,
-        )
+        num_blocks = int(streams.pair.integers(low, high + 1))
+        stable = bool(streams.pair.random() < 0.5) != streams.second
+        if not settings.twins:
+            return sample_tower(streams.own, settings, num_blocks, stable=stable, depth=True)
+        standing, falling = sample_twins(streams.pair, settings, num_blocks)
+        return place_tower(streams.own, settings, standing if stable else falling)
 
     def parse(self, completion: str) -> Action:
         return parse_verdict(completion)

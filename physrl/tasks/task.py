@@ -2,11 +2,9 @@
 
 from typing import Protocol
 
-import numpy as np
-
-from physrl.config.environment import EnvironmentConfig
+from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.environments.geometry import margin
-from physrl.environments.randomness import scene_rng
+from physrl.environments.randomness import Streams, scene_streams
 from physrl.environments.renderer import Renderer
 from physrl.environments.sampling import sample_camera, sample_light
 from physrl.environments.simulator import Simulator, start_pose
@@ -31,7 +29,7 @@ class Task(Protocol):
     attempts: int
     """How often the model may answer; after a failure it sees what happened."""
 
-    def sample(self, rng: np.random.Generator, settings: EnvironmentConfig) -> tuple[Block, ...]:
+    def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """The blocks of a scene, the movable one last."""
         ...
 
@@ -53,15 +51,23 @@ class Task(Protocol):
 
 
 def make_scene(
-    task: Task, settings: EnvironmentConfig, seed: int, split: Split, index: int
+    task: Task,
+    settings: EnvironmentConfig,
+    seed: int,
+    split: Split,
+    index: int,
+    generator: GeneratorName = "iid",
 ) -> SceneSpec:
-    """Scene `index` of a run.
+    """Scene `index` of a set.
+
+    Args:
+        settings: what the set's generator makes of a run's settings (`GENERATORS`).
 
     Raises:
         SceneError: the settings admit no such scene.
     """
-    rng = scene_rng(seed, task.name, split, index)
-    blocks = task.sample(rng, settings)
+    streams = scene_streams(seed, task.name, split, generator, index)
+    blocks = task.sample(streams, settings)
     tower = blocks[:-1] if task.movable else blocks
     return SceneSpec(
         seed=seed,
@@ -71,8 +77,9 @@ def make_scene(
         blocks=blocks,
         movable=task.movable,
         margin=margin(tower),
-        camera=sample_camera(rng),
-        appearance=Appearance(light=sample_light(rng)),
+        camera=sample_camera(streams.own),
+        appearance=Appearance(light=sample_light(streams.own)),
+        generator=generator,
     )
 
 

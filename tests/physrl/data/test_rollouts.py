@@ -67,7 +67,11 @@ def test_round_trip(tmp_path: Path) -> None:
     table = read_rollouts(path)
     assert table.schema.equals(SCHEMA)
     first, second, third = table.to_pylist()
-    assert (first["step"], first["scene_id"], first["prompt"]) == (5, "place/train/0/17", "Where?")
+    assert (first["step"], first["scene_id"], first["prompt"]) == (
+        5,
+        "place/train/iid/0/17",
+        "Where?",
+    )
     assert (first["token_ids"], first["prompt_token_ids"]) == ([4, 5, 6], [1, 2])
     assert first["logprobs"] == [-0.5, -0.25, 0.0]
     assert (first["action_x"], first["action_y"], first["action_falls"]) == (1.5, -2, None)

@@ -4,7 +4,13 @@ import pytest
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import margin
 from physrl.environments.sampling import sample_tower
-from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
+from physrl.environments.simulator import (
+    FALL_DISPLACEMENT,
+    FRAMES_PER_SECOND,
+    STEPS_BETWEEN_CHECKS,
+    Simulator,
+    start_pose,
+)
 from physrl.types import Block
 
 SETTINGS = EnvironmentConfig(margin=(0.05, 0.5), yaw=0.8, yaw_jitter=0.3)
@@ -50,3 +56,35 @@ def test_the_horizontal_axes_are_not_mirrored(simulator: Simulator) -> None:
 def test_giving_up_saves_steps(simulator: Simulator) -> None:
     tower = [Block(0, 0.5, 0, 0, "blue"), Block(0.7, 1.5, 0, 0, "red")]
     assert simulator.settle(tower, give_up_beyond=0.2).steps < simulator.settle(tower).steps
+
+
+def test_frames_end_where_settling_does(simulator: Simulator) -> None:
+    tower = sample_tower(np.random.default_rng(0), SETTINGS, 3, stable=False, depth=True)
+    settled = simulator.settle(tower, give_up_beyond=1.0)
+    frames = list(simulator.watch(tower, give_up_beyond=1.0))
+    assert frames[0] == tuple(map(start_pose, tower))
+    assert frames[-1] == settled.poses
+    assert len(frames) == 1 + settled.steps / STEPS_BETWEEN_CHECKS
+
+
+def test_a_frame_is_a_thirtieth_of_a_second(simulator: Simulator) -> None:
+    frames = list(simulator.watch([Block(0, 1.5, 0, 0, "red")], drop=1.0))
+    fallen = 1.5 - frames[6][0].position[1]
+    # 48 steps of dt: the sum over k of k g dt^2 = 9.81 * 48 * 49 / 2 / 240^2 = 0.2003.
+    assert FRAMES_PER_SECOND == 30
+    assert fallen == pytest.approx(0.2003, abs=1e-3)
+
+
+def test_mixed_sizes_stand_where_the_criterion_says(simulator: Simulator) -> None:
+    # Masses 0.125 and 1.728 above the lowest block: (0.125 * 0.35 + 1.728 x) / 1.853 reaches 0.5 at
+    # x = 0.511, where equal masses would reach it at 0.65. The small block holds up to 0.6.
+    for x in (0.47, 0.49, 0.53, 0.55):
+        tower = [
+            Block(0, 0.5, 0, 0, "blue"),
+            Block(0.35, 1.25, 0, 0, "green", 0.5),
+            Block(x, 2.1, 0, 0, "red", 1.2),
+        ]
+        expected = 0.5 - (0.125 * 0.35 + 1.728 * x) / 1.853
+        assert margin(tower) == pytest.approx(expected, abs=1e-3)
+        farthest = max(simulator.settle(tower, give_up_beyond=0.2).displacements)
+        assert (farthest <= FALL_DISPLACEMENT) is (x < 0.511)

@@ -10,7 +10,7 @@ from physrl.evaluation.results import Answered, PolicyResult, TaskResult, load_p
 from physrl.evaluation.statistics import Count
 
 PLACED = Answered(
-    scene_id="place/test/0/17",
+    scene_id="place/test/iid/0/17",
     completion="<answer>150 200</answer>",
     answer="150 200",
     ideal="145 200",

@@ -9,7 +9,7 @@ from physrl.evaluation.results import Answered, Decoding, EvaluationTask, Policy
 
 def make_place_answer(index: int, success: bool) -> Answered:
     return Answered(
-        scene_id=f"place/test/0/{index}",
+        scene_id=f"place/test/iid/0/{index}",
         completion="<answer>100 200</answer>",
         answer="100 200",
         ideal="150 200",

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from physrl.config.environment import EnvironmentConfig
+from physrl.environments.generators import GENERATORS
 from physrl.errors import DataError
 from physrl.evaluation.results import Answered, PolicyResult, TaskResult
 from physrl.report.gallery import choose_spread, make_gallery, rebuild_scene
@@ -19,11 +20,24 @@ VerdictAnswer = Callable[[str, bool | None, bool], Answered]
 
 def test_scene_is_rebuilt_from_its_id() -> None:
     scene = make_scene(TASKS["place"], SETTINGS, 3, "test", 17)
-    assert rebuild_scene("place/test/3/17", SETTINGS) == scene
+    assert rebuild_scene("place/test/iid/3/17", SETTINGS) == scene
+
+
+def test_scene_of_a_named_set_is_rebuilt_from_its_id() -> None:
+    tall = GENERATORS["tall"](SETTINGS)
+    scene = make_scene(TASKS["place"], tall, 3, "test", 17, "tall")
+    assert rebuild_scene(scene.scene_id, SETTINGS) == scene
 
 
 @pytest.mark.parametrize(
-    "scene_id", ["photo.png", "place/test/3", "juggle/test/3/1", "place/x/3/1"]
+    "scene_id",
+    [
+        "photo.png",
+        "place/test/3/1",
+        "juggle/test/iid/3/1",
+        "place/x/iid/3/1",
+        "place/test/x/3/1",
+    ],
 )
 def test_wrong_id_is_named(scene_id: str) -> None:
     with pytest.raises(DataError, match=f"scene id '{scene_id}' is not"):

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -41,9 +43,51 @@ def test_scenes_keep_to_the_settings(name: str) -> None:
         assert np.abs(steps).max(initial=0) <= 0.6
 
 
-def test_half_of_the_stability_towers_fall() -> None:
-    scenes = [make_scene(TASKS["stability"], SETTINGS, 0, "test", index) for index in range(400)]
-    assert sum(scene.margin < 0 for scene in scenes) == pytest.approx(200, abs=40)
+@pytest.mark.parametrize("twins", [True, False])
+def test_one_of_each_pair_of_stability_towers_falls(twins: bool) -> None:
+    settings = EnvironmentConfig(num_blocks=(2, 6), twins=twins)
+    scenes = [make_scene(TASKS["stability"], settings, 0, "test", index) for index in range(200)]
+    first_falls = 0
+    for one, other in zip(scenes[::2], scenes[1::2], strict=True):
+        assert (one.margin < 0) is not (other.margin < 0)
+        assert len(one.blocks) == len(other.blocks)
+        assert (abs(one.margin + other.margin) < 0.02) or not twins
+        first_falls += one.margin < 0
+    assert {len(scene.blocks) for scene in scenes} == {2, 3, 4, 5, 6}
+    assert first_falls == pytest.approx(50, abs=15)
+
+
+def test_a_pair_shares_neither_place_nor_colours_nor_camera() -> None:
+    one, other = (make_scene(TASKS["stability"], SETTINGS, 0, "test", index) for index in (0, 1))
+    assert one.blocks[0].x != other.blocks[0].x
+    assert one.camera != other.camera
+    assert one.appearance != other.appearance
+
+
+def test_mixed_sizes_stand_on_each_other() -> None:
+    settings = EnvironmentConfig(sizes="mixed", num_blocks=(4, 4))
+    tower = make_scene(TASKS["stability"], settings, 0, "test", 0).blocks
+    assert tower[0].y == tower[0].size / 2
+    for below, above in pairwise(tower):
+        assert above.y - below.y == pytest.approx((above.size + below.size) / 2)
+    assert len({block.size for block in tower}) == 4
+    assert all(0.8 <= block.size <= 1.2 for block in tower)
+
+
+def test_held_out_colours_are_in_no_training_scene() -> None:
+    scenes = {
+        colors: [
+            make_scene(TASKS["stability"], EnvironmentConfig(colors=colors), 0, "test", index)
+            for index in range(40)
+        ]
+        for colors in ("seen", "held_out")
+    }
+    seen, held_out = (
+        {block.color for scene in scenes[colors] for block in scene.blocks}
+        for colors in ("seen", "held_out")
+    )
+    assert len(seen) == len(held_out) == 6
+    assert not seen & held_out
 
 
 def test_place_shows_a_standing_tower_and_a_red_block_beside_it() -> None:
@@ -58,16 +102,20 @@ def test_place_shows_a_standing_tower_and_a_red_block_beside_it() -> None:
 
 
 def test_impossible_settings_are_named() -> None:
-    narrow = EnvironmentConfig(margin=(0.49, 0.495), num_blocks=(6, 6))
+    # Of two blocks the upper is at most 0.6 sqrt(2) = 0.85 off, and falls by 0.35 at most.
+    easy = EnvironmentConfig(num_blocks=(2, 2), twins=False)
+    narrow = easy.model_copy(update={"margin": (0.4, 0.5)})
+    pair = (make_scene(TASKS["stability"], easy, 0, "test", index) for index in range(2))
+    (falling,) = (scene.index for scene in pair if scene.margin < 0)
     with pytest.raises(SceneError, match=r"widen environment\.margin"):
-        make_scene(TASKS["stability"], narrow, 0, "test", 0)
+        make_scene(TASKS["stability"], narrow, 0, "test", falling)
 
 
 def test_prompt_holds_question_and_picture(renderer: TinyRenderer) -> None:
     task = TASKS["place"]
     scene = make_scene(task, SETTINGS, 0, "test", 5)
     prompt = make_prompt(task, scene, renderer, 84, reasoning=False)
-    assert prompt.prompt_id == "place/test/0/5"
+    assert prompt.prompt_id == "place/test/iid/0/5"
     assert prompt.text == (
         "Move the red block on top of the tower so that all stand. Answer x y. "
         "Put the answer between <answer> and </answer>."
