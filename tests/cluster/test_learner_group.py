@@ -7,7 +7,8 @@ import pytest
 import ray
 import torch
 
-from cluster.learner_group import LearnerGroup, combine
+from cluster.learner_group import LearnerGroup
+from physrl.algorithms.metrics import combine
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.environments.renderer import TinyRenderer
