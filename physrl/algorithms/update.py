@@ -124,7 +124,8 @@ class Learner:
             for example in examples
         )
         counts = {
-            "step/scenes": len({example.prompt.prompt_id for example in examples}),
+            # A second attempt's prompt is named after the first's.
+            "step/scenes": len({e.prompt.prompt_id.partition("#")[0] for e in examples}),
             "step/samples": len(examples),
             "step/tokens": tokens,
             "step/updates": self._config.algorithm.updates_per_rollout,

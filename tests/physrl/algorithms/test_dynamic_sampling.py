@@ -10,24 +10,30 @@ from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
-from physrl.types import Completion, Offset, Outcome, Prompt, Reward, Rollout, RolloutGroup
+from physrl.types import Attempt, Completion, Offset, Outcome, Prompt, Reward, Rollout, RolloutGroup
 
 SCENE = make_scene(TASKS["place"], EnvironmentConfig(), 0, "train", 0)
-PROMPT = Prompt("p", "?", np.zeros((1, 1, 3), np.uint8))
+PROMPT = Prompt.ask("p", "?", np.zeros((1, 1, 3), np.uint8))
 MIXED, ALL_GOOD, ALL_BAD = (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)
 
 
 def group_of(rewards: Sequence[float]) -> RolloutGroup:
     rollouts = tuple(
         Rollout(
-            Completion("", (1,), (-0.5,), False, 0),
-            Offset(0, 0),
-            Outcome("settled", success=reward > 0),
+            (
+                Attempt(
+                    PROMPT,
+                    (),
+                    Completion("", (1,), (-0.5,), False, 0),
+                    Offset(0, 0),
+                    Outcome("settled", success=reward > 0),
+                ),
+            ),
             Reward(reward, {"success": reward}),
         )
         for reward in rewards
     )
-    return RolloutGroup(SCENE, PROMPT, (), rollouts)
+    return RolloutGroup(SCENE, PROMPT, rollouts)
 
 
 def make_config(max_refills: int) -> RunConfig:

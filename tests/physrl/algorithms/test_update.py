@@ -203,7 +203,8 @@ def advantages_of(groups: list[RolloutGroup], **table: object) -> list[list[floa
 def test_overlong_completions_lose_reward_before_advantages() -> None:
     even = group_of([1.0, 1.0])
     first, second = even.rollouts
-    longer = replace(second, completion=replace(second.completion, token_ids=(1, 2, 3)))
+    completion = replace(second.last.completion, token_ids=(1, 2, 3))
+    longer = replace(second, attempts=(replace(second.last, completion=completion),))
     groups = [replace(even, rollouts=(first, longer))]
     assert advantages_of(groups, scale_rewards="none") == [[0.0, 0.0]]
     # 3 of at most 4 tokens with a cache of 2: half of the penalty of 0.5.
