@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check \
 	--constraint requirements/constraints.txt
 REAL_IMAGES ?= $(wildcard ../shared/data/real_towers)
-REQUIREMENTS := $(wildcard requirements/*.txt)
+# The peers to compare with have an environment of their own.
+PEERS := .venv-peers
+REQUIREMENTS := $(filter-out requirements/peers.txt, $(wildcard requirements/*.txt))
 # The demo reports how long installation took.
 NOTE_SECONDS = echo $$(( $$(date +%s) - $$(cat $(VENV)/install-started) )) > $(VENV)/install-seconds
 
@@ -15,7 +17,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install doctor demo test lint format docs clean
+.PHONY: help install doctor demo test parity lint format docs clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -31,6 +33,10 @@ demo: install ## Train, evaluate and report on this machine (REAL_IMAGES=photogr
 test: install ## Run the tests
 	@$(BIN)/python -m pytest
 
+parity: install $(PEERS)/ready ## Compare losses and gradients with TRL's, in an environment of its own
+	@$(PEERS)/bin/python tests/parity/trl_fixture.py build/trl.json
+	@$(BIN)/python tests/parity/test_trl_parity.py build/trl.json
+
 lint: install ## Check style, types and import rules
 	@echo "ruff"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@echo "mypy"; $(BIN)/mypy --no-error-summary
@@ -43,7 +49,7 @@ docs: install ## Write docs/config.md anew
 	@$(BIN)/python -m jobs.config_reference
 
 clean: ## Remove .venv and caches; runs/ stays
-	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(PEERS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -86,4 +92,11 @@ $(VENV)/packages-gpu: $(REQUIREMENTS) | $(BIN)/python
 $(VENV)/ready-$(DEVICE): $(VENV)/packages-$(DEVICE) pyproject.toml
 	@echo "physrl"
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(PEERS)/ready: requirements/peers.txt requirements/constraints.txt | $(BIN)/python
+	@echo "TRL to compare with (about 3 minutes)"
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install -qq --disable-pip-version-check \
+		--constraint requirements/constraints.txt -r requirements/peers.txt
 	@touch $@

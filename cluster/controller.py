@@ -6,7 +6,7 @@
                                              v
     RolloutPool.roll_out -> actions, outcomes, rewards
                                              v
-    group_advantages -> TrainingBatch -> LearnerGroup.update -> weights
+    rollout_advantages -> TrainingBatch -> LearnerGroup.update -> weights
                                              v
     Cluster.publish -> policy v + 1 --> the next step
 
@@ -24,8 +24,7 @@ from cluster.cluster import Cluster
 from cluster.evaluation import evaluate_task
 from cluster.rollout_pool import Prepared
 from cluster.stopping import StopRequest
-from physrl.algorithms.advantage import group_advantages
-from physrl.algorithms.batch import group_rewards, rollout_batch, rollout_metrics
+from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.data.rollouts import write_rollouts
@@ -127,7 +126,8 @@ class Controller:
         """Advantages, update, new weights to the servers."""
         algorithm = self._config.algorithm
         assert not isinstance(algorithm, SFTConfig)
-        advantages = group_advantages(group_rewards(groups), algorithm.scale_rewards)
+        longest = self._config.model.max_completion_tokens
+        advantages = rollout_advantages(groups, algorithm, longest)
         with self._phase("updating"):
             updated = self._cluster.learners.update(rollout_batch(groups, advantages), step)
         with self._phase("syncing"):

@@ -1,7 +1,6 @@
 """The learner: one Ray actor a DeepSpeed rank."""
 
 import socket
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import ray
 
 from cluster.session import actor_environment
+from physrl.algorithms.metrics import combine
 from physrl.config.run import RunConfig, RuntimeConfig
 from physrl.types import Demonstration, Metrics, TrainingBatch, TrainingExample
 
@@ -151,15 +151,3 @@ class LearnerGroup:
 
     def _all(self, method: str, *arguments: object) -> list[Any]:
         return list(ray.get([getattr(rank, method).remote(*arguments) for rank in self._ranks]))
-
-
-def combine(shares: Sequence[Metrics]) -> Metrics:
-    """Ranks' shares to metrics: their sum, and the largest of keys that end in `/max`."""
-    collected: dict[str, list[float]] = defaultdict(list)
-    for share in shares:
-        for name, value in share.items():
-            collected[name].append(value)
-    return {
-        name: max(values) if name.endswith("/max") else sum(values)
-        for name, values in collected.items()
-    }

@@ -80,6 +80,8 @@ def _words(annotation: Any) -> str:
     if get_origin(annotation) is tuple:
         kinds = list(dict.fromkeys(_words(part) for part in parts if part is not ...))
         return f"list of {' and '.join(kinds)}" if ... in parts else f"{len(parts)} x {kinds[0]}"
+    if get_origin(annotation) is dict:
+        return f"table of {_words(parts[1])}s"
     if hasattr(annotation, "__metadata__"):
         return _type(FieldInfo.from_annotation(annotation))
     if parts:

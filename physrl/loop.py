@@ -7,15 +7,16 @@ same rewards, advantages and loss.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from physrl.algorithms.advantage import group_advantages
 from physrl.algorithms.batch import (
     demonstration_batch,
-    group_rewards,
+    rollout_advantages,
     rollout_batch,
     rollout_metrics,
 )
+from physrl.algorithms.dynamic_sampling import refill
 from physrl.algorithms.update import Learner
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
@@ -54,10 +55,14 @@ class ReferenceLoop:
 
     def step(self, step: int) -> Metrics:
         """One rollout batch, or one batch of demonstrations, and its updates."""
-        if isinstance(self._config.algorithm, SFTConfig):
+        algorithm = self._config.algorithm
+        if isinstance(algorithm, SFTConfig):
             shown = demonstrate(self._source, step_indices(self._config, step), self._renderer)
             return self._learner.update(demonstration_batch(shown, self._collator), step)
-        return self.learn(self.collect(step), step)
+        sampled = refill(
+            self.collect(step), partial(self._draw, step), self._config, algorithm, step
+        )
+        return self.learn(sampled.groups, step) | sampled.metrics
 
     def prepare(self, step: int) -> tuple[list[SceneSpec], list[Prompt]]:
         """The training scenes of a step, and their prompts."""
@@ -65,8 +70,11 @@ class ReferenceLoop:
 
     def collect(self, step: int) -> list[RolloutGroup]:
         """Sample a group of completions for every prompt and carry them out."""
+        return self._draw(step, step_indices(self._config, step))
+
+    def _draw(self, step: int, indices: Sequence[int]) -> list[RolloutGroup]:
         reward, sampling = self._config.reward, training_sampling(self._config, step)
-        scenes, prompts = self.prepare(step)
+        scenes, prompts = prepare(self._source, indices, self._renderer)
         generations = self.generator.generate(prompts, sampling)
         groups = roll_out(scenes, prompts, generations, reward, self._simulator)
         image_size = self._config.environment.image_size
@@ -79,7 +87,8 @@ class ReferenceLoop:
         """Advantages, loss, update."""
         algorithm = self._config.algorithm
         assert not isinstance(algorithm, SFTConfig)  # it has no rollouts to learn from
-        advantages = group_advantages(group_rewards(groups), algorithm.scale_rewards)
+        longest = self._config.model.max_completion_tokens
+        advantages = rollout_advantages(groups, algorithm, longest)
         updated = self._learner.update(rollout_batch(groups, advantages), step)
         self.generator.policy_version += 1
         return rollout_metrics(groups) | updated

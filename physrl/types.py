@@ -270,6 +270,8 @@ class TrainingExample:
     advantage: float = 0.0
     sampling_logprobs: tuple[float, ...] = ()
     """Under the policy that sampled it; empty for SFT."""
+    truncated: bool = False
+    """Whether the completion was cut at its longest."""
 
 
 @dataclass(frozen=True, slots=True)

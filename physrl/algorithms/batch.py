@@ -6,9 +6,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from physrl.algorithms.advantage import (
+    Rewards,
+    advantages,
+    decoupled_advantages,
+    informative,
+)
+from physrl.algorithms.overlong import overlong_punishment
+from physrl.config.algorithm import RLConfig
+from physrl.errors import ConfigError
 from physrl.types import (
     Demonstration,
     Metrics,
+    Rollout,
     RolloutGroup,
     TrainingBatch,
     TrainingExample,
@@ -22,12 +32,65 @@ class Tokenizes(Protocol):
     def completion_ids(self, text: str) -> tuple[int, ...]: ...
 
 
-def group_rewards(groups: Sequence[RolloutGroup]) -> NDArray[np.float64]:
+def group_rewards(groups: Sequence[RolloutGroup]) -> Rewards:
     """Total rewards, groups x group_size."""
     return np.array([[rollout.reward.total for rollout in group.rollouts] for group in groups])
 
 
-def rollout_batch(groups: Sequence[RolloutGroup], advantages: NDArray[np.float64]) -> TrainingBatch:
+def overlong_losses(
+    groups: Sequence[RolloutGroup], algorithm: RLConfig, max_length: int
+) -> Rewards:
+    """What each rollout loses for its longest attempt, at most 0: groups x group_size.
+
+    Args:
+        max_length: the longest completion in tokens, `model.max_completion_tokens`.
+    """
+    lengths = np.array([[_longest(rollout) for rollout in group.rollouts] for group in groups])
+    if not algorithm.overlong_cache:
+        return np.zeros(lengths.shape)
+    punishment = overlong_punishment(lengths, max_length, algorithm.overlong_cache)
+    return algorithm.overlong_penalty * punishment
+
+
+def rollout_advantages(
+    groups: Sequence[RolloutGroup], algorithm: RLConfig, max_length: int
+) -> Rewards:
+    """The advantage of each rollout as the algorithm counts it: groups x group_size.
+
+    Raises:
+        ConfigError: a weighed part is not of this reward.
+    """
+    overlong = overlong_losses(groups, algorithm, max_length)
+    if algorithm.multi_objective_aggregation == "sum_then_normalize":
+        rewards = group_rewards(groups) + overlong
+        return advantages(rewards, algorithm.baseline, algorithm.scale_rewards)
+    parts = reward_parts(groups) | {"overlong": overlong}
+    for name in algorithm.reward_weights:
+        if name not in parts:
+            raise ConfigError(
+                f"algorithm.reward_weights names '{name}', which is no part of this reward: "
+                f"choose from {', '.join(parts)}"
+            )
+    return decoupled_advantages(parts, algorithm.reward_weights)
+
+
+def reward_parts(groups: Sequence[RolloutGroup]) -> dict[str, Rewards]:
+    """What the rewards are the sum of, each groups x group_size."""
+    names = dict.fromkeys(name for g in groups for r in g.rollouts for name in r.reward.parts)
+    return {
+        name: np.array([[r.reward.parts.get(name, 0.0) for r in g.rollouts] for g in groups])
+        for name in names
+    }
+
+
+def informative_groups(
+    groups: Sequence[RolloutGroup], algorithm: RLConfig, max_length: int
+) -> NDArray[np.bool_]:
+    """Which groups have anything to learn from: their rewards differ."""
+    return informative(group_rewards(groups) + overlong_losses(groups, algorithm, max_length))
+
+
+def rollout_batch(groups: Sequence[RolloutGroup], advantages: Rewards) -> TrainingBatch:
     """One example an attempt, with its rollout's advantage; advantages are groups x group_size."""
     return TrainingBatch(
         tuple(
@@ -36,6 +99,7 @@ def rollout_batch(groups: Sequence[RolloutGroup], advantages: NDArray[np.float64
                 completion_ids=attempt.completion.token_ids,
                 advantage=float(advantage),
                 sampling_logprobs=attempt.completion.logprobs,
+                truncated=attempt.completion.truncated,
             )
             for group, row in zip(groups, advantages, strict=True)
             for rollout, advantage in zip(group.rollouts, row, strict=True)
@@ -62,11 +126,10 @@ def rollout_metrics(groups: Sequence[RolloutGroup]) -> Metrics:
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     attempts = [attempt for group in groups for attempt in group.attempts]
     lengths = np.array([len(attempt.completion.token_ids) for attempt in attempts])
-    spread = rewards.std(axis=1, ddof=1) if rewards.shape[1] > 1 else np.zeros(len(rewards))
     metrics = {
         "reward": float(rewards.mean()),
-        "reward_std": float(spread.mean()),
-        "frac_reward_zero_std": float((spread < 1e-9).mean()),
+        "reward_std": float(rewards.std(ddof=1)),
+        "frac_reward_zero_std": float((~informative(rewards)).mean()),
         "completions/mean_length": float(lengths.mean()),
         "completions/max_length": float(lengths.max()),
         "completions/clipped_ratio": _mean(a.completion.truncated for a in attempts),
@@ -80,6 +143,10 @@ def rollout_metrics(groups: Sequence[RolloutGroup]) -> Metrics:
     for part in rollouts[0].reward.parts:
         metrics[f"rewards/{part}/mean"] = _mean(r.reward.parts.get(part, 0.0) for r in rollouts)
     return metrics
+
+
+def _longest(rollout: Rollout) -> int:
+    return max(len(attempt.completion.token_ids) for attempt in rollout.attempts)
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -1,22 +1,12 @@
 """GSPO: group sequence policy optimization (Zheng et al. 2025, arXiv 2507.18071)."""
 
-from dataclasses import dataclass
+from physrl.algorithms.aggregation import mean_of_sequences
+from physrl.algorithms.policy_gradient import PolicyGradientLoss
+from physrl.algorithms.ratio import sequence_ratio
+from physrl.algorithms.surrogate import clipped_surrogate
+from physrl.config.algorithm import GSPOConfig
 
-from torch import Tensor
 
-from physrl.algorithms.grpo import clipped_surrogate
-from physrl.algorithms.loss import LossInputs, LossMetrics, sequence_mean
-
-
-@dataclass(frozen=True)
-class GSPOLoss:
+def gspo_loss(config: GSPOConfig) -> PolicyGradientLoss:
     """GRPO's objective with one ratio a sequence: exp of its mean log-ratio."""
-
-    clip_low: float
-    clip_high: float
-    beta: float
-
-    def __call__(self, inputs: LossInputs) -> tuple[Tensor, LossMetrics]:
-        log_ratio = sequence_mean(inputs.logprobs - inputs.old_logprobs, inputs.mask)
-        ratio = log_ratio.exp()[:, None]
-        return clipped_surrogate(inputs, ratio, self.clip_low, self.clip_high, self.beta)
+    return PolicyGradientLoss(sequence_ratio, clipped_surrogate(config), mean_of_sequences, config)

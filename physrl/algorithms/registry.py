@@ -3,16 +3,24 @@
 from collections.abc import Callable
 from typing import Any
 
-from physrl.algorithms.grpo import GRPOLoss
-from physrl.algorithms.gspo import GSPOLoss
+from physrl.algorithms.bnpo import bnpo_loss
+from physrl.algorithms.cispo import cispo_loss
+from physrl.algorithms.dapo import dapo_loss
+from physrl.algorithms.dr_grpo import dr_grpo_loss
+from physrl.algorithms.grpo import grpo_loss
+from physrl.algorithms.gspo import gspo_loss
 from physrl.algorithms.loss import Loss
-from physrl.algorithms.sft import SFTLoss
+from physrl.algorithms.sft import sft_loss
 from physrl.config.algorithm import AlgorithmConfig
 
 LOSSES: dict[str, Callable[[Any], Loss]] = {
-    "grpo": lambda config: GRPOLoss(config.clip_low, config.clip_high, config.beta),
-    "gspo": lambda config: GSPOLoss(config.clip_low, config.clip_high, config.beta),
-    "sft": lambda config: SFTLoss(),
+    "grpo": grpo_loss,
+    "bnpo": bnpo_loss,
+    "dr_grpo": dr_grpo_loss,
+    "dapo": dapo_loss,
+    "cispo": cispo_loss,
+    "gspo": gspo_loss,
+    "sft": sft_loss,
 }
 
 

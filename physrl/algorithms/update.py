@@ -1,14 +1,15 @@
 """One learner rank: batches in, better weights out."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from physrl.algorithms.importance import importance_weights, sampling_metrics
 from physrl.algorithms.loss import LossInputs
+from physrl.algorithms.metrics import average, combine
 from physrl.algorithms.registry import make_loss
 from physrl.config.algorithm import AlgorithmConfig, SFTConfig
 from physrl.config.run import RunConfig
@@ -42,29 +43,24 @@ class Learner:
         """The optimizer updates of one step; every rank is given the whole batch.
 
         Returns:
-            This rank's share of each metric: the sum over ranks is the metric. Keys that end in
-            `/max` are the rank's largest instead.
+            This rank's share of each metric, for `combine`.
 
         Raises:
             GenerationError: a prompt is longer than `model.max_prompt_tokens`.
         """
         updates = self._config.algorithm.updates_per_rollout
-        metrics: dict[str, list[float]] = defaultdict(list)
         parts = [batch.examples[part::updates] for part in range(updates)]
         prepared = [list(self._micro_batches(part)) for part in parts]
         # With one update the policy that is trained is still the old one, and scores itself.
         olds = (
             [[self._score(m).detach() for m in part] for part in prepared] if updates > 1 else None
         )
+        metrics = []
         for index, part in enumerate(prepared):
             old = olds[index] if olds is not None else [None] * len(part)
             lr = learning_rate(self._config.algorithm, step * updates + index)
-            for name, value in self._one_update(part, old, parts[index], lr).items():
-                metrics[name].append(value)
-        return {
-            name: max(values) if name.endswith("/max") else sum(values) / updates
-            for name, values in metrics.items()
-        }
+            metrics.append(self._one_update(part, old, parts[index], lr))
+        return average(metrics) | self._counts(batch.examples)
 
     def score(self, examples: Sequence[TrainingExample]) -> list[list[float]]:
         """Log-probabilities of each example's completion tokens, in this rank's alone."""
@@ -85,40 +81,65 @@ class Learner:
         examples: Sequence[TrainingExample],
         lr: float,
     ) -> Metrics:
-        metrics: Metrics = defaultdict(float)
-        tokens = sum(len(example.completion_ids) for example in examples)
+        shares = []
+        tokens = max(1, sum(self._counted_tokens(example) for example in examples))
         for index, (micro, old) in enumerate(zip(micro_batches, old_logprobs, strict=True)):
             logprobs, entropy = completion_logprobs(
                 self._engine.model, micro.inputs, self._banned, self._config.temperature
             )
             old = logprobs.detach() if old is None else old
-            loss, shares = self._loss(
-                LossInputs(
-                    logprobs=logprobs,
-                    old_logprobs=old,
-                    mask=micro.mask,
-                    advantages=torch.tensor(
-                        [example.advantage for example in micro.examples], device=self._device
-                    ),
-                    importance=self._importance(old, micro, metrics, tokens),
-                    ref_logprobs=self._reference(micro),
-                    sequences=len(examples),
-                    tokens=tokens,
-                )
+            inputs = LossInputs(
+                logprobs=logprobs,
+                old_logprobs=old,
+                entropy=entropy,
+                mask=micro.mask,
+                advantages=torch.tensor(
+                    [example.advantage for example in micro.examples], device=self._device
+                ),
+                importance=self._importance(old, micro),
+                ref_logprobs=self._reference(micro),
+                sequences=len(examples),
+                tokens=tokens,
+                max_length=self._config.model.max_completion_tokens,
             )
+            loss, share = self._loss(inputs)
             # Engines average gradients over ranks; a share's denominator already counts them all.
             self._engine.backward(
                 loss * self._engine.world_size, last=index == len(micro_batches) - 1
             )
-            metrics["loss"] += loss.item()
-            metrics["entropy"] += float((entropy * micro.mask).sum() / tokens)
-            for name, share in shares.items():
-                metrics[name] += share.item()
+            share |= {"loss": loss}
+            if micro.sampling is not None:
+                share |= sampling_metrics(inputs, micro.sampling)
+            shares.append({name: value.item() for name, value in share.items()})
         norm = self._engine.step(lr)
-        return metrics | {
+        return combine(shares) | {
             "grad_norm": norm / self._engine.world_size,
             "learning_rate": lr / self._engine.world_size,
         }
+
+    def _counts(self, examples: Sequence[TrainingExample]) -> Metrics:
+        """What the step looked at: prompts and completions count as tokens."""
+        tokens = sum(
+            self._collator.prompt_length(example.prompt) + len(example.completion_ids)
+            for example in examples
+        )
+        counts = {
+            # A second attempt's prompt is named after the first's.
+            "step/scenes": len({e.prompt.prompt_id.partition("#")[0] for e in examples}),
+            "step/samples": len(examples),
+            "step/tokens": tokens,
+            "step/updates": self._config.algorithm.updates_per_rollout,
+        }
+        return {name: count / self._engine.world_size for name, count in counts.items()}
+
+    def _counted_tokens(self, example: TrainingExample) -> int:
+        """Completion tokens that the loss counts."""
+        return 0 if self._leaves_out(example) else len(example.completion_ids)
+
+    def _leaves_out(self, example: TrainingExample) -> bool:
+        algorithm = self._config.algorithm
+        masks = not isinstance(algorithm, SFTConfig) and algorithm.mask_truncated
+        return masks and example.truncated
 
     def _micro_batches(self, examples: Sequence[TrainingExample]) -> Iterator[_MicroBatch]:
         """This rank's rows, packed so that every rank has as many micro-batches."""
@@ -137,8 +158,9 @@ class Learner:
         for start in range(0, len(mine), rows):
             part = mine[start : start + rows]
             inputs = self._collator(part).to(self._device)
-            lengths = torch.tensor([len(e.completion_ids) for e in part], device=self._device)
-            columns = torch.arange(int(lengths.max()), device=self._device)
+            width = max(len(example.completion_ids) for example in part)
+            lengths = torch.tensor([self._counted_tokens(e) for e in part], device=self._device)
+            columns = torch.arange(width, device=self._device)
             mask = (columns < lengths[:, None]).float()
             yield _MicroBatch(part, inputs, mask, _sampling_logprobs(part, mask))
 
@@ -156,17 +178,13 @@ class Learner:
         with self._engine.model.disable_adapter():
             return self._score(micro)
 
-    def _importance(self, old: Tensor, micro: _MicroBatch, metrics: Metrics, tokens: int) -> Tensor:
-        """exp(old - sampling), truncated: sampler and learner disagree slightly."""
+    def _importance(self, old: Tensor, micro: _MicroBatch) -> Tensor:
+        """What corrects for the sampler's slightly different probabilities."""
         if micro.sampling is None:
             return micro.mask
-        difference = (old - micro.sampling) * micro.mask
-        name = "sampling/sampling_logp_difference"
-        metrics[f"{name}/mean"] += float(difference.abs().sum() / tokens)
-        metrics[f"{name}/max"] = max(metrics[f"{name}/max"], float(difference.abs().max()))
         algorithm = self._config.algorithm
         assert not isinstance(algorithm, SFTConfig)  # its examples are not sampled
-        return difference.exp().clamp(max=algorithm.importance_cap)
+        return importance_weights(old, micro.sampling, micro.mask, algorithm)
 
 
 def learning_rate(config: AlgorithmConfig, update: int) -> float:

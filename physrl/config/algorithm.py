@@ -1,8 +1,8 @@
 """How a policy learns: one class an algorithm, chosen by `type`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from physrl.config.base import Section
 
@@ -27,7 +27,7 @@ class OptimizationConfig(Section):
 
 
 class PolicyGradientConfig(OptimizationConfig):
-    """What GRPO and GSPO share."""
+    """What all algorithms share that learn from rewards."""
 
     steps: int = Field(100, ge=1)
     """Rollout batches, each followed by `updates_per_rollout` optimizer updates."""
@@ -37,12 +37,40 @@ class PolicyGradientConfig(OptimizationConfig):
     """Completions of one prompt; the advantage compares them, so there are at least two."""
     updates_per_rollout: int = Field(1, ge=1)
     """Optimizer updates on each rollout batch, over disjoint parts of it."""
+    baseline: Literal["group", "leave_one_out"] = "group"
+    """What a reward is compared with: its group's mean, or the mean of the group's others."""
     scale_rewards: Literal["group", "batch", "none"] = "group"
-    """What the advantage is divided by."""
+    """What the advantage is divided by: the rewards' deviation in the group or the batch, or 1."""
+    multi_objective_aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = (
+        "sum_then_normalize"
+    )
+    """Whether a reward's parts are summed, or first brought to one scale in each group."""
+    reward_weights: dict[str, float] = Field({})
+    """Of the reward's parts for `normalize_then_sum`; a part that is not named counts once."""
+    overlong_cache: int = Field(0, ge=0)
+    """Reward falls linearly over this many tokens before `model.max_completion_tokens`; 0: never.
+    """
+    overlong_penalty: float = Field(1.0, gt=0)
+    """What the longest completions lose of their reward, with `overlong_cache`."""
+    mask_truncated: bool = False
+    """Do not learn from completions that were cut."""
+    max_refills: int = Field(0, ge=0)
+    """Dynamic sampling: how often a step replaces groups of equal rewards by others; 0: never."""
     beta: float = Field(0.0, ge=0)
     """Weight of the KL divergence from the base model; needs LoRA, whose base is at hand."""
-    importance_cap: float = Field(2.0, gt=0)
-    """Bound of the weight that corrects for the sampler's slightly different probabilities."""
+    use_bias_correction_kl: bool = True
+    """Multiply the KL term by the policy's ratio, which makes its gradient unbiased."""
+    entropy_coef: float = Field(0.0, ge=0)
+    """Weight of the bonus for entropy: the mean over all tokens, in nats."""
+    importance_sampling_mode: Literal[
+        "sequence_mask", "sequence_truncate", "token_mask", "token_truncate", "none"
+    ] = "sequence_mask"
+    """How the sampler's slightly different probabilities are corrected for, of tokens or whole
+    sequences: bound the weight, or leave out what is beyond the bounds."""
+    importance_sampling_max: float | None = Field(3.0, gt=0)
+    """Largest weight of that correction; null: no bound."""
+    importance_sampling_min: float | None = Field(None, gt=0)
+    """Smallest weight of that correction; null: no bound."""
 
     @field_validator("group_size")
     @classmethod
@@ -54,19 +82,93 @@ class PolicyGradientConfig(OptimizationConfig):
             )
         return group_size
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        low, high = self.importance_sampling_min, self.importance_sampling_max
+        if low is not None and high is not None and low >= high:
+            raise ValueError(
+                f"has importance_sampling_min {low:g} and importance_sampling_max {high:g}: "
+                "nothing lies between; set importance_sampling_min=null"
+            )
+        if self.multi_objective_aggregation == "normalize_then_sum":
+            if self.scale_rewards != "batch" or self.baseline != "group":
+                raise ValueError(
+                    f"has scale_rewards {self.scale_rewards} and baseline {self.baseline}, but "
+                    "normalize_then_sum normalizes the sum over the batch: set "
+                    "scale_rewards=batch and baseline=group"
+                )
+        elif self.reward_weights:
+            raise ValueError(
+                "has reward_weights, which only normalize_then_sum looks at: weigh the parts in "
+                "the reward's own table, or set multi_objective_aggregation=normalize_then_sum"
+            )
+        return self
 
-class GRPOConfig(PolicyGradientConfig):
-    """Group relative policy optimization (Shao et al. 2024)."""
 
-    type: Literal["grpo"] = "grpo"
-    """Chooses this table."""
+class ClippedConfig(PolicyGradientConfig):
+    """What all algorithms share that clip the probability ratio."""
+
     clip_low: float = Field(0.2, gt=0, lt=1)
     """A token's ratio counts down to 1 - this."""
     clip_high: float = Field(0.2, gt=0)
     """A token's ratio counts up to 1 + this."""
+    delta: float | None = Field(None, gt=1)
+    """Dual clip: a ratio counts up to this where the advantage is negative; null: no bound."""
+
+    @model_validator(mode="after")
+    def _beyond_the_clip(self) -> Self:
+        if self.delta is not None and self.delta <= 1 + self.clip_high:
+            raise ValueError(
+                f"has delta {self.delta:g}, which takes the place of 1 + clip_high = "
+                f"{1 + self.clip_high:g}: set delta above it"
+            )
+        return self
 
 
-class GSPOConfig(PolicyGradientConfig):
+class GRPOConfig(ClippedConfig):
+    """Group relative policy optimization (Shao et al. 2024)."""
+
+    type: Literal["grpo"] = "grpo"
+    """Chooses this table."""
+
+
+class BNPOConfig(ClippedConfig):
+    """GRPO averaged over the batch's tokens instead of its sequences."""
+
+    type: Literal["bnpo"] = "bnpo"
+    """Chooses this table."""
+
+
+class DrGRPOConfig(ClippedConfig):
+    """GRPO without its length and difficulty biases (Liu et al. 2025)."""
+
+    type: Literal["dr_grpo"] = "dr_grpo"
+    """Chooses this table."""
+    scale_rewards: Literal["group", "batch", "none"] = "none"
+    """What the advantage is divided by: the rewards' deviation in the group or the batch, or 1."""
+
+
+class DAPOConfig(ClippedConfig):
+    """Decoupled clip and dynamic sampling (Yu et al. 2025)."""
+
+    type: Literal["dapo"] = "dapo"
+    """Chooses this table."""
+    clip_high: float = Field(0.28, gt=0)
+    """A token's ratio counts up to 1 + this."""
+    max_refills: int = Field(3, ge=0)
+    """Dynamic sampling: how often a step replaces groups of equal rewards by others; 0: never."""
+
+
+class CISPOConfig(PolicyGradientConfig):
+    """Clipped importance weights instead of clipped updates (MiniMax-M1 2025)."""
+
+    type: Literal["cispo"] = "cispo"
+    """Chooses this table."""
+    ratio_max: float = Field(5.0, gt=0)
+    """A token's ratio counts up to this; an absolute bound, not 1 + it."""
+
+
+class GSPOConfig(ClippedConfig):
     """Group sequence policy optimization (Zheng et al. 2025)."""
 
     type: Literal["gspo"] = "gspo"
@@ -92,4 +194,8 @@ class SFTConfig(OptimizationConfig):
     """Optimizer updates on each step's scenes, over disjoint parts of them."""
 
 
-AlgorithmConfig = Annotated[GRPOConfig | GSPOConfig | SFTConfig, Field(discriminator="type")]
+RLConfig = GRPOConfig | BNPOConfig | DrGRPOConfig | DAPOConfig | CISPOConfig | GSPOConfig
+AlgorithmConfig = Annotated[
+    GRPOConfig | BNPOConfig | DrGRPOConfig | DAPOConfig | CISPOConfig | GSPOConfig | SFTConfig,
+    Field(discriminator="type"),
+]

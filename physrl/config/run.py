@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from physrl.config.algorithm import AlgorithmConfig, GRPOConfig, SFTConfig
+from physrl.config.algorithm import AlgorithmConfig, GRPOConfig, RLConfig, SFTConfig
 from physrl.config.base import Section
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.model import ModelConfig
@@ -141,13 +141,27 @@ class RunConfig(Section):
                 algorithm.updates_per_rollout,
                 self.runtime.learner_ranks,
             )
-        beta = 0.0 if isinstance(self.algorithm, SFTConfig) else self.algorithm.beta
-        if beta > 0 and self.model.lora is None:
-            raise ValueError(
-                f"algorithm.beta is {beta:g} but model.lora is null: the KL term needs the base "
-                "model under an adapter; set model.lora.rank=16 or algorithm.beta=0"
-            )
+        if not isinstance(self.algorithm, SFTConfig):
+            check_fits(self.algorithm, self.model)
         return self
+
+
+def check_fits(algorithm: RLConfig, model: ModelConfig) -> None:
+    """Refuse an algorithm that the model cannot follow.
+
+    Raises:
+        ValueError: with the values.
+    """
+    if algorithm.beta > 0 and model.lora is None:
+        raise ValueError(
+            f"algorithm.beta is {algorithm.beta:g} but model.lora is null: the KL term needs the "
+            "base model under an adapter; set model.lora.rank=16 or algorithm.beta=0"
+        )
+    if algorithm.overlong_cache > model.max_completion_tokens:
+        raise ValueError(
+            f"algorithm.overlong_cache is {algorithm.overlong_cache} but no completion is longer "
+            f"than model.max_completion_tokens = {model.max_completion_tokens}: set it below"
+        )
 
 
 def check_divisible(what: str, batch: int, updates: int, ranks: int) -> None:

@@ -14,7 +14,7 @@ from cluster.cluster import Cluster
 from cluster.controller import Controller, refuse_stale
 from cluster.evaluation import evaluate_policy
 from cluster.stopping import StopRequest
-from physrl.algorithms.advantage import group_advantages
+from physrl.algorithms.advantage import advantages as group_advantages
 from physrl.algorithms.batch import group_rewards, rollout_batch, rollout_metrics
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
@@ -91,7 +91,7 @@ def test_same_completions_give_the_reference_loops_rewards_advantages_and_loss(
     cluster.learners.load(config)
     cluster.publish()
     groups = collect(cluster, config)
-    advantages = group_advantages(group_rewards(groups), "group")
+    advantages = group_advantages(group_rewards(groups), "group", "group")
     updated = cluster.learners.update(rollout_batch(groups, advantages), 0)
 
     reference = ReferenceLoop(config)

@@ -7,7 +7,8 @@ import pytest
 import ray
 import torch
 
-from cluster.learner_group import LearnerGroup, combine
+from cluster.learner_group import LearnerGroup
+from physrl.algorithms.metrics import combine
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.environments.renderer import TinyRenderer
@@ -22,7 +23,12 @@ def make_config(ranks: int, zero_stage: int, lora: bool) -> RunConfig:
     return validate(
         {
             "model": {"path": str(TINY_BASE), "lora": {"rank": 4} if lora else None},
-            "algorithm": {"steps": 4, "lr": 1e-3, "max_grad_norm": 1.0},
+            "algorithm": {
+                "steps": 4,
+                "lr": 1e-3,
+                "max_grad_norm": 1.0,
+                "importance_sampling_mode": "token_truncate",  # the made-up sampler is far off
+            },
             "runtime": {
                 "learner_ranks": ranks,
                 "zero_stage": zero_stage,

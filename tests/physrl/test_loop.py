@@ -62,3 +62,16 @@ def test_sft_brings_the_loss_down() -> None:
     loop = make_loop({"type": "sft", "steps": 8, "prompts_per_step": 16})
     losses = [loop.step(step)["loss"] for step in range(8)]
     assert losses[-1] < losses[0]
+
+
+def test_dynamic_sampling_draws_other_scenes_for_groups_that_agree() -> None:
+    loop = make_loop({"type": "dapo", "group_size": 2, "max_refills": 2})
+    metrics = loop.step(0)
+    plain = make_loop({"type": "dapo", "group_size": 2, "max_refills": 0}).step(0)
+    # Of two answers to a question at chance, half agree.
+    assert plain["frac_reward_zero_std"] > 0
+    assert metrics["frac_reward_zero_std"] < plain["frac_reward_zero_std"]
+    assert metrics["dynamic_sampling/groups_replaced"] > 0
+    assert metrics["dynamic_sampling/groups_drawn"] > 4
+    assert metrics["step/scenes"] == 4
+    assert metrics["step/samples"] == 8

@@ -7,13 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from physrl.algorithms.batch import demonstration_batch, rollout_batch, rollout_metrics
+from physrl.algorithms.batch import (
+    demonstration_batch,
+    informative_groups,
+    rollout_advantages,
+    rollout_batch,
+    rollout_metrics,
+)
 from physrl.algorithms.update import Learner, learning_rate
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.data.collate import Collator
-from physrl.errors import GenerationError
+from physrl.errors import ConfigError, GenerationError
 from physrl.models.engine import TorchEngine
 from physrl.models.loading import load_model, load_processor
 from physrl.tasks import TASKS
@@ -66,7 +72,16 @@ def train(config: RunConfig, batch: TrainingBatch) -> tuple[Metrics, torch.nn.Mo
     return learner.update(batch, 0), model
 
 
-@pytest.mark.parametrize("algorithm", [{"type": "grpo"}, {"type": "gspo"}, {"type": "sft"}])
+ALGORITHMS = [
+    {"type": "grpo", "importance_sampling_mode": "token_truncate"},
+    {"type": "gspo", "importance_sampling_mode": "sequence_truncate"},
+    {"type": "dr_grpo", "entropy_coef": 0.1, "importance_sampling_mode": "none"},
+    {"type": "dapo", "importance_sampling_mode": "none"},
+    {"type": "sft"},
+]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_micro_batches_change_nothing(algorithm: dict[str, object]) -> None:
     batch = make_batch()
     if algorithm["type"] == "sft":
@@ -80,18 +95,39 @@ def test_micro_batches_change_nothing(algorithm: dict[str, object]) -> None:
         torch.testing.assert_close(other.state_dict()[name], weight, atol=1e-5, rtol=0)
 
 
-def test_importance_is_capped_and_its_difference_reported() -> None:
+def test_the_sampler_is_corrected_for_and_its_difference_reported() -> None:
     # A sampler that claims its tokens were most unlikely: each would be weighed up without bound.
     batch = TrainingBatch(
         tuple(
-            replace(each, sampling_logprobs=(-20.0,) * len(each.completion_ids))
+            replace(each, sampling_logprobs=(-60.0,) * len(each.completion_ids))
             for each in make_batch().examples
         )
     )
-    metrics, _ = train(make_config({"importance_cap": 1.0}), batch)
-    free, _ = train(make_config({"importance_cap": 1e9}), batch)
+    table = {"importance_sampling_mode": "token_truncate", "importance_sampling_max": 1.0}
+    metrics, _ = train(make_config(table), batch)
+    free, _ = train(make_config(table | {"importance_sampling_max": 1e9}), batch)
     assert metrics["sampling/sampling_logp_difference/max"] > 0
+    assert metrics["sampling/importance_sampling_ratio/mean"] == pytest.approx(1.0)
+    assert free["sampling/importance_sampling_ratio/max"] > 1e3
     assert abs(free["loss"]) > abs(metrics["loss"])
+    masked, _ = train(make_config({}), batch)  # whole sequences are left out by default
+    assert masked["loss"] == 0
+    assert masked["grad_norm"] == 0
+
+
+def test_truncated_completions_may_be_left_out() -> None:
+    examples = make_batch().examples
+    cut = replace(examples[-1], truncated=True)
+    batch = TrainingBatch((*examples[:-1], cut))
+    table = {"type": "dapo", "importance_sampling_mode": "none"}
+    metrics, _ = train(make_config(table | {"mask_truncated": True}), batch)
+    # Denominators count the other tokens alone: as if the completion had not been there.
+    without = TrainingBatch(examples[:-1])
+    expected, _ = train(make_config(table), without)
+    for name in ("loss", "entropy", "grad_norm"):
+        assert metrics[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-7), name
+    kept, _ = train(make_config(table), batch)
+    assert kept["loss"] != pytest.approx(metrics["loss"], rel=1e-3)
 
 
 def test_a_kl_term_pulls_towards_the_base() -> None:
@@ -143,7 +179,7 @@ def group_of(rewards: list[float], truncated: bool = False) -> RolloutGroup:
 def test_rollout_metrics_by_hand() -> None:
     metrics = rollout_metrics([group_of([1.0, 0.0]), group_of([1.0, 1.0], truncated=True)])
     assert metrics["reward"] == 0.75
-    assert metrics["reward_std"] == pytest.approx(np.sqrt(0.5) / 2)
+    assert metrics["reward_std"] == pytest.approx(0.5)  # of 1, 0, 1, 1
     assert metrics["frac_reward_zero_std"] == 0.5
     assert metrics["completions/clipped_ratio"] == 0.5
     assert metrics["parse/failure_rate"] == 0.25
@@ -156,6 +192,36 @@ def test_batches_keep_the_order_of_groups() -> None:
     batch = rollout_batch(groups, np.array([[1.0, 2.0], [3.0, 4.0]]))
     assert [example.advantage for example in batch.examples] == [1, 2, 3, 4]
     assert batch.examples[0].sampling_logprobs == (-0.5, -0.5)
+    assert not batch.examples[0].truncated
+
+
+def advantages_of(groups: list[RolloutGroup], **table: object) -> list[list[float]]:
+    result = rollout_advantages(groups, make_config(table).algorithm, max_length=4)
+    return [[round(value, 3) for value in row] for row in result.tolist()]
+
+
+def test_overlong_completions_lose_reward_before_advantages() -> None:
+    even = group_of([1.0, 1.0])
+    first, second = even.rollouts
+    completion = replace(second.last.completion, token_ids=(1, 2, 3))
+    longer = replace(second, attempts=(replace(second.last, completion=completion),))
+    groups = [replace(even, rollouts=(first, longer))]
+    assert advantages_of(groups, scale_rewards="none") == [[0.0, 0.0]]
+    # 3 of at most 4 tokens with a cache of 2: half of the penalty of 0.5.
+    shaped = {"scale_rewards": "none", "overlong_cache": 2, "overlong_penalty": 0.5}
+    assert advantages_of(groups, **shaped) == [[0.125, -0.125]]
+    plain, with_shape = make_config({}).algorithm, make_config(shaped).algorithm
+    assert informative_groups(groups, plain, 4).tolist() == [False]
+    assert informative_groups(groups, with_shape, 4).tolist() == [True]
+
+
+def test_parts_are_normalized_before_their_sum() -> None:
+    table = {"scale_rewards": "batch", "multi_objective_aggregation": "normalize_then_sum"}
+    groups = [group_of([1.0, 0.0])]
+    assert advantages_of(groups, **table) == [[0.707, -0.707]]
+    assert advantages_of(groups, **table, reward_weights={"success": 0.0}) == [[0.0, 0.0]]
+    with pytest.raises(ConfigError, match=r"reward_weights names 'speed'.*success, overlong"):
+        advantages_of(groups, **table, reward_weights={"speed": 1.0})
 
 
 def test_demonstrations_end_with_the_end_of_turn() -> None:

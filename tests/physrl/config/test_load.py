@@ -94,6 +94,13 @@ def test_file_and_overrides(tmp_path: Path) -> None:
     assert (config.model.lora.rank, config.model.lora.alpha) == (8, 32)
 
 
+@pytest.mark.parametrize("name", ["bnpo", "cispo", "dapo", "dr_grpo", "grpo", "gspo", "sft"])
+def test_every_algorithm_dumps_and_loads_back(name: str) -> None:
+    config = load_config(None, [f"algorithm.type={name}"])
+    assert config.algorithm.type == name
+    assert validate(yaml.safe_load(dump_yaml(config))) == config
+
+
 def test_dump_loads_back() -> None:
     config = load_config(None, ["model.lora.rank=4", "evaluation.real_images=photos"])
     assert validate(yaml.safe_load(dump_yaml(config))) == config
@@ -108,6 +115,20 @@ def test_dump_loads_back() -> None:
         (["algorithm.group_size=1"], "algorithm.group_size is 1.*at least 2"),
         (["model.lora.rank=0"], "model.lora.rank is 0.*model.lora=null"),
         (["algorithm.beta=0.1"], "algorithm.beta is 0.1 but model.lora is null"),
+        (
+            ["algorithm.overlong_cache=99"],
+            "algorithm.overlong_cache is 99 .* model.max_completion_tokens = 24",
+        ),
+        (
+            ["algorithm.importance_sampling_min=4"],
+            "algorithm has importance_sampling_min 4 and importance_sampling_max 3",
+        ),
+        (
+            ["algorithm.multi_objective_aggregation=normalize_then_sum"],
+            "algorithm has scale_rewards group and baseline group, but .* set scale_rewards=batch",
+        ),
+        (["algorithm.reward_weights.success=2"], "algorithm has reward_weights, which only"),
+        (["algorithm.delta=1.1"], r"algorithm has delta 1.1, .* 1 \+ clip_high = 1.2: set delta"),
         (["environment.num_blocks=[4, 2]"], r"environment has num_blocks \[4, 2\]"),
         (["algorithm.updates_per_rollout=3"], "= 256 is not divisible by .* = 3 x 1 = 3"),
         (["runtime.learner_ranks=3"], "= 256 is not divisible by .* = 1 x 3 = 3"),

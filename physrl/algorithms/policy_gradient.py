@@ -1,0 +1,41 @@
+"""What all policy-gradient losses have in common; an algorithm's file says what it fills in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from physrl.algorithms.aggregation import mean_of_tokens
+from physrl.algorithms.kl import corrected_kl, plain_kl
+from physrl.algorithms.loss import LossInputs, LossMetrics
+from physrl.config.algorithm import PolicyGradientConfig
+
+Ratio = Callable[[LossInputs], Tensor]
+Surrogate = Callable[[Tensor, LossInputs], tuple[Tensor, LossMetrics]]
+Mean = Callable[[Tensor, LossInputs], Tensor]
+
+
+@dataclass(frozen=True)
+class PolicyGradientLoss:
+    """mean(importance x surrogate(ratio, A) + beta KL) - entropy_coef x mean token entropy."""
+
+    ratio: Ratio
+    surrogate: Surrogate
+    mean: Mean
+    config: PolicyGradientConfig
+
+    def __call__(self, inputs: LossInputs) -> tuple[Tensor, LossMetrics]:
+        ratio = self.ratio(inputs)
+        surrogate, metrics = self.surrogate(ratio, inputs)
+        per_token = surrogate * inputs.importance
+        if inputs.ref_logprobs is not None:
+            kl = KL_TERMS[self.config.use_bias_correction_kl](inputs, ratio)
+            per_token = per_token + self.config.beta * kl
+            metrics["kl"] = mean_of_tokens(kl, inputs)
+        entropy = mean_of_tokens(inputs.entropy, inputs)
+        metrics["entropy"] = entropy
+        loss = self.mean(per_token, inputs) - self.config.entropy_coef * entropy
+        return loss, metrics
+
+
+KL_TERMS = {True: corrected_kl, False: plain_kl}
