@@ -47,7 +47,10 @@ class LearnerRank:
         torch.manual_seed(config.seed)  # the adapters' first weights; alike on every rank
         self._processor = load_processor(config.model.path)
         self._engine = DeepSpeedEngine(
-            load_model(config.model), config.algorithm, config.runtime.zero_stage
+            load_model(config.model),
+            config.algorithm,
+            config.runtime.zero_stage,
+            config.runtime.offload,
         )
         self._config = config
         self._collator = Collator(self._processor)
@@ -66,7 +69,10 @@ class LearnerRank:
 
     def logprobs(self, examples: Sequence[TrainingExample]) -> list[list[float]]:
         """Log-probabilities of each example's completion tokens under the current weights."""
-        return self._learner.score(examples)
+        from physrl.models.engine import evaluating
+
+        with evaluating(self._engine.model):
+            return self._learner.score(examples)
 
     def weights(self) -> Mapping[str, Any] | None:
         """What is trained, on the CPU; None but on the first rank, one copy suffices."""

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from cluster.authentication import announced_address
+from jobs.adapters import read_adapter
 from physrl.config import RunConfig
 from physrl.config.algorithm import SFTConfig
 from physrl.config.model import ModelConfig
@@ -86,7 +87,15 @@ def _check_checkpoint(what: str, folder: Path, model: ModelConfig) -> None:
         ) from None
     if family not in FAMILIES:
         raise UserError(f"{what}: a model of type {family}; name one of {', '.join(FAMILIES)}")
-    longest = (settings.get("text_config") or settings).get("max_position_embeddings")
+    text = settings.get("text_config") or settings
+    rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
+    if family == "qwen3_vl" and not rope.get("mrope_interleaved"):
+        raise UserError(
+            f"{what}: its config.json does not say mrope_interleaved in text_config."
+            "rope_parameters, so vLLM would place tokens differently from the learner: set it to "
+            "true there"
+        )
+    longest = text.get("max_position_embeddings")
     tokens = model.max_prompt_tokens + model.max_completion_tokens
     if longest is not None and tokens > longest:
         raise UserError(
@@ -117,21 +126,19 @@ def _config_from_hub(key: str, name: str) -> Path:
 
 
 def _check_adapter(folder: Path, config: RunConfig) -> None:
+    """Refuse a start adapter that differs from `model.lora`: vLLM is told of it by the latter."""
     lora = config.model.lora
     if lora is None:
         raise UserError(f"model.adapter is {folder} but model.lora is null: set model.lora.rank")
-    try:
-        rank = json.loads((folder / "adapter_config.json").read_text())["r"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(
-            f"model.adapter is {folder}: no readable adapter_config.json there; name the folder of "
-            "a PEFT adapter"
-        ) from None
-    if rank != lora.rank:
-        raise UserError(
-            f"model.lora.rank is {lora.rank} but model.adapter {folder} has rank {rank}: "
-            f"set model.lora.rank={rank}"
-        )
+    saved = read_adapter("model.adapter is", folder)
+    for key in ("rank", "alpha", "rslora", "language", "vision", "projector"):
+        wanted, found = getattr(lora, key), getattr(saved, key)
+        if wanted != found:
+            told, there = (str(value).lower() for value in (wanted, found))
+            raise UserError(
+                f"model.lora.{key} is {told} but model.adapter {folder} has {key} {there}: "
+                f"set model.lora.{key}={there}"
+            )
 
 
 def _check_cluster(address: str) -> None:

@@ -24,6 +24,10 @@ class LoRAConfig(Section):
     """The adapters' inner width, at least 1."""
     alpha: int = Field(16, ge=1, le=4096)
     """The adapters are scaled by alpha / rank."""
+    rslora: bool = False
+    """Scale by alpha / sqrt(rank) instead (Kalajdzievski 2023): for ranks above 32 or so."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Of the adapters' inputs in SFT updates; reinforcement and scoring never drop anything."""
     language: bool = True
     """Adapt the language model's layers."""
     vision: bool = False
@@ -62,6 +66,9 @@ class ModelConfig(Section):
     """Of the weights, in the learner and in vLLM."""
     lora: LoRAConfig | None = None
     """Adapters to train; null trains all weights."""
+    gradient_checkpointing: bool = False
+    """Compute activations again on the way back instead of keeping them: less memory, a third
+    more time."""
     reasoning: bool = False
     """Ask the model to think between <think> and </think> before it answers."""
     max_prompt_tokens: int = Field(256, ge=16)

@@ -13,6 +13,7 @@ from physrl.config.reward import RewardConfig, SimulatedRewardConfig
 
 TaskName = Literal["stability", "place", "place_closed_loop"]
 ExpandedPath = Annotated[Path, AfterValidator(Path.expanduser)]
+Offload = Literal["none", "optimizer", "all"]
 DEFAULT_TYPES = {"algorithm": "grpo", "warm_start": "sft", "reward": "simulated"}
 """What a table without a `type` is."""
 
@@ -38,12 +39,31 @@ class RuntimeConfig(Section):
     """Sequences that one server decodes at once."""
     zero_stage: Literal[0, 1, 2, 3] = 0
     """What DeepSpeed splits over the ranks: optimizer (1), gradients (2), weights (3)."""
+    offload: Offload = "none"
+    """What waits in the host's memory, for GPUs: the optimizer's state, or the weights as well."""
     tokens_per_micro_batch: int = Field(8192, ge=64)
     """Padded tokens that a rank holds in one forward pass."""
     dashboard: bool = False
     """Start Ray's dashboard with a local cluster."""
     dashboard_port: int = Field(8265, ge=1024, le=65535)
     """Where the dashboard listens."""
+
+    @model_validator(mode="after")
+    def _offloads_from_gpus(self) -> "RuntimeConfig":
+        if self.offload == "none":
+            return self
+        if not self.gpus_per_rank:
+            raise ValueError(
+                f"has offload {self.offload} but gpus_per_rank 0: without a GPU all is in the "
+                "host's memory anyway; set runtime.offload=none"
+            )
+        least = 3 if self.offload == "all" else 1
+        if self.zero_stage < least:
+            raise ValueError(
+                f"has offload {self.offload} but zero_stage {self.zero_stage}: DeepSpeed offloads "
+                f"what it splits; set runtime.zero_stage={least}"
+            )
+        return self
 
 
 class EvaluationConfig(Section):
@@ -143,6 +163,12 @@ class RunConfig(Section):
             )
         if not isinstance(self.algorithm, SFTConfig):
             check_fits(self.algorithm, self.model)
+        imitates = isinstance(self.algorithm, SFTConfig) or self.warm_start is not None
+        if self.model.lora is not None and self.model.lora.dropout and not imitates:
+            raise ValueError(
+                f"model.lora.dropout is {self.model.lora.dropout:g} but nothing is trained by SFT, "
+                "and reinforcement drops nothing: set model.lora.dropout=0"
+            )
         return self
 
 

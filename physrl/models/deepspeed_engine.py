@@ -1,6 +1,7 @@
 """A model under DeepSpeed: ZeRO stages, gloo on the CPU and NCCL on GPUs."""
 
 import logging
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,15 +9,18 @@ from typing import Any
 
 import deepspeed
 import torch
+from deepspeed.runtime.base_optimizer import ZeROOptimizer
 from deepspeed.utils import logger as deepspeed_logger
 from peft import PeftModel
 from torch import Tensor
 
 from physrl.config.algorithm import OptimizationConfig
+from physrl.config.run import Offload
 from physrl.errors import CheckpointError
-from physrl.models.engine import make_optimizer, trainable
+from physrl.models.engine import make_optimizer, set_training_mode, trainable
 
 TAG = "state"
+OFFLOADED = {"none": (), "optimizer": ("optimizer",), "all": ("optimizer", "param")}
 
 
 def join_ranks(rank: int, world_size: int, address: str, port: int) -> None:
@@ -35,31 +39,39 @@ def join_ranks(rank: int, world_size: int, address: str, port: int) -> None:
 
 
 class DeepSpeedEngine:
-    """DeepSpeed's engine behind the `Engine` protocol."""
+    """DeepSpeed's engine behind the `Engine` protocol.
 
-    def __init__(self, model: Any, optimization: OptimizationConfig, zero_stage: int) -> None:
+    Scoring calls parts of the model, and never DeepSpeed's own forward; what that would do between
+    micro-batches is done here.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        optimization: OptimizationConfig,
+        zero_stage: int,
+        offload: Offload = "none",
+    ) -> None:
         self.rank = torch.distributed.get_rank()
         self.world_size = torch.distributed.get_world_size()
         self._stage = zero_stage
-        dtype = next(model.parameters()).dtype
+        set_training_mode(model, optimization)
         self._engine, *_ = deepspeed.initialize(
             model=model,
             model_parameters=trainable(model),
             optimizer=make_optimizer(model, optimization),
             dist_init_required=False,
-            config={
-                "train_micro_batch_size_per_gpu": 1,
-                "gradient_accumulation_steps": 1,
-                "gradient_clipping": optimization.max_grad_norm,
-                "bf16": {"enabled": dtype == torch.bfloat16},
-                "zero_allow_untested_optimizer": True,
-                "zero_force_ds_cpu_optimizer": False,
-                "zero_optimization": {"stage": zero_stage, "overlap_comm": False},
-            },
+            config=_settings(model, optimization, zero_stage, offload),
         )
         self.model = self._engine.module
+        if zero_stage == 3:
+            self._keep_head_whole()
 
     def backward(self, loss: Tensor, *, last: bool) -> None:
+        # Until ZeRO is told of a new forward pass, stage 3 writes this micro-batch's gradient over
+        # the last one's instead of adding it.
+        if isinstance(self._engine.optimizer, ZeROOptimizer):
+            self._engine.optimizer.clear_backward_seen_flag()
         # One optimizer step takes any number of micro-batches, so the boundary is set by hand.
         self._engine.set_gradient_accumulation_boundary(last)
         self._engine.backward(loss)
@@ -67,26 +79,52 @@ class DeepSpeedEngine:
     def step(self, lr: float) -> float:
         for group in self._engine.optimizer.param_groups:
             group["lr"] = lr
-        norm = self._gradient_norm() if self._stage == 0 else None
-        self._engine.step()
-        return float(self._engine.get_global_grad_norm()) if norm is None else norm
+        if isinstance(self._engine.optimizer, ZeROOptimizer):
+            self._engine.step()  # drops the update itself where the norm is not finite
+            return float(self._engine.get_global_grad_norm())
+        norm = self._gradient_norm()
+        if math.isfinite(norm):
+            self._engine.step()
+        else:
+            self._engine.zero_grad()
+        return norm
 
     def _gradient_norm(self) -> float:
         """Before clipping; without ZeRO, DeepSpeed clips but does not tell."""
         gradients = [p.grad for p in trainable(self.model) if p.grad is not None]
         return float(torch.nn.utils.get_total_norm(gradients))
 
+    def _keep_head_whole(self) -> None:
+        """Have every rank hold all of the output head while it computes.
+
+        Scoring reads the head's weight, in pieces and again on the way back, where stage 3 would
+        long have split it. Every forward pass begins with the picture tower or the layers.
+        """
+        core = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        parameters = list(core.get_output_embeddings().parameters())
+        for parameter in parameters:
+            parameter.is_external_param = True  # leaving a module does not split it again
+
+        def gather(*_: Any) -> None:
+            if missing := [p for p in parameters if p.ds_status.name != "AVAILABLE"]:
+                missing[0].all_gather(param_list=missing)
+
+        core.model.register_forward_pre_hook(gather)
+
     def weights(self) -> Mapping[str, Tensor]:
         """What is trained, on the CPU, by its `state_dict()` names; every rank takes part.
 
         All weights, the tied head included, or under LoRA the adapters' alone.
         """
-        with deepspeed.zero.GatheredParameters(trainable(self.model), enabled=self._stage == 3):
-            weights = {name: w.detach().cpu() for name, w in self.model.state_dict().items()}
-            if isinstance(self.model, PeftModel):
-                return {name: w.clone() for name, w in weights.items() if "lora_" in name}
-            # Gathered weights are freed on leaving; elsewhere they need no copy.
-            return {name: w.clone() for name, w in weights.items()} if self._stage == 3 else weights
+        adapters = isinstance(self.model, PeftModel)
+        state = self.model.state_dict(keep_vars=True)
+        wanted = {name: w for name, w in state.items() if "lora_" in name or not adapters}
+        gathered: dict[int, Tensor] = {}
+        for weight in wanted.values():  # one by one: a rank never holds the whole model
+            if id(weight) not in gathered:
+                with deepspeed.zero.GatheredParameters([weight], enabled=self._stage == 3):
+                    gathered[id(weight)] = weight.detach().cpu().clone()
+        return {name: gathered[id(weight)] for name, weight in wanted.items()}
 
     def save(self, folder: Path) -> None:
         """Write what a resumed run needs; every rank takes part."""
@@ -107,3 +145,27 @@ class DeepSpeedEngine:
             raise CheckpointError(
                 f"DeepSpeed found no state in {folder}: use an earlier checkpoint"
             )
+
+
+def _settings(
+    model: Any, optimization: OptimizationConfig, zero_stage: int, offload: Offload
+) -> dict[str, Any]:
+    """DeepSpeed's configuration."""
+    half = next(model.parameters()).dtype == torch.bfloat16
+    settings: dict[str, Any] = {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": optimization.max_grad_norm,
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+        "zero_optimization": {
+            # Micro-batches' bfloat16 gradients are summed in float32; below stage 2 DeepSpeed 0.19
+            # refuses to (0) or sums them wrongly (1).
+            "stage": max(zero_stage, 2) if half else zero_stage,
+            "overlap_comm": False,
+            **{f"offload_{part}": {"device": "cpu"} for part in OFFLOADED[offload]},
+        },
+    }
+    if half:
+        settings |= {"bf16": {"enabled": True}, "data_types": {"grad_accum_dtype": "fp32"}}
+    return settings

@@ -8,6 +8,7 @@ import torch
 from transformers import GenerationConfig
 
 from physrl.data.collate import Collator, ModelInputs
+from physrl.models.engine import evaluating
 from physrl.models.logprobs import completion_logprobs, core
 from physrl.protocols import Sampling, prompt_seed
 from physrl.types import Completion, Generation, Prompt, TrainingExample
@@ -24,7 +25,8 @@ class TransformersGenerator:
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
         """A group of completions for each prompt; as reproducible as `Sampling` says."""
-        return [self._group(prompt, sampling) for prompt in prompts]
+        with evaluating(self._model):
+            return [self._group(prompt, sampling) for prompt in prompts]
 
     def _group(self, prompt: Prompt, sampling: Sampling) -> Generation:
         prompt_ids = self._collator.prompt_ids(prompt)

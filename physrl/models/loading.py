@@ -38,11 +38,19 @@ def load_model(config: ModelConfig) -> Any:
             f"model.path {config.path} holds a {model.config.model_type} model: "
             f"use one of {', '.join(MODEL_TYPES)}"
         )
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     if config.lora is None:
         return model
-    if config.adapter is not None:
-        return PeftModel.from_pretrained(model, config.adapter, is_trainable=True)
-    return get_peft_model(model, peft_config(config.lora, model))
+    if config.lora.vision or config.lora.projector:
+        # Where no row shows a picture, nothing before the first adapter would need a gradient, and
+        # a rank would go back through fewer layers than others: ZeRO-3 would wait for ever.
+        model.enable_input_require_grads()
+    if config.adapter is None:
+        return get_peft_model(model, peft_config(config.lora, model))
+    saved = LoraConfig.from_pretrained(config.adapter)
+    saved.lora_dropout = config.lora.dropout
+    return PeftModel.from_pretrained(model, config.adapter, is_trainable=True, config=saved)
 
 
 def peft_config(lora: LoRAConfig, model: torch.nn.Module) -> LoraConfig:
@@ -50,6 +58,8 @@ def peft_config(lora: LoRAConfig, model: torch.nn.Module) -> LoraConfig:
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        use_rslora=lora.rslora,
         target_modules=target_modules(lora, model),
         task_type="CAUSAL_LM",
     )

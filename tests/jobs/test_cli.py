@@ -1,14 +1,15 @@
-import json
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jobs import cli, preflight
 from physrl.config import load_config
+from physrl.config.model import LoRAConfig
 from physrl.errors import ConfigError, PhysRLError, SimulationError
 from physrl.storage.run_folder import open_run
 
@@ -54,7 +55,7 @@ def run(
             "model.path is Some/Model: no such folder, and the hub",
         ),
         (["model.adapter=nowhere"], "model.adapter is nowhere but model.lora is null"),
-        (["model.adapter=nowhere", "model.lora.rank=4"], "no readable adapter_config.json"),
+        (["model.adapter=nowhere", "model.lora.rank=4"], "no readable LoRA"),
         (["evaluation.real_images=nowhere"], "photo folder nowhere does not exist"),
         (["output=/proc/here"], "output folder /proc/here/run cannot be written"),
         (["environment.margin=[0.499, 0.5]"], "environment.margin"),
@@ -139,8 +140,9 @@ def test_adapter_of_another_rank(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    save_adapter: Callable[[Path, LoRAConfig], None],
 ) -> None:
-    (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 8}))
+    save_adapter(tmp_path, LoRAConfig(rank=8))
     overrides = [f"model.adapter={tmp_path}", "model.lora.rank=4"]
     code, said = run(monkeypatch, capsys, "train", "--config", str(config), *overrides)
     assert code == 2

@@ -1,12 +1,14 @@
 import json
 import socket
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from jobs import preflight
 from physrl.config import load_config
-from physrl.config.model import ModelConfig
+from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.errors import ConfigError, SceneError, UserError
 from physrl.tasks import place
 
@@ -126,3 +128,37 @@ def test_a_cluster_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
     with pytest.raises(UserError, match=f"no Ray cluster answers at 127.0.0.1:{port}"):
         preflight.check(load_config(DEMO))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([], None),
+        (["model.lora.rank=8"], "model.lora.rank is 8 but .* has rank 4: set model.lora.rank=4"),
+        (["model.lora.alpha=8"], "model.lora.alpha is 8 but .* has alpha 16"),
+        (["model.lora.rslora=true"], "rslora is true but .* rslora false: set .*rslora=false"),
+        (["model.lora.vision=false"], "vision is false but .* set model.lora.vision=true"),
+        (["model.lora.projector=true"], "projector is true but .* set model.lora.projector=false"),
+    ],
+)
+def test_a_start_adapter_is_what_the_configuration_says(
+    overrides: list[str],
+    message: str | None,
+    tmp_path: Path,
+    save_adapter: Callable[[Path, LoRAConfig], None],
+) -> None:
+    save_adapter(tmp_path / "adapter", LoRAConfig(rank=4, vision=True))
+    keys = ["model.lora.rank=4", "model.lora.vision=true", f"model.adapter={tmp_path / 'adapter'}"]
+    config = load_config(None, [*keys, f"output={tmp_path}", *overrides])
+    with pytest.raises(UserError, match=message) if message else nullcontext():
+        preflight.check(config)
+
+
+def test_a_checkpoint_that_vllm_would_read_differently(tmp_path: Path) -> None:
+    rope = {"mrope_section": [4, 6, 6]}
+    write_model(tmp_path, model_type="qwen3_vl", text_config={"rope_parameters": rope})
+    with pytest.raises(UserError, match="does not say mrope_interleaved"):
+        preflight.check_model("model.path", str(tmp_path), MODEL)
+    rope |= {"mrope_interleaved": True}
+    write_model(tmp_path, model_type="qwen3_vl", text_config={"rope_scaling": rope})
+    preflight.check_model("model.path", str(tmp_path), MODEL)

@@ -145,6 +145,17 @@ def test_dump_loads_back() -> None:
         (["algorithm.betas=[0.9, 1]"], "algorithm.betas.1 is 1"),
         (["seed=2147483648"], "seed is 2147483648"),
         (["model.lora.rank=513"], "model.lora.rank is 513"),
+        (["model.lora.dropout=1"], "model.lora.dropout is 1"),
+        (["model.lora.dropout=0.1"], "model.lora.dropout is 0.1 but .* model.lora.dropout=0"),
+        (["runtime.offload=optimizer"], "runtime has offload optimizer but gpus_per_rank 0"),
+        (
+            ["runtime.offload=optimizer", "runtime.gpus_per_rank=1"],
+            "runtime has offload optimizer but zero_stage 0: .* set runtime.zero_stage=1",
+        ),
+        (
+            ["runtime.offload=all", "runtime.gpus_per_rank=1", "runtime.zero_stage=2"],
+            "runtime has offload all but zero_stage 2: .* set runtime.zero_stage=3",
+        ),
         (
             ["evaluation.tasks=[]"],
             r"tasks is \[\]: name at least one of stability, place",

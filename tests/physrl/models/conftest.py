@@ -64,6 +64,8 @@ def _config(tiny: Any) -> dict[str, Any]:
 
 def _qwen3_config(tiny: Any) -> Qwen3VLConfig:
     text = tiny.text_config.to_dict() | {"model_type": "qwen3_vl_text", "head_dim": 32}
+    # transformers always interleaves, as published checkpoints say; vLLM believes the checkpoint.
+    text["rope_parameters"] |= {"mrope_interleaved": True}
     vision = {
         "depth": 2,
         "hidden_size": 32,
