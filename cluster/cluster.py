@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 
 import ray
 from ray.exceptions import RayActorError
@@ -12,6 +13,7 @@ from cluster.inference import InferenceServers
 from cluster.learner_group import LearnerGroup
 from cluster.rollout_pool import RolloutPool
 from cluster.session import ray_session
+from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.errors import GenerationError
 
@@ -20,7 +22,16 @@ class Cluster:
     """Rollout workers, inference servers and learner ranks; the servers start in the background."""
 
     def __init__(self, config: RunConfig) -> None:
-        self.servers = InferenceServers(config.model, config.runtime, seed=config.seed)
+        self._dequantized = config.folder / ".dequantized"
+        served = config.model
+        if served.quantization is not None:
+            ray.get(
+                ray.remote(_dequantize)
+                .options(num_gpus=config.runtime.gpus_per_rank)
+                .remote(config.model, self._dequantized)
+            )
+            served = served.model_copy(update={"path": str(self._dequantized)})
+        self.servers = InferenceServers(served, config.runtime, seed=config.seed)
         self.pool = RolloutPool(config.runtime)
         self.policy_version = 0
         """Of the weights that the servers hold; 0 is the base model."""
@@ -69,6 +80,13 @@ class Cluster:
         if "learners" in self.__dict__:
             self.learners.stop()
         shutil.rmtree(self._adapters, ignore_errors=True)
+        shutil.rmtree(self._dequantized, ignore_errors=True)
+
+
+def _dequantize(model: ModelConfig, folder: Path) -> None:
+    from physrl.models.loading import save_dequantized  # heavy, and the driver needs none of it
+
+    save_dequantized(model, folder)
 
 
 @contextmanager

@@ -27,5 +27,10 @@ def policy_model(policy: str, model: ModelConfig) -> ModelConfig:
         }
         return model.model_copy(update=changes)
     path = str(folder) if folder.is_dir() else policy
-    changes = {"path": absolute_if_local(path), "lora": None, "adapter": None}
+    changes = {
+        "path": absolute_if_local(path),
+        "lora": None,
+        "adapter": None,
+        "quantization": None,
+    }
     return model.model_copy(update=changes)

@@ -3,6 +3,7 @@
 import json
 import socket
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from cluster.authentication import announced_address
@@ -24,6 +25,11 @@ def check(config: RunConfig) -> None:
         UserError: the first that is missing or unfit, with its value and the remedy.
     """
     check_model("model.path", config.model.path, config.model)
+    if config.model.quantization is not None and find_spec("bitsandbytes") is None:
+        raise UserError(
+            f"model.quantization is {config.model.quantization} but bitsandbytes is not installed: "
+            "pip install bitsandbytes, or set model.quantization=null"
+        )
     if config.model.adapter is not None:
         _check_adapter(Path(config.model.adapter), config)
     if config.evaluation.real_images is not None:

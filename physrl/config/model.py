@@ -66,6 +66,8 @@ class ModelConfig(Section):
     """Of the weights, in the learner and in vLLM."""
     lora: LoRAConfig | None = None
     """Adapters to train; null trains all weights."""
+    quantization: Literal["4bit"] | None = None
+    """`4bit` holds the base in NF4 (QLoRA) under the adapters; needs GPUs and bitsandbytes."""
     gradient_checkpointing: bool = False
     """Compute activations again on the way back instead of keeping them: less memory, a third
     more time."""
@@ -77,3 +79,12 @@ class ModelConfig(Section):
     """Most pictures of one conversation; more are refused."""
     max_completion_tokens: int = Field(24, ge=1)
     """Longer completions are cut and counted in completions/clipped_ratio."""
+
+    @model_validator(mode="after")
+    def _quantizes_under_adapters(self) -> "ModelConfig":
+        if self.quantization is not None and self.lora is None:
+            raise ValueError(
+                f"has quantization {self.quantization} but lora null: quantized weights cannot be "
+                "trained; set model.lora.rank=16 or model.quantization=null"
+            )
+        return self

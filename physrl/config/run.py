@@ -163,6 +163,8 @@ class RunConfig(Section):
             )
         if not isinstance(self.algorithm, SFTConfig):
             check_fits(self.algorithm, self.model)
+        if self.model.quantization is not None:
+            self._check_quantization()
         imitates = isinstance(self.algorithm, SFTConfig) or self.warm_start is not None
         if self.model.lora is not None and self.model.lora.dropout and not imitates:
             raise ValueError(
@@ -170,6 +172,19 @@ class RunConfig(Section):
                 "and reinforcement drops nothing: set model.lora.dropout=0"
             )
         return self
+
+    def _check_quantization(self) -> None:
+        what = f"model.quantization is {self.model.quantization}"
+        if not (self.runtime.gpus_per_rank and self.runtime.gpus_per_server):
+            raise ValueError(
+                f"{what}: needs a GPU with bitsandbytes; set runtime.gpus_per_rank=1 and "
+                "runtime.gpus_per_server=1 where there are any, or model.quantization=null"
+            )
+        if self.runtime.zero_stage == 3:
+            raise ValueError(
+                f"{what} but runtime.zero_stage is 3, which cannot split quantized weights: set "
+                "runtime.zero_stage=2"
+            )
 
 
 def check_fits(algorithm: RLConfig, model: ModelConfig) -> None:

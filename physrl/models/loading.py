@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.errors import ConfigError
@@ -32,7 +32,7 @@ def load_model(config: ModelConfig) -> Any:
     Raises:
         ConfigError: the checkpoint is of another family.
     """
-    model = AutoModelForImageTextToText.from_pretrained(config.path, dtype=DTYPES[config.dtype])
+    model = _load_base(config)
     if model.config.model_type not in MODEL_TYPES:
         raise ConfigError(
             f"model.path {config.path} holds a {model.config.model_type} model: "
@@ -51,6 +51,31 @@ def load_model(config: ModelConfig) -> Any:
     saved = LoraConfig.from_pretrained(config.adapter)
     saved.lora_dropout = config.lora.dropout
     return PeftModel.from_pretrained(model, config.adapter, is_trainable=True, config=saved)
+
+
+def save_dequantized(config: ModelConfig, folder: Path) -> None:
+    """Write the base of a 4-bit model as a checkpoint of the weights that its bits stand for.
+
+    vLLM 0.32 reads no bitsandbytes, and the base that was quantized is another model.
+    """
+    _load_base(config).dequantize(DTYPES[config.dtype]).save_pretrained(folder)
+    load_processor(config.path).save_pretrained(folder)
+
+
+def _load_base(config: ModelConfig) -> Any:
+    dtype = DTYPES[config.dtype]
+    if config.quantization is None:
+        return AutoModelForImageTextToText.from_pretrained(config.path, dtype=dtype)
+    nf4 = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return AutoModelForImageTextToText.from_pretrained(
+        config.path, dtype=dtype, quantization_config=nf4, device_map={"": device}
+    )
 
 
 def peft_config(lora: LoRAConfig, model: torch.nn.Module) -> LoraConfig:

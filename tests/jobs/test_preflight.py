@@ -162,3 +162,11 @@ def test_a_checkpoint_that_vllm_would_read_differently(tmp_path: Path) -> None:
     rope |= {"mrope_interleaved": True}
     write_model(tmp_path, model_type="qwen3_vl", text_config={"rope_scaling": rope})
     preflight.check_model("model.path", str(tmp_path), MODEL)
+
+
+def test_four_bits_without_bitsandbytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None)
+    keys = ["model.quantization=4bit", "model.lora.rank=16", f"output={tmp_path}"]
+    gpus = ["runtime.gpus_per_rank=1", "runtime.gpus_per_server=1"]
+    with pytest.raises(UserError, match="is 4bit but bitsandbytes is not installed: pip install"):
+        preflight.check(load_config(None, [*keys, *gpus]))

@@ -147,6 +147,21 @@ def test_dump_loads_back() -> None:
         (["model.lora.rank=513"], "model.lora.rank is 513"),
         (["model.lora.dropout=1"], "model.lora.dropout is 1"),
         (["model.lora.dropout=0.1"], "model.lora.dropout is 0.1 but .* model.lora.dropout=0"),
+        (["model.quantization=4bit"], "model has quantization 4bit but lora null: quantized"),
+        (
+            ["model.quantization=4bit", "model.lora.rank=16", "runtime.gpus_per_rank=1"],
+            "model.quantization is 4bit: needs a GPU with bitsandbytes; set runtime.gpus_per_rank",
+        ),
+        (
+            [
+                "model.quantization=4bit",
+                "model.lora.rank=16",
+                "runtime.gpus_per_rank=1",
+                "runtime.gpus_per_server=1",
+                "runtime.zero_stage=3",
+            ],
+            "model.quantization is 4bit but runtime.zero_stage is 3.* set runtime.zero_stage=2",
+        ),
         (["runtime.offload=optimizer"], "runtime has offload optimizer but gpus_per_rank 0"),
         (
             ["runtime.offload=optimizer", "runtime.gpus_per_rank=1"],
