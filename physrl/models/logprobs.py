@@ -3,14 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from physrl.data.collate import ModelInputs, gather_completions
-
-CHUNK = 2048
-"""Tokens whose logits are held at once."""
+from physrl.models.token_scores import token_scores
 
 
 def completion_logprobs(
@@ -24,23 +20,16 @@ def completion_logprobs(
         temperature: what the sampler divided its logits by.
 
     Returns:
-        Two B x C tensors, left-aligned and zero-padded, C the longest completion. The entropy
-        carries no gradient.
+        Two B x C tensors, left-aligned and zero-padded, C the longest completion. Gradients flow
+        through both; an entropy that no loss uses costs no backward pass.
     """
     hidden = last_hidden(model, inputs)
     # The state before a token predicts it.
     states = hidden[:, :-1][inputs.completion_mask[:, 1:]]
     tokens = inputs.input_ids[inputs.completion_mask]
     head = core(model).get_output_embeddings()
-    logprobs, entropies = [], []
-    for start in range(0, len(tokens), CHUNK):
-        part = slice(start, start + CHUNK)
-        logprob, entropy = checkpoint(
-            _score, head, states[part], tokens[part], list(banned), temperature, use_reentrant=False
-        )
-        logprobs.append(logprob)
-        entropies.append(entropy)
-    return _rows(torch.cat(logprobs), inputs), _rows(torch.cat(entropies), inputs)
+    logprobs, entropies = token_scores(head, states, tokens, banned, temperature)
+    return _rows(logprobs, inputs), _rows(entropies, inputs)
 
 
 def last_hidden(model: Any, inputs: ModelInputs) -> Tensor:
@@ -86,18 +75,6 @@ def _gather_images(features: Any, shown: list[int]) -> dict[str, Any]:
 def _total(features: Any) -> Tensor:
     layers = [features.pooler_output, *(getattr(features, "deepstack_features", None) or [])]
     return torch.stack([picture.sum() for layer in layers for picture in layer]).sum()
-
-
-def _score(
-    head: torch.nn.Module, states: Tensor, tokens: Tensor, banned: list[int], temperature: float
-) -> tuple[Tensor, Tensor]:
-    logits = head(states).float() / temperature
-    if banned:
-        logits = logits.index_fill(1, torch.tensor(banned, device=logits.device), -torch.inf)
-    normal = logits.log_softmax(dim=-1)
-    with torch.no_grad():
-        entropy = torch.special.entr(normal.exp()).sum(dim=-1)
-    return normal.gather(1, tokens[:, None]).squeeze(1), entropy
 
 
 def _rows(flat: Tensor, inputs: ModelInputs) -> Tensor:
