@@ -5,12 +5,12 @@ from typing import Protocol
 import numpy as np
 
 from physrl.config.environment import EnvironmentConfig
+from physrl.environments.appearance import sample_view
 from physrl.environments.geometry import margin
 from physrl.environments.randomness import scene_rng
 from physrl.environments.renderer import Renderer
-from physrl.environments.sampling import sample_camera, sample_light
 from physrl.environments.simulator import Simulator, start_pose
-from physrl.types import Action, Appearance, Block, Outcome, Prompt, SceneSpec, Split
+from physrl.types import Action, Block, Outcome, Prompt, SceneSpec, Split
 
 REASONING = " Think first between <think> and </think>, then answer."
 FORMAT = " Put the answer between <answer> and </answer>."
@@ -63,6 +63,7 @@ def make_scene(
     rng = scene_rng(seed, task.name, split, index)
     blocks = task.sample(rng, settings)
     tower = blocks[:-1] if task.movable else blocks
+    camera, appearance = sample_view(rng, settings.randomization, blocks, settings.camera)
     return SceneSpec(
         seed=seed,
         task=task.name,
@@ -71,8 +72,8 @@ def make_scene(
         blocks=blocks,
         movable=task.movable,
         margin=margin(tower),
-        camera=sample_camera(rng),
-        appearance=Appearance(light=sample_light(rng)),
+        camera=camera,
+        appearance=appearance,
     )
 
 
