@@ -29,10 +29,10 @@ PALETTES: dict[str, tuple[str, ...]] = {
 """What the blocks of a tower are drawn from, by `environment.colors`."""
 FLOOR: Vector = (0.72, 0.69, 0.66)
 PAINT: dict[str, Vector] = {
-    RED: (0.54, 0.02, 0.05),
-    "yellow": (0.80, 0.76, 0.22),
-    "green": (0.10, 0.32, 0.14),
-    "blue": (0.11, 0.19, 0.42),
+    RED: (0.54, 0.02, 0.06),
+    "yellow": (0.83, 0.79, 0.23),
+    "green": (0.095, 0.285, 0.14),
+    "blue": (0.11, 0.18, 0.39),
     "purple": (0.34, 0.10, 0.40),
     "orange": (0.80, 0.40, 0.08),
     "cyan": (0.16, 0.55, 0.60),

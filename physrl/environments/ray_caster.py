@@ -21,13 +21,17 @@ Triple = tuple[float, float, float]
 Rectangle = tuple[float, float, float, float]
 """Least x, greatest x, least z, greatest z of a piece of the ground."""
 
+kernel = njit(cache=True, error_model="numpy")
+part = njit(cache=True, error_model="numpy", inline="always")
+"""Compiled into its callers: handing over the records costs more than most of the work."""
+
 GROUND, WALL, NOTHING = -1, -2, -3
 TILE_WIDTH = 8.0
 """How many block widths of cloth a texture covers before it repeats."""
 RAYS = 32
 SHARE = 4
 """A pixel casts RAYS / SHARE**2 rays each and borrows the others' from its neighbours."""
-OPEN_REACH = 2.0
+OPEN_REACH = 2.4
 """Blocks further away than this darken the ground no more, in block widths."""
 BOUNCE = 0.62
 """What the ground gives back of the light that falls on it."""
@@ -100,7 +104,7 @@ class Finish(NamedTuple):
     sheen: float
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def hash01(x: int, y: int, z: int) -> float:
     """A number in 0..1 that looks random."""
     h = (x * 374761393 + y * 668265263 + z * 2147483647) & 0xFFFFFFFF
@@ -109,7 +113,7 @@ def hash01(x: int, y: int, z: int) -> float:
     return ((h ^ (h >> 15)) & 0xFFFFFF) / 16777216.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def smooth_noise(x: float, y: float, z: float, seed: int) -> float:
     """Random values on a lattice of ones, interpolated; -1 to 1."""
     i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
@@ -124,7 +128,7 @@ def smooth_noise(x: float, y: float, z: float, seed: int) -> float:
     return 2 * total - 1
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def hit_box(boxes, n, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
     """Where a ray enters box n: (distance, face 0..5), or (FAR, 0) if it misses."""
     px, py, pz = boxes.centers[n, 0] - ox, boxes.centers[n, 1] - oy, boxes.centers[n, 2] - oz
@@ -158,7 +162,7 @@ def hit_box(boxes, n, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
     return enter, face
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def pixel_ray(lens, row, column):  # type: ignore[no-untyped-def]
     """The unit direction in which a point of the picture looks."""
     u, v = (column - lens.column) * lens.slope, (lens.row - row) * lens.slope
@@ -169,7 +173,7 @@ def pixel_ray(lens, row, column):  # type: ignore[no-untyped-def]
     return shrink * dx, shrink * dy, shrink * dz
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def see(boxes, lens, cloth, row, column, dx, dy, dz):  # type: ignore[no-untyped-def]
     """What a point of the picture shows: (surface, distance); a box's face is 6 n + face."""
     ex, ey, ez = lens.eye
@@ -191,7 +195,7 @@ def see(boxes, lens, cloth, row, column, dx, dy, dz):  # type: ignore[no-untyped
     return surface, nearest
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def blocked(boxes, own, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
     """Whether a ray meets a box other than its own."""
     for n in range(len(boxes.halves)):
@@ -200,13 +204,20 @@ def blocked(boxes, own, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def within(rectangle, x, z):  # type: ignore[no-untyped-def]
     """Whether a point of the ground lies in a rectangle."""
     return rectangle[0] < x < rectangle[1] and rectangle[2] < z < rectangle[3]
 
 
-@njit(cache=True, error_model="numpy")
+@part
+def fade(rectangle, x, z):  # type: ignore[no-untyped-def]
+    """From 0 at a rectangle's border to 1 where it lies one block width away."""
+    inside = min(x - rectangle[0], rectangle[1] - x, z - rectangle[2], rectangle[3] - z)
+    return min(max(inside, 0.0), 1.0)
+
+
+@part
 def lit(boxes, light, surface, x, y, z, first, step):  # type: ignore[no-untyped-def]
     """How much light reaches a point, by every step-th ray: (from the light, from around)."""
     if surface < 0:
@@ -247,10 +258,13 @@ def lit(boxes, light, surface, x, y, z, first, step):  # type: ignore[no-untyped
             around += 1
         else:
             around += BOUNCE
-    return direct / count, around / count
+    around /= count
+    if own < 0 and not all_around:
+        around = 1 - (1 - around) * fade(light.nearby, x, z)
+    return direct / count, around
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def bilinear(tile, x, y):  # type: ignore[no-untyped-def]
     """A value of a texture that repeats; one unit is one texel."""
     i, j = int(np.floor(y)), int(np.floor(x))
@@ -262,7 +276,7 @@ def bilinear(tile, x, y):  # type: ignore[no-untyped-def]
     return upper * (1 - v) + lower * v
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def wood(seed, p, q, r, grain):  # type: ignore[no-untyped-def]
     """Brightness of wood at a point of a block, coordinates -0.5 to 0.5.
 
@@ -295,7 +309,7 @@ def wood(seed, p, q, r, grain):  # type: ignore[no-untyped-def]
     return bright
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def cloth_at(cloth, x, y, z):  # type: ignore[no-untyped-def]
     """Colour of ground or wall; the two flow into each other where they meet."""
     texel = cloth.tile.shape[0] / TILE_WIDTH
@@ -312,7 +326,7 @@ def cloth_at(cloth, x, y, z):  # type: ignore[no-untyped-def]
         )
     if on_wall < 1:
         fold += (
-            0.3
+            0.24
             * (1 - on_wall)
             * bilinear(cloth.tile, (x + cloth.origin[0]) * texel, (z + cloth.origin[1]) * texel)
         )
@@ -323,7 +337,7 @@ def cloth_at(cloth, x, y, z):  # type: ignore[no-untyped-def]
     return bright * red, bright * green, bright * blue
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def shade(boxes, light, cloth, finish, surface, point, direction, direct, around):  # type: ignore[no-untyped-def]
     """Linear RGB of a point of the scene, seen in a direction."""
     x, y, z = point
@@ -351,7 +365,7 @@ def shade(boxes, light, cloth, finish, surface, point, direction, direct, around
         bright = max(wood(boxes.seeds[n], p, q, r, finish.grain), 0.0)
     facing = -sign * (axes[n, a, 0] * dx + axes[n, a, 1] * dy + axes[n, a, 2] * dz)
     slant = 1 - min(max(facing, 0.0), 1.0)
-    mirror = finish.sheen * (0.04 + 0.96 * slant * slant * slant * slant * slant) * around
+    mirror = finish.sheen * slant * slant * slant * slant * slant * around
     matt = (1 - mirror) * energy * bright
     gloss = mirror * (cloth.wall[0] + cloth.wall[1] + cloth.wall[2]) / 3
     return (
@@ -361,7 +375,7 @@ def shade(boxes, light, cloth, finish, surface, point, direction, direct, around
     )
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def is_clear(light, surface, x, z):  # type: ignore[no-untyped-def]
     """Whether no block can stand in the light's way."""
     if surface == GROUND:
@@ -369,7 +383,7 @@ def is_clear(light, surface, x, z):  # type: ignore[no-untyped-def]
     return surface < 0
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def borrow(surfaces, direct, around, i, j, surface):  # type: ignore[no-untyped-def]
     """The light of a surface about a pixel: (pixels that know it, from the light, from around)."""
     size = surfaces.shape[0]
@@ -383,7 +397,7 @@ def borrow(surfaces, direct, around, i, j, surface):  # type: ignore[no-untyped-
     return count, key, sky
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def is_inside(surfaces, i, j):  # type: ignore[no-untyped-def]
     """Whether a pixel's neighbours all show the same surface."""
     size = surfaces.shape[0]
@@ -394,7 +408,7 @@ def is_inside(surfaces, i, j):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def cast(boxes: Boxes, lens: Lens, light: Light, cloth: Cloth, finish: Finish) -> Floats:
     """A picture in linear RGB, size x size x 3."""
     size = lens.size
@@ -460,7 +474,7 @@ def cast(boxes: Boxes, lens: Lens, light: Light, cloth: Cloth, finish: Finish) -
     return picture
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def develop(linear, screen, softness, noise, seed):  # type: ignore[no-untyped-def]
     """From linear RGB to bytes: the lens's softness, the screen's curve, the camera's noise.
 

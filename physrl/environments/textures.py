@@ -10,10 +10,10 @@ TILE_WIDTH = 8.0
 # How many, shortest and longest, narrowest and widest (block widths), strength, and the least and
 # greatest direction (radians above the horizontal) of each kind of fold.
 KINDS = (
-    (22, 2.5, 6.5, 0.18, 0.50, 0.95, 0.5, 1.5),  # hanging folds
+    (22, 2.5, 6.5, 0.20, 0.65, 1.20, 0.5, 1.5),  # hanging folds
     (8, 2.5, 6.5, 0.12, 0.35, 0.80, -0.9, 0.1),
     (110, 0.6, 2.2, 0.06, 0.22, 0.55, -1.6, 1.6),  # where it was folded and crumpled
-    (420, 0.2, 0.9, 0.02, 0.07, 0.55, -1.6, 1.6),
+    (600, 0.2, 0.9, 0.02, 0.06, 0.70, -1.6, 1.6),
 )
 SHARPNESS = 0.25
 """How quickly bright turns to dark across a fold, as a share of its width."""

@@ -142,7 +142,7 @@ def test_colours_keep_the_hue_of_their_name(level: Level) -> None:
             nearest = min(HUE, key=lambda other: abs((hue - HUE[other] + 0.5) % 1 - 0.5))
             assert nearest == name
             assert saturation > 0.5
-            assert value > 0.25
+            assert value > 0.2
 
 
 @pytest.mark.parametrize("level", LEVELS)
