@@ -67,10 +67,18 @@ class Appearance:
     ambient: float = 0.55
     """Share of the light that comes from everywhere."""
     ground: Vector = (0.72, 0.69, 0.66)
+    backdrop: Vector = (1.0, 1.0, 1.0)
+    """The wall behind the ground."""
+    backdrop_distance: float = 40.0
+    """From the tower's plane to the wall, in block widths."""
     wrinkle: float = 0.0
-    """Contrast of the cloth."""
+    """Contrast of the cloth: about one standard deviation of the wall's brightness."""
     grain: float = 0.0
     """Contrast of the wood-like grain of faces."""
+    sheen: float = 0.0
+    """How much faces seen at a slant mirror their surroundings; 1 is varnish."""
+    noise: float = 0.0
+    """Standard deviation of the camera's noise, as a share of white."""
     colors: tuple[tuple[str, Vector], ...] = ()
     """What a colour's name looks like, where that is not the palette's."""
     texture_seed: int = 0

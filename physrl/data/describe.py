@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from physrl.environments.appearance import sample_view
 from physrl.environments.palette import COLORS
 from physrl.environments.randomness import stream
 from physrl.environments.renderer import Renderer
-from physrl.environments.sampling import sample_camera, sample_light
 from physrl.environments.simulator import start_pose
 from physrl.tasks.answers import UNITS, answer_text
 from physrl.tasks.task import FORMAT
-from physrl.types import Appearance, Block, Image
+from physrl.types import Block, Image
 
 FAR = "How far is the {} block from the {} block? Answer x y."
 WHERE = "Where is the {} block? Answer x y."
@@ -37,7 +37,7 @@ def describe(seed: int, index: int, renderer: Renderer, image_size: int) -> Desc
     """Picture `index` with all its questions."""
     rng = stream(f"{seed}/describe/train", index)
     blocks = _scatter(rng)
-    camera, appearance = sample_camera(rng), Appearance(light=sample_light(rng))
+    camera, appearance = sample_view(rng, "none", blocks)
     poses = [start_pose(block) for block in blocks]
     image = renderer.render(poses, camera, appearance, image_size)
     pairs = list(_pairs(blocks))

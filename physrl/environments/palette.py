@@ -1,6 +1,6 @@
 """Colours by name. The four of the photographs come first; red is the block to be moved."""
 
-from physrl.types import Vector
+from physrl.types import Appearance, Vector
 
 RED = "red"
 COLORS: dict[str, Vector] = {
@@ -20,6 +20,7 @@ HELD_OUT_COLORS: dict[str, Vector] = {
     "navy": (0.06, 0.10, 0.32),
     "teal": (0.05, 0.42, 0.42),
 }
+ALL_COLORS = {**COLORS, **HELD_OUT_COLORS}
 TOWER_COLORS = tuple(name for name in COLORS if name != RED)
 PALETTES: dict[str, tuple[str, ...]] = {
     "seen": TOWER_COLORS,
@@ -27,3 +28,27 @@ PALETTES: dict[str, tuple[str, ...]] = {
 }
 """What the blocks of a tower are drawn from, by `environment.colors`."""
 FLOOR: Vector = (0.72, 0.69, 0.66)
+PAINT: dict[str, Vector] = {
+    RED: (0.54, 0.02, 0.06),
+    "yellow": (0.83, 0.79, 0.23),
+    "green": (0.095, 0.285, 0.14),
+    "blue": (0.11, 0.18, 0.39),
+    "purple": (0.34, 0.10, 0.40),
+    "orange": (0.80, 0.40, 0.08),
+    "cyan": (0.16, 0.55, 0.60),
+    "white": (0.88, 0.87, 0.85),
+    "black": (0.07, 0.07, 0.08),
+    "grey": (0.42, 0.42, 0.43),
+    "lime": (0.52, 0.76, 0.16),
+    "navy": (0.05, 0.08, 0.26),
+    "teal": (0.04, 0.36, 0.36),
+}
+"""The colours in matt paint: what the photographs show of the first four, the others to match."""
+
+
+def rgb(name: str, appearance: Appearance) -> Vector:
+    """What a colour's name looks like in a scene."""
+    for known, color in appearance.colors:
+        if known == name:
+            return color
+    return ALL_COLORS[name]

@@ -1,19 +1,41 @@
-"""Pictures by PyBullet's software renderer, antialiased by rendering larger and averaging."""
+"""Pictures: what draws them, and PyBullet's software renderer."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physrl.config.environment import EnvironmentConfig
-from physrl.environments.palette import COLORS, FLOOR
+from physrl.environments.palette import rgb
+from physrl.environments.projection import FAREST, NEAREST, pose_window, project
 from physrl.environments.quiet_bullet import pybullet
+from physrl.environments.simulator import start_pose
 from physrl.errors import SceneError
 from physrl.types import Appearance, Camera, Image, Pose, Vector
 
 SUPERSAMPLING = 2
-MAX_BLOCKS = 7
-AWAY = (0.0, 0.0, -100.0)
+SMALLEST_PICTURE = 16
+"""Pictures of fewer pixels a side show no blocks."""
+DIFFUSE = 1.1
+"""Ambient and direct light together."""
+
+
+class Window(NamedTuple):
+    """A rectangle of pixels: the first of each and the one after the last."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
 
 
 class Renderer(Protocol):
@@ -22,7 +44,11 @@ class Renderer(Protocol):
     def render(
         self, poses: Sequence[Pose], camera: Camera, appearance: Appearance, size: int
     ) -> Image:
-        """A picture of `size` x `size` pixels."""
+        """A picture of `size` x `size` pixels.
+
+        Raises:
+            SceneError: the picture is too small to show anything.
+        """
         ...
 
     def close(self) -> None:
@@ -35,14 +61,26 @@ def make_renderer(settings: EnvironmentConfig) -> Renderer:
     return RENDERERS[settings.renderer]()
 
 
+def check_size(size: int) -> None:
+    """Refuse pictures that are too small to show anything.
+
+    Raises:
+        SceneError: the size is below SMALLEST_PICTURE.
+    """
+    if size < SMALLEST_PICTURE:
+        raise SceneError(
+            f"a picture of {size} px shows nothing: take {SMALLEST_PICTURE} px or more"
+        )
+
+
 class TinyRenderer:
-    """One PyBullet world with a floor and enough cubes, which are re-posed for each picture."""
+    """Flat colours without shadows, antialiased by rendering larger and averaging.
+
+    PyBullet draws the blocks; ground and wall are rows of one colour each, which need no drawing.
+    """
 
     def __init__(self) -> None:
         self._client = pybullet.connect(pybullet.DIRECT)
-        floor = self._box([40, 40, 0.5], FLOOR)
-        self._place(floor, (0.0, 0.0, -0.5), (0.0, 0.0, 0.0, 1.0))
-        self._cubes = [self._box([0.5, 0.5, 0.5], FLOOR) for _ in range(MAX_BLOCKS)]
 
     def close(self) -> None:
         pybullet.disconnect(self._client)
@@ -53,62 +91,122 @@ class TinyRenderer:
         """A picture of `size` x `size` pixels, RGB.
 
         Raises:
-            SceneError: more blocks than the renderer has cubes.
+            SceneError: the picture is too small to show anything.
         """
-        if len(poses) > MAX_BLOCKS:
-            raise SceneError(f"{len(poses)} blocks: the renderer draws at most {MAX_BLOCKS}")
-        for cube in self._cubes[len(poses) :]:
-            self._place(cube, AWAY, (0.0, 0.0, 0.0, 1.0))
-        for cube, pose in zip(self._cubes, poses, strict=False):
-            x, y, z = pose.position
-            self._place(cube, (x, -z, y), pose.orientation)
-            pybullet.changeVisualShape(
-                cube, -1, rgbaColor=[*COLORS[pose.color], 1], physicsClientId=self._client
+        check_size(size)
+        drawn = [*poses, *(start_pose(block) for block in appearance.distractors)]
+        rows = background(camera, appearance, size * SUPERSAMPLING)
+        picture: Image = np.repeat(shrink(rows[:, None].repeat(SUPERSAMPLING, 1)), size, axis=1)
+        window = _window(drawn, camera, size)
+        if window.width > 0 and window.height > 0:
+            pybullet.resetSimulation(physicsClientId=self._client)
+            for pose in drawn:
+                self._add(pose, rgb(pose.color, appearance))
+            colors, hit = self._blocks(camera, appearance, size, window)
+            behind = rows[window.top * SUPERSAMPLING : window.bottom * SUPERSAMPLING, None]
+            picture[window.top : window.bottom, window.left : window.right] = shrink(
+                np.where(hit[..., None], colors, behind)
             )
-        return self._picture(camera, appearance.light, size)
+        return picture
 
-    def _picture(self, camera: Camera, light: Vector, size: int) -> Image:
-        large = size * SUPERSAMPLING
+    def _add(self, pose: Pose, color: Vector) -> None:
+        shape = pybullet.createVisualShape(
+            pybullet.GEOM_BOX,
+            halfExtents=[pose.size / 2] * 3,
+            rgbaColor=[*color, 1],
+            physicsClientId=self._client,
+        )
+        x, y, z = pose.position
+        pybullet.createMultiBody(
+            0, -1, shape, (x, -z, y), pose.orientation, physicsClientId=self._client
+        )
+
+    def _blocks(
+        self, camera: Camera, appearance: Appearance, size: int, window: Window
+    ) -> tuple[Image, NDArray[np.bool_]]:
+        """What the window of a picture of `size` shows: colours, and which pixels are blocks."""
         view = pybullet.computeViewMatrix(
             [camera.x, -camera.distance, camera.height],
             [camera.x, 0, camera.look_at_height],
             [0, 0, 1],
         )
-        projection = pybullet.computeProjectionMatrixFOV(camera.fov_degrees, 1.0, 0.5, 100)
-        light_x, light_y, light_z = light
-        *_, rgba, _, _ = pybullet.getCameraImage(
-            large,
-            large,
+        projection = np.array(
+            pybullet.computeProjectionMatrixFOV(camera.fov_degrees, 1.0, NEAREST, FAREST)
+        ).reshape(4, 4)
+        projection[2, :2] += -2 * camera.shift_x, 2 * camera.shift_y
+        scale = np.array([size / window.width, size / window.height])
+        middle = np.array([window.left + window.right, size * 2 - window.top - window.bottom])
+        projection[:, :2] *= scale
+        projection[2, :2] += scale * (middle / size - 1)
+        width, height = window.width * SUPERSAMPLING, window.height * SUPERSAMPLING
+        x, y, z = appearance.light
+        *_, rgba, _, bodies = pybullet.getCameraImage(
+            width,
+            height,
             view,
-            projection,
-            lightDirection=[light_x, -light_z, light_y],
-            lightAmbientCoeff=0.55,
-            lightDiffuseCoeff=0.55,
+            projection.ravel().tolist(),
+            lightDirection=[x, -z, y],
+            lightAmbientCoeff=appearance.ambient,
+            lightDiffuseCoeff=DIFFUSE - appearance.ambient,
             lightSpecularCoeff=0.0,
             shadow=0,
             renderer=pybullet.ER_TINY_RENDERER,
-            flags=pybullet.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self._client,
         )
-        pixels = np.asarray(rgba, np.uint16).reshape(size, SUPERSAMPLING, size, SUPERSAMPLING, 4)
-        mean = pixels[..., :3].sum(axis=(1, 3)) / SUPERSAMPLING**2
-        picture: Image = np.round(mean).astype(np.uint8)
-        return picture
+        colors: Image = np.asarray(rgba, np.uint8).reshape(height, width, 4)[..., :3]
+        hit: NDArray[np.bool_] = np.asarray(bodies).reshape(height, width) >= 0
+        return colors, hit
 
-    def _box(self, half_extents: list[float], color: Vector) -> int:
-        shape = pybullet.createVisualShape(
-            pybullet.GEOM_BOX,
-            halfExtents=half_extents,
-            rgbaColor=[*color, 1],
-            physicsClientId=self._client,
+
+def background(camera: Camera, appearance: Appearance, size: int) -> Image:
+    """The colour of wall and ground in each row, size x 3, as PyBullet's shader rounds them."""
+    edge = np.array([[camera.x, 0.0, -appearance.backdrop_distance]])
+    _, (horizon,) = project(camera, edge)
+    x, y, z = np.array(appearance.light, np.float32)
+    upward = max(y / np.sqrt(x * x + y * y + z * z), 0.0)
+    bright = appearance.ambient + (DIFFUSE - appearance.ambient) * upward
+    ground = np.minimum(np.floor(np.floor(np.array(appearance.ground) * 255) * bright), 255)
+    rows = np.empty((size, 3), np.uint8)
+    first = int(np.clip(np.floor(horizon * size), 0, size))
+    rows[:first] = np.floor(np.array(appearance.backdrop) * 255)
+    rows[first:] = ground
+    return rows
+
+
+def shrink(large: Image) -> Image:
+    """The mean of every SUPERSAMPLING x SUPERSAMPLING pixels, rounded."""
+    total = sum(
+        large[i::SUPERSAMPLING, j::SUPERSAMPLING].astype(np.uint16)
+        for i in range(SUPERSAMPLING)
+        for j in range(SUPERSAMPLING)
+    )
+    small: Image = np.round(total / SUPERSAMPLING**2).astype(np.uint8)
+    return small
+
+
+def _window(poses: Sequence[Pose], camera: Camera, size: int) -> Window:
+    """The pixels that may show any of the blocks."""
+    edges = np.array([pose_window(pose, camera) for pose in poses]).reshape(-1, 4)
+    top, bottom, left, right = (
+        np.clip(
+            [
+                edges[:, 0].min(initial=1),
+                edges[:, 1].max(initial=0),
+                edges[:, 2].min(initial=1),
+                edges[:, 3].max(initial=0),
+            ],
+            0,
+            1,
         )
-        body: int = pybullet.createMultiBody(0, -1, shape, physicsClientId=self._client)
-        return body
-
-    def _place(self, body: int, position: Vector, orientation: tuple[float, ...]) -> None:
-        pybullet.resetBasePositionAndOrientation(
-            body, position, orientation, physicsClientId=self._client
-        )
+        * size
+    )
+    return Window(int(top), int(np.ceil(bottom)), int(left), int(np.ceil(right)))
 
 
-RENDERERS: dict[str, Callable[[], Renderer]] = {"tiny": TinyRenderer}
+def _photo() -> Renderer:
+    from physrl.environments.photo_renderer import PhotoRenderer  # its compiler takes a second
+
+    return PhotoRenderer()
+
+
+RENDERERS: dict[str, Callable[[], Renderer]] = {"tiny": TinyRenderer, "photo": _photo}

@@ -1,4 +1,4 @@
-"""Towers, cameras and lights drawn from a scene's own random stream."""
+"""Towers drawn from a scene's own random stream."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import Floats, reaches
 from physrl.environments.palette import PALETTES, RED
 from physrl.errors import SceneError
-from physrl.types import Block, Camera, Vector
+from physrl.types import Block
 
 BATCH = 32
 BATCHES = 1000
@@ -121,19 +121,3 @@ def sample_beside(rng: np.random.Generator, tower: tuple[Block, ...]) -> Block:
     if abs(base.x + side * gap) > 2.4:
         side = -side
     return Block(float(base.x + side * gap), 0.5, 0.0, base.yaw, RED)
-
-
-def sample_camera(rng: np.random.Generator) -> Camera:
-    """A camera 7 to 8 block widths in front of the tower, a little above it."""
-    return Camera(
-        x=float(rng.uniform(-0.15, 0.15)),
-        height=float(rng.uniform(2.6, 3.6)),
-        distance=float(rng.uniform(7.0, 8.0)),
-        look_at_height=float(rng.uniform(1.45, 1.65)),
-        fov_degrees=float(rng.uniform(45, 47)),
-    )
-
-
-def sample_light(rng: np.random.Generator) -> Vector:
-    """A direction towards the light: in front of the tower, above it, to one side."""
-    return (float(rng.uniform(-2, 2)), float(rng.uniform(3, 5)), float(rng.uniform(2, 4)))

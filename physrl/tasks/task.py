@@ -3,12 +3,12 @@
 from typing import Protocol
 
 from physrl.config.environment import EnvironmentConfig, GeneratorName
+from physrl.environments.appearance import sample_view
 from physrl.environments.geometry import margin
 from physrl.environments.randomness import Streams, scene_streams
 from physrl.environments.renderer import Renderer
-from physrl.environments.sampling import sample_camera, sample_light
 from physrl.environments.simulator import Simulator, start_pose
-from physrl.types import Action, Appearance, Block, Outcome, Prompt, SceneSpec, Split
+from physrl.types import Action, Block, Outcome, Prompt, SceneSpec, Split
 
 REASONING = " Think first between <think> and </think>, then answer."
 FORMAT = " Put the answer between <answer> and </answer>."
@@ -69,6 +69,7 @@ def make_scene(
     streams = scene_streams(seed, task.name, split, generator, index)
     blocks = task.sample(streams, settings)
     tower = blocks[:-1] if task.movable else blocks
+    camera, appearance = sample_view(streams.own, settings.randomization, blocks, settings.camera)
     return SceneSpec(
         seed=seed,
         task=task.name,
@@ -77,8 +78,8 @@ def make_scene(
         blocks=blocks,
         movable=task.movable,
         margin=margin(tower),
-        camera=sample_camera(streams.own),
-        appearance=Appearance(light=sample_light(streams.own)),
+        camera=camera,
+        appearance=appearance,
         generator=generator,
     )
 

@@ -1,7 +1,13 @@
+import hashlib
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 import pytest
 
-from physrl.environments.renderer import MAX_BLOCKS, TinyRenderer
+from physrl.config.environment import EnvironmentConfig
+from physrl.environments.palette import COLORS
+from physrl.environments.renderer import TinyRenderer, make_renderer
 from physrl.environments.simulator import start_pose
 from physrl.errors import SceneError
 from physrl.types import Appearance, Block, Camera, Image
@@ -48,10 +54,80 @@ def test_other_colours_are_not_red(renderer: TinyRenderer) -> None:
 
 def test_a_picture_does_not_depend_on_those_before(renderer: TinyRenderer) -> None:
     first = draw(renderer, Block(0, 0.5, 0, 0.2, "red"))
-    draw(renderer, *(Block(k - 3, 0.5, 0, 0.1, "blue") for k in range(MAX_BLOCKS)))
+    draw(renderer, *(Block(k - 3, 0.5, 0, 0.1, "blue") for k in range(7)))
     assert np.array_equal(draw(renderer, Block(0, 0.5, 0, 0.2, "red")), first)
 
 
-def test_too_many_blocks_are_refused(renderer: TinyRenderer) -> None:
-    with pytest.raises(SceneError, match="8 blocks"):
-        draw(renderer, *(Block(k, 0.5, 0, 0, "red") for k in range(MAX_BLOCKS + 1)))
+def test_the_pictures_that_the_tiny_base_has_seen_stay_as_they_were(
+    renderer: TinyRenderer,
+) -> None:
+    blocks = [
+        Block(-0.3, 0.5, 0, 0.2, "green"),
+        Block(0.1, 1.5, 0, 0.1, "blue"),
+        Block(-0.2, 2.5, 0, 0.3, "yellow"),
+        Block(1.6, 0.5, 0, 0.2, "red"),
+    ]
+    camera, light = replace(CAMERA, x=0.1), Appearance(light=(1.0, 4.0, 3.0))
+    image = renderer.render([start_pose(block) for block in blocks], camera, light, 84)
+    digest = hashlib.sha256(image.tobytes()).hexdigest()
+    assert digest == "1c944c1720636c7ab8cb9ee34e175be2300d3f8b813925d25fdda9ac70dfaf43"
+
+
+def test_a_window_of_the_picture_is_what_the_whole_would_show(renderer: TinyRenderer) -> None:
+    # Far blocks in two corners make the window the whole picture; the middle must not notice.
+    pose = start_pose(Block(0.1, 0.5, 0, 0.3, "red"))
+    corners = [start_pose(Block(x, y, -3, 0, "blue")) for x, y in ((-4.1, 4.5), (4.1, -2.6))]
+    alone = renderer.render([pose], CAMERA, APPEARANCE, 84)
+    among = renderer.render([pose, *corners], CAMERA, APPEARANCE, 84)
+    assert np.array_equal(alone[20:60, 25:60], among[20:60, 25:60])
+    assert not np.array_equal(alone, among)
+
+
+def test_sizes_are_drawn(renderer: TinyRenderer) -> None:
+    whole, half = (
+        reddish(draw(renderer, Block(0, size / 2, 0, 0, "red", size), size=224)).sum()
+        for size in (1.0, 0.5)
+    )
+    # Front faces at 7 and 7.25 from the camera: areas as 1 / 49 and 0.25 / 52.6.
+    assert half / whole == pytest.approx(0.25 * 49 / 52.6, rel=0.1)
+
+
+def test_a_scene_has_its_own_colours_ground_and_wall(renderer: TinyRenderer) -> None:
+    appearance = Appearance(
+        light=(0.0, 1.0, 0.0),
+        ground=(0.2, 0.4, 0.6),
+        backdrop=(0.6, 0.4, 0.2),
+        colors=(("blue", COLORS["red"]),),
+    )
+    image = renderer.render([start_pose(Block(0, 0.5, 0, 0, "blue"))], CAMERA, appearance, 84)
+    # A light straight above gives the ground 0.55 + 0.55 of its colour.
+    assert tuple(image[-1, 0]) == tuple(int(int(255 * c) * 1.1) for c in (0.2, 0.4, 0.6))
+    assert tuple(image[0, 0]) == (153, 102, 51)
+    assert reddish(image).sum() > 100
+
+
+def test_a_shift_moves_the_picture_by_whole_pixels(renderer: TinyRenderer) -> None:
+    pose = start_pose(Block(0, 0.5, 0, 0.3, "red"))
+    still = renderer.render([pose], CAMERA, APPEARANCE, 84)
+    camera = replace(CAMERA, shift_x=10 / 84, shift_y=-5 / 84)
+    moved = renderer.render([pose], camera, APPEARANCE, 84)
+    assert np.array_equal(reddish(moved)[:-5, 10:], reddish(still)[5:, :-10])
+
+
+def test_distractors_are_drawn(renderer: TinyRenderer) -> None:
+    cluttered = replace(APPEARANCE, distractors=(Block(2, 0.25, -2, 0, "red", 0.5),))
+    assert reddish(renderer.render([], CAMERA, cluttered, 84)).sum() > 10
+
+
+@pytest.mark.parametrize("size", [0, 3, 15])
+def test_pictures_too_small_to_show_anything_are_refused(renderer: TinyRenderer, size: int) -> None:
+    with pytest.raises(SceneError, match=f"^a picture of {size} px shows nothing"):
+        draw(renderer, size=size)
+
+
+@pytest.mark.parametrize("name", ["tiny", "photo"])
+def test_the_configured_renderer_is_made(name: Literal["tiny", "photo"]) -> None:
+    renderer = make_renderer(EnvironmentConfig(renderer=name))
+    image = renderer.render([start_pose(Block(0, 0.5, 0, 0, "red"))], CAMERA, APPEARANCE, 32)
+    assert image.shape == (32, 32, 3)
+    renderer.close()

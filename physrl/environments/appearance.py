@@ -1,0 +1,281 @@
+"""Where the camera stands, how a scene is lit and what it is made of: domain randomization.
+
+Levels: `none` is a fixed look with small variations of camera and light; `photo` follows the
+photographs (docs/pictures.md); `wild` is anything plausible beyond. At every level all blocks lie
+inside the picture and keep the colour of their name.
+"""
+
+import colorsys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physrl.environments.palette import ALL_COLORS, HELD_OUT_COLORS, PAINT, TOWER_COLORS
+from physrl.environments.projection import corners, project
+from physrl.types import Appearance, Block, Camera, Vector
+
+Floats = NDArray[np.float64]
+Level = Literal["none", "photo", "wild"]
+Interval = tuple[float, float]
+
+BORDER = 0.02
+"""Blocks keep this share of the picture away from its border."""
+HIGH_SLOPES: Interval = (0.65, 0.85)
+"""How steeply held-out cameras look down, as height over distance; no other exceeds 0.6."""
+PHOTO_GROUND = np.array([0.812, 0.778, 0.746])
+"""Median of the cloth in front of the towers in the photographs."""
+HUES = {
+    "red": (-0.022, 0.002),
+    "orange": (0.075, 0.095),
+    "yellow": (0.145, 0.170),
+    "lime": (0.215, 0.240),
+    "green": (0.34, 0.40),
+    "teal": (0.475, 0.495),
+    "cyan": (0.50, 0.53),
+    "blue": (0.595, 0.635),
+    "navy": (0.61, 0.64),
+    "purple": (0.77, 0.81),
+}
+"""How far a colour's hue may stray, of a turn; between two names lies a gap."""
+
+
+def sample_view(
+    rng: np.random.Generator,
+    level: Level,
+    blocks: Sequence[Block],
+    camera: Literal["seen", "held_out"] = "seen",
+) -> tuple[Camera, Appearance]:
+    """A camera that sees all the blocks, and how the scene looks.
+
+    Args:
+        blocks: what has to lie inside the picture.
+        camera: `held_out` looks down more steeply than any other.
+    """
+    sample_camera, sample_appearance = LEVELS[level]
+    chosen = sample_camera(rng, blocks)
+    if camera == "held_out":
+        slope = float(rng.uniform(*HIGH_SLOPES))
+        chosen = replace(chosen, height=chosen.look_at_height + slope * chosen.distance)
+    chosen = frame(chosen, corners(blocks))
+    return chosen, sample_appearance(rng, blocks, chosen)
+
+
+def frame(camera: Camera, points: Floats) -> Camera:
+    """The same camera, zoomed out and shifted as little as it takes to see all points.
+
+    Neither changes the perspective: both only choose the part of the plane that the picture shows.
+    """
+    columns, rows = project(camera, points)
+    if columns.min() >= 0 and columns.max() <= 1 and rows.min() >= 0 and rows.max() <= 1:
+        return camera
+    extent = max(float(np.ptp(columns)), float(np.ptp(rows)))
+    if extent > 1 - 2 * BORDER:
+        slope = np.tan(np.radians(camera.fov_degrees) / 2) * extent / (1 - 2 * BORDER)
+        camera = replace(camera, fov_degrees=float(2 * np.degrees(np.arctan(slope))))
+        columns, rows = project(camera, points)
+    return replace(
+        camera,
+        shift_x=camera.shift_x + _nudge(columns),
+        shift_y=camera.shift_y + _nudge(rows),
+    )
+
+
+def _nudge(shares: Floats) -> float:
+    """How far to move points so that they lie between the borders."""
+    return float(max(BORDER - shares.min(), 0.0) - max(shares.max() - (1 - BORDER), 0.0))
+
+
+def sample_light(rng: np.random.Generator) -> Vector:
+    """A direction towards the light: in front of the tower, above it, to one side."""
+    return (float(rng.uniform(-2, 2)), float(rng.uniform(3, 5)), float(rng.uniform(2, 4)))
+
+
+def _plain_camera(rng: np.random.Generator, blocks: Sequence[Block]) -> Camera:
+    """A camera 7 to 8 block widths in front of the tower, a little above it."""
+    return Camera(
+        x=float(rng.uniform(-0.15, 0.15)),
+        height=float(rng.uniform(2.6, 3.6)),
+        distance=float(rng.uniform(7.0, 8.0)),
+        look_at_height=float(rng.uniform(1.45, 1.65)),
+        fov_degrees=float(rng.uniform(45, 47)),
+    )
+
+
+def _plain_appearance(
+    rng: np.random.Generator, blocks: Sequence[Block], camera: Camera
+) -> Appearance:
+    return Appearance(light=sample_light(rng))
+
+
+def _photo_camera(rng: np.random.Generator, blocks: Sequence[Block]) -> Camera:
+    return _aimed(
+        rng,
+        blocks,
+        distance=(11.0, 18.0),
+        slope=(0.17, 0.38),
+        look_at=(1.8, 2.8),
+        width=(0.146, 0.172),
+        column=(0.32, 0.66),
+        row=(0.76, 0.90),
+    )
+
+
+def _wild_camera(rng: np.random.Generator, blocks: Sequence[Block]) -> Camera:
+    return _aimed(
+        rng,
+        blocks,
+        distance=(5.5, 20.0),
+        slope=(0.05, 0.6),
+        look_at=(0.8, 2.8),
+        width=(0.085, 0.175),
+        column=(0.1, 0.9),
+        row=(0.55, 0.95),
+    )
+
+
+def _aimed(
+    rng: np.random.Generator,
+    blocks: Sequence[Block],
+    *,
+    distance: Interval,
+    slope: Interval,
+    look_at: Interval,
+    width: Interval,
+    column: Interval,
+    row: Interval,
+) -> Camera:
+    """A camera that shows a block so wide, and the tower's foot there (shares of the picture)."""
+    away, looks_at = float(rng.uniform(*distance)), float(rng.uniform(*look_at))
+    focal = float(rng.uniform(*width)) * away
+    camera = Camera(
+        x=float(rng.uniform(-0.5, 0.5)),
+        height=looks_at + away * float(rng.uniform(*slope)),
+        distance=away,
+        look_at_height=looks_at,
+        fov_degrees=float(2 * np.degrees(np.arctan(0.5 / focal))),
+    )
+    foot = np.array([[blocks[0].x, 0.0, blocks[0].z + blocks[0].size / 2]])
+    (column_now,), (row_now,) = project(camera, foot)
+    return replace(
+        camera,
+        shift_x=float(rng.uniform(*column) - column_now),
+        shift_y=float(rng.uniform(*row) - row_now),
+    )
+
+
+def _photo_appearance(
+    rng: np.random.Generator, blocks: Sequence[Block], camera: Camera
+) -> Appearance:
+    """White cloth, matt paint, one large lamp above and before the tower."""
+    ground = PHOTO_GROUND * rng.uniform(0.95, 1.05) * rng.uniform(0.99, 1.01, 3)
+    exposure = rng.uniform(0.88, 1.12)
+    return Appearance(
+        light=_direction(rng, elevation=(43, 72), azimuth=(-80, 80)),
+        light_size=float(rng.uniform(0.25, 0.6)),
+        ambient=float(rng.uniform(0.5, 0.68)),
+        ground=_vector(ground),
+        backdrop=_vector(ground * rng.uniform(0.72, 0.87)),
+        backdrop_distance=float(rng.uniform(3.0, 5.0)),
+        wrinkle=float(rng.uniform(0.04, 0.07)),
+        grain=float(rng.uniform(0.05, 0.11)),
+        sheen=float(rng.uniform(0.3, 0.6)),
+        noise=float(rng.uniform(0.002, 0.006)),
+        colors=tuple(
+            (name, _vector(np.array(PAINT[name]) * exposure * rng.uniform(0.95, 1.05)))
+            for name in PAINT
+        ),
+        texture_seed=int(rng.integers(1 << 20)),
+    )
+
+
+def _wild_appearance(
+    rng: np.random.Generator, blocks: Sequence[Block], camera: Camera
+) -> Appearance:
+    """Any light, cloth, wall, wood and paint, with things lying about."""
+    return Appearance(
+        light=_direction(rng, elevation=(25, 85), azimuth=(-150, 150)),
+        light_size=float(rng.uniform(0.0, 0.7)),
+        ambient=float(rng.uniform(0.4, 0.8)),
+        ground=_surface(rng),
+        backdrop=_surface(rng),
+        backdrop_distance=float(rng.uniform(2.5, 25.0)),
+        wrinkle=float(rng.uniform(0.0, 0.12)),
+        grain=float(rng.uniform(0.0, 0.2)),
+        sheen=float(rng.uniform(0.0, 0.9)),
+        noise=float(rng.uniform(0.0, 0.012)),
+        colors=tuple((name, _stray(rng, name)) for name in ALL_COLORS),
+        texture_seed=int(rng.integers(1 << 20)),
+        distractors=_distractors(rng, blocks, camera),
+    )
+
+
+def _direction(rng: np.random.Generator, elevation: Interval, azimuth: Interval) -> Vector:
+    """Towards a light so high, so far to the right of the viewer, in degrees."""
+    up, aside = np.radians(rng.uniform(*elevation)), np.radians(rng.uniform(*azimuth))
+    return _vector(np.array([np.cos(up) * np.sin(aside), np.sin(up), np.cos(up) * np.cos(aside)]))
+
+
+def _surface(rng: np.random.Generator) -> Vector:
+    """A pale or dull colour that no block has; reds are left out."""
+    hue, saturation = rng.uniform(0.08, 0.92), rng.uniform(0.0, 0.35)
+    return colorsys.hsv_to_rgb(hue, saturation, rng.uniform(0.35, 0.95))
+
+
+def _stray(rng: np.random.Generator, name: str) -> Vector:
+    """A colour that still deserves its name."""
+    hue, saturation, value = colorsys.rgb_to_hsv(*ALL_COLORS[name])
+    if name in HUES:
+        hue = rng.uniform(*HUES[name]) % 1.0
+        saturation = min(saturation * rng.uniform(0.9, 1.15), 1.0)
+    return colorsys.hsv_to_rgb(hue, saturation, min(value * rng.uniform(0.8, 1.15), 1.0))
+
+
+def _distractors(
+    rng: np.random.Generator, blocks: Sequence[Block], camera: Camera
+) -> tuple[Block, ...]:
+    """Up to three small blocks behind the scene, in colours that it does not have; never red."""
+    present = {block.color for block in blocks}
+    names = [name for name in (*TOWER_COLORS, *HELD_OUT_COLORS) if name not in present]
+    taken = [_window(block, camera) for block in blocks]
+    found = []
+    for name in rng.permutation(names)[: rng.integers(0, 4)]:
+        size = float(rng.uniform(0.3, 0.9))
+        candidate = Block(
+            x=float(rng.uniform(-4, 4)),
+            y=size / 2,
+            z=float(rng.uniform(-5.0, -2.0)),
+            yaw=float(rng.uniform(0, np.pi / 2)),
+            color=str(name),
+            size=size,
+        )
+        window = _window(candidate, camera)
+        if not any(_meet(window, other) for other in taken):
+            found.append(candidate)
+            taken.append(window)
+    return tuple(found)
+
+
+def _window(block: Block, camera: Camera) -> Floats:
+    """Least column and row, greatest column and row of a block: 2 x 2."""
+    shares = np.array(project(camera, corners([block])))
+    return np.stack([shares.min(axis=1), shares.max(axis=1)])
+
+
+def _meet(first: Floats, second: Floats) -> bool:
+    """Whether two windows come closer than the border along both axes."""
+    return bool((np.minimum(first[1], second[1]) + BORDER > np.maximum(first[0], second[0])).all())
+
+
+def _vector(values: Floats) -> Vector:
+    first, second, third = (float(value) for value in values)
+    return (first, second, third)
+
+
+LEVELS = {
+    "none": (_plain_camera, _plain_appearance),
+    "photo": (_photo_camera, _photo_appearance),
+    "wild": (_wild_camera, _wild_appearance),
+}

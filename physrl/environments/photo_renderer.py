@@ -1,0 +1,188 @@
+"""Pictures that resemble photographs of painted wooden blocks on a cloth (docs/pictures.md)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physrl.environments.palette import rgb
+from physrl.environments.projection import axes, pose_window, view
+from physrl.environments.ray_caster import (
+    OPEN_REACH,
+    RAYS,
+    Boxes,
+    Cloth,
+    Finish,
+    Lens,
+    Light,
+    Rectangle,
+    Triple,
+    cast,
+    develop,
+)
+from physrl.environments.renderer import check_size
+from physrl.environments.simulator import start_pose
+from physrl.environments.textures import TILE_WIDTH, cloth_tile
+from physrl.types import Appearance, Camera, Image, Pose, Vector
+
+Floats = NDArray[np.float64]
+
+TILES = 8
+SOFTNESS = 0.14
+"""Share of a pixel's light that the lens spreads to each neighbour along an axis."""
+GAMMA = 2.2
+LEVELS = 8192
+
+
+class PhotoRenderer:
+    """Casts rays at boxes on a cloth; keeps the cloths that it has drawn."""
+
+    def __init__(self) -> None:
+        self._tiles: dict[int, NDArray[np.float32]] = {}
+        self._around = _around()
+        self._disc = _disc()
+        self._screen = 255 * np.linspace(0, 1, LEVELS) ** (1 / GAMMA)
+
+    def close(self) -> None:
+        self._tiles.clear()
+
+    def render(
+        self, poses: Sequence[Pose], camera: Camera, appearance: Appearance, size: int
+    ) -> Image:
+        """A picture of `size` x `size` pixels, RGB.
+
+        Raises:
+            SceneError: the picture is too small.
+        """
+        check_size(size)
+        drawn = [*poses, *(start_pose(block) for block in appearance.distractors)]
+        boxes = _boxes(drawn, camera, appearance, size)
+        linear = cast(
+            boxes,
+            _lens(camera, size),
+            self._light(boxes, appearance),
+            self._cloth(appearance),
+            Finish(appearance.grain, appearance.sheen),
+        )
+        picture: Image = develop(
+            linear, self._screen, SOFTNESS, 255 * appearance.noise, appearance.texture_seed
+        )
+        return picture
+
+    def _light(self, boxes: Boxes, appearance: Appearance) -> Light:
+        toward = np.array(appearance.light, np.float64)
+        toward /= np.sqrt(toward @ toward)
+        side = np.cross(toward, [0.0, 0.0, 1.0] if abs(toward[2]) < 0.9 else [1.0, 0.0, 0.0])
+        side /= np.sqrt(side @ side)
+        spread = self._disc * np.tan(appearance.light_size)
+        rays = toward + spread[:, :1] * side + spread[:, 1:] * np.cross(toward, side)
+        rays /= np.sqrt((rays**2).sum(axis=1, keepdims=True))
+        return Light(
+            rays,
+            _triple(toward),
+            self._around,
+            appearance.ambient,
+            _shadows(boxes, rays),
+            _nearby(boxes),
+        )
+
+    def _cloth(self, appearance: Appearance) -> Cloth:
+        seed = appearance.texture_seed
+        number = seed % TILES
+        if number not in self._tiles:
+            self._tiles[number] = cloth_tile(number)
+        steps = np.array([seed // TILES, seed // 64, seed // 512, seed // 4096])
+        origin = steps * np.array([0.61, 0.37, 0.53, 0.29]) % TILE_WIDTH
+        return Cloth(
+            self._tiles[number],
+            _linear(appearance.ground),
+            _linear(appearance.backdrop),
+            -appearance.backdrop_distance,
+            appearance.wrinkle,
+            (float(origin[0]), float(origin[1]), float(origin[2]), float(origin[3])),
+        )
+
+
+def _boxes(poses: Sequence[Pose], camera: Camera, appearance: Appearance, size: int) -> Boxes:
+    count = len(poses)
+    edges = np.array([pose_window(pose, camera) for pose in poses]).reshape(count, 4)
+    windows = np.clip(edges, -1, 2) * size
+    return Boxes(
+        np.array([pose.position for pose in poses], np.float64).reshape(count, 3),
+        np.array([axes(pose) for pose in poses]).reshape(count, 3, 3),
+        np.array([pose.size / 2 for pose in poses], np.float64),
+        np.array([_linear(rgb(pose.color, appearance)) for pose in poses]).reshape(count, 3),
+        np.array([appearance.texture_seed * 31 + 17 * n for n in range(count)], np.int64),
+        windows,
+    )
+
+
+def _lens(camera: Camera, size: int) -> Lens:
+    seen = view(camera)
+    return Lens(
+        _triple(seen.eye),
+        _triple(seen.axes[0]),
+        _triple(seen.axes[1]),
+        _triple(seen.axes[2]),
+        1 / (seen.focal * size),
+        (0.5 + camera.shift_x) * size,
+        (0.5 + camera.shift_y) * size,
+        size,
+    )
+
+
+def _shadows(boxes: Boxes, rays: Floats) -> Rectangle:
+    """The rectangle of the ground that the boxes' shadows lie in."""
+    if not len(boxes.halves):
+        return (0.0, 0.0, 0.0, 0.0)
+    reach = boxes.halves[:, None] * np.sqrt(3)
+    height = boxes.centers[:, 1, None] + reach
+    slopes = rays / np.maximum(rays[:, 1:2], 0.05)
+    feet = [(axis, boxes.centers[:, axis, None] - height * slopes[:, axis]) for axis in (0, 2)]
+    x, z = (np.concatenate([boxes.centers[:, axis, None], foot], 1) for axis, foot in feet)
+    return _bounds(x, z, float(reach.max()))
+
+
+def _nearby(boxes: Boxes) -> Rectangle:
+    """The rectangle of the ground that the boxes darken by standing near."""
+    if not len(boxes.halves):
+        return (0.0, 0.0, 0.0, 0.0)
+    return _bounds(boxes.centers[:, 0], boxes.centers[:, 2], OPEN_REACH)
+
+
+def _bounds(x: Floats, z: Floats, reach: float) -> Rectangle:
+    return (
+        float(x.min() - reach),
+        float(x.max() + reach),
+        float(z.min() - reach),
+        float(z.max() + reach),
+    )
+
+
+def _linear(color: Vector) -> Triple:
+    return _triple(np.array(color, np.float64) ** GAMMA)
+
+
+def _triple(values: Floats) -> Triple:
+    return (float(values[0]), float(values[1]), float(values[2]))
+
+
+def _points() -> tuple[Floats, Floats]:
+    """RAYS points that fill the unit square evenly (Hammersley)."""
+    index = np.arange(RAYS)
+    mirrored = np.zeros(RAYS)
+    for bit in range(RAYS.bit_length() - 1):
+        mirrored += ((index >> bit) & 1) / 2 ** (bit + 1)
+    return (index + 0.5) / RAYS, mirrored + 0.5 / RAYS
+
+
+def _disc() -> Floats:
+    u, v = _points()
+    radius, angle = np.sqrt(v), 2 * np.pi * u
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
+def _around() -> Floats:
+    u, v = _points()
+    radius, angle = np.sqrt(v), 2 * np.pi * u
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), np.sqrt(1 - v)], axis=1)

@@ -1,0 +1,507 @@
+"""Boxes on a cloth, lit by one soft light and by everything around: compiled ray casting.
+
+Only additions, products, quotients and square roots are used, in a fixed order, so that a picture
+is the same bit for bit in every process.
+
+    hit        what each pixel sees                    -> surface, depth
+    light      32 rays to the light and 32 around it,
+               shared by 4 x 4 pixels of one surface   -> sunlit, open
+    shade      colour of up to 4 samples a pixel       -> linear RGB
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Texture = NDArray[np.float32]
+Triple = tuple[float, float, float]
+Rectangle = tuple[float, float, float, float]
+"""Least x, greatest x, least z, greatest z of a piece of the ground."""
+
+kernel = njit(cache=True, error_model="numpy")
+part = njit(cache=True, error_model="numpy", inline="always")
+"""Compiled into its callers: handing over the records costs more than most of the work."""
+
+GROUND, WALL, NOTHING = -1, -2, -3
+TILE_WIDTH = 8.0
+"""How many block widths of cloth a texture covers before it repeats."""
+RAYS = 32
+SHARE = 4
+"""A pixel casts RAYS / SHARE**2 rays each and borrows the others' from its neighbours."""
+OPEN_REACH = 2.4
+"""Blocks further away than this darken the ground no more, in block widths."""
+BOUNCE = 0.62
+"""What the ground gives back of the light that falls on it."""
+NEIGHBOUR = 0.12
+"""What a block gives back."""
+FAR = 1e30
+
+
+class Boxes(NamedTuple):
+    """N boxes, wherever they lie."""
+
+    centers: Floats
+    axes: Floats
+    """N x 3 x 3, rows: a box's own axes."""
+    halves: Floats
+    colors: Floats
+    """N x 3, linear."""
+    seeds: NDArray[np.int64]
+    """What each box's wood looks like."""
+    windows: Floats
+    """N x 4: least and greatest row, least and greatest column that may show it, in pixels."""
+
+
+class Lens(NamedTuple):
+    """A pinhole camera, in pixels."""
+
+    eye: Triple
+    right: Triple
+    up: Triple
+    forward: Triple
+    slope: float
+    """How much steeper the ray of the next pixel is."""
+    column: float
+    row: float
+    size: int
+
+
+class Light(NamedTuple):
+    """One round light and the light from everywhere."""
+
+    rays: Floats
+    """RAYS x 3: unit vectors to points of the light."""
+    toward: Triple
+    around: Floats
+    """RAYS x 3: directions about the third axis, as dense as the cosine."""
+    ambient: float
+    shadows: Rectangle
+    """What of the ground may lie in shadow."""
+    nearby: Rectangle
+    """What of the ground blocks may darken by standing near."""
+
+
+class Cloth(NamedTuple):
+    """What lies under and hangs behind the blocks."""
+
+    tile: Texture
+    ground: Triple
+    """Linear RGB where nothing is in the light's way."""
+    wall: Triple
+    wall_z: float
+    wrinkle: float
+    origin: Rectangle
+    """Where the tile starts: on the ground (2), on the wall (2)."""
+
+
+class Finish(NamedTuple):
+    """Wood and varnish."""
+
+    grain: float
+    sheen: float
+
+
+@kernel
+def hash01(x: int, y: int, z: int) -> float:
+    """A number in 0..1 that looks random."""
+    h = (x * 374761393 + y * 668265263 + z * 2147483647) & 0xFFFFFFFF
+    h = ((h ^ (h >> 13)) * 1274126177) & 0xFFFFFFFF
+    h = ((h ^ (h >> 16)) * 2246822519) & 0xFFFFFFFF
+    return ((h ^ (h >> 15)) & 0xFFFFFF) / 16777216.0
+
+
+@kernel
+def smooth_noise(x: float, y: float, z: float, seed: int) -> float:
+    """Random values on a lattice of ones, interpolated; -1 to 1."""
+    i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
+    u, v, w = x - i, y - j, z - k
+    u, v, w = u * u * (3 - 2 * u), v * v * (3 - 2 * v), w * w * (3 - 2 * w)
+    total = 0.0
+    for a in range(2):
+        for b in range(2):
+            for c in range(2):
+                share = (u if a else 1 - u) * (v if b else 1 - v) * (w if c else 1 - w)
+                total += share * hash01(i + a, j + b, (k + c) * 7919 + seed)
+    return 2 * total - 1
+
+
+@part
+def hit_box(boxes, n, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
+    """Where a ray enters box n: (distance, face 0..5), or (FAR, 0) if it misses."""
+    px, py, pz = boxes.centers[n, 0] - ox, boxes.centers[n, 1] - oy, boxes.centers[n, 2] - oz
+    half = boxes.halves[n]
+    along = px * dx + py * dy + pz * dz
+    reach = 3.0 * half * half
+    squared = px * px + py * py + pz * pz
+    if squared - along * along > reach or (along < 0 and squared > reach):
+        return FAR, 0
+    enter, leave, face = -FAR, FAR, 0
+    for a in range(3):
+        ax, ay, az = boxes.axes[n, a, 0], boxes.axes[n, a, 1], boxes.axes[n, a, 2]
+        center = ax * px + ay * py + az * pz
+        speed = ax * dx + ay * dy + az * dz
+        if abs(speed) < 1e-12:
+            if abs(center) > half:
+                return FAR, 0
+            continue
+        first, second = (center - half) / speed, (center + half) / speed
+        side = 2 * a  # the face towards the axis's start
+        if first > second:
+            first, second = second, first
+            side += 1
+        if first > enter:
+            enter, face = first, side
+        leave = min(leave, second)
+        if enter > leave:
+            return FAR, 0
+    if enter < 1e-6:
+        return FAR, 0
+    return enter, face
+
+
+@kernel
+def pixel_ray(lens, row, column):  # type: ignore[no-untyped-def]
+    """The unit direction in which a point of the picture looks."""
+    u, v = (column - lens.column) * lens.slope, (lens.row - row) * lens.slope
+    dx = u * lens.right[0] + v * lens.up[0] + lens.forward[0]
+    dy = u * lens.right[1] + v * lens.up[1] + lens.forward[1]
+    dz = u * lens.right[2] + v * lens.up[2] + lens.forward[2]
+    shrink = 1 / np.sqrt(dx * dx + dy * dy + dz * dz)
+    return shrink * dx, shrink * dy, shrink * dz
+
+
+@part
+def see(boxes, lens, cloth, row, column, dx, dy, dz):  # type: ignore[no-untyped-def]
+    """What a point of the picture shows: (surface, distance); a box's face is 6 n + face."""
+    ex, ey, ez = lens.eye
+    nearest, surface = FAR, NOTHING
+    for n in range(len(boxes.halves)):
+        window = boxes.windows
+        if row < window[n, 0] or row > window[n, 1]:
+            continue
+        if column < window[n, 2] or column > window[n, 3]:
+            continue
+        distance, face = hit_box(boxes, n, ex, ey, ez, dx, dy, dz)
+        if distance < nearest:
+            nearest, surface = distance, 6 * n + face
+    if surface == NOTHING:
+        if dz < 0:
+            nearest, surface = (cloth.wall_z - ez) / dz, WALL
+        if dy < 0 and -ey / dy < nearest:
+            nearest, surface = -ey / dy, GROUND
+    return surface, nearest
+
+
+@part
+def blocked(boxes, own, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
+    """Whether a ray meets a box other than its own."""
+    for n in range(len(boxes.halves)):
+        if n != own and hit_box(boxes, n, ox, oy, oz, dx, dy, dz)[0] < FAR:
+            return True
+    return False
+
+
+@part
+def within(rectangle, x, z):  # type: ignore[no-untyped-def]
+    """Whether a point of the ground lies in a rectangle."""
+    return rectangle[0] < x < rectangle[1] and rectangle[2] < z < rectangle[3]
+
+
+@part
+def fade(rectangle, x, z):  # type: ignore[no-untyped-def]
+    """From 0 at a rectangle's border to 1 where it lies one block width away."""
+    inside = min(x - rectangle[0], rectangle[1] - x, z - rectangle[2], rectangle[3] - z)
+    return min(max(inside, 0.0), 1.0)
+
+
+@part
+def lit(boxes, light, surface, x, y, z, first, step):  # type: ignore[no-untyped-def]
+    """How much light reaches a point, by every step-th ray: (from the light, from around)."""
+    if surface < 0:
+        own, a, sign = -1, 1, 1.0
+        nx, ny, nz = 0.0, 1.0, 0.0
+        tx, ty, tz = 1.0, 0.0, 0.0
+        bx, by, bz = 0.0, 0.0, 1.0
+        if surface == WALL:
+            return 1.0, 1.0
+    else:
+        own, a = surface // 6, (surface % 6) // 2
+        sign = -1.0 if surface % 2 == 0 else 1.0
+        axes = boxes.axes
+        nx, ny, nz = sign * axes[own, a, 0], sign * axes[own, a, 1], sign * axes[own, a, 2]
+        b, c = (a + 1) % 3, (a + 2) % 3
+        tx, ty, tz = axes[own, b, 0], axes[own, b, 1], axes[own, b, 2]
+        bx, by, bz = axes[own, c, 0], axes[own, c, 1], axes[own, c, 2]
+    count = 0
+    direct, around = 0.0, 0.0
+    all_direct = own < 0 and not within(light.shadows, x, z)
+    all_around = own < 0 and not within(light.nearby, x, z)
+    for k in range(first, len(light.rays), step):
+        count += 1
+        dx, dy, dz = light.rays[k, 0], light.rays[k, 1], light.rays[k, 2]
+        cosine = nx * dx + ny * dy + nz * dz
+        if cosine > 0 and (all_direct or not blocked(boxes, own, x, y, z, dx, dy, dz)):
+            direct += cosine
+        if all_around:
+            around += 1
+            continue
+        u, v, w = light.around[k, 0], light.around[k, 1], light.around[k, 2]
+        dx = u * tx + v * bx + w * nx
+        dy = u * ty + v * by + w * ny
+        dz = u * tz + v * bz + w * nz
+        if blocked(boxes, own, x, y, z, dx, dy, dz):
+            around += NEIGHBOUR
+        elif dy > 0:
+            around += 1
+        else:
+            around += BOUNCE
+    around /= count
+    if own < 0 and not all_around:
+        around = 1 - (1 - around) * fade(light.nearby, x, z)
+    return direct / count, around
+
+
+@kernel
+def bilinear(tile, x, y):  # type: ignore[no-untyped-def]
+    """A value of a texture that repeats; one unit is one texel."""
+    i, j = int(np.floor(y)), int(np.floor(x))
+    v, u = y - i, x - j
+    last = tile.shape[0] - 1  # all ones in binary
+    i0, i1, j0, j1 = i & last, (i + 1) & last, j & last, (j + 1) & last
+    upper = tile[i0, j0] * (1 - u) + tile[i0, j1] * u
+    lower = tile[i1, j0] * (1 - u) + tile[i1, j1] * u
+    return upper * (1 - v) + lower * v
+
+
+@kernel
+def wood(seed, p, q, r, grain):  # type: ignore[no-untyped-def]
+    """Brightness of wood at a point of a block, coordinates -0.5 to 0.5.
+
+    Growth rings about an axis along the block: arcs on two faces, stripes on the others; a crack
+    from the axis outwards in every other block.
+    """
+    turn = seed % 3
+    if turn == 1:
+        p, q, r = q, r, p
+    elif turn == 2:
+        p, q, r = r, p, q
+    heart_q, heart_r = hash01(seed, 1, 0) - 0.5, 0.8 * hash01(seed, 2, 0) - 0.6
+    bend = smooth_noise(2.0 * p, 2.5 * q, 2.5 * r, seed)
+    y, z = q - heart_q + 0.02 * bend, r - heart_r + 0.02 * p
+    radius = np.sqrt(y * y + z * z) + 0.025 * bend
+    phase = radius * (9 + 5 * hash01(seed, 3, 0))
+    phase -= np.floor(phase)
+    ring = 1 - 3.2 * phase * phase * (1 - phase) * (1 + phase) if phase < 1 else 1.0
+    fibre = smooth_noise(3 * p, 26 * q, 26 * r, seed + 11)
+    stain = smooth_noise(3.1 * p + 9, 2.3 * q, 2.7 * r, seed + 23)
+    bright = 1 + grain * (1.6 * (ring - 0.6) + 0.8 * fibre + 0.9 * stain)
+    if hash01(seed, 4, 0) < 0.6:
+        a, b = hash01(seed, 5, 0) - 0.5, hash01(seed, 6, 0) - 0.5
+        away = a * z - b * y + 0.012 * bend * (a + b)
+        outward = a * y + b * z
+        norm = a * a + b * b + 1e-9
+        width = 0.012 + 0.012 * hash01(seed, 7, 0)
+        if outward > 0 and away * away < width * width * norm and stain > -0.45:
+            bright *= max(1 - 5.0 * grain, 0.25)
+    return bright
+
+
+@part
+def cloth_at(cloth, x, y, z):  # type: ignore[no-untyped-def]
+    """Colour of ground or wall; the two flow into each other where they meet."""
+    texel = cloth.tile.shape[0] / TILE_WIDTH
+    on_wall = 0.0
+    if cloth.wall_z > -30:
+        on_wall = min(max(0.5 + y * 0.9 - (z - cloth.wall_z) * 0.45, 0.0), 1.0)
+        on_wall = on_wall * on_wall * (3 - 2 * on_wall)
+    elif z <= cloth.wall_z + 1e-6:
+        on_wall = 1.0
+    fold = 0.0
+    if on_wall > 0:
+        fold += on_wall * bilinear(
+            cloth.tile, (x + cloth.origin[2]) * texel, (cloth.origin[3] - y) * texel
+        )
+    if on_wall < 1:
+        fold += (
+            0.24
+            * (1 - on_wall)
+            * bilinear(cloth.tile, (x + cloth.origin[0]) * texel, (z + cloth.origin[1]) * texel)
+        )
+    bright = max(1 + 2.0 * cloth.wrinkle * fold, 0.0)
+    red = cloth.ground[0] + on_wall * (cloth.wall[0] - cloth.ground[0])
+    green = cloth.ground[1] + on_wall * (cloth.wall[1] - cloth.ground[1])
+    blue = cloth.ground[2] + on_wall * (cloth.wall[2] - cloth.ground[2])
+    return bright * red, bright * green, bright * blue
+
+
+@part
+def shade(boxes, light, cloth, finish, surface, point, direction, direct, around):  # type: ignore[no-untyped-def]
+    """Linear RGB of a point of the scene, seen in a direction."""
+    x, y, z = point
+    dx, dy, dz = direction
+    if surface == NOTHING:
+        return cloth.wall[0], cloth.wall[1], cloth.wall[2]
+    # What a face that looks up would get with nothing in the light's way is one.
+    key = (1 - light.ambient) * direct / max(light.toward[1], 0.2)
+    energy = light.ambient * around + key
+    if surface == WALL:
+        return cloth_at(cloth, x, y, z)
+    if surface == GROUND:
+        red, green, blue = cloth_at(cloth, x, y, z)
+        return energy * red, energy * green, energy * blue
+    n, a = surface // 6, (surface % 6) // 2
+    sign = -1.0 if surface % 2 == 0 else 1.0
+    axes = boxes.axes
+    px, py, pz = x - boxes.centers[n, 0], y - boxes.centers[n, 1], z - boxes.centers[n, 2]
+    edge = 0.5 / boxes.halves[n]
+    p = edge * (axes[n, 0, 0] * px + axes[n, 0, 1] * py + axes[n, 0, 2] * pz)
+    q = edge * (axes[n, 1, 0] * px + axes[n, 1, 1] * py + axes[n, 1, 2] * pz)
+    r = edge * (axes[n, 2, 0] * px + axes[n, 2, 1] * py + axes[n, 2, 2] * pz)
+    bright = 1.0
+    if finish.grain > 0:
+        bright = max(wood(boxes.seeds[n], p, q, r, finish.grain), 0.0)
+    facing = -sign * (axes[n, a, 0] * dx + axes[n, a, 1] * dy + axes[n, a, 2] * dz)
+    slant = 1 - min(max(facing, 0.0), 1.0)
+    mirror = finish.sheen * slant * slant * slant * slant * slant * around
+    matt = (1 - mirror) * energy * bright
+    gloss = mirror * (cloth.wall[0] + cloth.wall[1] + cloth.wall[2]) / 3
+    return (
+        matt * boxes.colors[n, 0] + gloss,
+        matt * boxes.colors[n, 1] + gloss,
+        matt * boxes.colors[n, 2] + gloss,
+    )
+
+
+@part
+def is_clear(light, surface, x, z):  # type: ignore[no-untyped-def]
+    """Whether no block can stand in the light's way."""
+    if surface == GROUND:
+        return not within(light.shadows, x, z) and not within(light.nearby, x, z)
+    return surface < 0
+
+
+@part
+def borrow(surfaces, direct, around, i, j, surface):  # type: ignore[no-untyped-def]
+    """The light of a surface about a pixel: (pixels that know it, from the light, from around)."""
+    size = surfaces.shape[0]
+    count, key, sky = 0, 0.0, 0.0
+    for a in range(max(i - SHARE // 2, 0), min(i + SHARE // 2, size)):
+        for b in range(max(j - SHARE // 2, 0), min(j + SHARE // 2, size)):
+            if surfaces[a, b] == surface:
+                count += 1
+                key += direct[a, b]
+                sky += around[a, b]
+    return count, key, sky
+
+
+@part
+def is_inside(surfaces, i, j):  # type: ignore[no-untyped-def]
+    """Whether a pixel's neighbours all show the same surface."""
+    size = surfaces.shape[0]
+    for a in range(max(i - 1, 0), min(i + 2, size)):
+        for b in range(max(j - 1, 0), min(j + 2, size)):
+            if surfaces[a, b] != surfaces[i, j]:
+                return False
+    return True
+
+
+@kernel
+def cast(boxes: Boxes, lens: Lens, light: Light, cloth: Cloth, finish: Finish) -> Floats:
+    """A picture in linear RGB, size x size x 3."""
+    size = lens.size
+    surfaces = np.empty((size, size), np.int64)
+    distances = np.empty((size, size))
+    clear = np.empty((size, size), np.bool_)
+    direct = np.empty((size, size))
+    around = np.empty((size, size))
+    upward = 0.0
+    for k in range(len(light.rays)):
+        upward += max(light.rays[k, 1], 0.0) / len(light.rays)
+    shares = SHARE * SHARE
+    ex, ey, ez = lens.eye
+    for i in range(size):
+        for j in range(size):
+            row, column = i + 0.5, j + 0.5
+            dx, dy, dz = pixel_ray(lens, row, column)
+            surface, distance = see(boxes, lens, cloth, row, column, dx, dy, dz)
+            surfaces[i, j], distances[i, j] = surface, distance
+            x, y, z = ex + distance * dx, ey + distance * dy, ez + distance * dz
+            clear[i, j] = is_clear(light, surface, x, z)
+            direct[i, j], around[i, j] = upward, 1.0
+            if not clear[i, j]:
+                first = ((i % SHARE) * SHARE + j % SHARE) * 7 % shares
+                direct[i, j], around[i, j] = lit(boxes, light, surface, x, y, z, first, shares)
+    picture = np.empty((size, size, 3))
+    for i in range(size):
+        for j in range(size):
+            samples = 1 if is_inside(surfaces, i, j) else 4
+            red, green, blue = 0.0, 0.0, 0.0
+            for s in range(samples):
+                row, column = i + 0.5, j + 0.5
+                surface, distance = surfaces[i, j], distances[i, j]
+                if samples > 1:
+                    row, column = i + 0.25 + 0.5 * (s // 2), j + 0.25 + 0.5 * (s % 2)
+                dx, dy, dz = pixel_ray(lens, row, column)
+                if samples > 1:
+                    surface, distance = see(boxes, lens, cloth, row, column, dx, dy, dz)
+                x, y, z = ex + distance * dx, ey + distance * dy, ez + distance * dz
+                count, key, sky = 1, upward, 1.0
+                if not (samples == 1 and clear[i, j]):
+                    count, key, sky = borrow(surfaces, direct, around, i, j, surface)
+                if count == 0:
+                    key, sky = lit(boxes, light, surface, x, y, z, 0, 1)
+                    count = 1
+                color = shade(
+                    boxes,
+                    light,
+                    cloth,
+                    finish,
+                    surface,
+                    (x, y, z),
+                    (dx, dy, dz),
+                    key / count,
+                    sky / count,
+                )
+                red += color[0]
+                green += color[1]
+                blue += color[2]
+            picture[i, j, 0] = red / samples
+            picture[i, j, 1] = green / samples
+            picture[i, j, 2] = blue / samples
+    return picture
+
+
+@kernel
+def develop(linear, screen, softness, noise, seed):  # type: ignore[no-untyped-def]
+    """From linear RGB to bytes: the lens's softness, the screen's curve, the camera's noise.
+
+    Args:
+        linear: size x size x 3.
+        screen: what a screen shows (0..255) of light from 0 to 1, in equal steps.
+        softness: share of a pixel's light that goes to each neighbour along an axis.
+        noise: standard deviation, of 255.
+    """
+    size = linear.shape[0]
+    steps = screen.shape[0] - 1
+    picture = np.empty((size, size, 3), np.uint8)
+    rows = np.empty((size, 3))
+    for i in range(size):
+        above, below = max(i - 1, 0), min(i + 1, size - 1)
+        for j in range(size):
+            for c in range(3):
+                rows[j, c] = (1 - 2 * softness) * linear[i, j, c] + softness * (
+                    linear[above, j, c] + linear[below, j, c]
+                )
+        for j in range(size):
+            left, right = max(j - 1, 0), min(j + 1, size - 1)
+            for c in range(3):
+                light = (1 - 2 * softness) * rows[j, c] + softness * (
+                    rows[left, c] + rows[right, c]
+                )
+                value = screen[int(min(max(light, 0.0), 1.0) * steps)]
+                value += 3.4641 * noise * (hash01(i, j, 3 * seed + c) - 0.5)
+                picture[i, j, c] = int(min(max(value + 0.5, 0.0), 255.0))
+    return picture

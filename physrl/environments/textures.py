@@ -1,0 +1,71 @@
+"""Cloth: folds and creases drawn one over another on a tile that repeats."""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+TEXELS = 512
+TILE_WIDTH = 8.0
+
+# How many, shortest and longest, narrowest and widest (block widths), strength, and the least and
+# greatest direction (radians above the horizontal) of each kind of fold.
+KINDS = (
+    (22, 2.5, 6.5, 0.20, 0.65, 1.20, 0.5, 1.5),  # hanging folds
+    (8, 2.5, 6.5, 0.12, 0.35, 0.80, -0.9, 0.1),
+    (110, 0.6, 2.2, 0.06, 0.22, 0.55, -1.6, 1.6),  # where it was folded and crumpled
+    (600, 0.2, 0.9, 0.02, 0.06, 0.70, -1.6, 1.6),
+)
+SHARPNESS = 0.25
+"""How quickly bright turns to dark across a fold, as a share of its width."""
+
+
+def cloth_tile(seed: int) -> NDArray[np.float32]:
+    """Brightness of crumpled cloth: mean 0, standard deviation 1, TEXELS x TEXELS."""
+    rng = np.random.default_rng(seed)
+    tile = np.zeros((TEXELS, TEXELS), np.float64)
+    for count, shortest, longest, narrowest, widest, strength, low, high in KINDS:
+        folds = np.stack(
+            [
+                rng.uniform(0, TILE_WIDTH, count),
+                rng.uniform(0, TILE_WIDTH, count),
+                rng.uniform(low, high, count),
+                rng.uniform(shortest, longest, count) / 2,
+                rng.uniform(narrowest, widest, count),
+                strength * rng.uniform(0.3, 1.0, count) * rng.choice([-1, 1], count),
+                rng.uniform(-0.25, 0.25, count),
+            ],
+            axis=1,
+        )
+        draw_folds(tile, folds)
+    tile -= tile.mean()
+    scaled: NDArray[np.float32] = (tile / tile.std()).astype(np.float32)
+    return scaled
+
+
+@njit(cache=True)
+def draw_folds(tile: NDArray[np.float64], folds: NDArray[np.float64]) -> None:
+    """Add folds: bright on one side, dark on the other, fading towards both ends.
+
+    Args:
+        folds: rows of column, row, direction, half length, width, strength, bend.
+    """
+    size = tile.shape[0]
+    texel = TILE_WIDTH / size
+    for n in range(folds.shape[0]):
+        x0, y0, angle, half, width, strength, bend = folds[n]
+        cos, sin = np.cos(angle), np.sin(angle)
+        reach = int((half + 4 * width) / texel) + 1
+        column, row = int(x0 / texel), int(y0 / texel)
+        for i in range(-reach, reach + 1):
+            for j in range(-reach, reach + 1):
+                along = (j * cos - i * sin) * texel
+                share = along / half
+                if abs(share) >= 1:
+                    continue
+                across = (j * sin + i * cos) * texel + bend * half * share * share
+                s = across / width
+                if abs(s) > 4:
+                    continue
+                fade = 1 - share * share
+                ridge = s / ((abs(s) + SHARPNESS) * (1 + s * s) * (1 + s * s))
+                tile[(row + i) % size, (column + j) % size] += strength * fade * fade * ridge
