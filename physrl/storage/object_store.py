@@ -57,6 +57,10 @@ class ObjectStore(Protocol):
         """The keys that begin so, sorted."""
         ...
 
+    def delete(self, key: str) -> None:
+        """Remove an object, if there is one."""
+        ...
+
 
 def open_store(location: str) -> ObjectStore:
     """The store at a folder's path or at `s3://bucket/prefix`; nothing is touched yet.
@@ -126,6 +130,12 @@ class FolderStore:
         whole = (path for path in files if not path.name.startswith(PARTIAL))
         keys = (path.relative_to(self._folder).as_posix() for path in whole)
         return sorted(key for key in keys if key.startswith(prefix))
+
+    def delete(self, key: str) -> None:
+        try:
+            (self._folder / key).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._refused(f"written ({key})", error) from None
 
     def _write(self, key: str, data: bytes) -> Path:
         """The data on the disk, in a file beside its place that no list shows."""

@@ -93,6 +93,10 @@ class S3Store:
             found = [one["Key"] for page in pages for one in page.get("Contents", ())]
         return sorted(key.removeprefix(self._prefix) for key in found)
 
+    def delete(self, key: str) -> None:
+        with self._named(f"written ({key})"):
+            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+
     def _put(self, key: str, data: bytes, **conditions: str) -> None:
         self._client.put_object(
             Bucket=self._bucket,
@@ -116,7 +120,7 @@ class S3Store:
             raise self._refused(what, error) from None
         except (ConnectionError, HTTPClientError) as error:
             raise StorageError(
-                f"{self.location} cannot be {what}: {self._client.meta.endpoint_url} does not answer "
+                f"{self.location} cannot be {what}: {self._endpoint} does not answer "
                 f"({type(error).__name__}): check the server, the network and AWS_ENDPOINT_URL"
             ) from None
         except ParamValidationError:
@@ -133,13 +137,17 @@ class S3Store:
                 "https://host:9000, or unset it"
             ) from None
 
+    @property
+    def _endpoint(self) -> str:
+        return str(self._client.meta.endpoint_url)
+
     def _refused(self, what: str, error: ClientError) -> StorageError:
         code, message = (error.response["Error"].get(key, "") for key in ("Code", "Message"))
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         if code == "NoSuchBucket":
             return StorageError(
-                f"bucket '{self._bucket}' does not exist at {self._client.meta.endpoint_url}: create it, or name one "
-                "that exists"
+                f"bucket '{self._bucket}' does not exist at {self._endpoint}: create it, or "
+                "name one that exists"
             )
         if code in LOST_RACE:
             return _LostRaceError(code)
@@ -147,12 +155,13 @@ class S3Store:
             return MissingObjectError(f"{self.location} cannot be {what}: there is no such object")
         if code in FORBIDDEN or status == 403:
             return StorageError(
-                f"{self.location} cannot be {what}: {self._client.meta.endpoint_url} refuses these credentials "
-                f"({code}): check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role's rights"
+                f"{self.location} cannot be {what}: {self._endpoint} refuses these "
+                f"credentials ({code}): check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the "
+                "role's rights"
             )
         return StorageError(
-            f"{self.location} cannot be {what}: {self._client.meta.endpoint_url} says {code} ({message}): try again, "
-            "or check the server"
+            f"{self.location} cannot be {what}: {self._endpoint} says {code} ({message}): try "
+            "again, or check the server"
         )
 
 

@@ -33,6 +33,9 @@ def test_objects_come_back_and_are_listed(store: ObjectStore) -> None:
     assert (store.size("data/a"), store.size("data/b"), store.size("d")) == (0, 6, None)
     assert store.keys() == ["c", "data/a", "data/b"]
     assert store.keys("data/") == ["data/a", "data/b"]
+    store.delete("data/a")
+    store.delete("data/a")
+    assert store.keys() == ["c", "data/b"]
 
 
 def test_what_is_not_there_is_named(store: ObjectStore) -> None:
