@@ -39,3 +39,7 @@ class StorageError(UserError):
 
 class MissingObjectError(StorageError):
     """There is no object under a key."""
+
+
+class CollectionError(PhysRLError):
+    """A dataset's shard could not be made, however often it was tried."""
