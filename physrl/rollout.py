@@ -5,11 +5,13 @@ The controller's workers and the reference loop both call these.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from physrl.config.algorithm import SFTConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import RewardConfig
 from physrl.config.run import RunConfig
+from physrl.data.dataset import open_dataset
 from physrl.environments.renderer import Renderer
 from physrl.environments.simulator import Simulator, start_pose
 from physrl.protocols import Sampling
@@ -41,11 +43,19 @@ class SceneSource:
     seed: int
     split: Split
     reasoning: bool
+    data: str | None = None
+    """A collected dataset that holds the scenes; None draws them."""
+
+
+_dataset = lru_cache(maxsize=1)(open_dataset)
+"""A worker reads a manifest once; what it lists does not change."""
 
 
 def scene_source(config: RunConfig, task: str, split: Split) -> SceneSource:
-    """A run's scenes of one task."""
-    return SceneSource(task, config.environment, config.seed, split, config.model.reasoning)
+    """A run's scenes of one task: of its dataset for training on it, newly drawn otherwise."""
+    trains = (task, split) == (config.task, "train")
+    data = config.data if trains else None
+    return SceneSource(task, config.environment, config.seed, split, config.model.reasoning, data)
 
 
 def step_indices(config: RunConfig, step: int) -> range:
@@ -75,6 +85,9 @@ def prepare(
     source: SceneSource, indices: Iterable[int], renderer: Renderer
 ) -> tuple[list[SceneSpec], list[Prompt]]:
     """Scenes and their pictures with the question."""
+    if source.data is not None:
+        stored = [_dataset(source.data)[index] for index in indices]
+        return [scene for scene, _, _ in stored], [prompt for _, prompt, _ in stored]
     task, settings = TASKS[source.task], source.environment
     scenes = [make_scene(task, settings, source.seed, source.split, index) for index in indices]
     prompts = [
@@ -88,6 +101,9 @@ def demonstrate(
     source: SceneSource, indices: Iterable[int], renderer: Renderer
 ) -> list[Demonstration]:
     """Prompts with their ideal answers."""
+    if source.data is not None:
+        stored = [_dataset(source.data)[index] for index in indices]
+        return [Demonstration(prompt, target) for _, prompt, target in stored]
     task = TASKS[source.task]
     return [
         Demonstration(prompt, task.target(scene))
