@@ -125,7 +125,7 @@ def preview(
 def collect(
     overrides: Overrides = None,
     config: Annotated[
-        Path | None, typer.Option("--config", help="YAML file; docs/datasets.md lists keys.")
+        Path | None, typer.Option("--config", help="YAML file; docs/config.md lists keys.")
     ] = None,
 ) -> None:
     """Write scenes, pictures, questions and answers as a dataset; the same command continues."""

@@ -31,12 +31,10 @@ def check(config: RunConfig) -> None:
         from physrl.data.photos import load_photos
 
         load_photos(config.evaluation.real_images)
-    if config.data is not None:
-        from physrl.data.dataset import check_fits, open_dataset
+    if config.data is not None or config.evaluation.data:
+        from physrl.data.dataset import check_data
 
-        dataset = open_dataset(config.data)
-        check_fits(dataset, config)
-        dataset.check()
+        check_data(config)
     if (address := announced_address()) is not None:
         _check_cluster(address)
     elif config.runtime.dashboard:  # a cluster that is joined holds its dashboard's port by right

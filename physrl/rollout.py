@@ -10,7 +10,7 @@ from functools import lru_cache
 from physrl.config.algorithm import SFTConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import RewardConfig
-from physrl.config.run import RunConfig
+from physrl.config.run import RunConfig, TaskName
 from physrl.data.dataset import open_dataset
 from physrl.environments.renderer import Renderer
 from physrl.environments.simulator import Simulator, start_pose
@@ -51,10 +51,13 @@ _dataset = lru_cache(maxsize=1)(open_dataset)
 """A worker reads a manifest once; what it lists does not change."""
 
 
-def scene_source(config: RunConfig, task: str, split: Split) -> SceneSource:
-    """A run's scenes of one task: of its dataset for training on it, newly drawn otherwise."""
-    trains = (task, split) == (config.task, "train")
-    data = config.data if trains else None
+def scene_source(config: RunConfig, task: TaskName, split: Split) -> SceneSource:
+    """A run's scenes of one task: of the dataset that is configured for them, or newly drawn."""
+    data = None
+    if (task, split) == (config.task, "train"):
+        data = config.data
+    elif split == "test":
+        data = config.evaluation.data.get(task)
     return SceneSource(task, config.environment, config.seed, split, config.model.reasoning, data)
 
 

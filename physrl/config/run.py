@@ -56,6 +56,9 @@ class EvaluationConfig(Section):
     """Held-out scenes of each task, the same for every policy."""
     real_images: ExpandedPath | None = None
     """Photographs: a folder with labels.csv, or a Parquet file."""
+    data: dict[TaskName, Location] = Field({})
+    """Collected datasets of split `test` by task, whose scenes are asked about instead of newly
+    drawn ones; each must have the run's environment."""
     every: int = Field(0, ge=0)
     """Evaluate greedily on validation scenes of the trained task every so many steps; 0: never."""
 

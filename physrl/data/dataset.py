@@ -6,6 +6,8 @@ Every shard's bytes are held against the manifest before a row of it is used.
 import hashlib
 import io
 from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any
@@ -18,7 +20,7 @@ from physrl.data.manifest import MANIFEST, Manifest, Shard, read_manifest
 from physrl.data.shards import SCHEMA, decode_row
 from physrl.errors import ConfigError, DataError, MissingObjectError
 from physrl.storage.object_store import ObjectStore, open_store
-from physrl.types import Prompt, SceneSpec
+from physrl.types import Prompt, SceneSpec, Split
 
 SHARDS_HELD = 2
 """Shards whose bytes stay in memory."""
@@ -118,29 +120,62 @@ def open_dataset(location: str) -> Dataset:
     return Dataset(store, read_manifest(data, store.location))
 
 
-def check_fits(dataset: Dataset, config: RunConfig) -> None:
-    """Refuse a dataset that a run cannot train on.
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What a key of the configuration wants of the dataset that it names."""
+
+    key: str
+    location: str
+    task: str
+    split: Split
+    scenes: int
+    why: str
+    """How many scenes there have to be, and which keys say so."""
+
+
+def check_data(config: RunConfig) -> None:
+    """Refuse a dataset that is not there, is not whole, or does not fit the run.
+
+    Looks at manifests and at shards' sizes.
 
     Raises:
-        ConfigError: other scenes than the run's, or too few of them; with both values.
+        DataError: a dataset is missing, incomplete or of another version.
+        ConfigError: it has other scenes than the run's, or too few of them; with both values.
+        StorageError: its place cannot be read.
     """
-    plan, what = dataset.manifest.plan, f"data is {dataset.location}"
-    pairs = [
-        ("task", plan.task, config.task),
-        ("split", plan.split, "train"),
-        ("model.reasoning", plan.reasoning, config.model.reasoning),
-    ]
+    for need in _needs(config):
+        dataset = open_dataset(need.location)
+        _check_fits(dataset, need, config)
+        dataset.check()
+
+
+def _needs(config: RunConfig) -> Iterator[_Need]:
+    if config.data is not None:
+        steps, prompts = config.algorithm.steps, config.algorithm.prompts_per_step
+        why = f"algorithm.steps x prompts_per_step = {steps} x {prompts} = {steps * prompts}"
+        yield _Need("data", config.data, config.task, "train", steps * prompts, why)
+    scenes = config.evaluation.scenes
+    for task, location in config.evaluation.data.items():
+        why = f"evaluation.scenes is {scenes}"
+        yield _Need(f"evaluation.data.{task}", location, task, "test", scenes, why)
+
+
+def _check_fits(dataset: Dataset, need: _Need, config: RunConfig) -> None:
+    plan, what = dataset.manifest.plan, f"{need.key} is {dataset.location}"
     theirs, ours = (each.model_dump(mode="json") for each in (plan.environment, config.environment))
-    pairs += [(f"environment.{name}", theirs[name], ours[name]) for name in ours]
+    pairs = [
+        ("task", plan.task, need.task),
+        ("split", plan.split, need.split),
+        ("reasoning", plan.reasoning, config.model.reasoning),
+        *((f"environment.{name}", theirs[name], ours[name]) for name in ours),
+    ]
     for key, has, wants in pairs:
         if has != wants:
             raise ConfigError(
-                f"{what}, which was collected with {key.removeprefix('model.')}={has}, but the run "
-                f"has {key}={wants}: make them equal, or name another dataset"
+                f"{what}, which was collected with {key}={has}, but the run needs {key}={wants}: "
+                "make them equal, or name another dataset"
             )
-    steps, prompts = config.algorithm.steps, config.algorithm.prompts_per_step
-    if steps * prompts > len(dataset):
+    if need.scenes > len(dataset):
         raise ConfigError(
-            f"{what} of {len(dataset)} scenes, but algorithm.steps x prompts_per_step = "
-            f"{steps} x {prompts} = {steps * prompts}: collect more, or lower algorithm.steps"
+            f"{what} of {len(dataset)} scenes, but {need.why}: collect more, or lower it"
         )

@@ -15,7 +15,7 @@ from physrl.config.dataset import DatasetPlan
 from physrl.config.environment import EnvironmentConfig
 from physrl.data import dataset as dataset_module
 from physrl.data import manifest as manifest_module
-from physrl.data.dataset import check_fits, open_dataset
+from physrl.data.dataset import check_data, open_dataset
 from physrl.data.dataset_writer import DatasetWriter
 from physrl.data.manifest import MANIFEST, Shard
 from physrl.data.photos import load_photos
@@ -147,7 +147,7 @@ def test_a_shard_of_stability_is_a_set_of_photographs(
 def test_a_run_trains_on_the_scenes_of_its_dataset(folder: Path, renderer: TinyRenderer) -> None:
     overrides = ["algorithm.steps=1", "algorithm.prompts_per_step=10", "seed=99"]
     config = load_config(None, [f"data={folder}", *overrides])
-    check_fits(open_dataset(str(folder)), config)
+    check_data(config)
     scenes, _ = prepare(scene_source(config, "place", "train"), [2, 7], renderer)
     assert [(scene.seed, scene.index) for scene in scenes] == [(0, 2), (0, 7)]
     shown = demonstrate(scene_source(config, "place", "train"), [7], renderer)
@@ -160,9 +160,9 @@ def test_a_run_trains_on_the_scenes_of_its_dataset(folder: Path, renderer: TinyR
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("task=stability", r"collected with task=place, but the run has task=stability"),
-        ("model.reasoning=true", r"with reasoning=False, but the run has model.reasoning=True"),
-        ("environment.image_size=56", r"with environment.image_size=84, but the run has .*=56"),
+        ("task=stability", r"collected with task=place, but the run needs task=stability"),
+        ("model.reasoning=true", r"with reasoning=False, but the run needs reasoning=True"),
+        ("environment.image_size=56", r"with environment.image_size=84, but the run needs .*=56"),
         ("algorithm.steps=2", r"of 10 scenes, but .* 2 x 10 = 20: collect more, or lower"),
     ],
 )
@@ -170,16 +170,35 @@ def test_a_dataset_that_does_not_fit_the_run(folder: Path, override: str, messag
     overrides = ["algorithm.steps=1", "algorithm.prompts_per_step=10", override]
     config = load_config(None, [f"data={folder}", *overrides])
     with pytest.raises(ConfigError, match=message) as caught:
-        check_fits(open_dataset(str(folder)), config)
+        check_data(config)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_is_evaluated_on_the_scenes_of_its_datasets(
+    tmp_path: Path, renderer: TinyRenderer
+) -> None:
+    plan = PLAN.model_copy(update={"split": "test", "seed": 5})
+    DatasetWriter(plan, str(tmp_path)).commit(write(plan, tmp_path, renderer))
+    overrides = [f"evaluation.data.place={tmp_path}", "evaluation.scenes=10"]
+    config = load_config(None, overrides)
+    check_data(config)
+    (scene,), _ = prepare(scene_source(config, "place", "test"), [3], renderer)
+    assert (scene.seed, scene.split, scene.index) == (5, "test", 3)
+    for task, split in (("place", "train"), ("place", "validation"), ("stability", "test")):
+        (scene,), _ = prepare(scene_source(config, task, split), [3], renderer)
+        assert (scene.seed, scene.task, scene.split) == (0, task, split)
+    config = load_config(None, [*overrides, "evaluation.scenes=11"])
+    with pytest.raises(ConfigError, match=r"evaluation\.data\.place is .* of 10 scenes, but eval"):
+        check_data(config)
 
 
 def test_scenes_of_another_split_are_not_trained_on(tmp_path: Path, renderer: TinyRenderer) -> None:
     plan = PLAN.model_copy(update={"split": "test"})
     DatasetWriter(plan, str(tmp_path)).commit(write(plan, tmp_path, renderer))
-    config = load_config(None, ["algorithm.steps=1", "algorithm.prompts_per_step=10"])
-    with pytest.raises(ConfigError, match="split=test, but the run has split=train"):
-        check_fits(open_dataset(str(tmp_path)), config)
+    overrides = ["algorithm.steps=1", "algorithm.prompts_per_step=10"]
+    config = load_config(None, [f"data={tmp_path}", *overrides])
+    with pytest.raises(ConfigError, match="split=test, but the run needs split=train"):
+        check_data(config)
 
 
 def cut(folder: Path) -> None:
