@@ -6,6 +6,7 @@ physrl train --config FILE algorithm.lr=1e-5 seed=1     overrides are key.path=v
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -16,6 +17,7 @@ from jobs import preflight
 from jobs.matching import Match, matched
 from jobs.policies import policy_model
 from physrl.config import load_config
+from physrl.config.load import load_collect_config
 from physrl.errors import PhysRLError, UserError
 from physrl.storage.run_folder import open_run
 
@@ -130,14 +132,36 @@ def preview(
     job.run(task, checked, seed=checked.seed if seed is None else seed, count=count, out=out)
 
 
-def main() -> None:
-    """Run a verb; what goes wrong is one line on stderr, and exit code 2 for a user's mistake."""
+@app.command(
+    epilog="Example: physrl collect task=place split=train scenes=2000 out=runs/data/place"
+    " -- to a bucket: physrl collect task=stability seed=1 out=s3://bucket/stability workers=8"
+)
+def collect(
+    overrides: Overrides = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML file; docs/config.md lists keys.")
+    ] = None,
+) -> None:
+    """Write scenes, pictures, questions and answers as a dataset; the same command continues."""
+    checked = load_collect_config(config, overrides or ())
+    preflight.check_collection(checked)
+    from jobs import collect as job
+
+    job.run(checked)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a verb; what goes wrong is one line on stderr, and exit code 2 for a user's mistake.
+
+    Args:
+        arguments: instead of the command line's.
+    """
     # DeepSpeed looks for ninja on the path, where a virtual environment need not be, and for the
     # operator that `make install` compiled for this environment.
     os.environ["PATH"] = os.pathsep.join((f"{sys.prefix}/bin", os.environ.get("PATH", "")))
     os.environ.setdefault("TORCH_EXTENSIONS_DIR", f"{sys.prefix}/torch-extensions")
     try:
-        code = app(standalone_mode=False)
+        code = app(arguments, prog_name="physrl", standalone_mode=False)
     except TyperException as error:
         _fail(error.format_message(), USER_ERROR)
     except PhysRLError as error:

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from physrl.config import RunConfig
 from physrl.config.base import Section
+from physrl.config.dataset import CollectConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "config.md"
 HEAD = """# Configuration
@@ -34,7 +35,9 @@ def main() -> None:
 
 def reference() -> str:
     """The page: a heading and a table for each section, in the order of the classes."""
-    return "\n".join([HEAD, *_section("the top", RunConfig, set())])
+    written: set[type[Section]] = set()
+    run = _section("the top", RunConfig, written)
+    return "\n".join([HEAD, *run, *_section("collect", CollectConfig, written)])
 
 
 def _section(title: str, section: type[Section], written: set[type[Section]]) -> Iterator[str]:
@@ -81,7 +84,7 @@ def _words(annotation: Any) -> str:
         kinds = list(dict.fromkeys(_words(part) for part in parts if part is not ...))
         return f"list of {' and '.join(kinds)}" if ... in parts else f"{len(parts)} x {kinds[0]}"
     if get_origin(annotation) is dict:
-        return f"table of {_words(parts[1])}s"
+        return f"table of {_words(parts[0])} to {_words(parts[1])}"
     if hasattr(annotation, "__metadata__"):
         return _type(FieldInfo.from_annotation(annotation))
     if parts:
@@ -95,6 +98,8 @@ def _words(annotation: Any) -> str:
 
 
 def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
     if isinstance(field.default, Section):
         kind = getattr(field.default, "type", None)
         return f"type `{kind}`" if kind else "its keys' defaults"

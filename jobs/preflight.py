@@ -10,6 +10,8 @@ from cluster.authentication import announced_address
 from jobs.adapters import read_adapter
 from physrl.config import RunConfig
 from physrl.config.algorithm import SFTConfig
+from physrl.config.dataset import CollectConfig
+from physrl.config.environment import EnvironmentConfig
 from physrl.config.model import ModelConfig
 from physrl.config.run import check_divisible
 from physrl.errors import ConfigError, UserError
@@ -36,13 +38,27 @@ def check(config: RunConfig) -> None:
         from physrl.data.photos import load_photos
 
         load_photos(config.evaluation.real_images)
-    address = announced_address()
-    if address is not None:
+    if config.data is not None or config.evaluation.data:
+        from physrl.data.dataset import check_data
+
+        check_data(config)
+    if (address := announced_address()) is not None:
         _check_cluster(address)
     elif config.runtime.dashboard:  # a cluster that is joined holds its dashboard's port by right
         _check_port(config.runtime.dashboard_port)
     _check_writable(config.folder)
     _check_scenes(config)
+
+
+def check_collection(config: CollectConfig) -> None:
+    """Refuse what no scene can be drawn for, and a Ray cluster that does not answer.
+
+    Raises:
+        UserError: with the value and the remedy.
+    """
+    if (address := announced_address()) is not None:
+        _check_cluster(address)
+    _check_task(config.task, config.environment, config.seed)
 
 
 def check_demo(config: RunConfig) -> None:
@@ -187,12 +203,15 @@ def _check_writable(folder: Path) -> None:
 
 def _check_scenes(config: RunConfig) -> None:
     """Draw a pair of the fewest and of the most blocks for every task, so that margins fit."""
+    for name in sorted({config.task, *config.evaluation.tasks}):
+        _check_task(name, config.environment, config.seed)
+
+
+def _check_task(name: str, environment: EnvironmentConfig, seed: int) -> None:
     from physrl.tasks import TASKS
     from physrl.tasks.task import make_scene
 
-    for name in sorted({config.task, *config.evaluation.tasks}):
-        for num_blocks in sorted(set(config.environment.num_blocks)):
-            size = {"num_blocks": (num_blocks, num_blocks)}
-            settings = config.environment.model_copy(update=size)
-            for index in range(2):
-                make_scene(TASKS[name], settings, config.seed, "train", index)
+    for num_blocks in sorted(set(environment.num_blocks)):
+        settings = environment.model_copy(update={"num_blocks": (num_blocks, num_blocks)})
+        for index in range(2):
+            make_scene(TASKS[name], settings, seed, "train", index)

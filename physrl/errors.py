@@ -31,3 +31,15 @@ class GenerationError(PhysRLError):
 
 class CheckpointError(UserError):
     """A checkpoint that is missing, incomplete, damaged or of another run."""
+
+
+class StorageError(UserError):
+    """A folder or bucket that cannot be reached, read or written."""
+
+
+class MissingObjectError(StorageError):
+    """There is no object under a key."""
+
+
+class CollectionError(PhysRLError):
+    """A dataset's shard could not be made, however often it was tried."""

@@ -5,11 +5,13 @@ The controller's workers and the reference loop both call these.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from physrl.config.algorithm import SFTConfig
 from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.config.reward import RewardConfig
-from physrl.config.run import RunConfig
+from physrl.config.run import RunConfig, TaskName
+from physrl.data.dataset import open_dataset
 from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer
 from physrl.environments.simulator import Simulator, start_pose
@@ -44,18 +46,31 @@ class SceneSource:
     reasoning: bool
     generator: GeneratorName = "iid"
     """Which named set `environment` describes."""
+    data: str | None = None
+    """A collected dataset that holds the scenes; None draws them."""
+
+
+_dataset = lru_cache(maxsize=1)(open_dataset)
+"""A worker reads a manifest once; what it lists does not change."""
 
 
 def scene_source(
-    config: RunConfig, task: str, split: Split, generator: GeneratorName = "iid"
+    config: RunConfig, task: TaskName, split: Split, generator: GeneratorName = "iid"
 ) -> SceneSource:
     """A run's scenes of one task, or those of a named set that differs from them.
+
+    They come from the dataset that is configured for them, or are newly drawn.
 
     Raises:
         ConfigError: the generator has nothing to offer beside these settings.
     """
+    data = None
+    if generator == "iid" and (task, split) == (config.task, "train"):
+        data = config.data
+    elif generator == "iid" and split == "test":
+        data = config.evaluation.data.get(task)
     settings = GENERATORS[generator](config.environment)
-    return SceneSource(task, settings, config.seed, split, config.model.reasoning, generator)
+    return SceneSource(task, settings, config.seed, split, config.model.reasoning, generator, data)
 
 
 def step_indices(config: RunConfig, step: int) -> range:
@@ -85,6 +100,9 @@ def prepare(
     source: SceneSource, indices: Iterable[int], renderer: Renderer
 ) -> tuple[list[SceneSpec], list[Prompt]]:
     """Scenes and their pictures with the question."""
+    if source.data is not None:
+        stored = [_dataset(source.data)[index] for index in indices]
+        return [scene for scene, _, _ in stored], [prompt for _, prompt, _ in stored]
     task, settings = TASKS[source.task], source.environment
     scenes = [
         make_scene(task, settings, source.seed, source.split, index, source.generator)
@@ -101,6 +119,9 @@ def demonstrate(
     source: SceneSource, indices: Iterable[int], renderer: Renderer
 ) -> list[Demonstration]:
     """Prompts with their ideal answers."""
+    if source.data is not None:
+        stored = [_dataset(source.data)[index] for index in indices]
+        return [Demonstration(prompt, target) for _, prompt, target in stored]
     task = TASKS[source.task]
     return [
         Demonstration(prompt, task.target(scene))

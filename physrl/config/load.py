@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import ValidationError
 
 from physrl.config.algorithm import AlgorithmConfig
+from physrl.config.base import Section
+from physrl.config.dataset import CollectConfig
 from physrl.config.reward import RewardConfig
 from physrl.config.run import DEFAULT_TYPES, RunConfig
 from physrl.errors import ConfigError
 
 Tree = dict[str, Any]
+AnySection = TypeVar("AnySection", bound=Section)
 TAGS = {
     kind.model_fields["type"].default
     for union in (AlgorithmConfig, RewardConfig)
@@ -28,11 +31,16 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
         ConfigError: the file cannot be read, or a key or value is wrong; the first mistake, in one
             line.
     """
-    tree = read_yaml(path) if path is not None else {}
-    given: Tree = {}
-    for override in overrides:
-        given = merge(given, parse_override(override), by_type=False)
-    return validate(merge(tree, given))
+    return validate(_read(path, overrides))
+
+
+def load_collect_config(path: Path | None, overrides: Sequence[str] = ()) -> CollectConfig:
+    """The validated configuration of a dataset to collect, from a file and overrides.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    return _validated(CollectConfig, _read(path, overrides))
 
 
 def validate(tree: Mapping[str, Any]) -> RunConfig:
@@ -41,8 +49,20 @@ def validate(tree: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: a key or value is wrong.
     """
+    return _validated(RunConfig, tree)
+
+
+def _read(path: Path | None, overrides: Sequence[str]) -> Tree:
+    tree = read_yaml(path) if path is not None else {}
+    given: Tree = {}
+    for override in overrides:
+        given = merge(given, parse_override(override), by_type=False)
+    return merge(tree, given)
+
+
+def _validated(section: type[AnySection], tree: Mapping[str, Any]) -> AnySection:
     try:
-        return RunConfig.model_validate(tree)
+        return section.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(describe(error)) from None
 
@@ -124,6 +144,8 @@ def describe(error: ValidationError) -> str:
         message = (
             f"unknown key '{where}': remove it or check its spelling (docs/config.md lists all)"
         )
+    elif first["type"] == "missing":
+        message = f"{where} is missing: set {where}=VALUE"
     elif first["type"] == "value_error":
         message = first["msg"].removeprefix("Value error, ")
         message = f"{where} {message}" if where else message

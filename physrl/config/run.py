@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from physrl.config.algorithm import AlgorithmConfig, GRPOConfig, RLConfig, SFTConfig
 from physrl.config.base import Section
 from physrl.config.environment import EnvironmentConfig
+from physrl.config.location import Location
 from physrl.config.model import ModelConfig
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
 
@@ -74,7 +75,10 @@ class EvaluationConfig(Section):
     scenes: int = Field(256, ge=1)
     """Held-out scenes of each task, the same for every policy."""
     real_images: ExpandedPath | None = None
-    """A folder of photographs with labels.csv."""
+    """Photographs: a folder with labels.csv, or a Parquet file."""
+    data: dict[TaskName, Location] = Field({})
+    """Collected datasets of split `test` by task, whose scenes are asked about instead of newly
+    drawn ones; each must have the run's environment."""
     every: int = Field(0, ge=0)
     """Evaluate greedily on validation scenes of the trained task every so many steps; 0: never."""
 
@@ -113,6 +117,9 @@ class RunConfig(Section):
     """What is trained on."""
     environment: EnvironmentConfig = EnvironmentConfig()
     """Which scenes."""
+    data: Location | None = None
+    """A collected dataset, a folder or s3://bucket/prefix, whose scenes are trained on instead of
+    newly drawn ones; it must have this task and environment."""
     model: ModelConfig = ModelConfig()
     """Which model, and which of its weights."""
     algorithm: AlgorithmConfig = GRPOConfig()

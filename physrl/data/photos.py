@@ -1,11 +1,15 @@
-"""Photographs of real towers with labels: a folder with labels.csv."""
+"""Photographs of real towers with labels: a folder with labels.csv, or a Parquet file."""
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image as PillowImage
 
 from physrl.config.run import RunConfig
@@ -15,6 +19,9 @@ from physrl.types import Image
 LABELS = "labels.csv"
 REQUIRED = ("file", "falls")
 HUMAN = "human_falls_fraction"
+NAMES = ("file", "scene_id")
+"""Columns of a Parquet file that may say what a photograph is called."""
+KNOWN = ("image", "falls", "answer", HUMAN, *NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +46,22 @@ class HumanAccuracy:
     """Share of right judgements, averaged over the photographs."""
 
 
-def load_photos(folder: Path) -> tuple[Photo, ...]:
-    """The photographs of a folder, in the order of its labels.csv.
+def load_photos(path: Path) -> tuple[Photo, ...]:
+    """The photographs of a folder, in the order of its labels.csv, or of a Parquet file's rows.
 
     labels.csv has the columns `file`, `falls` (0 or 1) and, optionally, `human_falls_fraction`
-    (0 to 1); other columns are ignored.
+    (0 to 1). A Parquet file has `image` (encoded bytes, or a struct with `bytes`), `falls` (true or
+    false, 1 or 0) or `answer` (Yes or No) and, optionally, `file` or `scene_id` and
+    `human_falls_fraction`. Other columns are ignored.
 
     Raises:
-        DataError: the folder, the labels, a column, a value or a picture is missing or wrong.
+        DataError: the path, the labels, a column, a value or a picture is missing or wrong.
     """
-    if not folder.is_dir():
-        raise DataError(f"photo folder {folder} does not exist: check evaluation.real_images")
-    return tuple(_load_photo(folder, line, row) for line, row in _read_labels(folder / LABELS))
+    if path.is_file():
+        return _load_table(path)
+    if not path.is_dir():
+        raise DataError(f"photo folder {path} does not exist: check evaluation.real_images")
+    return tuple(_load_photo(path, line, row) for line, row in _read_labels(path / LABELS))
 
 
 def load_configured_photos(config: RunConfig) -> tuple[Photo, ...]:
@@ -106,6 +117,51 @@ def _load_photo(folder: Path, line: int, row: dict[str, str]) -> Photo:
     )
 
 
+def _load_table(path: Path) -> tuple[Photo, ...]:
+    try:
+        file = pq.ParquetFile(path)
+        columns = [name for name in file.schema_arrow.names if name in KNOWN]
+        rows = file.read(columns=columns).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        line = " ".join(str(error).split())
+        raise DataError(f"{path} is not a readable Parquet file ({line}): write it anew") from None
+    if "image" not in columns or not {"falls", "answer"} & set(columns):
+        raise DataError(
+            f"{path} has the columns {', '.join(file.schema_arrow.names)}: photographs need "
+            "'image', and 'falls' or 'answer'"
+        )
+    if not rows:
+        raise DataError(f"{path} holds no photograph: add a row for each")
+    return tuple(_load_row(path, number, row) for number, row in enumerate(rows))
+
+
+def _load_row(path: Path, number: int, row: dict[str, Any]) -> Photo:
+    where = f"{path} row {number}"
+    image = row["image"]
+    data = image.get("bytes") if isinstance(image, dict) else image
+    if not isinstance(data, bytes):
+        raise DataError(f"{where}: image holds no bytes: embed the encoded picture itself")
+    fraction = row.get(HUMAN)
+    return Photo(
+        file=next((str(row[name]) for name in NAMES if row.get(name)), f"{path.name}/{number}"),
+        falls=_falls(row, where),
+        human_falls_fraction=_fraction("" if fraction is None else str(fraction), where),
+        image=_decode(io.BytesIO(data), f"{where}: its image"),
+    )
+
+
+def _falls(row: dict[str, Any], where: str) -> bool:
+    falls, answer = row.get("falls"), row.get("answer")
+    if falls in (0, 1):
+        return bool(falls)
+    if falls is not None:
+        raise DataError(f"{where}: falls is '{falls}': write true (it fell) or false (it stood)")
+    verdict = None if answer is None else str(answer).strip().lower()
+    if verdict not in ("yes", "no"):
+        raise DataError(f"{where}: answer is '{answer}': write Yes (it fell) or No (it stood)")
+    return verdict == "yes"
+
+
 def _fraction(text: str, where: str) -> float | None:
     if not text:
         return None
@@ -121,8 +177,12 @@ def _fraction(text: str, where: str) -> float | None:
 def _read_image(path: Path, where: str) -> Image:
     if not path.is_file():
         raise DataError(f"{where}: {path} is missing: add the file or remove the line")
+    return _decode(path, str(path))
+
+
+def _decode(source: Path | io.BytesIO, what: str) -> Image:
     try:
-        with PillowImage.open(path) as picture:
+        with PillowImage.open(source) as picture:
             return np.asarray(picture.convert("RGB"))
     except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError):
-        raise DataError(f"{path} is not a readable picture: save it as PNG or JPEG") from None
+        raise DataError(f"{what} is not a readable picture: save it as PNG or JPEG") from None

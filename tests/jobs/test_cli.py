@@ -160,7 +160,9 @@ def test_interruption_is_one_line_and_exit_code_130(
     assert (code, said) == (130, "interrupted\n")
 
 
-@pytest.mark.parametrize("verb", ["demo", "train", "evaluate", "report", "doctor", "preview"])
+@pytest.mark.parametrize(
+    "verb", ["demo", "train", "evaluate", "report", "doctor", "preview", "collect"]
+)
 def test_every_verb_shows_an_example(
     verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

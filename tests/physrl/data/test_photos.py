@@ -1,6 +1,10 @@
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image as PillowImage
 
@@ -108,3 +112,77 @@ def test_human_accuracy_by_hand() -> None:
 
 def test_human_accuracy_where_nobody_was_asked() -> None:
     assert human_accuracy([photo(True, None)]) is None
+
+
+def png(color: tuple[int, int, int]) -> bytes:
+    stream = io.BytesIO()
+    PillowImage.new("RGB", (6, 4), color).save(stream, "PNG")
+    return stream.getvalue()
+
+
+RED, BLUE = png((255, 0, 0)), png((0, 0, 255))
+
+
+def write_table(folder: Path, **columns: list[Any]) -> Path:
+    path = folder / "photos.parquet"
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_photos_of_a_parquet_file(tmp_path: Path) -> None:
+    path = write_table(
+        tmp_path,
+        image=[{"bytes": RED, "path": None}, {"bytes": BLUE, "path": None}],
+        falls=[True, False],
+        file=["a", None],
+        human_falls_fraction=[0.75, None],
+        other=[1, 2],
+    )
+    first, second = load_photos(path)
+    assert (first.file, first.falls, first.human_falls_fraction) == ("a", True, 0.75)
+    assert (second.file, second.falls, second.human_falls_fraction) == (
+        "photos.parquet/1",
+        False,
+        None,
+    )
+    assert first.image.shape == (4, 6, 3)
+    assert (first.image[0, 0].tolist(), second.image[0, 0].tolist()) == ([255, 0, 0], [0, 0, 255])
+
+
+def test_answers_and_bare_bytes_do_too(tmp_path: Path) -> None:
+    path = write_table(tmp_path, image=[RED, BLUE], answer=["Yes", " no "])
+    assert [photo.falls for photo in load_photos(path)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ({"image": [RED]}, "has the columns image: photographs need"),
+        ({"falls": [True]}, "has the columns falls: photographs need"),
+        ({"image": pa.array([], pa.binary()), "falls": []}, "holds no photograph"),
+        ({"image": [RED, b"no"], "falls": [1, 0]}, r"row 1: its image is not a readable picture"),
+        ({"image": [RED[:-30]], "falls": [1]}, r"row 0: its image is not a readable picture"),
+        ({"image": ["a.png"], "falls": [1]}, r"row 0: image holds no bytes"),
+        ({"image": [RED], "falls": [2]}, r"row 0: falls is '2': write true"),
+        ({"image": [RED], "answer": ["maybe"]}, r"row 0: answer is 'maybe': write Yes"),
+        ({"image": [RED], "answer": pa.array([None], pa.string())}, "row 0: answer is 'None'"),
+        (
+            {"image": [RED], "falls": [1], "human_falls_fraction": [1.5]},
+            r"row 0: human_falls_fraction is '1.5'",
+        ),
+    ],
+)
+def test_bad_tables_are_named_in_one_line(
+    tmp_path: Path, columns: dict[str, list[Any]], complaint: str
+) -> None:
+    with pytest.raises(DataError, match=complaint) as caught:
+        load_photos(write_table(tmp_path, **columns))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_truncated_table(tmp_path: Path) -> None:
+    path = write_table(tmp_path, image=[RED], falls=[True])
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match=r"photos.parquet is not a readable Parquet file") as caught:
+        load_photos(path)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,102 @@
+"""Writes a dataset shard by shard, and its manifest last."""
+
+from collections.abc import Sequence
+
+from physrl.config.dataset import DatasetPlan
+from physrl.data.manifest import (
+    MANIFEST,
+    Manifest,
+    Shard,
+    describe_shard,
+    find_shards,
+    make_manifest,
+    plan_hash,
+    read_manifest,
+)
+from physrl.data.shards import encode_shard, plan_of
+from physrl.errors import DataError, MissingObjectError
+from physrl.storage.object_store import open_store
+from physrl.types import Prompt, SceneSpec
+
+REMEDY = "choose another out=, or delete it"
+
+
+class DatasetWriter:
+    """One plan's dataset at one place; any number of writers may work at it."""
+
+    def __init__(self, plan: DatasetPlan, location: str) -> None:
+        self._plan, self._hash = plan, plan_hash(plan)
+        self._store = open_store(location)
+        self.location = self._store.location
+
+    def finished(self) -> Manifest | None:
+        """The manifest, if the dataset is whole.
+
+        Raises:
+            DataError: it is a dataset of another plan.
+            StorageError: the place cannot be reached, read or written.
+        """
+        self._store.check()
+        try:
+            manifest = read_manifest(self._store.get(MANIFEST), self.location)
+        except MissingObjectError:
+            return None
+        if manifest.plan != self._plan:
+            raise self._of_another_plan()
+        return manifest
+
+    def existing(self) -> dict[int, str]:
+        """The keys of the shards that earlier runs left, by number; not yet verified.
+
+        Raises:
+            DataError: there are other files, or shards of another plan.
+        """
+        keys = self._store.keys("data/")
+        found = find_shards(self._plan, keys)
+        if set(keys) - set(found.values()):
+            raise self._of_another_plan()
+        for number, key in found.items():
+            if self.keep(number, key):
+                break  # one whole shard of this plan speaks for all
+        return found
+
+    def keep(self, number: int, key: str) -> Shard | None:
+        """What is known of a shard that is there; None if it is damaged.
+
+        Raises:
+            DataError: it is whole, and of another plan.
+        """
+        data = self._store.get(key)
+        shard = describe_shard(self._plan, number, data)
+        if shard.file != key:
+            return None
+        if plan_of(data) != self._hash:
+            raise self._of_another_plan()
+        return shard
+
+    def write(self, number: int, scenes: Sequence[SceneSpec], prompts: Sequence[Prompt]) -> Shard:
+        """Make and keep a shard."""
+        data = encode_shard(scenes, prompts, self._hash)
+        shard = describe_shard(self._plan, number, data)
+        self._store.put(shard.file, data)
+        return shard
+
+    def discard(self, key: str) -> None:
+        """Remove a damaged shard."""
+        self._store.delete(key)
+
+    def commit(self, shards: Sequence[Shard]) -> Manifest:
+        """Make the dataset exist: of several writers of one plan each finds the same.
+
+        Raises:
+            DataError: another writer has finished another dataset here.
+        """
+        data = make_manifest(self._plan, list(shards))
+        if not self._store.create(MANIFEST, data) and self._store.get(MANIFEST) != data:
+            raise self._of_another_plan()
+        return read_manifest(data, self.location)
+
+    def _of_another_plan(self) -> DataError:
+        return DataError(
+            f"{self.location} already holds data of another configuration or generator: {REMEDY}"
+        )

@@ -1,0 +1,96 @@
+"""The command itself: killed, continued, to a folder and to a bucket, always the same bytes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cluster.collect import collect_shard
+from jobs import cli
+from physrl.config.dataset import CollectConfig
+from physrl.data.dataset import open_dataset
+from physrl.data.dataset_writer import DatasetWriter
+from physrl.errors import DataError
+from physrl.storage.object_store import ObjectStore, open_store
+
+SCENES = ["task=place", "scenes=120", "scenes_per_shard=10"]
+
+
+def command(out: str, workers: int) -> list[str]:
+    return [sys.executable, "-m", "jobs.collect", *SCENES, f"out={out}", f"workers={workers}"]
+
+
+def contents(store: ObjectStore) -> dict[str, bytes]:
+    keys = store.keys()
+    return {key: store.get(key) for key in keys}
+
+
+def kill_in_the_middle(out: str) -> None:
+    """Run the command until two shards are there, and kill it."""
+    process = subprocess.Popen(command(out, 1), stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        while len(open_store(out).keys("data/")) < 2:
+            assert process.poll() is None, "it ended first"
+            time.sleep(0.02)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.timeout(300)
+def test_killed_and_continued_in_a_bucket(tmp_path: Path, bucket: str) -> None:
+    place = f"s3://{bucket}/some/place"
+    store = open_store(place)
+    kill_in_the_middle(place)
+    with pytest.raises(DataError, match=r"holds no dataset: manifest\.json is missing"):
+        open_dataset(place)
+    damaged = store.keys("data/")[1]
+    store.put(damaged, store.get(damaged)[:1000])
+    done = subprocess.run(command(place, 2), capture_output=True, text=True, check=True)
+    assert re.search(r"continuing: \d+ of 12 shards are there", done.stdout)
+    assert f"120 scenes of place (train) in 12 shards, 0.2 MB: {place}\n" in done.stdout
+
+    # The same in one process and in a folder, without Ray and without interruption.
+    config = CollectConfig(scenes=120, scenes_per_shard=10, out=str(tmp_path))
+    shards = [collect_shard(config, number, None) for number in range(config.shards)]
+    DatasetWriter(config.plan, config.out).commit(shards)
+    assert contents(store) == contents(open_store(config.out))
+    dataset, same = open_dataset(place), open_dataset(config.out)
+    dataset.check()
+    assert [dataset[index][0] for index in (0, 119)] == [same[index][0] for index in (0, 119)]
+    secret = os.environ["AWS_SECRET_ACCESS_KEY"]
+    assert secret not in done.stdout + done.stderr
+    assert not any(secret.encode() in data for data in contents(store).values())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["out=s3://no-such-bucket/x"], "bucket 'no-such-bucket' does not exist"),
+        (["out=/proc/here"], "folder /proc/here cannot be written"),
+        (["out=x", "environment.margin=[0.499,0.5]"], "environment.margin"),
+        (["scenes=3"], "out is missing"),
+    ],
+)
+def test_what_is_wrong_is_one_line_before_ray_starts(
+    overrides: list[str],
+    message: str,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def started(*_: object) -> None:
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr("cluster.session.ray_session", started)
+    with pytest.raises(SystemExit) as exit:
+        cli.main(["collect", *overrides])
+    said = capsys.readouterr().err
+    assert exit.value.code == 2
+    assert message in said
+    assert said.count("\n") == 1
