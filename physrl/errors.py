@@ -29,6 +29,10 @@ class GenerationError(PhysRLError):
     """A generator broke its contract: wrong prompt ids, missing log-probabilities, old weights."""
 
 
+class DivergedError(PhysRLError):
+    """Losses or gradients stay infinite or NaN: the last checkpoint is the last good state."""
+
+
 class CheckpointError(UserError):
     """A checkpoint that is missing, incomplete, damaged or of another run."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from physrl.algorithms.guard import Guard
 from physrl.algorithms.importance import importance_weights, sampling_metrics
 from physrl.algorithms.loss import LossInputs
 from physrl.algorithms.metrics import average, combine
@@ -36,6 +37,7 @@ class Learner:
         self._collator = collator
         self._config = config
         self._loss = make_loss(config.algorithm)
+        self._guard = Guard()
         self._banned = collator.banned_token_ids
         self._device = next(engine.model.parameters()).device
 
@@ -47,6 +49,7 @@ class Learner:
 
         Raises:
             GenerationError: a prompt is longer than `model.max_prompt_tokens`.
+            DivergedError: several updates in a row had a loss or gradient that is not finite.
         """
         updates = self._config.algorithm.updates_per_rollout
         parts = [batch.examples[part::updates] for part in range(updates)]
@@ -55,12 +58,14 @@ class Learner:
         olds = (
             [[self._score(m).detach() for m in part] for part in prepared] if updates > 1 else None
         )
-        metrics = []
+        applied = []
         for index, part in enumerate(prepared):
             old = olds[index] if olds is not None else [None] * len(part)
             lr = learning_rate(self._config.algorithm, step * updates + index)
-            metrics.append(self._one_update(part, old, parts[index], lr))
-        return average(metrics) | self._counts(batch.examples)
+            metrics = self._one_update(part, old, parts[index], lr)
+            if self._guard.applied(metrics["grad_norm"], metrics["loss"], step):
+                applied.append(metrics)
+        return average(applied) | self._counts(batch.examples, applied=len(applied))
 
     def score(self, examples: Sequence[TrainingExample]) -> list[list[float]]:
         """Log-probabilities of each example's completion tokens, in this rank's alone."""
@@ -105,7 +110,8 @@ class Learner:
             loss, share = self._loss(inputs)
             # Engines average gradients over ranks; a share's denominator already counts them all.
             self._engine.backward(
-                loss * self._engine.world_size, last=index == len(micro_batches) - 1
+                spoiled_unless_finite(loss, logprobs) * self._engine.world_size,
+                last=index == len(micro_batches) - 1,
             )
             share |= {"loss": loss}
             if micro.sampling is not None:
@@ -117,8 +123,8 @@ class Learner:
             "learning_rate": lr / self._engine.world_size,
         }
 
-    def _counts(self, examples: Sequence[TrainingExample]) -> Metrics:
-        """What the step looked at: prompts and completions count as tokens."""
+    def _counts(self, examples: Sequence[TrainingExample], applied: int) -> Metrics:
+        """What the step looked at, and its updates; prompts and completions count as tokens."""
         tokens = sum(
             self._collator.prompt_length(example.prompt) + len(example.completion_ids)
             for example in examples
@@ -128,7 +134,8 @@ class Learner:
             "step/scenes": len({e.prompt.prompt_id.partition("#")[0] for e in examples}),
             "step/samples": len(examples),
             "step/tokens": tokens,
-            "step/updates": self._config.algorithm.updates_per_rollout,
+            "step/updates": applied,
+            "guard/skipped_updates": self._config.algorithm.updates_per_rollout - applied,
         }
         return {name: count / self._engine.world_size for name, count in counts.items()}
 
@@ -185,6 +192,14 @@ class Learner:
         algorithm = self._config.algorithm
         assert not isinstance(algorithm, SFTConfig)  # its examples are not sampled
         return importance_weights(old, micro.sampling, micro.mask, algorithm)
+
+
+def spoiled_unless_finite(loss: Tensor, logprobs: Tensor) -> Tensor:
+    """The loss, or where it is not finite one whose whole gradient is NaN.
+
+    An infinite loss may have a finite gradient, which would be applied on the other ranks.
+    """
+    return loss if loss.isfinite() else logprobs.sum() * math.nan
 
 
 def learning_rate(config: AlgorithmConfig, update: int) -> float:

@@ -193,6 +193,8 @@ def test_batches_keep_the_order_of_groups() -> None:
     assert [example.advantage for example in batch.examples] == [1, 2, 3, 4]
     assert batch.examples[0].sampling_logprobs == (-0.5, -0.5)
     assert not batch.examples[0].truncated
+    cut = rollout_batch([group_of([1.0, 0.0], truncated=True)], np.array([[1.0, 2.0]]))
+    assert all(example.truncated for example in cut.examples)
 
 
 def advantages_of(groups: list[RolloutGroup], **table: object) -> list[list[float]]:
