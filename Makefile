@@ -17,10 +17,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install doctor demo test parity lint format docs clean
+.PHONY: help install doctor demo test parity bench-learner lint format docs clean
 
 help: ## List the commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
 
 install: $(VENV)/ready-$(DEVICE) ## Build .venv; again only if a requirement changed (DEVICE=gpu for GPUs)
 
@@ -36,6 +36,9 @@ test: install ## Run the tests
 parity: install $(PEERS)/ready ## Compare losses and gradients with TRL's, in an environment of its own
 	@$(PEERS)/bin/python tests/parity/trl_fixture.py build/trl.json
 	@$(BIN)/python tests/parity/test_trl_parity.py build/trl.json
+
+bench-learner: install $(PEERS)/ready ## Measure the learner's memory and time against TRL's, and its overhead
+	@$(BIN)/python tests/benchmarks/learner.py --peers $(PEERS)/bin/python
 
 lint: install ## Check style, types and import rules
 	@echo "ruff"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
