@@ -95,15 +95,17 @@ class SceneSpec:
     split: Split
     index: int
     blocks: tuple[Block, ...]
-    """The tower from bottom to top; the block to be moved, if any, comes last."""
+    """The tower from bottom to top; a red block apart from it comes last."""
     movable: bool
-    """Whether the last block is the red one that the model moves."""
+    """Whether the last block is a red one that stands apart from the tower."""
     margin: float
     """The tower's exact static margin: positive when it stands."""
     camera: Camera
     appearance: Appearance
     generator: str = "iid"
     """Which named set of scenes it belongs to."""
+    wording: int = 0
+    """Which of the task's wordings the question is asked in; 0 is the one of training."""
 
     @property
     def scene_id(self) -> str:

@@ -12,7 +12,7 @@ from physrl.config.location import Location
 from physrl.config.model import ModelConfig
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
 
-TaskName = Literal["stability", "place", "place_closed_loop"]
+TaskName = Literal["stability", "stabilize", "place_x", "place_y", "place", "place_closed_loop"]
 ExpandedPath = Annotated[Path, AfterValidator(Path.expanduser)]
 Offload = Literal["none", "optimizer", "all"]
 DEFAULT_TYPES = {"algorithm": "grpo", "warm_start": "sft", "reward": "simulated"}

@@ -3,7 +3,7 @@
 from physrl.data.photos import Photo
 from physrl.evaluation.results import Answered
 from physrl.tasks import TASKS
-from physrl.tasks.answers import UNITS
+from physrl.tasks.answers import words
 from physrl.tasks.task import question_text
 from physrl.types import Action, Completion, Offset, Prompt, Rollout, SceneSpec, Verdict
 
@@ -13,13 +13,14 @@ STABILITY = TASKS["stability"]
 
 def answered(scene: SceneSpec, rollout: Rollout) -> Answered:
     """What one completion about a scene answered, and what came of it."""
-    ideal = TASKS[scene.task].ideal(scene)
+    task = TASKS[scene.task]
+    ideal = task.ideal(scene)
     last = rollout.last
     return Answered(
         scene_id=scene.scene_id,
         completion=last.completion.text,
-        answer=short_form(last.action),
-        ideal=short_form(ideal),
+        answer=words(last.action, task.axes),
+        ideal=words(ideal, task.axes),
         success=last.outcome.success,
         status=last.outcome.status,
         reward=rollout.reward.total,
@@ -38,8 +39,8 @@ def answered_photo(photo: Photo, completion: Completion) -> Answered:
     return Answered(
         scene_id=photo.file,
         completion=completion.text,
-        answer=short_form(action),
-        ideal=short_form(Verdict(photo.falls)),
+        answer=words(action, STABILITY.axes),
+        ideal=words(Verdict(photo.falls), STABILITY.axes),
         success=success,
         status="unparseable" if said is None else "settled",
         reward=float(success),
@@ -55,17 +56,6 @@ def photo_prompt(photo: Photo, *, reasoning: bool) -> Prompt:
     return Prompt.ask(
         f"real/{photo.file}", question_text(STABILITY, reasoning=reasoning), photo.image
     )
-
-
-def short_form(action: Action) -> str:
-    """`Yes`, `No`, `150 200`, or nothing for an unparseable answer."""
-    match action:
-        case Verdict(falls):
-            return "Yes" if falls else "No"
-        case Offset(x, y):
-            return f"{round(x * UNITS)} {round(y * UNITS)}"
-        case _:
-            return ""
 
 
 def _offset(action: Action) -> tuple[float, float] | None:

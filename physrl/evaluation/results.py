@@ -6,10 +6,12 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from physrl.config.run import TaskName
 from physrl.errors import DataError
 from physrl.evaluation.statistics import Count
 
-EvaluationTask = Literal["place", "place_closed_loop", "stability", "real"]
+EvaluationTask = Literal[TaskName, "real"]
+"""The tasks, and photographs of real towers."""
 Decoding = Literal["greedy", "sampled"]
 
 
@@ -37,7 +39,7 @@ class Answered:
 class TaskResult:
     """All answers to one task under one way of decoding.
 
-    A success is a taller tower that stands for `place`, a right verdict for `stability` and `real`.
+    A success is a tower that stands as it was asked for, or a right verdict.
     """
 
     task: EvaluationTask

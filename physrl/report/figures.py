@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from physrl.data.photos import HumanAccuracy
 from physrl.evaluation.results import Answered, PolicyResult, TaskResult
 from physrl.report.table import DECODINGS, TASKS, measured
+from physrl.tasks.answers import Axis
 from physrl.types import Metrics
 
 POLICY_COLORS = {"base": "#8c8c8c", "warm": "#e69f00", "grpo": "#0a84c8", "sft": "#d55e00"}
@@ -40,8 +41,10 @@ STYLE = {
     "legend.frameon": False,
     "svg.hashsalt": "physrl",
 }
-CHANCE = {"stability": 0.5, "real": 0.5}
-"""The share that a coin would get right."""
+CHANCE = 0.5
+"""The share of Yes or No that a coin would get right."""
+PANELS = 4
+"""Tasks side by side."""
 CURVES = {
     "reward": "mean reward",
     "loss": "loss",
@@ -74,9 +77,14 @@ def accuracy_bars(policies: Sequence[PolicyResult], human: HumanAccuracy | None)
     names = [policy.policy for policy in policies]
     colors = policy_colors(names)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH * len(tasks) / len(TASKS), 3.4), layout="constrained")
-        panels = figure.subplots(1, len(tasks), squeeze=False, sharey=True)[0]
-        for axes, task in zip(panels, tasks, strict=True):
+        columns = min(PANELS, len(tasks))
+        rows_of_panels = -(-len(tasks) // columns)
+        size = (WIDTH * columns / PANELS, 3.4 * rows_of_panels)
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(rows_of_panels, columns, squeeze=False, sharey=True)
+        for axes in panels.flat[len(tasks) :]:
+            axes.remove()
+        for axes, task in zip(panels.flat, tasks, strict=False):
             shown = [row for row in rows if row.result.task == task]
             decodings = sorted({row.result.decoding for row in shown}, key=DECODINGS.index)
             for row in shown:
@@ -86,11 +94,12 @@ def accuracy_bars(policies: Sequence[PolicyResult], human: HumanAccuracy | None)
             axes.yaxis.set_major_formatter("{x:.0%}")
             axes.grid(axis="y", alpha=0.15, color=INK)
             axes.set_axisbelow(True)
-            if task in CHANCE:
-                _reference(axes, CHANCE[task], "a coin")
+            if any(answer.falls is not None for row in shown for answer in row.result.answers):
+                _reference(axes, CHANCE, "a coin")
             if task == "real" and human is not None:
                 _reference(axes, human.mean_share, "people")
-        panels[0].set_ylabel("share of successes")
+        for row_of_panels in panels:
+            row_of_panels[0].set_ylabel("share of successes")
         return _svg(figure, "accuracy")
 
 
@@ -132,23 +141,27 @@ def confusion_matrices(policies: Sequence[PolicyResult]) -> str:
         return _svg(figure, "confusion")
 
 
-def offset_scatter(policies: Sequence[PolicyResult]) -> str:
-    """Answered against ideal offsets of `place`: rows x and y, a column a policy."""
-    results = _first_decoding(policies, "place")
+def offset_scatter(policies: Sequence[PolicyResult], task: str, answered: Sequence[Axis]) -> str:
+    """Answered against ideal offsets of a task: a row for x or y, a column a policy."""
+    results = _first_decoding(policies, task)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH * len(results) / 4, 5.6), layout="constrained")
-        grid = figure.subplots(2, len(results), squeeze=False, sharex="row", sharey="row")
-        for axis, name in enumerate("xy"):
+        size = (WIDTH * len(results) / 4, 2.8 * len(answered))
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(
+            len(answered), len(results), squeeze=False, sharex="row", sharey="row"
+        )
+        for row, name in zip(grid, answered, strict=True):
+            axis = "xy".index(name)
             frame = _frame(results.values(), axis)
-            for axes, result in zip(grid[axis], results.values(), strict=True):
+            for axes, result in zip(row, results.values(), strict=True):
                 _offsets(axes, result.answers[:MOST_POINTS], axis, frame)
                 axes.set_xlabel(f"ideal {name} (block widths)")
-            grid[axis, 0].set_ylabel(f"answered {name} (block widths)")
+            row[0].set_ylabel(f"answered {name} (block widths)")
         for axes, policy in zip(grid[0], results, strict=True):
             axes.set_title(policy)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=2)
-        return _svg(figure, "offsets")
+        return _svg(figure, f"offsets-{task}")
 
 
 def confusion_table(answers: Sequence[Answered]) -> NDArray[np.int64]:
@@ -242,8 +255,8 @@ def _offsets(
     ]
     points = np.array([(ideal, answered) for ideal, answered, _ in drawn]).reshape(-1, 2)
     succeeded = np.array([success for *_, success in drawn], bool)
-    if axis == 1:
-        # Ideal heights are whole block widths: spread, so that points do not hide each other.
+    if len(points) and not (points[:, 0] % 1).any():
+        # Ideal heights of equal blocks are whole: spread, so that points do not hide each other.
         points[:, 0] += np.linspace(-0.25, 0.25, len(points))
     axes.plot(frame, frame, color=INK, linewidth=0.8, alpha=0.5)
     for chosen, label, color, marker in (

@@ -13,15 +13,13 @@ from physrl.evaluation.statistics import Count, compare
 from physrl.report import figures
 from physrl.report.report import ReportData
 from physrl.report.table import HEADINGS, LEFT_ALIGNED, TASKS, plain_rows
+from physrl.tasks import TASKS as SIMULATED
 from physrl.types import Image
 
 TEMPLATE = "template.html.j2"
 SIGMAS = 1.96
 """Half a 95 % interval of a normal variable, in standard errors."""
-ACHIEVEMENTS: dict[EvaluationTask, str] = {
-    "place": "put the red block on top so that the taller tower stood in {share} of new scenes",
-    "place_closed_loop": "did so in at most three attempts in {share} of new scenes",
-    "stability": "predicted rightly whether a tower would fall in {share} of new scenes",
+ACHIEVEMENTS = {name: task.achievement for name, task in SIMULATED.items()} | {
     "real": "predicted rightly whether a real tower would fall in {share} of the photographs",
 }
 
@@ -46,6 +44,7 @@ def render_html(data: ReportData) -> str:
         left_aligned=LEFT_ALIGNED,
         rows=plain_rows(data.policies),
         figures=dict(_draw(data)),
+        scatters=_scatters(data.policies),
         most_points=figures.MOST_POINTS,
         colors=figures.policy_colors([policy.policy for policy in data.policies]),
     )
@@ -73,8 +72,16 @@ def _draw(data: ReportData) -> Iterator[tuple[str, str]]:
         yield "curves", figures.learning_curves(data.curves)
     if "stability" in measured:
         yield "confusion", figures.confusion_matrices(data.policies)
-    if "place" in measured:
-        yield "offsets", figures.offset_scatter(data.policies)
+
+
+def _scatters(policies: Sequence[PolicyResult]) -> dict[str, str]:
+    """Answered against ideal offsets, for each offset task that was measured."""
+    measured = {result.task for policy in policies for result in policy.results}
+    return {
+        name: figures.offset_scatter(policies, name, task.axes)
+        for name, task in SIMULATED.items()
+        if task.axes and name in measured
+    }
 
 
 def _summarize_task(policies: Sequence[PolicyResult], task: EvaluationTask) -> str:

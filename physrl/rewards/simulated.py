@@ -1,30 +1,41 @@
-"""What happened when the action was carried out, as a weighted sum."""
+"""What happened when the action was carried out: parts between -1 and 1 of a simulated reward."""
 
-from physrl.config.reward import SimulatedRewardConfig
-from physrl.types import Outcome, Reward
+from physrl.types import Outcome
 
 FARTHEST = 3.0
 """Distances from the ideal count up to this many block widths."""
 
 
-def simulated_reward(outcome: Outcome, weights: SimulatedRewardConfig) -> Reward:
-    """Bounded by the weights: at most success + height, at least -(the largest losses).
+def success(outcome: Outcome) -> float:
+    """1 for a task that is achieved."""
+    return float(outcome.success)
 
-    An illegal or unparseable answer earns only its own loss, and that of its distance.
+
+def height(outcome: Outcome) -> float:
+    """How much taller the world is at rest, up to 1 block width."""
+    return min(max(outcome.height_gain, 0.0), 1.0)
+
+
+def moved(outcome: Outcome) -> float:
+    """Minus how far the block that moved most moved, up to 1 block width.
+
+    Movement is the action's fault only where there is an action that places something.
     """
-    nearness = 0.0 if outcome.distance is None else min(outcome.distance, FARTHEST) / FARTHEST
-    parts = {
-        "success": weights.success * outcome.success,
-        "height": weights.height * min(max(outcome.height_gain, 0.0), 1.0),
-        "moved": -weights.moved * _lost_to_movement(outcome),
-        "distance": -weights.distance * nearness,
-        "illegal": -weights.illegal * (outcome.status == "illegal"),
-        "unparseable": -(weights.unparseable + weights.distance)
-        * (outcome.status == "unparseable"),
-    }
-    return Reward(sum(parts.values()), parts)
+    return 0.0 if outcome.distance is None else -min(outcome.displacement, 1.0)
 
 
-def _lost_to_movement(outcome: Outcome) -> float:
-    """Movement is the action's fault only where there is an action to place something."""
-    return 0.0 if outcome.distance is None else min(outcome.displacement, 1.0)
+def distance(outcome: Outcome) -> float:
+    """Minus the distance of the answer from the ideal, over 3 block widths; -1 for no answer."""
+    if outcome.status == "unparseable":
+        return -1.0
+    return 0.0 if outcome.distance is None else -min(outcome.distance, FARTHEST) / FARTHEST
+
+
+def illegal(outcome: Outcome) -> float:
+    """-1 for an answer that puts a block inside another or below the ground."""
+    return -float(outcome.status == "illegal")
+
+
+def unparseable(outcome: Outcome) -> float:
+    """-1 for a completion that holds no single valid answer."""
+    return -float(outcome.status == "unparseable")

@@ -1,30 +1,40 @@
 """Reading a completion: what a person would call the same answer, and nothing else."""
 
 import re
+from collections.abc import Sequence
+from typing import Literal
 
-from physrl.types import Offset, Unparseable, Verdict
+from physrl.types import Action, Offset, Unparseable, Verdict
 
 LARGEST_OFFSET = 10.0
 """Offsets beyond this many block widths lie outside every scene."""
 UNITS = 100
 """Answers are integers in hundredths of a block width."""
+CUT = "\0"
+"""Stands where a thought was: no answer holds it, so that none is put together from two halves."""
 
-_THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
+Axis = Literal["x", "y"]
+
+_THOUGHT_TAG = re.compile(r"(</?think>)")
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-_VERDICT = re.compile(r"\s*(yes|no)\s*[.!]?\s*", re.IGNORECASE)
-_BRACKETS = re.compile(r"\s*(?:\((.*)\)|\[(.*)\]|(.*))\s*", re.DOTALL)
-_INTEGER = re.compile(r"[+-]?[0-9]{1,6}")
+_VERDICT = re.compile(r"(yes|no)\s*[.!]?", re.IGNORECASE)
+_BRACKETS = (("(", ")"), ("[", "]"))
+_INTEGER = r"([+\-\u2212]?[0-9]{1,6})"
+_NUMBERS = {
+    1: re.compile(_INTEGER),
+    2: re.compile(rf"{_INTEGER}(?:\s*[,;]\s*|\s+){_INTEGER}"),
+}
 
 
 def extract_answer(completion: str) -> str | Unparseable:
     """What stands between the one pair of answer tags, outside any thought."""
-    spoken = _THOUGHT.sub("", completion)
-    if "<think>" in spoken:
+    spoken = _without_thoughts(completion)
+    if spoken is None:
         return Unparseable("the thought is not closed")
     answers = _ANSWER.findall(spoken)
     if len(answers) != 1 or spoken.count("<answer>") != 1 or spoken.count("</answer>") != 1:
         return Unparseable(f"{len(answers)} answers instead of one")
-    return str(answers[0])
+    return str(answers[0]).strip()
 
 
 def parse_verdict(completion: str) -> Verdict | Unparseable:
@@ -38,23 +48,53 @@ def parse_verdict(completion: str) -> Verdict | Unparseable:
     return Verdict(falls=match[1].lower() == "yes")
 
 
-def parse_offset(completion: str) -> Offset | Unparseable:
-    """Two integers, x and y, in hundredths of a block width."""
+def parse_offset(completion: str, axes: Sequence[Axis]) -> Offset | Unparseable:
+    """An integer in hundredths of a block width for each axis; the offset along others is 0."""
     answer = extract_answer(completion)
     if isinstance(answer, Unparseable):
         return answer
-    match = _BRACKETS.fullmatch(answer)
-    assert match is not None  # the last alternative takes anything
-    inner = next(group for group in match.groups() if group is not None)
-    words = re.split(r"\s*[,;]\s*|\s+", inner.strip())
-    if len(words) != 2 or not all(_INTEGER.fullmatch(word) for word in words):
-        return Unparseable("not two integers")
-    x, y = (int(word) / UNITS for word in words)
-    if max(abs(x), abs(y)) > LARGEST_OFFSET:
+    for opening, closing in _BRACKETS:
+        if answer.startswith(opening) and answer.endswith(closing):
+            answer = answer[1:-1].strip()
+            break
+    match = _NUMBERS[len(axes)].fullmatch(answer)
+    if match is None:
+        return Unparseable("not one integer" if len(axes) == 1 else "not two integers")
+    lengths = [int(word.replace("\u2212", "-")) / UNITS for word in match.groups()]
+    if max(map(abs, lengths)) > LARGEST_OFFSET:
         return Unparseable(f"further than {LARGEST_OFFSET:g} block widths")
-    return Offset(x, y)
+    return Offset(**({"x": 0.0, "y": 0.0} | dict(zip(axes, lengths, strict=True))))
+
+
+def words(action: Action, axes: Sequence[Axis]) -> str:
+    """An action as it is answered: `Yes`, `No`, `150`, `150 200`; nothing if unparseable."""
+    match action:
+        case Verdict(falls):
+            return "Yes" if falls else "No"
+        case Offset():
+            return " ".join(str(round(getattr(action, axis) * UNITS)) for axis in axes)
+        case _:
+            return ""
 
 
 def answer_text(answer: str) -> str:
     """The completion that states this answer and nothing else."""
     return f"<answer>{answer}</answer>"
+
+
+def _without_thoughts(completion: str) -> str | None:
+    """What is said outside thoughts, however nested; None where one is left open.
+
+    A thought that closes without having been opened began in the prompt: all before it is thought.
+    """
+    depth, spoken = 0, ""
+    for piece in _THOUGHT_TAG.split(completion):
+        if piece == "<think>":
+            depth += 1
+        elif piece == "</think>" and depth == 0:
+            spoken = ""
+        elif piece == "</think>":
+            depth -= 1
+        elif depth == 0:
+            spoken += CUT + piece if spoken else piece
+    return None if depth else spoken

@@ -1,5 +1,7 @@
 """`place_closed_loop`: `place` with up to three attempts, each shown what the last one did."""
 
+import math
+
 from physrl.tasks.place import Place
 
 
@@ -7,4 +9,7 @@ class PlaceClosedLoop(Place):
     """Every attempt starts from the first picture's scene; the last attempt counts."""
 
     name = "place_closed_loop"
+    achievement = "did so in at most three attempts in {share} of new scenes"
     attempts = 3
+    give_up_beyond = math.inf
+    """The next picture shows the blocks where they came to lie."""

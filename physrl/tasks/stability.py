@@ -5,17 +5,23 @@ from physrl.environments.randomness import Streams
 from physrl.environments.sampling import place_tower, sample_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.environments.twins import sample_twins
-from physrl.tasks.answers import answer_text, parse_verdict
-from physrl.types import Action, Block, Outcome, SceneSpec, Unparseable, Verdict
-
-QUESTION = "The tower is let go. Will any block fall? Answer Yes or No."
+from physrl.tasks.answers import Axis, answer_text, parse_verdict, words
+from physrl.tasks.release import Release
+from physrl.types import Action, Block, Outcome, SceneSpec, Verdict
 
 
 class Stability:
     """A tower at the moment of release; of scenes 2k and 2k + 1 one falls."""
 
     name = "stability"
-    question = QUESTION
+    wordings: tuple[str, ...] = (
+        "The tower is let go. Will any block fall? Answer Yes or No.",
+        "The blocks are released now. Does at least one of them drop? Answer Yes or No.",
+        "Nothing holds the stack any longer. Is it going to collapse? Answer Yes or No.",
+        "Look at the cubes. Will some of them tumble once they are free? Answer Yes or No.",
+    )
+    achievement = "predicted rightly whether a tower would fall in {share} of new scenes"
+    axes: tuple[Axis, ...] = ()
     attempts = 1
     movable = False
 
@@ -36,14 +42,17 @@ class Stability:
         return Verdict(falls=scene.margin < 0)
 
     def target(self, scene: SceneSpec) -> str:
-        return answer_text("Yes" if self.ideal(scene).falls else "No")
+        return answer_text(words(self.ideal(scene), self.axes))
+
+    def release(self, scene: SceneSpec, action: Action) -> Release | None:
+        return Release(scene.blocks) if isinstance(action, Verdict) else None
 
     def act(self, scene: SceneSpec, action: Action, simulator: Simulator) -> Outcome:
         """Let the tower go; the verdict succeeds if it foretold what happens."""
-        if isinstance(action, Unparseable):
+        released = self.release(scene, action)
+        if not isinstance(action, Verdict) or released is None:
             return Outcome("unparseable", success=False)
-        assert isinstance(action, Verdict)
-        settled = simulator.settle(scene.blocks)
+        settled = released.settle(simulator)
         farthest = max(settled.displacements)
         return Outcome(
             "settled",

@@ -2,12 +2,16 @@
 
 from typing import Protocol
 
+import numpy as np
+
 from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.environments.appearance import sample_view
 from physrl.environments.geometry import margin
 from physrl.environments.randomness import Streams, scene_streams
 from physrl.environments.renderer import Renderer
 from physrl.environments.simulator import Simulator, start_pose
+from physrl.tasks.answers import Axis
+from physrl.tasks.release import Release
 from physrl.types import Action, Block, Outcome, Prompt, SceneSpec, Split
 
 REASONING = " Think first between <think> and </think>, then answer."
@@ -23,14 +27,19 @@ class Task(Protocol):
     """One question about towers: what is asked, what counts as an answer, what comes of it."""
 
     name: str
-    question: str
+    wordings: tuple[str, ...]
+    """The question as training asks it, then the held-out ways of asking the same."""
+    achievement: str
+    """What a success is, as a report says it of a `{share}`."""
+    axes: tuple[Axis, ...]
+    """The numbers that an answer consists of; none for Yes or No."""
     movable: bool
-    """Whether the last block of a scene is a red one that the answer moves."""
+    """Whether the last block of a scene is a red one that stands apart from the tower."""
     attempts: int
     """How often the model may answer; after a failure it sees what happened."""
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
-        """The blocks of a scene, the movable one last."""
+        """The blocks of a scene: the tower from bottom to top, then the red one if it is apart."""
         ...
 
     def parse(self, completion: str) -> Action:
@@ -43,6 +52,10 @@ class Task(Protocol):
 
     def target(self, scene: SceneSpec) -> str:
         """The completion that SFT imitates: the best action in words."""
+        ...
+
+    def release(self, scene: SceneSpec, action: Action) -> Release | None:
+        """What is let go once the action is carried out; None where it cannot be."""
         ...
 
     def act(self, scene: SceneSpec, action: Action, simulator: Simulator) -> Outcome:
@@ -81,6 +94,7 @@ def make_scene(
         camera=camera,
         appearance=appearance,
         generator=generator,
+        wording=_draw_wording(task, settings, streams.own),
     )
 
 
@@ -90,14 +104,22 @@ def make_prompt(
     """The picture of a scene and the task's question."""
     poses = [start_pose(block) for block in scene.blocks]
     image = renderer.render(poses, scene.camera, scene.appearance, image_size)
-    return Prompt.ask(scene.scene_id, question_text(task, reasoning=reasoning), image)
+    question = question_text(task, scene.wording, reasoning=reasoning)
+    return Prompt.ask(scene.scene_id, question, image)
 
 
-def question_text(task: Task, *, reasoning: bool) -> str:
+def question_text(task: Task, wording: int = 0, *, reasoning: bool) -> str:
     """The question in words, with the form that the answer takes."""
-    return task.question + FORMAT + (REASONING if reasoning else "")
+    return task.wordings[wording] + FORMAT + (REASONING if reasoning else "")
 
 
 def feedback_text(outcome: Outcome) -> str:
     """What is said beside the picture of a failed attempt; the next one starts afresh."""
     return FEEDBACK[outcome.status] + " Try again from the first picture." + FORMAT
+
+
+def _draw_wording(task: Task, settings: EnvironmentConfig, rng: np.random.Generator) -> int:
+    """The last thing that is drawn, so that a scene is the same in whatever words."""
+    if settings.wording == "seen":
+        return 0
+    return int(rng.integers(1, len(task.wordings)))

@@ -83,7 +83,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (["train"], "Missing option '--config'"),
         (["train", "--config", "nowhere.yaml"], "nowhere.yaml does not exist"),
         (["report", "nowhere"], "'nowhere' does not exist"),
-        (["preview", "stack"], "there is no task 'stack': choose stability or place"),
+        (["preview", "stack"], "there is no task 'stack': choose stability or stabilize or"),
         (["preview", "place", "--out", "sheet"], "--out is sheet: end it in .png"),
         (["preview", "place", "--out", "sheet.psd"], "--out is sheet.psd: end it in .png"),
     ],

@@ -10,7 +10,7 @@ from jobs import preflight
 from physrl.config import load_config
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.errors import ConfigError, SceneError, UserError
-from physrl.tasks import place
+from physrl.tasks import placing
 
 DEMO = Path(__file__).parents[2] / "jobs" / "configs" / "demo.yaml"
 MODEL = ModelConfig(max_prompt_tokens=96, max_completion_tokens=24)
@@ -83,7 +83,7 @@ def test_scenes_that_the_margin_does_not_admit(tmp_path: Path) -> None:
 
 def test_towers_that_carry_no_other_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_model(tmp_path)
-    monkeypatch.setattr(place, "best_place", lambda tower: (0.0, 0.0))
+    monkeypatch.setattr(placing, "best_shift", lambda stack, index: (0.0, 0.0))
     overrides = [f"model.path={tmp_path}", f"output={tmp_path / 'runs'}"]
     with pytest.raises(SceneError, match=r"towers of 1 blocks .* 0\.05: lower environment\.margin"):
         preflight.check(load_config(None, overrides))

@@ -17,7 +17,7 @@ FIGURES: dict[str, Callable[[Policies], str]] = {
         {"grpo": [{"step": 1, "reward": 0.5}, {"step": 2, "task/place/accuracy": 0.1}]}
     ),
     "confusion": lambda policies: figures.confusion_matrices(policies),
-    "offsets": lambda policies: figures.offset_scatter(policies),
+    "offsets-place": lambda policies: figures.offset_scatter(policies, "place", ("x", "y")),
 }
 
 
@@ -47,7 +47,23 @@ def test_policy_that_never_answered_place_is_drawn(
     mute = verdict_answer("stability/test/0/0", None, True)
     nothing = PolicyResult("mute", (TaskResult("place", "greedy", (mute,)),))
     placed = PolicyResult("one", (TaskResult("place", "sampled", (place_answer(0, True),)),))
-    assert "<svg" in figures.offset_scatter([nothing, placed])
+    assert "<svg" in figures.offset_scatter([nothing, placed], "place", ("x", "y"))
+
+
+def test_one_number_has_one_row(place_answer: PlaceAnswer) -> None:
+    answers = (place_answer(0, True), place_answer(1, False))
+    policy = PolicyResult("one", (TaskResult("place_x", "greedy", answers),))
+    drawn = figures.offset_scatter([policy], "place_x", ("x",))
+    assert 'id="offsets-place_x-axes_1"' in drawn
+    assert 'id="offsets-place_x-axes_2"' not in drawn
+
+
+def test_many_tasks_fill_rows_of_panels(verdict_answer: VerdictAnswer) -> None:
+    answer = verdict_answer("a", True, True)
+    tasks = figures.TASKS[:5]
+    results = tuple(TaskResult(task, "greedy", (answer,)) for task in tasks)
+    drawn = figures.accuracy_bars([PolicyResult("one", results)], None)
+    assert len(set(re.findall(r'id="accuracy-axes_\d+"', drawn))) == 5
 
 
 def test_confusion_counts_by_hand(verdict_answer: VerdictAnswer) -> None:

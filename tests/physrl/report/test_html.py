@@ -105,7 +105,7 @@ def test_what_a_model_wrote_is_text(page: str) -> None:
 
 def test_summary_by_hand(policies: tuple[PolicyResult, ...]) -> None:
     # Place, 1 of 10 against 8 of 10: 1.96 * sqrt(0.1 * 0.9 / 10 + 0.8 * 0.2 / 10) = 0.31.
-    place, stability, real = summarize(policies)
+    stability, place, real = summarize(policies)
     assert "in 10% of new scenes; grpo 80% (+70 ± 31 points, a clear change)" in place
     assert "grpo 50% (+0 ± 44 points, no clear change)" in stability
     assert "50% of the photographs" in real

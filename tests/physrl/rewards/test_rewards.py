@@ -1,77 +1,117 @@
-"""Rewards against numbers worked out by hand, and their bounds."""
+"""Rewards against numbers worked out by hand, their bounds, and what they are greatest for."""
 
 import math
+from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from physrl.config.environment import EnvironmentConfig
-from physrl.config.reward import PaperRewardConfig, SimulatedRewardConfig
+from physrl.config.reward import PaperRewardConfig, RewardConfig, SimulatedRewardConfig
 from physrl.environments.simulator import Simulator
-from physrl.rewards.paper import paper_reward
+from physrl.rewards.early import early
+from physrl.rewards.paper import paper
 from physrl.rewards.score import score
-from physrl.rewards.simulated import simulated_reward
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
-from physrl.types import (
-    Action,
-    Attempt,
-    Completion,
-    Offset,
-    Outcome,
-    Prompt,
-    Unparseable,
-    Verdict,
-)
+from physrl.types import Action, Block, Offset, Outcome, SceneSpec, Unparseable, Verdict
 
 WEIGHTS = SimulatedRewardConfig(
-    success=1, height=0.25, moved=0.25, distance=0.5, illegal=0.5, unparseable=1
+    success=1, height=0.25, moved=0.25, distance=0.5, illegal=0.5, unparseable=1, early=0.5
 )
+CONFIGS: list[RewardConfig] = [
+    PaperRewardConfig(),
+    SimulatedRewardConfig(),
+    WEIGHTS,
+    SimulatedRewardConfig(paper=0.1),
+]
+SETTINGS = EnvironmentConfig(num_blocks=(2, 5), sizes="mixed")
 PLACE = make_scene(TASKS["place"], EnvironmentConfig(), 0, "test", 0)
+CLOSED_LOOP = make_scene(TASKS["place_closed_loop"], EnvironmentConfig(), 0, "test", 0)
+STABILITY = make_scene(TASKS["stability"], EnvironmentConfig(), 0, "test", 0)
 IDEAL = TASKS["place"].ideal(PLACE)
 STATUSES = st.sampled_from(["settled", "illegal", "unparseable"])
 LENGTHS = st.floats(0, 50, allow_nan=False)
+UNITS = st.integers(-250, 250)
 
 
-def attempt(action: Action, outcome: Outcome) -> Attempt:
-    return Attempt(
-        Prompt.ask("p", "?"), (), Completion("", (1,), (0.0,), False, 0), action, outcome
-    )
+@dataclass
+class Move:
+    action: Action
+    outcome: Outcome
+
+
+def reward_of(outcome: Outcome, scene: SceneSpec = PLACE, attempts: int = 1) -> float:
+    action: Action = IDEAL
+    if outcome.status == "unparseable":
+        action = Unparseable("words")
+    return score(scene, [Move(action, outcome)] * attempts, WEIGHTS).total
+
+
+def earned(scene: SceneSpec, action: Action, simulator: Simulator) -> list[float]:
+    """Under each configuration."""
+    move = Move(action, TASKS[scene.task].act(scene, action, simulator))
+    return [score(scene, [move], config).total for config in CONFIGS]
+
+
+def mirrored(scene: SceneSpec) -> SceneSpec:
+    blocks = tuple(replace(block, x=-block.x, yaw=-block.yaw) for block in scene.blocks)
+    return replace(scene, blocks=blocks)
+
+
+def mirror(action: Action) -> Action:
+    return replace(action, x=-action.x) if isinstance(action, Offset) else action
 
 
 def test_simulated_reward_is_the_sum_of_its_parts() -> None:
     outcome = Outcome("settled", success=True, height_gain=1.0, displacement=0.2, distance=0.3)
-    reward = simulated_reward(outcome, WEIGHTS)
+    reward = score(PLACE, [Move(IDEAL, outcome)], WEIGHTS)
     assert reward.total == pytest.approx(1 + 0.25 - 0.25 * 0.2 - 0.5 * 0.1)
     assert reward.total == pytest.approx(sum(reward.parts.values()))
+    assert reward.parts["moved"] == pytest.approx(-0.05)
 
 
 def test_movement_and_distance_are_capped() -> None:
     far = Outcome("settled", success=False, displacement=40.0, distance=40.0)
-    assert simulated_reward(far, WEIGHTS).total == pytest.approx(-0.25 - 0.5)
+    assert reward_of(far) == pytest.approx(-0.25 - 0.5)
 
 
 def test_unparseable_costs_more_than_any_answer() -> None:
-    silent = simulated_reward(Outcome("unparseable", success=False), WEIGHTS).total
-    worst = simulated_reward(Outcome("illegal", success=False, distance=99.0), WEIGHTS).total
+    silent = reward_of(Outcome("unparseable", success=False))
+    worst = reward_of(Outcome("illegal", success=False, distance=99.0))
     assert silent == pytest.approx(-1.5)
     assert worst == pytest.approx(-1.0)
 
 
 def test_a_falling_tower_costs_a_right_verdict_nothing() -> None:
     fell = Outcome("settled", success=True, displacement=3.0)
-    assert simulated_reward(fell, WEIGHTS).total == 1.0
+    assert score(STABILITY, [Move(Verdict(True), fell)], WEIGHTS).total == 1.0
 
 
-@given(STATUSES, st.booleans(), LENGTHS, LENGTHS, st.none() | LENGTHS)
-def test_simulated_reward_is_bounded(
-    status: str, success: bool, height: float, moved: float, distance: float | None
+@pytest.mark.parametrize(("attempts", "bonus"), [(1, 0.5), (2, 0.25), (3, 0.0)])
+def test_an_early_success_earns_more(attempts: int, bonus: float) -> None:
+    success = Outcome("settled", success=True, distance=0.0)
+    failure = replace(success, success=False)
+    assert reward_of(success, CLOSED_LOOP, attempts) == pytest.approx(1 + bonus)
+    assert reward_of(failure, CLOSED_LOOP, attempts) == pytest.approx(0)
+
+
+def test_only_several_attempts_earn_for_being_early() -> None:
+    assert reward_of(Outcome("settled", success=True, distance=0.0), PLACE) == pytest.approx(1)
+    assert early(success=True, used=1, allowed=1) == 0.0
+
+
+@given(STATUSES, st.booleans(), LENGTHS, LENGTHS, LENGTHS, st.integers(1, 3))
+def test_rewards_are_bounded(
+    status: str, success: bool, height: float, moved: float, distance: float, attempts: int
 ) -> None:
     outcome = Outcome(status, success, height, moved, distance)  # type: ignore[arg-type]
-    total = simulated_reward(outcome, WEIGHTS).total
+    assert -2.75 <= reward_of(outcome, CLOSED_LOOP, attempts) <= 1.75
+    action: Action = Unparseable("words") if status == "unparseable" else Offset(moved, height)
+    total = score(CLOSED_LOOP, [Move(action, outcome)] * attempts, PaperRewardConfig()).total
     assert math.isfinite(total)
-    assert -2.75 <= total <= 1.25
+    assert -5 <= total <= 11
 
 
 @pytest.mark.parametrize(
@@ -86,24 +126,74 @@ def test_simulated_reward_is_bounded(
 def test_paper_reward_of_an_offset(offset: Offset, status: str, expected: float) -> None:
     distance = math.hypot(offset.x - IDEAL.x, offset.y - IDEAL.y)
     outcome = Outcome(status, success=False, distance=distance)  # type: ignore[arg-type]
-    assert paper_reward(PLACE, offset, outcome).total == pytest.approx(expected)
+    assert paper(PLACE, offset, outcome) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"), [(-0.7, 10.0), (-0.1, 9.4), (0.2, 9.1), (0.4, 3.9), (-1.8, 3.9)]
+)
+def test_paper_reward_in_a_tower_looks_at_the_block_below(x: float, expected: float) -> None:
+    # The red block is the middle one, 0.7 off the lowest; they are 0.9 wide.
+    tower = tuple(
+        Block(x, 0.45 + 0.9 * level, 0.0, 0.0, color, 0.9)
+        for level, (x, color) in enumerate([(0.0, "blue"), (0.7, "red"), (0.9, "green")])
+    )
+    scene = replace(PLACE, task="stabilize", blocks=tower, movable=False)
+    outcome = Outcome("settled", success=False, distance=abs(x + 0.7))
+    assert paper(scene, Offset(x, 0.0), outcome) == pytest.approx(expected)
 
 
 def test_paper_reward_of_words_and_verdicts() -> None:
     wrong, right = Outcome("settled", success=False), Outcome("settled", success=True)
-    assert paper_reward(PLACE, Unparseable("words"), wrong).total == -5
-    assert paper_reward(PLACE, Verdict(True), right).total == 1
-    assert paper_reward(PLACE, Verdict(True), wrong).total == 0
+    assert paper(PLACE, Unparseable("words"), wrong) == -5
+    assert paper(PLACE, Verdict(True), right) == 1
+    assert paper(PLACE, Verdict(True), wrong) == 0
 
 
-@pytest.mark.parametrize("config", [PaperRewardConfig(), WEIGHTS])
-def test_no_answer_earns_more_than_the_ideal_one(
-    config: PaperRewardConfig | SimulatedRewardConfig, simulator: Simulator
-) -> None:
-    task = TASKS["place"]
-    best = score(PLACE, [attempt(IDEAL, task.act(PLACE, IDEAL, simulator))], config).total
-    for dx in (-1.0, -0.3, 0.0, 0.3, 1.0):
-        for dy in (-1.0, 0.0, 0.5):
-            action = Offset(IDEAL.x + dx, IDEAL.y + dy)
-            outcome = task.act(PLACE, action, simulator)
-            assert score(PLACE, [attempt(action, outcome)], config).total <= best + 1e-6
+def test_both_kinds_mix() -> None:
+    outcome = Outcome("settled", success=True, distance=0.0)
+    mixed = SimulatedRewardConfig(paper=0.1)
+    parts = score(PLACE, [Move(IDEAL, outcome)], mixed).parts
+    assert parts["paper"] == pytest.approx(1.0)
+    assert sum(parts.values()) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_answer_earns_more_than_the_ideal_one(name: str, simulator: Simulator) -> None:
+    task = TASKS[name]
+
+    @settings(max_examples=25, deadline=None)
+    @given(st.integers(0, 9), UNITS, UNITS, st.booleans())
+    def check(index: int, dx: int, dy: int, near: bool) -> None:
+        scene = make_scene(task, SETTINGS, 0, "test", index)
+        ideal = task.ideal(scene)
+        action: Action = Verdict(dx > 0)
+        if isinstance(ideal, Offset):
+            scale = 1000 if near else 100
+            x, y = dx / scale if "x" in task.axes else 0, dy / scale if "y" in task.axes else 0
+            action = Offset(round(ideal.x + x, 2), round(ideal.y + y, 2))
+        best = earned(scene, ideal, simulator)
+        # Blocks come to rest a hair above or below where they were put.
+        for found, bound in zip(earned(scene, action, simulator), best, strict=True):
+            assert found <= bound + 2e-3
+
+    check()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_mirrored_scenes_earn_the_same(name: str, simulator: Simulator) -> None:
+    task = TASKS[name]
+    for index in range(6):
+        scene = make_scene(task, SETTINGS, 0, "test", index)
+        image, ideal = mirrored(scene), task.ideal(scene)
+        assert task.ideal(image) == mirror(ideal)
+        actions = [ideal, Unparseable("words")]
+        if isinstance(ideal, Offset):
+            actions += [Offset(0.0, 0.0), replace(ideal, x=ideal.x + 1.5), Offset(9.0, 3.0)]
+            actions += [replace(ideal, y=ideal.y - 0.5), replace(ideal, x=ideal.x + 0.05)]
+        else:
+            actions.append(Verdict(not ideal.falls))  # type: ignore[union-attr]
+        for action in actions:
+            one = earned(scene, action, simulator)
+            other = earned(image, mirror(action), simulator)
+            assert one == pytest.approx(other, abs=5e-3), (index, action)

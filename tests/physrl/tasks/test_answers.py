@@ -1,35 +1,86 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from physrl.tasks.answers import answer_text, extract_answer, parse_offset, parse_verdict
-from physrl.types import Offset, Unparseable, Verdict
+from physrl.tasks.answers import answer_text, extract_answer, parse_offset, parse_verdict, words
+from physrl.types import Action, Offset, Unparseable, Verdict
 
 NUMBERS = st.integers(-1000, 1000)
-FORMS = st.sampled_from(["{} {}", "{}, {}", " ( {} ,{} ) ", "[{} {}]", "{};{}", "\n{}\n{}\n"])
+PAIRS = st.sampled_from(["{} {}", "{}, {}", " ( {} ,{} ) ", "[{} {}]", "{};{}", "\n{}\n{}\n"])
+SINGLES = st.sampled_from(["{}", " {} ", "({})", "[ {} ]", "\n{}\n"])
+MANY = settings(max_examples=5_000, deadline=None)
+"""Two tests of twice this many texts, each in five surroundings: 100,000 completions."""
+TAGS = ["<think>", "</think>", "<answer>", "</answer>", answer_text("5"), answer_text("Yes")]
+WORDS = ["Yes", "no", "150", "-7", "+5", "9" * 30, "1e3", "0.5", "nan", "think", "\u0661", "\u2212"]
+PIECES = st.sampled_from([*TAGS, *WORDS, *".!()[],;-</> \n\0"])
+NEARLY_ANSWERS = st.lists(PIECES, max_size=9).map("".join)
 
 
-@given(NUMBERS, NUMBERS, FORMS)
-def test_forms_that_mean_the_same(x: int, y: int, form: str) -> None:
-    assert parse_offset(answer_text(form.format(x, y))) == Offset(x / 100, y / 100)
+def parsed(completion: str) -> list[Action]:
+    """What each parser makes of a completion."""
+    return [
+        parse_verdict(completion),
+        parse_offset(completion, "x"),
+        parse_offset(completion, "y"),
+        parse_offset(completion, "xy"),
+    ]
 
 
-@given(st.text())
-def test_any_text_is_an_answer_or_unparseable(text: str) -> None:
-    for completion in (text, answer_text(text)):
-        assert isinstance(parse_offset(completion), Offset | Unparseable)
-        assert isinstance(parse_verdict(completion), Verdict | Unparseable)
+def means_nothing(completion: str) -> bool:
+    return all(isinstance(action, Unparseable) for action in parsed(completion))
 
 
-@given(st.text(alphabet="<>/answerthinkYesNo 0123456789,+-()"))
-def test_nearly_answers_never_raise(text: str) -> None:
-    parse_offset(answer_text(text))
-    parse_verdict(text)
+@MANY
+@given(NEARLY_ANSWERS, NEARLY_ANSWERS)
+def test_nearly_answers(text: str, other: str) -> None:
+    check(text, other)
 
 
-@pytest.mark.parametrize("inner", ["+5 -7", "(+5,-7)", "5 -7", "05 -07"])
+@MANY
+@given(st.text(max_size=30), st.text(alphabet="<>/answerthinkYesNo 0123456789,+-()", max_size=30))
+def test_any_text(text: str, other: str) -> None:
+    check(text, other)
+
+
+def check(text: str, other: str) -> None:
+    """Nothing raises; neither two answers, nor none, nor one inside a thought means anything."""
+    for one in (text, other):
+        parsed(one)
+        for action in parsed(answer_text(one)):
+            assert not isinstance(action, Offset) or max(abs(action.x), abs(action.y)) <= 10
+        closed = one.replace("</think>", "").replace("<think>", "")
+        assert means_nothing(answer_text(closed) + answer_text(closed))
+        assert means_nothing(one.replace("<answer>", ""))
+        assert means_nothing(f"<think>{closed}<answer>5</answer>{closed}</think>{closed[:3]}")
+
+
+@given(NUMBERS, NUMBERS, PAIRS)
+def test_forms_of_two_numbers(x: int, y: int, form: str) -> None:
+    assert parse_offset(answer_text(form.format(x, y)), "xy") == Offset(x / 100, y / 100)
+
+
+@given(NUMBERS, SINGLES)
+def test_forms_of_one_number(number: int, form: str) -> None:
+    completion = answer_text(form.format(number))
+    assert parse_offset(completion, "x") == Offset(number / 100, 0.0)
+    assert parse_offset(completion, "y") == Offset(0.0, number / 100)
+
+
+@given(NUMBERS, NUMBERS, st.sampled_from(["x", "y", "xy"]))
+def test_words_are_read_back(x: int, y: int, axes: str) -> None:
+    offset = Offset(x / 100 if "x" in axes else 0.0, y / 100 if "y" in axes else 0.0)
+    assert parse_offset(answer_text(words(offset, axes)), axes) == offset  # type: ignore[arg-type]
+
+
+def test_words_of_verdicts_and_of_nothing() -> None:
+    for falls in (True, False):
+        assert parse_verdict(answer_text(words(Verdict(falls), ()))) == Verdict(falls)
+    assert words(Unparseable("no"), ("x",)) == ""
+
+
+@pytest.mark.parametrize("inner", ["+5 -7", "(+5,-7)", "5 -7", "05 -07", "5 \u22127"])
 def test_signs(inner: str) -> None:
-    assert parse_offset(answer_text(inner)) == Offset(0.05, -0.07)
+    assert parse_offset(answer_text(inner), "xy") == Offset(0.05, -0.07)
 
 
 @pytest.mark.parametrize(
@@ -47,15 +98,26 @@ def test_signs(inner: str) -> None:
         "9999999 1",
         "(1 2",
         "(1 2]",
+        "((1 2))",
         "1 2 blocks",
         "x=1 y=2",
         "1,,2",
         "- 1 2",
+        "--1 2",
         "\u0661 \u0662",
+        "1<think></think> 2",
     ],
 )
 def test_what_is_no_pair_of_numbers(inner: str) -> None:
-    assert isinstance(parse_offset(answer_text(inner)), Unparseable)
+    assert isinstance(parse_offset(answer_text(inner), "xy"), Unparseable)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    ["", "1 2", "1.5", "1e2", "1001", "9" * 5000, "\u0661", "(1", "5 blocks", "1 or 2", "½"],
+)
+def test_what_is_no_number(inner: str) -> None:
+    assert isinstance(parse_offset(answer_text(inner), "x"), Unparseable)
 
 
 @pytest.mark.parametrize(
@@ -82,12 +144,23 @@ def test_what_is_no_verdict(inner: str) -> None:
         "<answer>No</answer></answer>",
         "<think>hm <answer>No</answer>",
         "<think><answer>No</answer></think>",
+        "<think>a<think>b</think><answer>No</answer></think>",
+        "hm <answer>No</answer></think>",
+        "<ans<think></think>wer>No</answer>",
     ],
 )
 def test_one_pair_of_tags_and_no_other(completion: str) -> None:
     assert isinstance(extract_answer(completion), Unparseable)
 
 
-def test_words_around_the_answer_do_not_matter() -> None:
-    completion = "<think>Maybe <answer>Yes</answer>?</think> So: <answer>No</answer> I think."
+@pytest.mark.parametrize(
+    "completion",
+    [
+        "<think>Maybe <answer>Yes</answer>?</think> So: <answer>No</answer> I think.",
+        "began in the prompt <answer>Yes</answer></think><answer>No</answer>",
+        "<think>a<think>b</think>c</think><answer> No\n</answer>",
+        "<answer>No</answer><think><answer>Yes</answer></think>",
+    ],
+)
+def test_thoughts_do_not_matter(completion: str) -> None:
     assert extract_answer(completion) == "No"

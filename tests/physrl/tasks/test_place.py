@@ -1,11 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.simulator import Simulator
 from physrl.tasks import TASKS
-from physrl.tasks.place import best_place, support_height
 from physrl.tasks.task import make_scene
 from physrl.types import Appearance, Block, Camera, Offset, Outcome, SceneSpec, Unparseable
 
@@ -27,14 +27,6 @@ def act(simulator: Simulator, x: float, y: float) -> Outcome:
 def test_ideal_by_hand() -> None:
     assert PLACE.ideal(scene(BLUE)) == Offset(-1.6, 1.0)
     assert PLACE.target(scene(BLUE)) == "<answer>-160 100</answer>"
-
-
-def test_best_place_leans_against_the_tower() -> None:
-    # The margins 0.5 - (0.4 + x) / 2 of the lowest block and 0.5 - (0.4 - x) of the one on it are
-    # equal at x = 0.4 / 3.
-    x, margin = best_place((BLUE, Block(0.4, 1.5, 0.0, 0.0, "green")))
-    assert x == pytest.approx(0.13, abs=0.011)
-    assert margin == pytest.approx(0.233, abs=0.01)
 
 
 def test_the_ideal_succeeds(simulator: Simulator) -> None:
@@ -90,8 +82,13 @@ def test_no_answer_no_outcome(simulator: Simulator) -> None:
     assert outcome == Outcome("unparseable", success=False)
 
 
-def test_support_is_what_lies_below() -> None:
-    tower = (BLUE, Block(0.2, 1.5, 0.0, 0.0, "green"))
-    assert support_height(Block(0.2, 4.0, 0.0, 0.0, "red"), tower) == 2.0
-    assert support_height(Block(-0.85, 4.0, 0.0, 0.0, "red"), tower) == 1.0
-    assert support_height(Block(3.0, 4.0, 0.0, 0.0, "red"), tower) == 0.0
+def test_sizes_count(simulator: Simulator) -> None:
+    tower = (Block(0.0, 0.6, 0.0, 0.0, "blue", 1.2),)
+    red = Block(1.6, 0.4, 0.0, 0.0, "red", 0.8)
+    one = replace(scene(*tower), blocks=(*tower, red))
+    assert PLACE.ideal(one) == Offset(-1.6, 1.2)
+    outcome = PLACE.act(one, Offset(-1.6, 1.2), simulator)
+    assert outcome.success
+    assert outcome.height_gain == pytest.approx(0.8, abs=0.01)
+    assert PLACE.act(one, Offset(-1.6, 1.1), simulator).status == "illegal"
+    assert not PLACE.act(one, Offset(-0.9, 1.2), simulator).success

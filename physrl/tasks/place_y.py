@@ -1,0 +1,77 @@
+"""`place_y`: the red block is held above or below its place on the tower; move it up or down."""
+
+from dataclasses import replace
+
+from physrl.config.environment import EnvironmentConfig
+from physrl.environments.randomness import Streams
+from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
+from physrl.tasks.answers import UNITS, Axis, answer_text, parse_offset, words
+from physrl.tasks.placing import (
+    GIVE_UP_BEYOND,
+    best_shift,
+    ideal_on_top,
+    outcome_on_top,
+    release_moved,
+    resting_on,
+    sample_carrying,
+)
+from physrl.tasks.release import Release
+from physrl.types import Action, Block, Offset, Outcome, SceneSpec
+
+TOO_HIGH = (0.15, 1.0)
+TOO_LOW = (0.15, 0.85)
+"""How far above its place the red block hangs, or how deep it is sunk into the tower; a part of it
+still sticks out."""
+
+
+class PlaceY:
+    """A standing tower, and a red block in the right column but at a wrong height.
+
+    One level of `num_blocks` is left free, so that the picture has room for the block to hang.
+    """
+
+    name = "place_y"
+    wordings: tuple[str, ...] = (
+        "Move the red block up or down onto the tower so that all stand. Answer y.",
+        "The red block is in the right column. By how much must it rise to stand? Answer y.",
+        "Lift or lower the red block until it rests on the stack. Answer y.",
+        "How far up must the red cube go to lie just upon the tower? Answer y.",
+    )
+    achievement = (
+        "moved the red block up or down just onto the tower so that all stood in {share} of new "
+        "scenes"
+    )
+    axes: tuple[Axis, ...] = ("y",)
+    attempts = 1
+    movable = True
+
+    def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
+        rng = streams.own
+        low, high = settings.num_blocks
+        num_blocks = max(1, int(rng.integers(low, high + 1)) - 2)
+        tower, red = sample_carrying(rng, settings, num_blocks)
+        lifted = resting_on(red, tower[-1])
+        x, _ = best_shift((*tower, lifted), num_blocks)
+        above = bool(rng.random() < 0.5)
+        error = round(rng.uniform(*TOO_HIGH if above else TOO_LOW) * UNITS) / UNITS
+        y = lifted.y + (error if above else -error)
+        return (*tower, replace(lifted, x=lifted.x + x, y=y))
+
+    def parse(self, completion: str) -> Action:
+        return parse_offset(completion, self.axes)
+
+    def ideal(self, scene: SceneSpec) -> Offset:
+        return Offset(0.0, ideal_on_top(scene).y)
+
+    def target(self, scene: SceneSpec) -> str:
+        return answer_text(words(self.ideal(scene), self.axes))
+
+    def release(self, scene: SceneSpec, action: Action) -> Release | None:
+        return release_moved(scene, action, GIVE_UP_BEYOND)
+
+    def act(self, scene: SceneSpec, action: Action, simulator: Simulator) -> Outcome:
+        """Put the red block where the answer says, let go, and see; a drop is a failure."""
+        released = self.release(scene, action)
+        outcome = outcome_on_top(scene, action, self.ideal(scene), released, simulator)
+        dropped = released is not None and released.drop > FALL_DISPLACEMENT
+        return replace(outcome, success=outcome.success and not dropped)
