@@ -14,9 +14,11 @@ Chunks of a batch go through these stages as references: while one chunk is simu
 generated. Scenes of the next step are drawn while the learner works.
 """
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -25,15 +27,20 @@ from cluster.evaluation import evaluate_task
 from cluster.rollout_pool import Prepared
 from cluster.stopping import StopRequest
 from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
+from physrl.algorithms.budget import spend
+from physrl.algorithms.dynamic_sampling import refill
+from physrl.algorithms.watch import Watch
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.data.rollouts import write_rollouts
 from physrl.errors import GenerationError
-from physrl.metrics import MetricsWriter
+from physrl.metrics import MetricsWriter, read_metrics
 from physrl.protocols import Sampling
 from physrl.rollout import scene_source, step_indices, training_sampling
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
 from physrl.types import JSON, Metrics, RolloutGroup, Split
+
+logger = logging.getLogger(__name__)
 
 
 class Reporter(Protocol):
@@ -74,6 +81,10 @@ class Controller:
         """
         config = self._config
         newest = self._restore()
+        budget: Metrics = {} if newest is None else newest.state["budget"]
+        watch = Watch()
+        for row in read_metrics(config.folder):
+            watch(row)
         for step in range(0 if newest is None else newest.step, config.algorithm.steps):
             began = time.monotonic()
             metrics = self._step(step)
@@ -82,12 +93,16 @@ class Controller:
             self._times["step"] = time.monotonic() - began
             metrics |= {f"time/{phase}_s": seconds for phase, seconds in self._times.items()}
             metrics["policy/version"] = self._cluster.policy_version
+            budget = spend(budget, metrics)
+            metrics |= budget
+            for warning in watch(metrics):
+                logger.warning("step %d: %s", step + 1, warning)
             self._metrics.write(step + 1, metrics)
             self._reporter.step(step + 1, metrics)
             last = step + 1 == config.algorithm.steps or self._stop.requested
             if last or (step + 1) % config.checkpoint.every == 0:
                 self._reporter.phase("saving")
-                newest = self._commit(step + 1)
+                newest = self._commit(step + 1, budget)
             if last:
                 break
         self._metrics.close()
@@ -98,10 +113,13 @@ class Controller:
 
     def _step(self, step: int) -> Metrics:
         self._times = {}
-        if isinstance(self._config.algorithm, SFTConfig):
+        algorithm = self._config.algorithm
+        if isinstance(algorithm, SFTConfig):
             return self._imitate(step)
-        groups = self._collect(step)
-        return self._learn(groups, step)
+        sampled = refill(
+            self._collect(step), partial(self._draw, step), self._config, algorithm, step
+        )
+        return self._learn(sampled.groups, step) | sampled.metrics
 
     def _imitate(self, step: int) -> Metrics:
         with self._phase("updating"):
@@ -110,16 +128,26 @@ class Controller:
             return self._cluster.learners.imitate(demonstrations, step)
 
     def _collect(self, step: int) -> list[RolloutGroup]:
-        """Completions of the current policy, carried out."""
-        sampling = training_sampling(self._config, step)
+        """Completions of the current policy about the step's scenes, carried out."""
+        prepared = self._prepared.pop(step, None) or self._prepare(step_indices(self._config, step))
+        groups = self._roll_out(step, prepared)
+        if step + 1 < self._config.algorithm.steps:
+            self._prepared[step + 1] = self._prepare(step_indices(self._config, step + 1))
+        return groups
+
+    def _draw(self, step: int, indices: range) -> list[RolloutGroup]:
+        """Completions about other scenes."""
+        return self._roll_out(step, self._prepare(indices))
+
+    def _roll_out(self, step: int, prepared: list[Prepared]) -> list[RolloutGroup]:
         with self._phase("rolling out"):
-            prepared = self._prepared.pop(step, None) or self._prepare(step)
             groups = self._cluster.pool.roll_out(
-                prepared, self._cluster.servers, sampling, self._config.reward
+                prepared,
+                self._cluster.servers,
+                training_sampling(self._config, step),
+                self._config.reward,
             )
         refuse_stale(groups, self._cluster.policy_version)
-        if step + 1 < self._config.algorithm.steps:
-            self._prepared[step + 1] = self._prepare(step + 1)
         return groups
 
     def _learn(self, groups: list[RolloutGroup], step: int) -> Metrics:
@@ -155,8 +183,8 @@ class Controller:
             )
         return {f"validation/{config.task}/accuracy": result.count.share}
 
-    def _prepare(self, step: int) -> list[Prepared]:
-        return self._cluster.pool.prepare(self._source, step_indices(self._config, step))
+    def _prepare(self, indices: range) -> list[Prepared]:
+        return self._cluster.pool.prepare(self._source, indices)
 
     def _restore(self) -> Checkpoint | None:
         """Load the newest checkpoint, or start afresh where there is none."""
@@ -171,13 +199,13 @@ class Controller:
                 self._cluster.publish()
         return newest
 
-    def _commit(self, step: int) -> Checkpoint:
+    def _commit(self, step: int, budget: Metrics) -> Checkpoint:
         def write(folder: Path) -> None:
             self._cluster.learners.save_model(folder)
             self._cluster.learners.save_state(folder / "learner")
 
         # Scenes and sampling seeds are functions of the step: it is the data cursor and RNG state.
-        state: JSON = {"policy_version": self._cluster.policy_version}
+        state: JSON = {"policy_version": self._cluster.policy_version, "budget": budget}
         return self._checkpoints.commit(step, state, write)
 
     @contextmanager

@@ -72,7 +72,7 @@ class ReferenceLoop:
         """Sample a group of completions for every prompt and carry them out."""
         return self._draw(step, step_indices(self._config, step))
 
-    def _draw(self, step: int, indices: Sequence[int]) -> list[RolloutGroup]:
+    def _draw(self, step: int, indices: range) -> list[RolloutGroup]:
         reward, sampling = self._config.reward, training_sampling(self._config, step)
         scenes, prompts = prepare(self._source, indices, self._renderer)
         generations = self.generator.generate(prompts, sampling)

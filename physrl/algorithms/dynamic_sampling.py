@@ -8,7 +8,7 @@ from physrl.config.algorithm import RLConfig
 from physrl.config.run import RunConfig
 from physrl.types import Metrics, RolloutGroup
 
-Draw = Callable[[Sequence[int]], list[RolloutGroup]]
+Draw = Callable[[range], list[RolloutGroup]]
 """Rolls out the scenes of these indices under the current policy."""
 REFILLS_START = 1 << 40
 """Indices of scenes that only refills draw, beyond those of any step."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from physrl.algorithms.guard import Guard
 from physrl.algorithms.importance import importance_weights, sampling_metrics
 from physrl.algorithms.loss import LossInputs
 from physrl.algorithms.metrics import average, combine
+from physrl.algorithms.packing import pack
 from physrl.algorithms.registry import make_loss
 from physrl.config.algorithm import AlgorithmConfig, SFTConfig
 from physrl.config.run import RunConfig
@@ -149,27 +150,39 @@ class Learner:
         return masks and example.truncated
 
     def _micro_batches(self, examples: Sequence[TrainingExample]) -> Iterator[_MicroBatch]:
-        """This rank's rows, packed so that every rank has as many micro-batches."""
-        longest = max(
+        """This rank's rows; as many micro-batches as any other rank has."""
+        lengths = [
             self._collator.prompt_length(example.prompt) + len(example.completion_ids)
             for example in examples
-        )
+        ]
         limit = self._config.model.max_prompt_tokens + self._config.model.max_completion_tokens
-        if longest > limit:
+        if max(lengths) > limit:
             raise GenerationError(
-                f"a sequence of {longest} tokens exceeds model.max_prompt_tokens + "
+                f"a sequence of {max(lengths)} tokens exceeds model.max_prompt_tokens + "
                 f"model.max_completion_tokens = {limit}"
             )
-        rows = max(1, self._config.runtime.tokens_per_micro_batch // longest)
-        mine = examples[self._engine.rank :: self._engine.world_size]
-        for start in range(0, len(mine), rows):
-            part = mine[start : start + rows]
-            inputs = self._collator(part).to(self._device)
-            width = max(len(example.completion_ids) for example in part)
-            lengths = torch.tensor([self._counted_tokens(e) for e in part], device=self._device)
-            columns = torch.arange(width, device=self._device)
-            mask = (columns < lengths[:, None]).float()
-            yield _MicroBatch(part, inputs, mask, _sampling_logprobs(part, mask))
+        pictures = [tuple(map(id, example.prompt.images)) for example in examples]
+        budget = self._config.runtime.tokens_per_micro_batch
+        packed = pack(lengths, pictures, self._engine.world_size, budget)
+        mine = packed[self._engine.rank]
+        for rows in mine:
+            part = [examples[row] for row in rows]
+            yield self._micro_batch(part, [self._counted_tokens(each) for each in part])
+        # The others wait for this rank in each of their passes.
+        shortest = examples[lengths.index(min(lengths))]
+        idle = replace(shortest, advantage=0.0, sampling_logprobs=())
+        for _ in range(max(map(len, packed)) - len(mine)):
+            yield self._micro_batch([idle], [0])
+
+    def _micro_batch(
+        self, examples: Sequence[TrainingExample], counted: Sequence[int]
+    ) -> _MicroBatch:
+        """Rows of which so many completion tokens count."""
+        inputs = self._collator(examples).to(self._device)
+        width = max(len(example.completion_ids) for example in examples)
+        columns = torch.arange(width, device=self._device)
+        mask = (columns < torch.tensor(counted, device=self._device)[:, None]).float()
+        return _MicroBatch(examples, inputs, mask, _sampling_logprobs(examples, mask))
 
     def _score(self, micro: _MicroBatch) -> Tensor:
         with torch.no_grad():

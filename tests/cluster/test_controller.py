@@ -161,7 +161,13 @@ def test_a_run_leaves_checkpoints_metrics_and_rollouts_and_resumes(
 
     last = Controller(config, cluster, reporter, StopRequest()).train()
     assert (last.step, reporter.steps) == (3, [1, 2, 3])
-    assert [row["step"] for row in read_metrics(config.folder)] == [1, 2, 3]
+    rows = read_metrics(config.folder)
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    # What was spent counts on over a resumption.
+    assert [row["budget/scenes"] for row in rows] == [PROMPTS, 2 * PROMPTS, 3 * PROMPTS]
+    assert rows[2]["budget/samples"] == 3 * PROMPTS * GROUP
+    assert rows[2]["budget/updates"] == 3
+    assert rows[2]["budget/tokens"] > rows[1]["budget/tokens"] > 0
     assert sorted(path.name for path in (config.folder / "checkpoints").glob("step-*")) == [
         "step-00000002",
         "step-00000003",
@@ -192,6 +198,17 @@ def test_a_resumed_run_is_the_run(cluster: Cluster, folder: Path) -> None:
     resumed = ray.get(cluster.learners.weights())
     for name, weight in uninterrupted.items():
         torch.testing.assert_close(resumed[name], weight, atol=1e-6, rtol=0)
+
+
+def test_dynamic_sampling_replaces_groups_that_agree(cluster: Cluster, folder: Path) -> None:
+    table = {**GRPO, "type": "dapo", "steps": 1, "group_size": 2, "max_refills": 2}
+    config = make_config(folder, "refilled", table).model_copy(update={"task": "place"})
+    Controller(config, cluster, Silent(), StopRequest()).train()
+    (row,) = read_metrics(config.folder)
+    # Two answers of the base model to `place` seldom differ in what they earn.
+    assert row["dynamic_sampling/groups_drawn"] > PROMPTS
+    table_written = read_rollouts(config.folder / "rollouts" / "step-00000001.parquet")
+    assert table_written.num_rows == 2 * PROMPTS
 
 
 def test_sft_learns_the_targets(cluster: Cluster, folder: Path) -> None:
