@@ -130,6 +130,13 @@ def test_truncated_completions_may_be_left_out() -> None:
     assert kept["loss"] != pytest.approx(metrics["loss"], rel=1e-3)
 
 
+def test_an_entropy_bonus_reaches_the_weights() -> None:
+    batch = TrainingBatch(tuple(replace(each, advantage=0.0) for each in make_batch().examples))
+    metrics, _ = train(make_config({"entropy_coef": 0.1}), batch)
+    assert metrics["loss"] == pytest.approx(-0.1 * metrics["entropy"])
+    assert metrics["grad_norm"] > 1e-3
+
+
 def test_a_kl_term_pulls_towards_the_base() -> None:
     batch = TrainingBatch(tuple(replace(each, advantage=0.0) for each in make_batch().examples))
     model = {"path": str(TINY_BASE), "lora": {"rank": 4}}
