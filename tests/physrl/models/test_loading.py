@@ -1,0 +1,49 @@
+"""What a model's configuration makes of it."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+
+from physrl.config.model import LoRAConfig, ModelConfig
+from physrl.models.loading import load_model
+
+TINY_BASE = str(Path(__file__).parents[3] / "assets" / "tiny-base")
+
+
+def scales(model: PeftModel) -> list[float]:
+    """By how much each adapter is multiplied."""
+    return [m.scaling["default"] for m in model.modules() if isinstance(m, LoraLayer)]
+
+
+@pytest.mark.parametrize(
+    ("rslora", "scale"), [(False, 24 / 9), (True, 24 / math.sqrt(9))], ids=["plain", "rslora"]
+)
+def test_an_adapter_is_scaled_as_configured_and_as_saved(
+    rslora: bool, scale: float, tmp_path: Path
+) -> None:
+    lora = LoRAConfig(rank=9, alpha=24, rslora=rslora)
+    model = load_model(ModelConfig(path=TINY_BASE, lora=lora))
+    assert scales(model) == pytest.approx([scale] * 21)  # 3 layers, 7 matrices each
+    model.save_pretrained(tmp_path)  # what vLLM and plain PEFT go by
+    settings = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert (settings["r"], settings["lora_alpha"], settings["use_rslora"]) == (9, 24, rslora)
+    again = load_model(ModelConfig(path=TINY_BASE, lora=lora, adapter=str(tmp_path)))
+    assert scales(again) == pytest.approx([scale] * 21)
+
+
+def test_an_adapter_goes_on_with_the_configured_dropout(tmp_path: Path) -> None:
+    before, after = LoRAConfig(rank=2, dropout=0.5), LoRAConfig(rank=2, dropout=0.25)
+    load_model(ModelConfig(path=TINY_BASE, lora=before)).save_pretrained(tmp_path)
+    model = load_model(ModelConfig(path=TINY_BASE, lora=after, adapter=str(tmp_path)))
+    assert {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout) and m.p} == {0.25}
+
+
+def test_activations_are_checkpointed_where_asked() -> None:
+    model = load_model(ModelConfig(path=TINY_BASE, gradient_checkpointing=True))
+    assert model.is_gradient_checkpointing
+    assert not load_model(ModelConfig(path=TINY_BASE)).is_gradient_checkpointing
