@@ -3,29 +3,25 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from physrl.environments.palette import rgb
 from physrl.environments.projection import axes, pose_window, view
-from physrl.environments.ray_caster import (
-    OPEN_REACH,
-    RAYS,
+from physrl.environments.ray_caster import OPEN_REACH, RAYS, cast, develop
+from physrl.environments.ray_records import (
     Boxes,
     Cloth,
     Finish,
+    Floats,
     Lens,
     Light,
     Rectangle,
+    Texture,
     Triple,
-    cast,
-    develop,
 )
 from physrl.environments.renderer import check_size
 from physrl.environments.simulator import start_pose
-from physrl.environments.textures import TILE_WIDTH, cloth_tile
+from physrl.environments.textures import TEXELS, TILE_WIDTH, cloth_tile
 from physrl.types import Appearance, Camera, Image, Pose, Vector
-
-Floats = NDArray[np.float64]
 
 TILES = 8
 SOFTNESS = 0.14
@@ -38,7 +34,7 @@ class PhotoRenderer:
     """Casts rays at boxes on a cloth; keeps the cloths that it has drawn."""
 
     def __init__(self) -> None:
-        self._tiles: dict[int, NDArray[np.float32]] = {}
+        self._tiles: dict[int, Texture] = {}
         self._around = _around()
         self._disc = _disc()
         self._screen = 255 * np.linspace(0, 1, LEVELS) ** (1 / GAMMA)
@@ -95,6 +91,7 @@ class PhotoRenderer:
         origin = steps * np.array([0.61, 0.37, 0.53, 0.29]) % TILE_WIDTH
         return Cloth(
             self._tiles[number],
+            TEXELS / TILE_WIDTH,
             _linear(appearance.ground),
             _linear(appearance.backdrop),
             -appearance.backdrop_distance,

@@ -7,27 +7,21 @@ is the same bit for bit in every process.
     light      32 rays to the light and 32 around it,
                shared by 4 x 4 pixels of one surface   -> sunlit, open
     shade      colour of up to 4 samples a pixel       -> linear RGB
-"""
 
-from typing import NamedTuple
+Compiled code is kept on disk for as long as this file stays the same, whatever else changes: what a
+function here calls, or takes as a constant, belongs in this file.
+"""
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Texture = NDArray[np.float32]
-Triple = tuple[float, float, float]
-Rectangle = tuple[float, float, float, float]
-"""Least x, greatest x, least z, greatest z of a piece of the ground."""
+from physrl.environments.ray_records import Boxes, Cloth, Finish, Floats, Lens, Light
 
 kernel = njit(cache=True, error_model="numpy")
 part = njit(cache=True, error_model="numpy", inline="always")
 """Compiled into its callers: handing over the records costs more than most of the work."""
 
 GROUND, WALL, NOTHING = -1, -2, -3
-TILE_WIDTH = 8.0
-"""How many block widths of cloth a texture covers before it repeats."""
 RAYS = 32
 SHARE = 4
 """A pixel casts RAYS / SHARE**2 rays each and borrows the others' from its neighbours."""
@@ -38,70 +32,6 @@ BOUNCE = 0.62
 NEIGHBOUR = 0.12
 """What a block gives back."""
 FAR = 1e30
-
-
-class Boxes(NamedTuple):
-    """N boxes, wherever they lie."""
-
-    centers: Floats
-    axes: Floats
-    """N x 3 x 3, rows: a box's own axes."""
-    halves: Floats
-    colors: Floats
-    """N x 3, linear."""
-    seeds: NDArray[np.int64]
-    """What each box's wood looks like."""
-    windows: Floats
-    """N x 4: least and greatest row, least and greatest column that may show it, in pixels."""
-
-
-class Lens(NamedTuple):
-    """A pinhole camera, in pixels."""
-
-    eye: Triple
-    right: Triple
-    up: Triple
-    forward: Triple
-    slope: float
-    """How much steeper the ray of the next pixel is."""
-    column: float
-    row: float
-    size: int
-
-
-class Light(NamedTuple):
-    """One round light and the light from everywhere."""
-
-    rays: Floats
-    """RAYS x 3: unit vectors to points of the light."""
-    toward: Triple
-    around: Floats
-    """RAYS x 3: directions about the third axis, as dense as the cosine."""
-    ambient: float
-    shadows: Rectangle
-    """What of the ground may lie in shadow."""
-    nearby: Rectangle
-    """What of the ground blocks may darken by standing near."""
-
-
-class Cloth(NamedTuple):
-    """What lies under and hangs behind the blocks."""
-
-    tile: Texture
-    ground: Triple
-    """Linear RGB where nothing is in the light's way."""
-    wall: Triple
-    wall_z: float
-    wrinkle: float
-    origin: Rectangle
-    """Where the tile starts: on the ground (2), on the wall (2)."""
-
-
-class Finish(NamedTuple):
-    """Wood and varnish."""
-
-    grain: float
-    sheen: float
 
 
 @kernel
@@ -312,7 +242,7 @@ def wood(seed, p, q, r, grain):  # type: ignore[no-untyped-def]
 @part
 def cloth_at(cloth, x, y, z):  # type: ignore[no-untyped-def]
     """Colour of ground or wall; the two flow into each other where they meet."""
-    texel = cloth.tile.shape[0] / TILE_WIDTH
+    texel = cloth.texels
     on_wall = 0.0
     if cloth.wall_z > -30:
         on_wall = min(max(0.5 + y * 0.9 - (z - cloth.wall_z) * 0.45, 0.0), 1.0)

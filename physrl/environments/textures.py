@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 TEXELS = 512
 TILE_WIDTH = 8.0
+"""How many block widths of cloth a tile covers before it repeats."""
 
 # How many, shortest and longest, narrowest and widest (block widths), strength, and the least and
 # greatest direction (radians above the horizontal) of each kind of fold.
@@ -36,21 +37,24 @@ def cloth_tile(seed: int) -> NDArray[np.float32]:
             ],
             axis=1,
         )
-        draw_folds(tile, folds)
+        draw_folds(tile, folds, TILE_WIDTH / TEXELS, SHARPNESS)
     tile -= tile.mean()
     scaled: NDArray[np.float32] = (tile / tile.std()).astype(np.float32)
     return scaled
 
 
 @njit(cache=True)
-def draw_folds(tile: NDArray[np.float64], folds: NDArray[np.float64]) -> None:
+def draw_folds(
+    tile: NDArray[np.float64], folds: NDArray[np.float64], texel: float, sharpness: float
+) -> None:
     """Add folds: bright on one side, dark on the other, fading towards both ends.
 
     Args:
         folds: rows of column, row, direction, half length, width, strength, bend.
+        texel: width of one, in block widths.
+        sharpness: over what share of its width a fold turns from bright to dark.
     """
     size = tile.shape[0]
-    texel = TILE_WIDTH / size
     for n in range(folds.shape[0]):
         x0, y0, angle, half, width, strength, bend = folds[n]
         cos, sin = np.cos(angle), np.sin(angle)
@@ -67,5 +71,5 @@ def draw_folds(tile: NDArray[np.float64], folds: NDArray[np.float64]) -> None:
                 if abs(s) > 4:
                     continue
                 fade = 1 - share * share
-                ridge = s / ((abs(s) + SHARPNESS) * (1 + s * s) * (1 + s * s))
+                ridge = s / ((abs(s) + sharpness) * (1 + s * s) * (1 + s * s))
                 tile[(row + i) % size, (column + j) % size] += strength * fade * fade * ridge

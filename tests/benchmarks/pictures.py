@@ -247,15 +247,9 @@ def main() -> None:
         settings.out / "photographs-and-renders.jpg",
     )
     levels: tuple[Level, ...] = ("none", "photo", "wild")
-    loose = [
-        (*towers[k], Block(1.9 * (-1) ** (k // 16), 0.5, 0.0, 0.3, "red"))
-        if "red" not in {block.color for block in towers[k]}
-        else towers[k]
-        for k in range(0, 96, 16)
-    ]
     sheet(
         [
-            [draw(renderer, level, blocks, seed) for seed, blocks in enumerate(loose)]
+            [draw(renderer, level, blocks, seed) for seed, blocks in enumerate(towers[:96:16])]
             for level in levels
             for renderer in (tiny, photo)
         ],
