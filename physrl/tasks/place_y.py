@@ -25,10 +25,7 @@ still sticks out."""
 
 
 class PlaceY:
-    """A standing tower, and a red block in the right column but at a wrong height.
-
-    One level of `num_blocks` is left free, so that the picture has room for the block to hang.
-    """
+    """A standing tower, and a red block in the right column but at a wrong height."""
 
     name = "place_y"
     wordings: tuple[str, ...] = (
@@ -48,7 +45,7 @@ class PlaceY:
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         rng = streams.own
         low, high = settings.num_blocks
-        num_blocks = max(1, int(rng.integers(low, high + 1)) - 2)
+        num_blocks = int(rng.integers(low, high + 1)) - 1
         tower, red = sample_carrying(rng, settings, num_blocks)
         lifted = resting_on(red, tower[-1])
         x, _ = best_shift((*tower, lifted), num_blocks)

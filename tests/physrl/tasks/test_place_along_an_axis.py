@@ -88,7 +88,6 @@ def test_place_y_holds_the_block_in_the_right_column_at_a_wrong_height() -> None
         assert red.z == 0
         lifted = replace(one, task="place_x", blocks=(*one.tower, replace(red, y=top.y + 1)))
         assert TASKS["place_x"].ideal(lifted) == Offset(0.0, 0.0)
-        assert len(one.blocks) <= 4
     assert all(0.149 <= error <= 1.001 or -0.851 <= error <= -0.149 for error in errors)
     assert sum(error > 0 for error in errors) == pytest.approx(30, abs=15)
 
