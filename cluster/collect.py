@@ -11,9 +11,10 @@ import ray
 from ray.exceptions import RayError
 
 from cluster.session import actor_environment
-from physrl.config.dataset import CollectConfig
+from physrl.config.dataset import CollectConfig, DatasetPlan
 from physrl.data.dataset_writer import DatasetWriter
 from physrl.data.manifest import Shard
+from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import make_renderer
 from physrl.errors import CollectionError, PhysRLError, StorageError
 from physrl.rollout import SceneSource, prepare
@@ -34,10 +35,8 @@ def collect_shard(config: CollectConfig, number: int, existing: str | None) -> S
     kept = None if existing is None else writer.keep(number, existing)
     if kept is not None:
         return kept
-    source = SceneSource(
-        config.task, config.environment, config.seed, config.split, config.reasoning
-    )
-    renderer = make_renderer(config.environment)
+    source = plan_source(config)
+    renderer = make_renderer(source.environment)
     try:
         scenes, prompts = prepare(source, config.indices(number), renderer)
     finally:
@@ -46,6 +45,12 @@ def collect_shard(config: CollectConfig, number: int, existing: str | None) -> S
     if existing is not None and existing != shard.file:
         writer.discard(existing)
     return shard
+
+
+def plan_source(plan: DatasetPlan) -> SceneSource:
+    """The scenes that a plan names."""
+    settings = GENERATORS[plan.generator](plan.environment)
+    return SceneSource(plan.task, settings, plan.seed, plan.split, plan.reasoning, plan.generator)
 
 
 def collect_shards(

@@ -58,7 +58,10 @@ def check_collection(config: CollectConfig) -> None:
     """
     if (address := announced_address()) is not None:
         _check_cluster(address)
-    _check_task(config.task, config.environment, config.seed)
+    from physrl.environments.generators import GENERATORS
+
+    settings = GENERATORS[config.generator](config.environment)
+    _check_task(config.task, settings, config.seed)
 
 
 def check_demo(config: RunConfig) -> None:

@@ -50,8 +50,8 @@ class SceneSource:
     """A collected dataset that holds the scenes; None draws them."""
 
 
-_dataset = lru_cache(maxsize=1)(open_dataset)
-"""A worker reads a manifest once; what it lists does not change."""
+_dataset = lru_cache(maxsize=16)(open_dataset)
+"""A process reads a manifest once; what it lists does not change."""
 
 
 def scene_source(

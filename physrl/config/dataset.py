@@ -3,7 +3,7 @@
 from pydantic import Field, model_validator
 
 from physrl.config.base import Section
-from physrl.config.environment import EnvironmentConfig
+from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.config.location import Location
 from physrl.config.run import TaskName
 from physrl.types import Split
@@ -19,6 +19,8 @@ class DatasetPlan(Section):
     """Which question is asked."""
     split: Split = "train"
     """Which stream of scenes; training reads `train`."""
+    generator: GeneratorName = "iid"
+    """Which named set: as `environment` says, or different from it in one respect."""
     scenes: int = Field(2000, ge=1)
     """How many: the stream's first."""
     seed: int = Field(0, ge=0, le=2**31 - 1)

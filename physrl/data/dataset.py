@@ -166,6 +166,7 @@ def _check_fits(dataset: Dataset, need: _Need, config: RunConfig) -> None:
     pairs = [
         ("task", plan.task, need.task),
         ("split", plan.split, need.split),
+        ("generator", plan.generator, "iid"),
         ("reasoning", plan.reasoning, config.model.reasoning),
         *((f"environment.{name}", theirs[name], ours[name]) for name in ours),
     ]

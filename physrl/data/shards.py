@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 from PIL import Image as PillowImage
 
 from physrl.data.records import arrow_type, fields_of, from_plain, to_plain
+from physrl.environments.geometry import centres_of_mass
 from physrl.tasks import TASKS
-from physrl.types import Block, Image, Offset, Prompt, SceneSpec, Verdict
+from physrl.types import Image, Offset, Prompt, SceneSpec, Verdict
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-LEVELS = pa.list_(pa.struct({"x": pa.float64(), "z": pa.float64()}))
+POINTS = pa.list_(pa.struct({axis: pa.float64() for axis in "xyz"}))
 ANSWERS = {
     "scene_id": pa.string(),
     "image": IMAGE,
@@ -28,7 +29,7 @@ ANSWERS = {
     "falls": pa.bool_(),
     "ideal_x": pa.float64(),
     "ideal_y": pa.float64(),
-    "centres_of_mass": LEVELS,
+    "centres_of_mass": POINTS,
 }
 HUGGING_FACE = {"info": {"features": {"image": {"_type": "Image"}}}}
 """What makes the `datasets` library read the struct as a picture."""
@@ -94,6 +95,7 @@ def _row(scene: SceneSpec, prompt: Prompt) -> dict[str, Any]:
     (turn,) = prompt.turns
     (image,) = turn.images
     ideal = task.ideal(scene)
+    centres = centres_of_mass(scene.tower).tolist()
     fields: dict[str, Any] = to_plain(SceneSpec, scene)
     return {
         "scene_id": prompt.prompt_id,
@@ -103,18 +105,8 @@ def _row(scene: SceneSpec, prompt: Prompt) -> dict[str, Any]:
         "falls": ideal.falls if isinstance(ideal, Verdict) else None,
         "ideal_x": ideal.x if isinstance(ideal, Offset) else None,
         "ideal_y": ideal.y if isinstance(ideal, Offset) else None,
-        "centres_of_mass": _centres_of_mass(scene.tower),
+        "centres_of_mass": [dict(zip("xyz", point, strict=True)) for point in centres],
     } | fields
-
-
-def _centres_of_mass(tower: Sequence[Block]) -> list[dict[str, float]]:
-    """Of all that lies above each level but the top, bottom first."""
-    masses = np.array([block.size**3 for block in tower])
-    places = np.array([(block.x, block.z) for block in tower])
-    centres = [
-        masses[level:] @ places[level:] / masses[level:].sum() for level in range(1, len(tower))
-    ]
-    return [{"x": float(x), "z": float(z)} for x, z in centres]
 
 
 def _png(image: Image) -> bytes:

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from cluster import collect
-from cluster.collect import collect_shard, collect_shards
-from physrl.config.dataset import CollectConfig
+from cluster.collect import collect_shard, collect_shards, plan_source
+from physrl.config.dataset import CollectConfig, DatasetPlan
+from physrl.data.dataset import open_dataset
+from physrl.data.dataset_writer import DatasetWriter
 from physrl.data.manifest import Shard
 from physrl.errors import CollectionError, SceneError, StorageError
+from physrl.tasks import TASKS
+from physrl.tasks.task import make_scene
 
 
 def collected(config: CollectConfig, existing: dict[int, str] | None = None) -> dict[int, Shard]:
@@ -31,6 +35,16 @@ def test_any_number_of_workers_makes_the_same_bytes(ray_cluster: None, tmp_path:
             (tmp_path / name / shard.file).read_bytes() for name in ("alone", "one", "three")
         }
         assert len(contents) == 1
+
+
+def test_a_named_set_is_collected_from_its_own_settings(tmp_path: Path) -> None:
+    plan = DatasetPlan(generator="tall", scenes=2, scenes_per_shard=2)
+    shard = collect_shard(CollectConfig(**plan.model_dump(), out=str(tmp_path)), 0, None)
+    DatasetWriter(plan, str(tmp_path)).commit([shard])
+    scene, _, _ = open_dataset(str(tmp_path))[0]
+    source = plan_source(plan)
+    assert source.environment.num_blocks == (5, 6)
+    assert scene == make_scene(TASKS["place"], source.environment, 0, "train", 0, "tall")
 
 
 def test_whole_shards_are_kept_and_damaged_ones_made_anew(tmp_path: Path) -> None:

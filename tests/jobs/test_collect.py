@@ -75,6 +75,7 @@ def test_killed_and_continued_in_a_bucket(tmp_path: Path, bucket: str) -> None:
         (["out=/proc/here"], "folder /proc/here cannot be written"),
         (["out=x", "environment.margin=[0.499,0.5]"], "environment.margin"),
         (["scenes=3"], "out is missing"),
+        (["out=x", "generator=tall", "environment.num_blocks=[2,6]"], "generator 'tall' has more"),
     ],
 )
 def test_what_is_wrong_is_one_line_before_ray_starts(

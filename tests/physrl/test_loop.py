@@ -2,17 +2,21 @@
 
 from pathlib import Path
 
+from physrl.config.dataset import DatasetPlan
 from physrl.config.load import validate
+from physrl.data.dataset_writer import DatasetWriter
+from physrl.environments.renderer import TinyRenderer
 from physrl.loop import ReferenceLoop
 from physrl.protocols import Sampling
+from physrl.rollout import SceneSource, prepare
 
 TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
 
 
-def make_loop(algorithm: dict[str, object]) -> ReferenceLoop:
+def make_loop(algorithm: dict[str, object], data: str | None = None) -> ReferenceLoop:
     table = {"prompts_per_step": 4, "lr": 1e-3, "max_grad_norm": 1.0} | algorithm
     config = {"model": {"path": str(TINY_BASE)}, "task": "stability", "algorithm": table}
-    return ReferenceLoop(validate(config))
+    return ReferenceLoop(validate(config | {"data": data}))
 
 
 def test_generated_logprobs_are_scored_under_the_policy() -> None:
@@ -75,3 +79,20 @@ def test_dynamic_sampling_draws_other_scenes_for_groups_that_agree() -> None:
     assert metrics["dynamic_sampling/groups_drawn"] > 4
     assert metrics["step/scenes"] == 4
     assert metrics["step/samples"] == 8
+
+
+def test_a_dataset_of_the_same_scenes_trains_the_same(
+    tmp_path: Path, renderer: TinyRenderer
+) -> None:
+    plan = DatasetPlan(task="stability", scenes=8, scenes_per_shard=3)
+    source = SceneSource("stability", plan.environment, 0, "train", reasoning=False)
+    writer = DatasetWriter(plan, str(tmp_path))
+    writer.commit(
+        [
+            writer.write(number, *prepare(source, plan.indices(number), renderer))
+            for number in range(plan.shards)
+        ]
+    )
+    for algorithm in ({"type": "sft", "steps": 2}, {"group_size": 2, "steps": 2}):
+        drawn, read = (make_loop(algorithm, data) for data in (None, str(tmp_path)))
+        assert read.step(1) == drawn.step(1)

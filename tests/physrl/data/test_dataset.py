@@ -85,8 +85,10 @@ def test_columns_by_hand(renderer: TinyRenderer) -> None:
     assert row["blocks"][0]["color"] == scene.blocks[0].color
     _, middle, top = scene.blocks
     first, second = row["centres_of_mass"]
-    assert first == pytest.approx({"x": (middle.x + top.x) / 2, "z": (middle.z + top.z) / 2})
-    assert second == pytest.approx({"x": top.x, "z": top.z})
+    assert first == pytest.approx(
+        {"x": (middle.x + top.x) / 2, "y": 2.0, "z": (middle.z + top.z) / 2}
+    )
+    assert second == pytest.approx({"x": top.x, "y": 2.5, "z": top.z})
     assert margin(scene.tower) == row["margin"]
     source = SceneSource("place", EnvironmentConfig(), 0, "train", False)
     (scene,), prompts = prepare(source, [0], renderer)
