@@ -26,7 +26,8 @@ EVERYWHERE = {"rank": 4, "vision": True, "projector": True}
 STAGES = (0, 1, 2, 3)
 Weights = dict[str, torch.Tensor]
 
-pytestmark = pytest.mark.timeout(120)  # ranks that disagree wait for each other for ever
+# Ranks that disagree wait for each other for ever.
+pytestmark = pytest.mark.timeout(120, func_only=True)
 
 
 @pytest.fixture(scope="module")
