@@ -26,7 +26,8 @@ EVERYWHERE = {"rank": 4, "vision": True, "projector": True}
 STAGES = (0, 1, 2, 3)
 Weights = dict[str, torch.Tensor]
 
-pytestmark = pytest.mark.timeout(120)  # ranks that disagree wait for each other for ever
+# Ranks that disagree wait for each other for ever.
+pytestmark = pytest.mark.timeout(120, func_only=True)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +150,7 @@ def test_an_update_that_is_not_finite_changes_nothing(
     config = make_config(2, stage)
     [once, twice], expected, scores = train(groups[2], config, [batch, batch])
     [first, bad, second], weights, after = train(groups[2], config, [batch, spoiled(batch), batch])
-    assert not math.isfinite(bad["grad_norm"])
+    assert bad["guard/skipped_updates"] == 1
     assert (first, second) == (once, twice)  # Adam's moments and step count too are untouched
     assert after == scores
     for name, weight in expected.items():
@@ -177,7 +178,7 @@ def test_bfloat16_follows_float32(groups: dict[int, LearnerGroup], stage: int) -
     assert metrics[0]["grad_norm"] == pytest.approx(exact[0]["grad_norm"], rel=0.25)
     for found, expected in zip(metrics[:2], exact[:2], strict=True):
         assert found["entropy"] == pytest.approx(expected["entropy"], rel=0.05)
-    assert not math.isfinite(metrics[2]["grad_norm"])
+    assert metrics[2]["guard/skipped_updates"] == 1
     assert all(weight.isfinite().all() for weight in weights.values())
 
 
