@@ -57,7 +57,8 @@ def reaches(centres: Floats, yaws: Floats, sizes: Floats) -> Floats:
     masses = sizes**3
     above = np.cumsum((masses[..., None] * centres)[:, ::-1], axis=1)[:, ::-1][:, 1:]
     above /= np.cumsum(masses[:, ::-1], axis=1)[:, ::-1][:, 1:, None]
-    dx, dz = np.moveaxis(above - centres[:, :-1], -1, 0)
+    away = above - centres[:, :-1]
+    dx, dz = away[..., 0], away[..., 1]
     cos, sin = np.cos(yaws[:, :-1]), np.sin(yaws[:, :-1])
     reach: Floats = np.maximum(np.abs(cos * dx - sin * dz), np.abs(sin * dx + cos * dz))
     return reach

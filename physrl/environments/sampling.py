@@ -99,8 +99,10 @@ def sample_sizes(rng: np.random.Generator, settings: EnvironmentConfig, num_bloc
 
 def centres_of(offsets: Floats) -> Floats:
     """... x levels x 2 offsets to ... x blocks x 2 centres, the lowest block's at 0."""
-    padding = [(0, 0)] * (offsets.ndim - 2) + [(1, 0), (0, 0)]
-    return np.cumsum(np.pad(offsets, padding), axis=-2)
+    *towers, levels, _ = offsets.shape
+    centres: Floats = np.zeros((*towers, levels + 1, 2))
+    np.cumsum(offsets, axis=-2, out=centres[..., 1:, :])
+    return centres
 
 
 def batch_margins(offsets: Floats, yaws: Floats, sizes: Floats) -> Floats:

@@ -13,12 +13,13 @@ def scene_hash(scene: SceneSpec) -> str:
 
 
 def geometry_hash(scene: SceneSpec) -> str:
-    """Of the blocks alone, each length and angle rounded to hundredths: equal for near-duplicates.
+    """Of the blocks alone, lengths and angles rounded to thousandths: equal for near-duplicates.
 
-    Neither colours nor camera nor light make a duplicate a new scene.
+    Neither colours nor camera nor light make a duplicate a new scene. Rounded to hundredths, lone
+    blocks of thousands of independent scenes would meet by chance.
     """
     blocks = [
-        tuple(round(value * 100) for value in (block.x, block.y, block.z, block.yaw, block.size))
+        tuple(round(value * 1000) for value in (block.x, block.y, block.z, block.yaw, block.size))
         for block in scene.blocks
     ]
     return _digest((blocks, scene.movable))

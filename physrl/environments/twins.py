@@ -28,8 +28,8 @@ Two blocks: with the offset along a side it falls, along the diagonal it stands;
 0.5 + m and (0.5 - m) sqrt(2) are the same at m = 0.0858. With three only the turns differ too."""
 WIDTH_TOLERANCE = 0.04
 """Largest difference of the silhouettes' widths, in block widths."""
-BATCH = 64
-BATCHES = 1000
+BATCH = 32
+BATCHES = 2000
 
 
 def sample_twins(
@@ -53,7 +53,7 @@ def sample_twins(
         yaws = sample_yaws(rng, settings, (BATCH, num_blocks))
         sizes = sample_sizes(rng, settings, num_blocks)
         variant = rng.integers(len(orders), size=BATCH)
-        other_offsets = np.take_along_axis(offsets, orders[variant][..., None], axis=1)
+        other_offsets = offsets[np.arange(BATCH)[:, None], orders[variant]]
         other_yaws = mirrors[variant][:, None] * yaws
         scale, margins = _equalize(offsets, yaws, other_offsets, other_yaws, sizes)
         offsets *= scale[:, None, None]

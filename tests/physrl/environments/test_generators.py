@@ -92,8 +92,8 @@ def test_a_hash_tells_what_is_seen_and_nothing_else() -> None:
 
 def test_near_duplicates_have_one_geometry() -> None:
     (scene,) = scenes("iid", count=1)
-    rounded = [replace(block, x=round(block.x, 2)) for block in scene.blocks]
-    near = [replace(block, x=block.x + 0.004, color="white") for block in rounded]
+    rounded = [replace(block, x=round(block.x, 3)) for block in scene.blocks]
+    near = [replace(block, x=block.x + 0.0004, color="white") for block in rounded]
     one, other = replace(scene, blocks=tuple(rounded)), replace(scene, blocks=tuple(near))
     assert geometry_hash(one) == geometry_hash(other)
     assert scene_hash(one) != scene_hash(other)

@@ -1,0 +1,43 @@
+"""Holds the environment against what it promises: physics, determinism, shortcuts, leakage.
+
+    python tests/benchmarks/check_env.py
+
+Prints a table a promise and, last, one JSON line. Takes a few minutes on two cores.
+"""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from env_checks import agreement, constants, determinism, leakage, pixels, shortcuts
+from rich.console import Console
+from rich.progress import Progress
+
+WORKERS = 2
+CHECKS = (agreement, determinism, shortcuts, pixels, constants, leakage)
+
+
+def main() -> None:
+    console = Console(width=110)
+    figures: dict[str, Any] = {}
+    with (
+        Progress(console=Console(stderr=True), transient=True) as progress,
+        ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as pool,
+    ):
+
+        def run(title: str, function: Callable[[Any], Any], jobs: Sequence[Any]) -> list[Any]:
+            """All jobs in the pool, their results in order, with a bar."""
+            results = pool.map(function, jobs)
+            return list(progress.track(results, total=len(jobs), description=title))
+
+        for check in CHECKS:
+            table, found = check.check(run)
+            console.print(table)
+            figures |= found
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

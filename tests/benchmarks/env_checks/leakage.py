@@ -1,0 +1,60 @@
+"""Whether a scene of a held-out set, or one nearly like it, is among those trained on."""
+
+from collections.abc import Callable
+from itertools import product
+from typing import Any, get_args
+
+from rich.table import Table
+
+from physrl.config.environment import EnvironmentConfig, GeneratorName
+from physrl.environments.generators import GENERATORS
+from physrl.environments.scene_hash import geometry_hash, scene_hash
+from physrl.tasks import TASKS
+from physrl.tasks.task import make_scene
+from physrl.types import Split
+
+TRAINING, HELD_OUT = 1500, 200
+Job = tuple[str, Split, GeneratorName, range]
+
+
+def hashes(job: Job) -> list[tuple[str, str]]:
+    """Of each scene, whole and of its rounded geometry."""
+    task, split, generator, indices = job
+    settings = GENERATORS[generator](EnvironmentConfig())
+    scenes = (make_scene(TASKS[task], settings, 0, split, index, generator) for index in indices)
+    return [(scene_hash(scene), geometry_hash(scene)) for scene in scenes]
+
+
+def check(run: Callable[..., list[Any]]) -> tuple[Table, dict[str, Any]]:
+    splits = [split for split in get_args(Split) if split != "train"]
+    training: list[Job] = [(task, "train", "iid", range(TRAINING)) for task in TASKS]
+    held_out: list[Job] = [
+        (task, split, generator, range(HELD_OUT))
+        for task, split, generator in product(TASKS, splits, GENERATORS)
+        if split == "test" or generator == "iid"
+    ]
+    drawn = dict(
+        zip(
+            [job[:3] for job in training + held_out],
+            run("leakage", hashes, training + held_out),
+            strict=True,
+        )
+    )
+    table = Table(
+        "set",
+        *TASKS,
+        title=f"Of {HELD_OUT} scenes: same as one of {TRAINING} trained on, nearly the same",
+    )
+    leaked = 0
+    for split, generator in dict.fromkeys(job[1:3] for job in held_out):
+        row = []
+        for task in TASKS:
+            seen = drawn[task, "train", "iid"]
+            whole, near = {one for one, _ in seen}, {other for _, other in seen}
+            scenes = drawn[task, split, generator]
+            same = sum(one in whole for one, _ in scenes)
+            nearly = sum(other in near for _, other in scenes)
+            row.append(f"{same}, {nearly}")
+            leaked += max(same, nearly)
+        table.add_row(f"{split} {generator}", *row)
+    return table, {"leaked_scenes": leaked}
