@@ -121,15 +121,50 @@ def doctor() -> None:
 def preview(
     task: Annotated[str, typer.Argument(help="Name of a task, such as place.")],
     overrides: Overrides = None,
-    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("sheet.png"),
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .png, or .gif or .mp4 for a video.")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, max=200, help="How many scenes.")] = 12,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the configuration's.")] = None,
+    level: Annotated[
+        str | None, typer.Option(help="How much looks vary: none, photo or wild.")
+    ] = None,
+    landscape: Annotated[
+        bool, typer.Option("--landscape", help="What each answer to one scene would earn.")
+    ] = False,
+    video: Annotated[
+        bool, typer.Option("--video", help="Film what happens in one scene after an answer.")
+    ] = False,
+    index: Annotated[int, typer.Option(min=0, help="Which scene, for one.")] = 0,
+    answer: Annotated[
+        str | None, typer.Option(help="What the video shows instead of the ideal: '150 200'.")
+    ] = None,
 ) -> None:
     """Draw scenes with their ideal answers and what happens after."""
-    checked = load_config(None, overrides or ())
+    if landscape and video:
+        raise UserError("--landscape and --video are two previews: ask for one of them")
+    if answer is not None and not video:
+        raise UserError(f"--answer is '{answer}': only a video shows an answer; add --video")
+    checked = load_config(None, [*_look(level), *(overrides or ())])
     from jobs import preview as job
 
-    job.run(task, checked, seed=checked.seed if seed is None else seed, count=count, out=out)
+    first = checked.seed if seed is None else seed
+    if landscape:
+        out = out or Path("landscape.png")
+        job.run_landscape(task, checked, seed=first, index=index, out=out)
+    elif video:
+        out = out or Path("video.gif")
+        job.run_video(task, checked, seed=first, index=index, answer=answer, out=out)
+    else:
+        job.run(task, checked, seed=first, count=count, out=out or Path("sheet.png"))
+
+
+def _look(level: str | None) -> list[str]:
+    """A level of randomization as overrides, drawn by what can show it."""
+    if level is None:
+        return []
+    renderer = "tiny" if level == "none" else "photo"
+    return [f"environment.randomization={level}", f"environment.renderer={renderer}"]
 
 
 @app.command(

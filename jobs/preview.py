@@ -1,5 +1,10 @@
-"""A contact sheet: scenes as the model sees them, the ideal answer, and what happens after."""
+"""Scenes to look at: a contact sheet, a scene's reward landscape, a film of what happens.
 
+The sheet shows scenes as the model sees them, the ideal answer, and what happens after.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -7,15 +12,20 @@ from PIL import Image, ImageDraw, ImageFont
 from physrl import types
 from physrl.config import RunConfig
 from physrl.environments.renderer import Renderer, make_renderer
-from physrl.environments.simulator import Simulator
+from physrl.environments.simulator import Simulator, start_pose
 from physrl.errors import UserError
+from physrl.report.landscape import draw_landscape, survey
+from physrl.report.video import check_ending, film, write_film
 from physrl.tasks import TASKS
+from physrl.tasks.answers import answer_text, words
 from physrl.tasks.task import Task, make_prompt, make_scene, question_text
 
 PICTURE = 200
 GAP = 8
 LINE = 18
 COLUMNS = 3
+LARGE = 336
+"""Pixels of a landscape's picture and of a film."""
 BACKGROUND = "gainsboro"
 CELL_WIDTH = 2 * PICTURE + 2 * GAP
 CELL_HEIGHT = PICTURE + LINE + 2 * GAP
@@ -27,39 +37,112 @@ def run(task_name: str, config: RunConfig, *, seed: int, count: int, out: Path) 
     Raises:
         UserError: there is no such task, or the file cannot be written.
     """
-    if task_name not in TASKS:
-        raise UserError(f"there is no task '{task_name}': choose {' or '.join(TASKS)}")
-    if Image.registered_extensions().get(out.suffix.lower()) not in Image.SAVE:
-        raise UserError(f"--out is {out}: end it in .png")
-    sheet = draw(TASKS[task_name], config, seed, count)
-    try:
+    task = _find(task_name)
+    _check_picture(out)
+    sheet = draw(task, config, seed, count)
+    with naming(out):
         sheet.save(out)
+    print(out)
+
+
+def run_landscape(task_name: str, config: RunConfig, *, seed: int, index: int, out: Path) -> None:
+    """Draw what each answer to a test scene would earn under the configured reward.
+
+    Raises:
+        UserError: there is no such task, its answers are no numbers, or the file cannot be written.
+    """
+    task = _find(task_name)
+    if not task.axes:
+        offsets = " or ".join(name for name, other in TASKS.items() if other.axes)
+        raise UserError(f"'{task_name}' has no landscape, only Yes and No: choose {offsets}")
+    _check_picture(out)
+    scene = make_scene(task, config.environment, seed, "test", index)
+    with _tools(config) as (simulator, renderer):
+        poses = [start_pose(block) for block in scene.blocks]
+        picture = renderer.render(poses, scene.camera, scene.appearance, LARGE)
+        landscape = survey(scene, config.reward, simulator)
+    with naming(out):
+        draw_landscape(scene, picture, landscape).savefig(out, dpi=110)
+    print(out)
+
+
+def run_video(
+    task_name: str, config: RunConfig, *, seed: int, index: int, answer: str | None, out: Path
+) -> None:
+    """Film what happens in a test scene after an answer, or after the ideal one.
+
+    Raises:
+        UserError: there is no such task, the answer is none or moves the block into another, or
+            the file cannot be written.
+    """
+    task = _find(task_name)
+    check_ending(out)
+    scene = make_scene(task, config.environment, seed, "test", index)
+    action = task.ideal(scene) if answer is None else task.parse(answer_text(answer))
+    if isinstance(action, types.Unparseable):
+        ideal = words(task.ideal(scene), task.axes)
+        raise UserError(f"--answer is '{answer}': {action.reason}; the ideal is '{ideal}'")
+    release = task.release(scene, action)
+    if release is None:
+        raise UserError(f"--answer is '{answer}': the red block does not fit there; move it away")
+    with _tools(config) as (simulator, renderer):
+        frames = film(scene, release, simulator, renderer, LARGE)
+    with naming(out):
+        write_film(frames, out)
+    print(out)
+
+
+def draw(task: Task, config: RunConfig, seed: int, count: int) -> Image.Image:
+    """The sheet: the questions that are asked, then a cell a scene."""
+    scenes = [make_scene(task, config.environment, seed, "test", index) for index in range(count)]
+    asked = sorted({scene.wording for scene in scenes})
+    columns = min(COLUMNS, count)
+    rows = -(-count // columns)
+    top = len(asked) * LINE + 2 * GAP
+    sheet = Image.new("RGB", (columns * CELL_WIDTH + GAP, rows * CELL_HEIGHT + top), BACKGROUND)
+    font = ImageFont.load_default(13)
+    for line, wording in enumerate(asked):
+        question = question_text(task, wording, reasoning=config.model.reasoning)
+        ImageDraw.Draw(sheet).text((GAP, GAP + line * LINE), question, "black", font)
+    with _tools(config) as (simulator, renderer):
+        for place, scene in enumerate(scenes):
+            cell = _cell(task, scene, config, simulator, renderer, font)
+            row, column = divmod(place, columns)
+            sheet.paste(cell, (GAP + column * CELL_WIDTH, top + row * CELL_HEIGHT))
+    return sheet
+
+
+@contextmanager
+def naming(out: Path) -> Iterator[None]:
+    """Say which file it is that cannot be written.
+
+    Raises:
+        UserError: instead of what the system says.
+    """
+    try:
+        yield
     except OSError as error:
         raise UserError(
             f"--out is {out}: cannot be written ({error.strerror or error}); name a file in a "
             "folder that exists and can be written"
         ) from None
-    print(out)
 
 
-def draw(task: Task, config: RunConfig, seed: int, count: int) -> Image.Image:
-    """The sheet: a line with the question, then a cell a scene."""
-    columns = min(COLUMNS, count)
-    rows = -(-count // columns)
-    size = (columns * CELL_WIDTH + GAP, rows * CELL_HEIGHT + LINE + 2 * GAP)
-    sheet = Image.new("RGB", size, BACKGROUND)
-    font = ImageFont.load_default(13)
-    question = question_text(task, reasoning=config.model.reasoning)
-    ImageDraw.Draw(sheet).text((GAP, GAP), question, "black", font)
-    simulator, renderer = Simulator(), make_renderer(config.environment)
-    for index in range(count):
-        scene = make_scene(task, config.environment, seed, "test", index)
-        cell = _cell(task, scene, config, simulator, renderer, font)
-        row, column = divmod(index, columns)
-        sheet.paste(cell, (GAP + column * CELL_WIDTH, LINE + 2 * GAP + row * CELL_HEIGHT))
-    simulator.close()
-    renderer.close()
-    return sheet
+def _find(name: str) -> Task:
+    if name not in TASKS:
+        raise UserError(f"there is no task '{name}': choose {' or '.join(TASKS)}")
+    return TASKS[name]
+
+
+def _check_picture(out: Path) -> None:
+    if Image.registered_extensions().get(out.suffix.lower()) not in Image.SAVE:
+        raise UserError(f"--out is {out}: end it in .png")
+
+
+@contextmanager
+def _tools(config: RunConfig) -> Iterator[tuple[Simulator, Renderer]]:
+    with closing(Simulator()) as simulator, closing(make_renderer(config.environment)) as renderer:
+        yield simulator, renderer
 
 
 def _cell(

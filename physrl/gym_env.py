@@ -11,7 +11,6 @@ Importing this module registers `physrl/Stability-v0`, `physrl/PlaceX-v0` and so
 """
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -22,11 +21,11 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
 from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator, start_pose
-from physrl.rewards.score import score
+from physrl.rewards.score import Move, score
 from physrl.tasks import TASKS
 from physrl.tasks.answers import UNITS, words
 from physrl.tasks.task import make_scene
-from physrl.types import Action, Image, Offset, Outcome, Pose, SceneSpec, Split, Verdict
+from physrl.types import Action, Image, Offset, Pose, SceneSpec, Split, Verdict
 
 REACH = 8.0
 """Offsets up to this many block widths can be chosen: across the widest scene, over the tallest."""
@@ -34,14 +33,6 @@ RENDERED_SIZE = 224
 SEEDS = 2**31
 FALLS = 1
 """The verdict that a block will fall, among Discrete(2)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """An action and what came of it."""
-
-    action: Action
-    outcome: Outcome
 
 
 class TowerEnv(gymnasium.Env[Image, Any]):

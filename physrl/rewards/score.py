@@ -1,6 +1,7 @@
 """The configured reward: a weighted sum of what the last attempt did and how many it took."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from physrl.config.reward import RewardConfig
@@ -31,6 +32,14 @@ class Acted(Protocol):
 
     @property
     def outcome(self) -> Outcome: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An attempt without words."""
+
+    action: Action
+    outcome: Outcome
 
 
 def score(scene: SceneSpec, attempts: Sequence[Acted], config: RewardConfig) -> Reward:

@@ -1,11 +1,14 @@
 """`place_x`: the red block is held at the right height; move it sideways onto the tower."""
 
+from dataclasses import replace
+
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.randomness import Streams
 from physrl.environments.simulator import Simulator
 from physrl.tasks.answers import Axis, answer_text, parse_offset, words
 from physrl.tasks.placing import (
     GIVE_UP_BEYOND,
+    draw_side,
     ideal_on_top,
     outcome_on_top,
     release_moved,
@@ -14,6 +17,9 @@ from physrl.tasks.placing import (
 )
 from physrl.tasks.release import Release
 from physrl.types import Action, Block, Offset, Outcome, SceneSpec
+
+GAP = (1.2, 2.6)
+"""How far the red block is beside the top block, between their centres."""
 
 
 class PlaceX:
@@ -34,10 +40,12 @@ class PlaceX:
     movable = True
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
+        """Of the two scenes of a pair, one's red block has to move to the right."""
         rng = streams.own
         low, high = settings.num_blocks
         tower, red = sample_carrying(rng, settings, int(rng.integers(low, high + 1)) - 1)
-        return (*tower, resting_on(red, tower[-1]))
+        x = tower[-1].x - draw_side(streams) * float(rng.uniform(*GAP))
+        return (*tower, replace(resting_on(red, tower[-1]), x=x))
 
     def parse(self, completion: str) -> Action:
         return parse_offset(completion, self.axes)

@@ -11,6 +11,7 @@ import numpy as np
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import level_margins, margin, overlaps
+from physrl.environments.randomness import Streams
 from physrl.environments.sampling import sample_beside, sample_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
@@ -50,6 +51,11 @@ def sample_carrying(
         f"none of {TOWERS} towers of {num_blocks} blocks carries another one with a margin of "
         f"{smallest}: lower environment.margin"
     )
+
+
+def draw_side(streams: Streams) -> int:
+    """1 for one scene of a pair, -1 for the other."""
+    return 1 if bool(streams.pair.random() < 0.5) != streams.second else -1
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,7 @@ from physrl.environments.sampling import sample_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
 from physrl.tasks.answers import Axis, answer_text, parse_offset, words
-from physrl.tasks.placing import GIVE_UP_BEYOND, best_shift, distance
+from physrl.tasks.placing import GIVE_UP_BEYOND, best_shift, distance, draw_side
 from physrl.tasks.release import Release
 from physrl.types import Action, Block, Offset, Outcome, SceneSpec
 
@@ -43,7 +43,7 @@ class Stabilize:
         Of the two scenes of a pair, one's red block has to move to the right.
         """
         rng, (low, high) = streams.own, settings.margin
-        side = 1 if bool(streams.pair.random() < 0.5) != streams.second else -1
+        side = draw_side(streams)
         num_blocks = int(rng.integers(settings.num_blocks[0], settings.num_blocks[1] + 1))
         for _ in range(TRIES):
             tower = sample_tower(rng, settings, num_blocks, stable=True, depth=False)

@@ -86,6 +86,19 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (["preview", "stack"], "there is no task 'stack': choose stability or stabilize or"),
         (["preview", "place", "--out", "sheet"], "--out is sheet: end it in .png"),
         (["preview", "place", "--out", "sheet.psd"], "--out is sheet.psd: end it in .png"),
+        (["preview", "place", "--level", "dim"], "environment.randomization is 'dim'"),
+        (["preview", "place", "--landscape", "--video"], "are two previews: ask for one of them"),
+        (["preview", "place", "--answer", "1 2"], "only a video shows an answer; add --video"),
+        (["preview", "stability", "--landscape"], "'stability' has no landscape"),
+        (["preview", "place", "--video", "--out", "v.avi"], "end a video in .gif or .mp4"),
+        (
+            ["preview", "place", "--video", "--answer", "up"],
+            "--answer is 'up': not two integers; the ideal is '",
+        ),
+        (
+            ["preview", "place", "--video", "--answer", "0 -90"],
+            "--answer is '0 -90': the red block does not fit there; move it away",
+        ),
     ],
 )
 def test_bad_command_lines(

@@ -5,11 +5,13 @@ import pytest
 from PIL import Image
 
 from jobs import preview
-from physrl.config import RunConfig
+from physrl.config import RunConfig, load_config
 from physrl.errors import UserError
+from physrl.report import landscape
+from physrl.tasks import TASKS
 
 
-@pytest.mark.parametrize("task", ["place", "stability"])
+@pytest.mark.parametrize("task", TASKS)
 def test_sheet_has_a_cell_a_scene(task: str, tmp_path: Path) -> None:
     out = tmp_path / "sheet.png"
     preview.run(task, RunConfig(), seed=0, count=4, out=out)
@@ -23,6 +25,35 @@ def test_sheet_has_a_cell_a_scene(task: str, tmp_path: Path) -> None:
     assert last_row[:, width // 3 + preview.GAP :].std() == 0
 
 
-def test_unwritable_sheet_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"cannot be written .*; name a file in a folder"):
-        preview.run("place", RunConfig(), seed=0, count=1, out=tmp_path / "no" / "sheet.png")
+def test_sheet_lists_every_question_that_is_asked() -> None:
+    seen, held_out = (
+        preview.draw(TASKS["place"], load_config(None, [f"environment.wording={which}"]), 0, 9)
+        for which in ("seen", "held_out")
+    )
+    assert held_out.size[1] == seen.size[1] + 2 * preview.LINE
+
+
+def test_landscape_and_video_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landscape, "POINTS", {1: 0.2})
+    preview.run_landscape("place_x", RunConfig(), seed=0, index=2, out=tmp_path / "land.png")
+    films = {}
+    for name, answer in (("ideal", None), ("aside", "0")):
+        out = films[name] = tmp_path / f"{name}.gif"
+        preview.run_video("place_x", RunConfig(), seed=0, index=2, answer=answer, out=out)
+    with Image.open(tmp_path / "land.png") as drawn:
+        assert np.asarray(drawn).std() > 10
+    assert films["ideal"].read_bytes() != films["aside"].read_bytes()
+
+
+def test_unwritable_files_are_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landscape, "POINTS", {1: 0.5})
+    nowhere = tmp_path / "no"
+    expected = r"cannot be written .*; name a file in a folder"
+    with pytest.raises(UserError, match=expected):
+        preview.run("place", RunConfig(), seed=0, count=1, out=nowhere / "sheet.png")
+    with pytest.raises(UserError, match=expected):
+        preview.run_landscape("place_x", RunConfig(), seed=0, index=0, out=nowhere / "land.png")
+    with pytest.raises(UserError, match=expected):
+        preview.run_video(
+            "place", RunConfig(), seed=0, index=0, answer=None, out=nowhere / "film.mp4"
+        )

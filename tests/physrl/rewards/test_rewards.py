@@ -1,7 +1,7 @@
 """Rewards against numbers worked out by hand, their bounds, and what they are greatest for."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +12,7 @@ from physrl.config.reward import PaperRewardConfig, RewardConfig, SimulatedRewar
 from physrl.environments.simulator import Simulator
 from physrl.rewards.early import early
 from physrl.rewards.paper import paper
-from physrl.rewards.score import score
+from physrl.rewards.score import Move, score
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
 from physrl.types import Action, Block, Offset, Outcome, SceneSpec, Unparseable, Verdict
@@ -34,12 +34,6 @@ IDEAL = TASKS["place"].ideal(PLACE)
 STATUSES = st.sampled_from(["settled", "illegal", "unparseable"])
 LENGTHS = st.floats(0, 50, allow_nan=False)
 UNITS = st.integers(-250, 250)
-
-
-@dataclass
-class Move:
-    action: Action
-    outcome: Outcome
 
 
 def reward_of(outcome: Outcome, scene: SceneSpec = PLACE, attempts: int = 1) -> float:

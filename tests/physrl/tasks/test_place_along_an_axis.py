@@ -71,12 +71,16 @@ def test_the_ideal_succeeds(name: str, sizes: str, simulator: Simulator) -> None
 
 
 def test_place_x_holds_the_block_at_the_right_height_beside_the_tower() -> None:
-    for index in range(40):
-        one = make_scene(TASKS["place_x"], SETTINGS, 0, "test", index)
+    scenes = [make_scene(TASKS["place_x"], SETTINGS, 0, "test", index) for index in range(40)]
+    sides = []
+    for one in scenes:
         red, top = one.blocks[-1], one.tower[-1]
         assert red.y == top.y + 1
-        assert abs(red.x - one.tower[0].x) >= 1.4
         assert red.z == 0
+        assert abs(red.x - top.x) == pytest.approx(1.9, abs=0.701)
+        sides.append(red.x > top.x)
+    assert all(one is not other for one, other in zip(sides[::2], sides[1::2], strict=True))
+    assert len(set(sides[::2])) == 2
 
 
 def test_place_y_holds_the_block_in_the_right_column_at_a_wrong_height() -> None:
