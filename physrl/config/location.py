@@ -7,12 +7,15 @@ from pydantic import AfterValidator
 
 
 def absolute_unless_remote(location: str) -> str:
-    """A folder's absolute path, which actors find from anywhere; `s3://...` as it is."""
-    if location.startswith("s3://"):
-        return location.rstrip("/")
-    if not location:
-        raise ValueError("is empty: name a folder or s3://bucket/prefix")
-    return str(Path(location).expanduser().absolute())
+    """A folder's absolute path, which actors find from anywhere; `s3://...` as it is.
+
+    Raises:
+        ValueError: it names neither a folder nor a bucket.
+    """
+    scheme, colon, rest = location.partition("://")
+    if not location or (colon and (scheme != "s3" or not rest.strip("/"))):
+        raise ValueError(f"is '{location}': name a folder or s3://bucket/prefix")
+    return location.rstrip("/") if colon else str(Path(location).expanduser().absolute())
 
 
 Location = Annotated[str, AfterValidator(absolute_unless_remote)]

@@ -23,7 +23,9 @@ class ObjectStore(Protocol):
     """The folder or `s3://bucket/prefix`, for people."""
 
     def check(self) -> None:
-        """Find out early, and without leaving a trace in a bucket, whether it can be written to.
+        """Find out early whether the place is there and open to us.
+
+        A folder is made if need be and tried; of a bucket one name is listed.
 
         Raises:
             StorageError: as all methods do, where storage cannot be reached, read or written.
@@ -126,7 +128,8 @@ class FolderStore:
             raise self._refused(f"read ({key})", error) from None
 
     def keys(self, prefix: str = "") -> list[str]:
-        files = (path for path in self._folder.rglob("*") if path.is_file())
+        folder = self._folder / prefix.rpartition("/")[0]
+        files = (path for path in folder.rglob("*") if path.is_file())
         whole = (path for path in files if not path.name.startswith(PARTIAL))
         keys = (path.relative_to(self._folder).as_posix() for path in whole)
         return sorted(key for key in keys if key.startswith(prefix))

@@ -30,7 +30,9 @@ def test_place_and_workers_are_no_part_of_the_plan() -> None:
     [
         ([], "out is missing: set out=VALUE"),
         (["out="], "out is None"),
-        (["out=''"], "out is empty: name a folder or s3://bucket/prefix"),
+        (["out=''"], "out is '': name a folder or s3://bucket/prefix"),
+        (["out=s3://"], "out is 's3://': name a folder or s3://bucket/prefix"),
+        (["out=gs://bucket/x"], "out is 'gs://bucket/x': name a folder or s3://bucket/prefix"),
         (["out=a", "scenes=0"], "scenes is 0"),
         (["out=a", "task=stack"], "task is 'stack'"),
         (["out=a", "steps=3"], "unknown key 'steps'"),

@@ -13,7 +13,6 @@ import pytest
 from physrl.config import load_config
 from physrl.config.dataset import DatasetPlan
 from physrl.config.environment import EnvironmentConfig
-from physrl.data import dataset as dataset_module
 from physrl.data import manifest as manifest_module
 from physrl.data.dataset import check_data, open_dataset
 from physrl.data.dataset_writer import DatasetWriter
@@ -24,6 +23,7 @@ from physrl.environments.geometry import margin
 from physrl.environments.renderer import TinyRenderer
 from physrl.errors import ConfigError, DataError, StorageError
 from physrl.rollout import SceneSource, demonstrate, prepare, scene_source
+from physrl.storage.object_store import FolderStore
 from physrl.tasks import TASKS
 
 PLAN = DatasetPlan(scenes=10, scenes_per_shard=4)
@@ -102,22 +102,20 @@ def test_only_the_shard_that_is_asked_for_is_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    get = dataset_module.open_store(str(folder)).__class__.get
+    get = FolderStore.get
 
-    def noted(self: Any, key: str) -> bytes:
+    def noted(self: FolderStore, key: str) -> bytes:
         read.append(key)
         return get(self, key)
 
-    monkeypatch.setattr("physrl.storage.object_store.FolderStore.get", noted)
+    monkeypatch.setattr(FolderStore, "get", noted)
     dataset = open_dataset(str(folder))
     for index in (5, 6, 5, 7):
         dataset[index]
     assert read == [MANIFEST, shard_file(folder, 1).relative_to(folder).as_posix()]
 
 
-def test_hugging_face_reads_pictures(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hugging_face_reads_pictures(folder: Path, tmp_path: Path) -> None:
     import datasets
 
     cache = str(tmp_path / "cache")
