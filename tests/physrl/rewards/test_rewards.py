@@ -124,13 +124,15 @@ def test_paper_reward_of_an_offset(offset: Offset, status: str, expected: float)
 
 
 @pytest.mark.parametrize(
-    ("x", "expected"), [(-0.7, 10.0), (-0.1, 9.4), (0.2, 9.1), (0.4, 3.9), (-1.8, 3.9)]
+    ("x", "expected"), [(-0.7, 10.0), (-0.1, 9.4), (0.15, 9.15), (0.4, 3.9), (-1.8, 3.9)]
 )
 def test_paper_reward_in_a_tower_looks_at_the_block_below(x: float, expected: float) -> None:
-    # The red block is the middle one, 0.7 off the lowest; they are 0.9 wide.
+    # The red block is the third, 0.7 off the second; they are 0.9 wide.
     tower = tuple(
         Block(x, 0.45 + 0.9 * level, 0.0, 0.0, color, 0.9)
-        for level, (x, color) in enumerate([(0.0, "blue"), (0.7, "red"), (0.9, "green")])
+        for level, (x, color) in enumerate(
+            [(0.0, "blue"), (0.3, "cyan"), (1.0, "red"), (1.2, "green")]
+        )
     )
     scene = replace(PLACE, task="stabilize", blocks=tower, movable=False)
     outcome = Outcome("settled", success=False, distance=abs(x + 0.7))
