@@ -52,27 +52,36 @@ def shard_file(folder: Path, number: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("task", ["place", "stability", "place_closed_loop"])
+@pytest.mark.parametrize("task", TASKS)
 def test_scenes_pictures_and_targets_come_back(
     task: Any, tmp_path: Path, renderer: TinyRenderer
 ) -> None:
-    plan = DatasetPlan(task=task, split="test", scenes=70, scenes_per_shard=40, seed=3)
+    wild = EnvironmentConfig(randomization="wild", sizes="mixed", wording="held_out")
+    plan = DatasetPlan(task=task, split="test", scenes=5, scenes_per_shard=3, environment=wild)
     DatasetWriter(plan, str(tmp_path)).commit(write(plan, tmp_path, renderer))
     dataset = open_dataset(str(tmp_path))
     dataset.check()
-    assert len(dataset) == 70
-    source = SceneSource(task, plan.environment, 3, "test", reasoning=False)
-    # The last row of a row group, the first of the next, of the next shard, and the last of all.
-    indices = [0, ROWS_PER_GROUP - 1, ROWS_PER_GROUP, 39, 40, 69]
-    scenes, prompts = prepare(source, indices, renderer)
-    for index, scene, prompt in zip(indices, scenes, prompts, strict=True):
+    source = SceneSource(task, wild, 0, "test", reasoning=False)
+    scenes, prompts = prepare(source, range(5), renderer)
+    for index, (scene, prompt) in enumerate(zip(scenes, prompts, strict=True)):
         stored, stored_prompt, target = dataset[index]
         assert stored == scene
         assert target == TASKS[task].target(scene)
         assert (stored_prompt.prompt_id, stored_prompt.text) == (prompt.prompt_id, prompt.text)
         assert np.array_equal(stored_prompt.images[0], prompt.images[0])
-    with pytest.raises(IndexError, match="scene 70 of 70"):
-        dataset[70]
+
+
+def test_every_scene_is_found_across_row_groups_and_shards(
+    tmp_path: Path, renderer: TinyRenderer
+) -> None:
+    plan = DatasetPlan(scenes=2 * ROWS_PER_GROUP, scenes_per_shard=ROWS_PER_GROUP + 8)
+    DatasetWriter(plan, str(tmp_path)).commit(write(plan, tmp_path, renderer))
+    dataset = open_dataset(str(tmp_path))
+    assert len(dataset) == 64
+    assert [dataset[index][0].index for index in range(64)] == list(range(64))
+    for index in (-1, 64):
+        with pytest.raises(IndexError, match=f"scene {index} of 64"):
+            dataset[index]
 
 
 def test_columns_by_hand(renderer: TinyRenderer) -> None:
