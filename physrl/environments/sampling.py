@@ -47,7 +47,6 @@ def sample_tower(
         SceneError: no such tower was found.
     """
     low, high = settings.margin
-    yaws, sizes = sample_yaws(rng, settings, (num_blocks,)), sample_sizes(rng, settings, num_blocks)
     if num_blocks == 1:
         high = np.inf  # it cannot stand less well
     for _ in range(BATCHES):
@@ -55,11 +54,14 @@ def sample_tower(
         offsets = rng.uniform(-settings.largest_step, settings.largest_step, shape)
         if not depth:
             offsets[..., 1] = 0
+        yaws = sample_yaws(rng, settings, (BATCH, num_blocks))
+        sizes = sample_sizes(rng, settings, (BATCH, num_blocks))
         margins = batch_margins(offsets, yaws, sizes)
         signed = margins if stable else -margins
         (found,) = np.nonzero((low <= signed) & (signed <= high))
         if found.size:
-            return place_tower(rng, settings, Shape(offsets[found[0]], yaws, sizes))
+            k = found[0]
+            return place_tower(rng, settings, Shape(offsets[k], yaws[k], sizes[k]))
     raise SceneError(
         f"no {'stable' if stable else 'unstable'} tower of {num_blocks} blocks with a margin of "
         f"{low} to {high} in {BATCH * BATCHES} tries: widen environment.margin"
@@ -90,11 +92,13 @@ def sample_yaws(
     return common + rng.uniform(-settings.yaw_jitter, settings.yaw_jitter, shape)
 
 
-def sample_sizes(rng: np.random.Generator, settings: EnvironmentConfig, num_blocks: int) -> Floats:
-    """The edges of a tower's blocks."""
+def sample_sizes(
+    rng: np.random.Generator, settings: EnvironmentConfig, shape: tuple[int, ...]
+) -> Floats:
+    """The edges of blocks."""
     if settings.sizes == "equal":
-        return np.ones(num_blocks)
-    return rng.uniform(*SIZES, num_blocks)
+        return np.ones(shape)
+    return rng.uniform(*SIZES, shape)
 
 
 def centres_of(offsets: Floats) -> Floats:
@@ -106,13 +110,10 @@ def centres_of(offsets: Floats) -> Floats:
 
 
 def batch_margins(offsets: Floats, yaws: Floats, sizes: Floats) -> Floats:
-    """The margin of towers of the same turns and sizes, one a set of offsets."""
-    shape = (len(offsets), len(sizes))
-    levels = sizes[:-1] / 2 - reaches(
-        centres_of(offsets), np.broadcast_to(yaws, shape), np.broadcast_to(sizes, shape)
-    )
-    margins: Floats = levels.min(axis=1, initial=sizes[0] / 2)
-    return margins
+    """The margins of many towers, one a row of each argument."""
+    levels = sizes[:, :-1] / 2 - reaches(centres_of(offsets), yaws, sizes)
+    margins: Floats = np.min(levels, axis=1, initial=np.inf)
+    return np.minimum(margins, sizes[:, 0] / 2)
 
 
 def sample_beside(rng: np.random.Generator, tower: tuple[Block, ...]) -> Block:
