@@ -124,7 +124,8 @@ def _first_difference(
     old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> tuple[str, Any, Any] | None:
     """The first key, dotted, whose values differ, and both values."""
-    for key in [*old, *(key for key in new if key not in old)]:
+    keys = [*old, *(key for key in new if key not in old)]
+    for key in sorted(keys, key=lambda key: key != "type"):  # another type explains the others
         before, now = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(now, dict):
             inner = _first_difference(before, now)
