@@ -13,9 +13,11 @@ from physrl.rollout import SceneSource, prepare
 TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
 
 
-def make_loop(algorithm: dict[str, object], data: str | None = None) -> ReferenceLoop:
+def make_loop(
+    algorithm: dict[str, object], data: str | None = None, task: str = "stability"
+) -> ReferenceLoop:
     table = {"prompts_per_step": 4, "lr": 1e-3, "max_grad_norm": 1.0} | algorithm
-    config = {"model": {"path": str(TINY_BASE)}, "task": "stability", "algorithm": table}
+    config = {"model": {"path": str(TINY_BASE)}, "task": task, "algorithm": table}
     return ReferenceLoop(validate(config | {"data": data}))
 
 
@@ -63,7 +65,7 @@ def test_a_step_of_reinforcement_changes_the_policy_version() -> None:
 
 
 def test_sft_brings_the_loss_down() -> None:
-    loop = make_loop({"type": "sft", "steps": 8, "prompts_per_step": 16})
+    loop = make_loop({"type": "sft", "steps": 8, "prompts_per_step": 16}, task="place")
     losses = [loop.step(step)["loss"] for step in range(8)]
     assert losses[-1] < losses[0]
 

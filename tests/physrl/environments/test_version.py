@@ -10,7 +10,7 @@ from physrl.environments.version import GENERATOR_VERSION
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene, question_text
 
-EXPECTED = {1: "8588bb43721e269d"}
+EXPECTED = {1: "f4ed2c80a37e8055"}
 
 
 def rounded(value: Any) -> Any:
