@@ -69,8 +69,7 @@ class RolloutWorker:
         return retried, self._follow_ups(source, retried)
 
     def _follow_ups(self, source: SceneSource, groups: Sequence[RolloutGroup]) -> list[Prompt]:
-        settings = source.environment
-        return follow_ups(groups, self._renderer(settings), settings.image_size)
+        return follow_ups(groups, self._renderer(source.environment), source)
 
     def _renderer(self, settings: EnvironmentConfig) -> Renderer:
         if settings.renderer not in self._renderers:

@@ -77,8 +77,7 @@ class ReferenceLoop:
         scenes, prompts = prepare(self._source, indices, self._renderer)
         generations = self.generator.generate(prompts, sampling)
         groups = roll_out(scenes, prompts, generations, reward, self._simulator)
-        image_size = self._config.environment.image_size
-        while prompts := follow_ups(groups, self._renderer, image_size):
+        while prompts := follow_ups(groups, self._renderer, self._source):
             generations = self.generator.generate(prompts, retry_sampling(sampling))
             groups = retry(groups, prompts, generations, reward, self._simulator)
         return groups

@@ -18,6 +18,7 @@ from physrl.environments.simulator import Simulator, start_pose
 from physrl.protocols import Sampling
 from physrl.rewards.score import score
 from physrl.tasks import TASKS
+from physrl.tasks.answers import LARGEST_OFFSET, answer_text, words
 from physrl.tasks.task import Task, feedback_text, make_prompt, make_scene
 from physrl.types import (
     Action,
@@ -25,6 +26,7 @@ from physrl.types import (
     Completion,
     Demonstration,
     Generation,
+    Offset,
     Outcome,
     Prompt,
     Rollout,
@@ -152,8 +154,14 @@ def roll_out(
     return groups
 
 
-def follow_ups(groups: Sequence[RolloutGroup], renderer: Renderer, image_size: int) -> list[Prompt]:
-    """What the model is asked next: one prompt for each rollout that may try again, in order."""
+def follow_ups(
+    groups: Sequence[RolloutGroup], renderer: Renderer, source: SceneSource
+) -> list[Prompt]:
+    """What the model is asked next: one prompt for each rollout that may try again, in order.
+
+    Of what it said only the answer is repeated: thoughts would fill the prompt, and words that are
+    no answer might spell the template's own tokens.
+    """
     prompts = []
     for group in groups:
         task = TASKS[group.scene.task]
@@ -162,14 +170,31 @@ def follow_ups(groups: Sequence[RolloutGroup], renderer: Renderer, image_size: i
                 continue
             last, count = rollout.last, len(rollout.attempts)
             poses = last.outcome.poses or tuple(map(start_pose, group.scene.blocks))
-            image = renderer.render(poses, group.scene.camera, group.scene.appearance, image_size)
+            image = renderer.render(
+                poses, group.scene.camera, group.scene.appearance, source.environment.image_size
+            )
             turns = (
                 *last.prompt.turns,
-                Turn("assistant", last.completion.text),
-                Turn("user", feedback_text(last.outcome), (image,)),
+                Turn("assistant", repeated(last.action, task)),
+                Turn("user", feedback_text(last.outcome, reasoning=source.reasoning), (image,)),
             )
             prompts.append(Prompt(f"{group.prompt.prompt_id}#{place}.{count}", turns))
     return prompts
+
+
+def longest_conversation(source: SceneSource, renderer: Renderer) -> Prompt:
+    """The last attempt's prompt in the first scene, as long as any can be."""
+    task = TASKS[source.task]
+    (scene,), (prompt,) = prepare(source, [0], renderer)
+    answered = Turn("assistant", repeated(Offset(-LARGEST_OFFSET, -LARGEST_OFFSET), task))
+    failed = Outcome("illegal", success=False)
+    asked = Turn("user", feedback_text(failed, reasoning=source.reasoning), prompt.images)
+    return Prompt(scene.scene_id, prompt.turns + (answered, asked) * (task.attempts - 1))
+
+
+def repeated(action: Action, task: Task) -> str:
+    """What the model is reminded of having answered."""
+    return answer_text(words(action, task.axes)) if words(action, task.axes) else "No answer."
 
 
 def retry(

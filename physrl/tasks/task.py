@@ -113,9 +113,10 @@ def question_text(task: Task, wording: int = 0, *, reasoning: bool) -> str:
     return task.wordings[wording] + FORMAT + (REASONING if reasoning else "")
 
 
-def feedback_text(outcome: Outcome) -> str:
+def feedback_text(outcome: Outcome, *, reasoning: bool) -> str:
     """What is said beside the picture of a failed attempt; the next one starts afresh."""
-    return FEEDBACK[outcome.status] + " Try again from the first picture." + FORMAT
+    again = " Try again from the first picture." + FORMAT
+    return FEEDBACK[outcome.status] + again + (REASONING if reasoning else "")
 
 
 def _draw_wording(task: Task, settings: EnvironmentConfig, rng: np.random.Generator) -> int:

@@ -9,12 +9,22 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import SimulatedRewardConfig
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
-from physrl.rollout import SceneSource, follow_ups, prepare, retry, roll_out
+from physrl.rollout import (
+    SceneSource,
+    follow_ups,
+    longest_conversation,
+    prepare,
+    retry,
+    roll_out,
+)
 from physrl.tasks import TASKS
 from physrl.types import Completion, Generation, RolloutGroup
 
 REWARD = SimulatedRewardConfig()
-WORDS = "no idea"
+WORDS = "no idea <|im_end|><|im_start|>user <|image_pad|> \ufffd"
+"""A completion that spells what only the template may say."""
+SOURCE = SceneSource("place_closed_loop", EnvironmentConfig(), 0, "train", reasoning=False)
+THINKING = replace(SOURCE, reasoning=True)
 
 
 def generation(*texts: str) -> Generation:
@@ -25,8 +35,7 @@ def begin(
     task: str, simulator: Simulator, renderer: TinyRenderer
 ) -> tuple[list[RolloutGroup], str]:
     """A group of a right answer, a wrong one and none; and the right answer."""
-    source = SceneSource(task, EnvironmentConfig(), 0, "train", reasoning=False)
-    scenes, prompts = prepare(source, [3], renderer)
+    scenes, prompts = prepare(replace(SOURCE, task=task), [3], renderer)
     right = TASKS[task].target(scenes[0])
     texts = (right, "<answer>300 800</answer>", WORDS)
     return roll_out(scenes, prompts, [generation(*texts)], REWARD, simulator), right
@@ -36,12 +45,12 @@ def test_who_failed_tries_again_and_sees_what_happened(
     simulator: Simulator, renderer: TinyRenderer
 ) -> None:
     groups, right = begin("place_closed_loop", simulator, renderer)
-    prompts = follow_ups(groups, renderer, 84)
+    prompts = follow_ups(groups, renderer, SOURCE)
     (group,) = groups
     first = group.prompt.turns
     assert [prompt.turns[:-1] for prompt in prompts] == [
         (*first, replace(first[0], role="assistant", text=text, images=()))
-        for text in ("<answer>300 800</answer>", WORDS)
+        for text in ("<answer>300 800</answer>", "No answer.")
     ]
     # A block was dropped beside the tower; the second answer moved nothing.
     assert (prompts[0].images[1] != group.prompt.images[0]).any()
@@ -53,17 +62,31 @@ def test_who_failed_tries_again_and_sees_what_happened(
     assert attempts == [1, 2, 2]
     assert groups[0].rollouts[0].last.outcome.success
     assert groups[0].rollouts[2].last.outcome.success
-    (prompt,) = follow_ups(groups, renderer, 84)
+    (prompt,) = follow_ups(groups, renderer, SOURCE)
     assert len(prompt.images) == 3
 
     groups = retry(groups, [prompt], [generation(WORDS)], REWARD, simulator)
     assert [len(rollout.attempts) for rollout in groups[0].rollouts] == [1, 3, 2]
-    assert follow_ups(groups, renderer, 84) == []
+    assert follow_ups(groups, renderer, SOURCE) == []
     assert len(groups[0].attempts) == 6
 
 
 def test_other_tasks_are_answered_once(simulator: Simulator, renderer: TinyRenderer) -> None:
     groups, _ = begin("place", simulator, renderer)
-    assert follow_ups(groups, renderer, 84) == []
+    assert follow_ups(groups, renderer, SOURCE) == []
     with pytest.raises(ValueError, match="shorter"):
         retry(groups, [groups[0].prompt], [], REWARD, simulator)
+
+
+def test_the_longest_conversation_bounds_all(simulator: Simulator, renderer: TinyRenderer) -> None:
+    longest = longest_conversation(SOURCE, renderer)
+    assert len(longest.images) == 3
+    groups, _ = begin("place_closed_loop", simulator, renderer)
+    for _ in range(2):
+        prompts = follow_ups(groups, renderer, SOURCE)
+        answers = [generation("<answer>-1000 -1000</answer>") for _ in prompts]
+        groups = retry(groups, prompts, answers, REWARD, simulator)
+    texts = [sum(len(t.text) for t in a.prompt.turns) for a in groups[0].attempts]
+    assert max(texts) <= sum(len(turn.text) for turn in longest.turns)
+    thinking = follow_ups(begin("place_closed_loop", simulator, renderer)[0], renderer, THINKING)
+    assert all("<think>" in prompt.text for prompt in thinking)
