@@ -116,10 +116,13 @@ class Controller:
         algorithm = self._config.algorithm
         if isinstance(algorithm, SFTConfig):
             return self._imitate(step)
-        sampled = refill(
-            self._collect(step), partial(self._draw, step), self._config, algorithm, step
-        )
-        return self._learn(sampled.groups, step) | sampled.metrics
+        drawn = self._collect(step)
+        sampled = refill(drawn, partial(self._draw, step), self._config, algorithm, step)
+        # What refills left out would flatter the policy: its metrics are those of the first draw.
+        metrics = rollout_metrics(drawn) | self._learn(sampled.groups, step) | sampled.metrics
+        completions = sampled.drawn * algorithm.group_size
+        metrics["throughput/completions_per_s"] = completions / sum(self._times.values())
+        return metrics
 
     def _imitate(self, step: int) -> Metrics:
         with self._phase("updating"):
@@ -163,13 +166,7 @@ class Controller:
         with self._phase("writing"):
             path = self._config.folder / "rollouts" / f"step-{step + 1:08d}.parquet"
             write_rollouts(path, groups, advantages.ravel().tolist(), step + 1)
-        seconds = sum(self._times.values())
-        completions = len(groups) * algorithm.group_size
-        return (
-            rollout_metrics(groups)
-            | updated
-            | {"throughput/completions_per_s": completions / seconds}
-        )
+        return updated
 
     def _validate(self) -> Metrics:
         """Greedy success on validation scenes of the trained task."""

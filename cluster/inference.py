@@ -9,17 +9,13 @@ from pathlib import Path
 
 import ray
 
-from cluster.session import actor_environment
+from cluster.session import SERVER_CPUS, actor_environment
 from cluster.vllm_environment import engine_environment
 from physrl.config.model import ModelConfig
 from physrl.config.run import RuntimeConfig
 from physrl.errors import GenerationError
 from physrl.protocols import Sampling, Weights
 from physrl.types import Generation, Prompt
-
-CPUS = 0.25
-"""Of a core, for placement only: servers, learner and rollout workers mostly take turns. Not 0, or
-servers could land on a cluster's head, which offers no cores to keep work away."""
 
 
 class InferenceServer:
@@ -57,7 +53,7 @@ class InferenceServers:
     def __init__(self, model: ModelConfig, runtime: RuntimeConfig, *, seed: int) -> None:
         environment = actor_environment(runtime.threads) | engine_environment(model, runtime)
         actor = ray.remote(InferenceServer).options(
-            num_cpus=CPUS,
+            num_cpus=SERVER_CPUS,
             num_gpus=runtime.gpus_per_server,
             runtime_env={"env_vars": environment},
         )

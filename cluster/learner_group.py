@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 
-from cluster.session import actor_environment
+from cluster.session import RANK_CPUS, actor_environment
 from physrl.algorithms.metrics import combine
 from physrl.config.run import RunConfig, RuntimeConfig
 from physrl.types import Demonstration, Metrics, TrainingBatch, TrainingExample
@@ -103,7 +103,7 @@ class LearnerGroup:
         self._ranks = [
             ray.remote(LearnerRank)
             .options(
-                num_cpus=0.5,
+                num_cpus=RANK_CPUS,
                 num_gpus=runtime.gpus_per_rank,
                 runtime_env={"env_vars": actor_environment(runtime.threads)},
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import ray
 
 from cluster.inference import InferenceServers
-from cluster.session import actor_environment
+from cluster.session import WORKER_CPUS, actor_environment
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import RewardConfig
 from physrl.config.run import RuntimeConfig
@@ -24,9 +24,6 @@ from physrl.rollout import (
 )
 from physrl.tasks import TASKS
 from physrl.types import Demonstration, Generation, Prompt, RolloutGroup, SceneSpec
-
-CPUS = 0.5
-"""Of a core, for placement: a worker waits for the model most of the time."""
 
 
 class RolloutWorker:
@@ -91,7 +88,7 @@ class RolloutPool:
 
     def __init__(self, runtime: RuntimeConfig) -> None:
         environment = {"env_vars": actor_environment(threads=1)}
-        worker = ray.remote(RolloutWorker).options(num_cpus=CPUS, runtime_env=environment)
+        worker = ray.remote(RolloutWorker).options(num_cpus=WORKER_CPUS, runtime_env=environment)
         self._workers = [worker.remote() for _ in range(runtime.rollout_workers)]
 
     def prepare(self, source: SceneSource, indices: range) -> list[Prepared]:

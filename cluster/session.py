@@ -1,6 +1,7 @@
 """The Ray cluster that a job runs on: the one that is there, or one of its own."""
 
 import logging
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,10 @@ from physrl.errors import UserError
 
 OBJECT_STORE_BYTES = 512 << 20
 """Of a local cluster: pictures and tiny weights need little."""
+
+WORKER_CPUS, SERVER_CPUS, RANK_CPUS = 0.5, 0.25, 0.5
+"""Of a core, for placement only: workers, servers and the learner mostly take turns. Not 0, or
+they could land on a cluster's head, which offers no cores to keep work away."""
 
 logger = logging.getLogger(__name__)
 
@@ -28,14 +33,43 @@ QUIET = {
 def ray_session(runtime: RuntimeConfig) -> Iterator[None]:
     """Join a running Ray cluster, or start a local one and end it on leaving."""
     os.environ.update({key: os.environ.get(key, value) for key, value in QUIET.items()})
-    if cluster_announced():
+    joins = cluster_announced()
+    if joins:
         _join()
     else:
         _start_local(runtime)
     try:
+        if not joins:
+            check_gpus(runtime, ray.cluster_resources().get("GPU", 0))
         yield
     finally:
         ray.shutdown()
+
+
+def placed_cpus(runtime: RuntimeConfig) -> float:
+    """Cores that the actors of a run are placed on."""
+    return (
+        runtime.rollout_workers * WORKER_CPUS
+        + runtime.inference_servers * SERVER_CPUS
+        + runtime.learner_ranks * RANK_CPUS
+    )
+
+
+def check_gpus(runtime: RuntimeConfig, there: float) -> None:
+    """Refuse a run that would wait for ever for GPUs; a cluster that is joined may yet grow.
+
+    Raises:
+        UserError: with both numbers.
+    """
+    servers = runtime.inference_servers * runtime.gpus_per_server
+    needed = servers + runtime.learner_ranks * runtime.gpus_per_rank
+    if needed > there:
+        raise UserError(
+            f"runtime asks for {needed:g} GPUs ({runtime.inference_servers} servers x "
+            f"{runtime.gpus_per_server:g} + {runtime.learner_ranks} ranks x "
+            f"{runtime.gpus_per_rank:g}), but this machine has {there:g}: lower them, or join a "
+            "cluster that has them"
+        )
 
 
 def actor_environment(threads: int) -> dict[str, str]:
@@ -68,6 +102,8 @@ def _start_local(runtime: RuntimeConfig) -> None:
         include_dashboard=runtime.dashboard,
         dashboard_host="127.0.0.1",
         dashboard_port=runtime.dashboard_port,
+        # More actors than cores are slow, not impossible.
+        num_cpus=max(os.cpu_count() or 1, math.ceil(placed_cpus(runtime))),
         object_store_memory=OBJECT_STORE_BYTES,
         logging_level=logging.WARNING,
         log_to_driver=False,

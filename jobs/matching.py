@@ -10,8 +10,16 @@ from physrl.errors import ConfigError
 from physrl.metrics import read_metrics
 from physrl.storage.run_folder import CONFIG
 
-SHARED = ("seed", "task", "environment", "warm_start", "temperature")
-"""What both runs have in common, besides the budget."""
+SHARED: dict[str, bool | set[str]] = {
+    "seed": True,
+    "task": True,
+    "environment": True,
+    "data": True,
+    "warm_start": True,
+    "temperature": True,
+    "model": {"reasoning", "max_prompt_tokens", "max_completion_tokens"},
+}
+"""What both runs have in common, besides the budget: scenes and how they are asked about."""
 
 
 class Match(StrEnum):
@@ -31,8 +39,8 @@ def matched(config: RunConfig, other: Path, by: Match) -> RunConfig:
     """
     if not (other / CONFIG).is_file():
         raise ConfigError(f"--match is {other}: no {CONFIG} there; name the folder of a run")
-    model = load_config(other / CONFIG)
-    rl, sft = model.algorithm, config.algorithm
+    other_config = load_config(other / CONFIG)
+    rl, sft = other_config.algorithm, config.algorithm
     if not isinstance(sft, SFTConfig):
         raise ConfigError(
             f"--match gives SFT another run's budget, but algorithm.type is {sft.type}: set "
@@ -50,5 +58,6 @@ def matched(config: RunConfig, other: Path, by: Match) -> RunConfig:
         "updates_per_rollout": rl.updates_per_rollout,
     }
     tree = config.model_dump(mode="json")
-    tree |= model.model_dump(mode="json", include=set(SHARED))
-    return validate(tree | {"algorithm": tree["algorithm"] | budget})
+    theirs = other_config.model_dump(mode="json", include=SHARED)
+    both = {"model": tree["model"] | theirs.pop("model"), "algorithm": tree["algorithm"] | budget}
+    return validate(tree | theirs | both)

@@ -59,10 +59,9 @@ class ReferenceLoop:
         if isinstance(algorithm, SFTConfig):
             shown = demonstrate(self._source, step_indices(self._config, step), self._renderer)
             return self._learner.update(demonstration_batch(shown, self._collator), step)
-        sampled = refill(
-            self.collect(step), partial(self._draw, step), self._config, algorithm, step
-        )
-        return self.learn(sampled.groups, step) | sampled.metrics
+        drawn = self.collect(step)
+        sampled = refill(drawn, partial(self._draw, step), self._config, algorithm, step)
+        return rollout_metrics(drawn) | self.learn(sampled.groups, step) | sampled.metrics
 
     def prepare(self, step: int) -> tuple[list[SceneSpec], list[Prompt]]:
         """The training scenes of a step, and their prompts."""
@@ -90,4 +89,4 @@ class ReferenceLoop:
         advantages = rollout_advantages(groups, algorithm, longest)
         updated = self._learner.update(rollout_batch(groups, advantages), step)
         self.generator.policy_version += 1
-        return rollout_metrics(groups) | updated
+        return updated

@@ -14,7 +14,6 @@ from physrl.algorithms.advantage import (
 )
 from physrl.algorithms.overlong import overlong_punishment
 from physrl.config.algorithm import RLConfig
-from physrl.errors import ConfigError
 from physrl.types import (
     Demonstration,
     Metrics,
@@ -55,22 +54,12 @@ def overlong_losses(
 def rollout_advantages(
     groups: Sequence[RolloutGroup], algorithm: RLConfig, max_length: int
 ) -> Rewards:
-    """The advantage of each rollout as the algorithm counts it: groups x group_size.
-
-    Raises:
-        ConfigError: a weighed part is not of this reward.
-    """
+    """The advantage of each rollout as the algorithm counts it: groups x group_size."""
     overlong = overlong_losses(groups, algorithm, max_length)
     if algorithm.multi_objective_aggregation == "sum_then_normalize":
         rewards = group_rewards(groups) + overlong
         return advantages(rewards, algorithm.baseline, algorithm.scale_rewards)
     parts = reward_parts(groups) | {"overlong": overlong}
-    for name in algorithm.reward_weights:
-        if name not in parts:
-            raise ConfigError(
-                f"algorithm.reward_weights names '{name}', which is no part of this reward: "
-                f"choose from {', '.join(parts)}"
-            )
     return decoupled_advantages(parts, algorithm.reward_weights)
 
 

@@ -39,6 +39,7 @@ class Guard:
         if self._skipped_in_a_row == LIMIT:
             raise DivergedError(
                 f"{LIMIT} updates in a row were skipped, the last in step {step + 1} ({what}): "
-                "continue from the last checkpoint with a smaller algorithm.lr"
+                "train under another name= with a smaller algorithm.lr, from the last checkpoint "
+                "(model.path or model.adapter) or the start"
             )
         return False

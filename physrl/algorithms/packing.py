@@ -13,8 +13,9 @@ def pack(
     """Deal rows to ranks and pack them so that no micro-batch holds more than `budget` tokens.
 
     Rows that show the same pictures stay together, because a micro-batch encodes each picture
-    once; such groups are sorted by length, so that little is padded, and each goes to the rank
-    with the fewest tokens. A row that is longer than the budget is a micro-batch of its own.
+    once. Such groups, none larger than a rank's share of the rows, are sorted by their longest row,
+    so that little is padded, and each goes to the rank with the fewest tokens. A row that is longer
+    than the budget is a micro-batch of its own.
 
     Args:
         lengths: tokens of each row, prompt and completion.
@@ -26,10 +27,12 @@ def pack(
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for row, key in enumerate(pictures):
         groups[key].append(row)
-    longest_first = sorted(groups.values(), key=lambda rows: -max(lengths[row] for row in rows))
+    share = -(-len(lengths) // ranks)
+    parts = [rows[at : at + share] for rows in groups.values() for at in range(0, len(rows), share)]
+    longest_first = sorted(parts, key=lambda rows: -max(lengths[row] for row in rows))
     dealt: list[list[int]] = [[] for _ in range(ranks)]
-    for group in longest_first:
-        min(dealt, key=lambda rows: sum(lengths[row] for row in rows)).extend(group)
+    for part in longest_first:
+        min(dealt, key=lambda rows: sum(lengths[row] for row in rows)).extend(part)
     return tuple(_fill(rows, lengths, budget) for rows in dealt)
 
 

@@ -170,6 +170,13 @@ class RunConfig(Section):
             )
         if not isinstance(self.algorithm, SFTConfig):
             check_fits(self.algorithm, self.model)
+            self._check_parts(self.algorithm)
+            if self.data is not None and self.algorithm.max_refills:
+                raise ValueError(
+                    f"data is {self.data} and algorithm.max_refills is "
+                    f"{self.algorithm.max_refills}, but a dataset has no scenes to refill from: "
+                    "set algorithm.max_refills=0"
+                )
         if self.model.quantization is not None:
             self._check_quantization()
         imitates = isinstance(self.algorithm, SFTConfig) or self.warm_start is not None
@@ -179,6 +186,16 @@ class RunConfig(Section):
                 "and reinforcement drops nothing: set model.lora.dropout=0"
             )
         return self
+
+    def _check_parts(self, algorithm: RLConfig) -> None:
+        parts = [*type(self.reward).model_fields, "overlong"]
+        parts.remove("type")
+        for name in algorithm.reward_weights:
+            if name not in parts:
+                raise ValueError(
+                    f"algorithm.reward_weights names '{name}', which is no part of this reward: "
+                    f"choose from {', '.join(parts)}"
+                )
 
     def _check_quantization(self) -> None:
         what = f"model.quantization is {self.model.quantization}"

@@ -16,7 +16,15 @@ SFT = {"type": "sft", "lr": 3e-4}
 
 def finished_run(folder: Path, steps: int, **algorithm: object) -> Path:
     table = {"type": "gspo", "steps": 9, "prompts_per_step": 6, "group_size": 4, **algorithm}
-    config = validate({"output": str(folder), "name": "rl", "seed": 5, "algorithm": table})
+    config = validate(
+        {
+            "output": str(folder),
+            "name": "rl",
+            "seed": 5,
+            "model": {"reasoning": True, "max_prompt_tokens": 200},
+            "algorithm": table,
+        }
+    )
     open_run(config, resume=False)
     writer = MetricsWriter(config.folder)
     for step in range(steps):
@@ -35,6 +43,8 @@ def test_the_same_scenes_or_as_many_samples_in_as_many_updates(tmp_path: Path) -
         config = matched(sft(tmp_path), run, by)
         assert config.seed == 5
         assert config.name == "sft"
+        assert config.model.reasoning
+        assert config.model.max_prompt_tokens == 200
         assert config.algorithm.type == "sft"
         assert config.algorithm.lr == 3e-4
         assert config.algorithm.steps == 7  # those that were done, of nine

@@ -100,6 +100,19 @@ def test_a_joined_clusters_dashboard_holds_the_port(
         preflight.check(load_config(None, overrides))
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.max_images=2", "set model.max_images=3"),
+        ("model.max_prompt_tokens=200", r"last attempt's prompt of place_closed_loop has up to 2"),
+    ],
+)
+def test_conversations_that_do_not_fit(tmp_path: Path, override: str, message: str) -> None:
+    overrides = ["task=place_closed_loop", f"output={tmp_path}", override]
+    with pytest.raises(UserError, match=message):
+        preflight.check(load_config(None, overrides))
+
+
 def test_the_demo_passes() -> None:
     preflight.check_demo(load_config(DEMO))
 

@@ -76,7 +76,9 @@ def test_dynamic_sampling_draws_other_scenes_for_groups_that_agree() -> None:
     plain = make_loop({"type": "dapo", "group_size": 2, "max_refills": 0}).step(0)
     # Of two answers to a question at chance, half agree.
     assert plain["frac_reward_zero_std"] > 0
-    assert metrics["frac_reward_zero_std"] < plain["frac_reward_zero_std"]
+    assert metrics["dynamic_sampling/groups_replaced"] > 0
+    # What is said of the policy is of the first draw, which is the same.
+    assert metrics["frac_reward_zero_std"] == plain["frac_reward_zero_std"]
     assert metrics["dynamic_sampling/groups_replaced"] > 0
     assert metrics["dynamic_sampling/groups_drawn"] > 4
     assert metrics["step/scenes"] == 4

@@ -22,6 +22,11 @@ def test_a_row_longer_than_the_budget_is_alone() -> None:
     assert pack([30, 4, 4], "abc", ranks=1, budget=10) == (((0,), (1, 2)),)
 
 
+def test_no_rank_is_idle_while_a_group_can_be_divided() -> None:
+    packed = pack([5] * 6, [()] * 6, ranks=3, budget=100)
+    assert sorted(len(rows) for (rows,) in packed) == [2, 2, 2]
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 40), st.integers(0, 5)), min_size=1, max_size=40),
     st.integers(1, 4),

@@ -128,6 +128,15 @@ def test_dump_loads_back() -> None:
             "algorithm has scale_rewards group and baseline group, but .* set scale_rewards=batch",
         ),
         (["algorithm.reward_weights.success=2"], "algorithm has reward_weights, which only"),
+        (
+            [
+                "algorithm.multi_objective_aggregation=normalize_then_sum",
+                "algorithm.scale_rewards=batch",
+                "algorithm.reward_weights.speed=2",
+            ],
+            r"reward_weights names 'speed'.*success, .*overlong",
+        ),
+        (["algorithm.type=dapo", "data=runs/data"], r"data is .*set algorithm\.max_refills=0"),
         (["algorithm.delta=1.1"], r"algorithm has delta 1.1, .* 1 \+ clip_high = 1.2: set delta"),
         (["environment.num_blocks=[4, 2]"], r"environment has num_blocks \[4, 2\]"),
         (["algorithm.updates_per_rollout=3"], "= 256 is not divisible by .* = 3 x 1 = 3"),
