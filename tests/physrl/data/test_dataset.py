@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -223,9 +224,12 @@ def flip(folder: Path) -> None:
 
 
 def change(key: str, value: Any) -> Callable[[Path], None]:
+    """Give a key of the manifest, such as `counts.scenes`, another value."""
+
     def changed(folder: Path) -> None:
         tree = json.loads((folder / MANIFEST).read_text())
-        tree[key] = value
+        *path, last = (int(part) if part.isdigit() else part for part in key.split("."))
+        reduce(lambda place, part: place[part], path, tree)[last] = value
         (folder / MANIFEST).write_text(json.dumps(tree))
 
     return changed
@@ -242,6 +246,16 @@ def change(key: str, value: Any) -> Callable[[Path], None]:
         (change("generator_version", 0), r"generator version 0, this program of .* and 1"),
         (change("format", "other"), r"is of format other"),
         (change("plan", {"task": "stack"}), r"manifest.json has no valid 'plan"),
+        (change("counts.scenes", 9), r"manifest.json has no valid 'counts': delete it and coll"),
+        (change("counts.bytes", 1), r"has no valid 'counts'"),
+        (change("shards", []), r"has no valid 'shards'"),
+        (change("shards.1.scenes", 3), r"has no valid 'shards\.1\.scenes'"),
+        (change("shards.0.scenes", -4), r"has no valid 'shards\.0\.scenes'"),
+        (change("shards.0.file", "../../x"), r"has no valid 'shards\.0\.file'"),
+        (change("shards.0.file", "data"), r"has no valid 'shards\.0\.file'"),
+        (change("shards.2.sha256", "0" * 64), r"has no valid 'shards\.2\.file'"),
+        (change("plan.scenes", 9), r"has no valid 'shards\.2\.scenes'"),
+        (change("plan.environment.yaw", 0.1), r"has no valid 'environment_sha256'"),
     ],
 )
 def test_damage_is_one_line(folder: Path, damage: Callable[[Path], Any], message: str) -> None:
