@@ -121,16 +121,16 @@ def describe_shard(plan: DatasetPlan, number: int, data: bytes) -> Shard:
     )
 
 
-def find_shards(plan: DatasetPlan, keys: list[str]) -> dict[int, str]:
+def find_shards(plan: DatasetPlan, keys: list[str]) -> dict[int, list[str]]:
     """The keys that are named as shards of a plan, by number."""
     name = re.compile(
         rf"data/{plan.split}-(\d{{5}})-of-{plan.shards:05d}-[0-9a-f]{{{NAME_DIGITS}}}\.parquet"
     )
-    found = {}
+    found: dict[int, list[str]] = {}
     for key in keys:
         match = name.fullmatch(key)
         if match is not None:
-            found[int(match[1])] = key
+            found.setdefault(int(match[1]), []).append(key)
     return found
 
 

@@ -15,6 +15,7 @@ from physrl.config import load_config
 from physrl.config.dataset import DatasetPlan
 from physrl.config.environment import EnvironmentConfig
 from physrl.data import manifest as manifest_module
+from physrl.data import shards as shards_module
 from physrl.data.dataset import check_data, open_dataset
 from physrl.data.dataset_writer import DatasetWriter
 from physrl.data.manifest import MANIFEST, Shard
@@ -305,6 +306,40 @@ def test_shards_are_found_again_and_damaged_ones_are_not_kept(
         None,
         shards[2],
     ]
+
+
+def test_of_two_files_of_one_shard_a_whole_one_is_kept(
+    tmp_path: Path, renderer: TinyRenderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = write(PLAN, tmp_path, renderer)
+    monkeypatch.setattr(shards_module, "PNG_LEVEL", 1)
+    others = write(PLAN, tmp_path, renderer)
+    pairs = [{one.file, other.file} for one, other in zip(shards, others, strict=True)]
+    assert all(len(pair) == 2 for pair in pairs)
+    damaged = [min(pairs[0]), max(pairs[1])]
+    for key in damaged:
+        (tmp_path / key).write_bytes(b"damaged")
+    writer = DatasetWriter(PLAN, str(tmp_path))
+    found = writer.existing()
+    assert (found[0], found[1]) == (max(pairs[0]), min(pairs[1]))
+    kept = [shard for number, key in found.items() if (shard := writer.keep(number, key))]
+    assert len(kept) == 3
+    writer.commit(kept)
+    assert sorted(found.values()) == sorted(
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("data/*")
+    )
+
+
+def test_what_a_file_manager_leaves_is_no_shard(tmp_path: Path, renderer: TinyRenderer) -> None:
+    shards = write(PLAN, tmp_path, renderer)
+    (tmp_path / "data" / ".DS_Store").touch()
+    writer = DatasetWriter(PLAN, str(tmp_path))
+    assert list(writer.existing().values()) == [shard.file for shard in shards]
+    writer.commit(shards)
+    (tmp_path / MANIFEST).unlink()
+    (tmp_path / "data" / "notes.txt").touch()
+    with pytest.raises(DataError, match="already holds data"):
+        writer.existing()
 
 
 @pytest.mark.parametrize(
