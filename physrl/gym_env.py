@@ -10,15 +10,17 @@ Importing this module registers `physrl/Stability-v0`, `physrl/PlaceX-v0` and so
     picture, reward, terminated, truncated, info = env.step(env.action_space.sample())
 """
 
+from collections.abc import Collection
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, get_args
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from physrl.config.environment import EnvironmentConfig
+from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
+from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator, start_pose
 from physrl.rewards.score import Move, score
@@ -31,6 +33,8 @@ REACH = 8.0
 """Offsets up to this many block widths can be chosen: across the widest scene, over the tallest."""
 RENDERED_SIZE = 224
 SEEDS = 2**31
+SCENES = 2**31
+"""Scenes in a stream."""
 FALLS = 1
 """The verdict that a block will fall, among Discrete(2)."""
 
@@ -56,6 +60,7 @@ class TowerEnv(gymnasium.Env[Image, Any]):
         reward: RewardConfig | None = None,
         split: Split = "train",
         render_mode: str | None = None,
+        generator: GeneratorName = "iid",
     ) -> None:
         """An environment of one task.
 
@@ -64,13 +69,21 @@ class TowerEnv(gymnasium.Env[Image, Any]):
             reward: what an episode earns; the simulated reward if None.
             split: the stream that scenes come from.
             render_mode: `rgb_array`, a picture of 224 pixels for people, or None.
+            generator: the named set that scenes come from.
+
+        Raises:
+            gymnasium.error.Error: there is no such task, split or generator.
+            ConfigError: the generator has nothing to offer beside the environment's settings.
         """
+        _check("task", task, TASKS)
+        _check("split", split, get_args(Split))
+        _check("generator", generator, GENERATORS)
         self.render_mode = render_mode
-        self._task, self._split = TASKS[task], split
-        self._settings = environment or EnvironmentConfig()
+        self._task, self._split, self._generator = TASKS[task], split, generator
+        self._settings = GENERATORS[generator](environment or EnvironmentConfig())
         self._reward = reward or SimulatedRewardConfig()
         self._simulator, self._renderer = Simulator(), make_renderer(self._settings)
-        self._opened = ExitStack()
+        self._opened, self._closed = ExitStack(), False
         self._opened.callback(self._simulator.close)
         self._opened.callback(self._renderer.close)
         size = self._settings.image_size
@@ -92,14 +105,23 @@ class TowerEnv(gymnasium.Env[Image, Any]):
 
         Raises:
             SceneError: the settings admit no such scene.
+            gymnasium.error.InvalidBound: the index is negative, or larger than any stream's.
+            gymnasium.error.ClosedEnvironmentError: the environment is closed.
         """
+        self._check_open()
         super().reset(seed=seed)
         if seed is not None or self._seed is None:
             self._seed = int(self.np_random.integers(SEEDS)) if seed is None else seed
             self._next = 0
         index = int((options or {}).get("index", self._next))
+        if not 0 <= index < SCENES:
+            raise gymnasium.error.InvalidBound(
+                f"index is {index}: choose one from 0 to {SCENES - 1}"
+            )
         self._next = index + 1
-        self._scene = make_scene(self._task, self._settings, self._seed, self._split, index)
+        self._scene = make_scene(
+            self._task, self._settings, self._seed, self._split, index, self._generator
+        )
         self._moves = []
         return self._picture(self._settings.image_size), {"scene_id": self._scene.scene_id}
 
@@ -109,14 +131,12 @@ class TowerEnv(gymnasium.Env[Image, Any]):
         Raises:
             gymnasium.error.ResetNeeded: the episode is over.
             gymnasium.error.InvalidAction: the action is not one of `action_space`.
+            gymnasium.error.ClosedEnvironmentError: the environment is closed.
         """
+        self._check_open()
         if self._scene is None or self._over():
             raise gymnasium.error.ResetNeeded("the episode is over: call reset()")
-        if not self.action_space.contains(action):
-            raise gymnasium.error.InvalidAction(
-                f"action {action!r} is not in {self.action_space}: choose one that is"
-            )
-        meant = self._meaning(action)
+        meant = self._meaning(self._checked(action))
         outcome = self._task.act(self._scene, meant, self._simulator)
         self._moves.append(Move(meant, outcome))
         over = self._over()
@@ -138,6 +158,25 @@ class TowerEnv(gymnasium.Env[Image, Any]):
     def close(self) -> None:
         """Free the simulator and the renderer; a second time changes nothing."""
         self._opened.close()
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise gymnasium.error.ClosedEnvironmentError("the environment is closed: make another")
+
+    def _checked(self, action: Any) -> Any:
+        """The action as its space has it: any numbers do for lengths, not only float32."""
+        kept = action
+        if self._task.axes:
+            try:
+                kept = np.asarray(action, np.float32)
+            except (TypeError, ValueError):
+                kept = np.empty(0, np.float32)
+        if not self.action_space.contains(kept):
+            raise gymnasium.error.InvalidAction(
+                f"action {action!r} is not in {self.action_space}: choose one that is"
+            )
+        return kept
 
     def _over(self) -> bool:
         done = len(self._moves)
@@ -156,6 +195,11 @@ class TowerEnv(gymnasium.Env[Image, Any]):
         poses: tuple[Pose, ...] = self._moves[-1].outcome.poses if self._moves else ()
         poses = poses or tuple(map(start_pose, self._scene.blocks))
         return self._renderer.render(poses, self._scene.camera, self._scene.appearance, size)
+
+
+def _check(what: str, name: str, names: Collection[str]) -> None:
+    if name not in names:
+        raise gymnasium.error.Error(f"there is no {what} '{name}': choose {' or '.join(names)}")
 
 
 def action_space(numbers: int) -> gymnasium.Space[Any]:

@@ -1,6 +1,7 @@
 """Writes a dataset shard by shard, and its manifest last."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 from physrl.config.dataset import DatasetPlan
 from physrl.data.manifest import (
@@ -48,17 +49,19 @@ class DatasetWriter:
     def existing(self) -> dict[int, str]:
         """The keys of the shards that earlier runs left, by number; not yet verified.
 
+        Where several are left of one number, as other versions of pyarrow make them, a whole one.
+
         Raises:
             DataError: there are other files, or shards of another plan.
         """
-        keys = self._store.keys("data/")
-        found = find_shards(self._plan, keys)
-        if set(keys) - set(found.values()):
-            raise self._of_another_plan()
-        for number, key in found.items():
-            if self.keep(number, key):
+        found = self._found()
+        for number, keys in found.items():
+            if self._first_whole(number, keys):
                 break  # one whole shard of this plan speaks for all
-        return found
+        return {
+            number: (len(keys) > 1 and self._first_whole(number, keys)) or keys[0]
+            for number, keys in found.items()
+        }
 
     def keep(self, number: int, key: str) -> Shard | None:
         """What is known of a shard that is there; None if it is damaged.
@@ -82,11 +85,13 @@ class DatasetWriter:
         return shard
 
     def discard(self, key: str) -> None:
-        """Remove a damaged shard."""
+        """Remove a shard."""
         self._store.delete(key)
 
     def commit(self, shards: Sequence[Shard]) -> Manifest:
         """Make the dataset exist: of several writers of one plan each finds the same.
+
+        Shards that it does not consist of are removed.
 
         Raises:
             DataError: another writer has finished another dataset here.
@@ -94,7 +99,21 @@ class DatasetWriter:
         data = make_manifest(self._plan, list(shards))
         if not self._store.create(MANIFEST, data) and self._store.get(MANIFEST) != data:
             raise self._of_another_plan()
+        there = find_shards(self._plan, self._store.keys("data/"))
+        for key in set(chain.from_iterable(there.values())) - {shard.file for shard in shards}:
+            self.discard(key)
         return read_manifest(data, self.location)
+
+    def _found(self) -> dict[int, list[str]]:
+        keys = self._store.keys("data/")
+        seen = [key for key in keys if not key.rpartition("/")[2].startswith(".")]
+        found = find_shards(self._plan, seen)
+        if set(seen) - set(chain.from_iterable(found.values())):
+            raise self._of_another_plan()
+        return found
+
+    def _first_whole(self, number: int, keys: Sequence[str]) -> str | None:
+        return next((key for key in keys if self.keep(number, key)), None)
 
     def _of_another_plan(self) -> DataError:
         return DataError(

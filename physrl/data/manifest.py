@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 
@@ -61,17 +62,12 @@ class Manifest(Section):
 
 def make_manifest(plan: DatasetPlan, shards: list[Shard]) -> bytes:
     """The manifest of a plan whose shards are all there: JSON."""
-    counts = Counts(
-        scenes=sum(shard.scenes for shard in shards),
-        shards=len(shards),
-        bytes=sum(shard.bytes for shard in shards),
-    )
     manifest = Manifest(
         format=FORMAT,
         generator_version=GENERATOR_VERSION,
-        environment_sha256=_sha256(plan.environment.model_dump_json().encode()),
+        environment_sha256=_environment_hash(plan),
         plan=plan,
-        counts=counts,
+        counts=_count(shards),
         shards=tuple(shards),
     )
     return (manifest.model_dump_json(indent=1) + "\n").encode()
@@ -81,7 +77,7 @@ def read_manifest(data: bytes, location: str) -> Manifest:
     """A manifest that this version understands.
 
     Raises:
-        DataError: it is damaged, or of another format or generator version.
+        DataError: it is damaged, contradicts itself, or is of another format or generator version.
     """
     try:
         tree = json.loads(data)
@@ -96,12 +92,15 @@ def read_manifest(data: bytes, location: str) -> Manifest:
             f"program of {FORMAT} and {GENERATOR_VERSION}: its scenes would differ; collect anew"
         )
     try:
-        return Manifest.model_validate(tree)
+        manifest = Manifest.model_validate(tree)
+        wrong = _contradiction(manifest)
     except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
+        wrong = ".".join(map(str, error.errors()[0]["loc"]))
+    if wrong is not None:
         raise DataError(
-            f"dataset {location}: {MANIFEST} has no valid '{where}': delete it and collect again"
-        ) from None
+            f"dataset {location}: {MANIFEST} has no valid '{wrong}': delete it and collect again"
+        )
+    return manifest
 
 
 def plan_hash(plan: DatasetPlan) -> str:
@@ -115,29 +114,59 @@ def describe_shard(plan: DatasetPlan, number: int, data: bytes) -> Shard:
     """The manifest's entry for a shard's bytes."""
     digest = _sha256(data)
     return Shard(
-        file=f"{_stem(plan, number)}-{digest[:NAME_DIGITS]}.parquet",
+        file=_file(plan, number, digest),
         scenes=len(plan.indices(number)),
         bytes=len(data),
         sha256=digest,
     )
 
 
-def find_shards(plan: DatasetPlan, keys: list[str]) -> dict[int, str]:
+def find_shards(plan: DatasetPlan, keys: list[str]) -> dict[int, list[str]]:
     """The keys that are named as shards of a plan, by number."""
     name = re.compile(
         rf"data/{plan.split}-(\d{{5}})-of-{plan.shards:05d}-[0-9a-f]{{{NAME_DIGITS}}}\.parquet"
     )
-    found = {}
+    found: dict[int, list[str]] = {}
     for key in keys:
         match = name.fullmatch(key)
         if match is not None:
-            found[int(match[1])] = key
+            found.setdefault(int(match[1]), []).append(key)
     return found
 
 
-def _stem(plan: DatasetPlan, number: int) -> str:
+def _contradiction(manifest: Manifest) -> str | None:
+    """Which key is not what the plan and the other keys make it."""
+    plan, shards = manifest.plan, manifest.shards
+    if len(shards) != plan.shards:
+        return "shards"
+    for number, shard in enumerate(shards):
+        if shard.file != _file(plan, number, shard.sha256):
+            return f"shards.{number}.file"
+        if shard.scenes != len(plan.indices(number)):
+            return f"shards.{number}.scenes"
+    if manifest.counts != _count(shards):
+        return "counts"
+    if manifest.environment_sha256 != _environment_hash(plan):
+        return "environment_sha256"
+    return None
+
+
+def _count(shards: Sequence[Shard]) -> Counts:
+    return Counts(
+        scenes=sum(shard.scenes for shard in shards),
+        shards=len(shards),
+        bytes=sum(shard.bytes for shard in shards),
+    )
+
+
+def _file(plan: DatasetPlan, number: int, digest: str) -> str:
     # The form that the `datasets` library looks for first in a folder.
-    return f"data/{plan.split}-{number:05d}-of-{plan.shards:05d}"
+    stem = f"data/{plan.split}-{number:05d}-of-{plan.shards:05d}"
+    return f"{stem}-{digest[:NAME_DIGITS]}.parquet"
+
+
+def _environment_hash(plan: DatasetPlan) -> str:
+    return _sha256(plan.environment.model_dump_json().encode())
 
 
 def _sha256(data: bytes) -> str:

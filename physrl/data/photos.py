@@ -2,6 +2,7 @@
 
 import csv
 import io
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image as PillowImage
+from PIL import ImageOps
 
 from physrl.config.run import RunConfig
 from physrl.errors import DataError
@@ -21,6 +23,8 @@ REQUIRED = ("file", "falls")
 HUMAN = "human_falls_fraction"
 NAMES = ("file", "scene_id")
 """Columns of a Parquet file that may say what a photograph is called."""
+DEEP = ("I", "F")
+"""What Pillow's modes begin with whose values it would cut, not scale, to 8 bits."""
 KNOWN = ("image", "falls", "answer", HUMAN, *NAMES)
 
 
@@ -59,8 +63,12 @@ def load_photos(path: Path) -> tuple[Photo, ...]:
     """
     if path.is_file():
         return _load_table(path)
-    if not path.is_dir():
+    if not path.exists():
         raise DataError(f"photo folder {path} does not exist: check evaluation.real_images")
+    if not path.is_dir():
+        raise DataError(
+            f"{path} is neither a folder nor a Parquet file: check evaluation.real_images"
+        )
     return tuple(_load_photo(path, line, row) for line, row in _read_labels(path / LABELS))
 
 
@@ -175,7 +183,11 @@ def _fraction(text: str, where: str) -> float | None:
 
 
 def _read_image(path: Path, where: str) -> Image:
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise DataError(f"{where}: {path} cannot be read: {error.strerror}") from None
+    if not there:
         raise DataError(f"{where}: {path} is missing: add the file or remove the line")
     return _decode(path, str(path))
 
@@ -183,6 +195,9 @@ def _read_image(path: Path, where: str) -> Image:
 def _decode(source: Path | io.BytesIO, what: str) -> Image:
     try:
         with PillowImage.open(source) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError):
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith(DEEP):
+                raise DataError(f"{what} has more than 8 bits a colour: save it with 8 bits")
+            return np.asarray(upright.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, struct.error, PillowImage.DecompressionBombError):
         raise DataError(f"{what} is not a readable picture: save it as PNG or JPEG") from None

@@ -11,7 +11,7 @@ from physrl.environments.palette import rgb
 from physrl.environments.projection import FAREST, NEAREST, pose_window, project
 from physrl.environments.quiet_bullet import pybullet
 from physrl.environments.simulator import start_pose
-from physrl.errors import SceneError
+from physrl.errors import SceneError, SimulationError
 from physrl.types import Appearance, Camera, Image, Pose, Vector
 
 SUPERSAMPLING = 2
@@ -81,6 +81,8 @@ class TinyRenderer:
 
     def __init__(self) -> None:
         self._client = pybullet.connect(pybullet.DIRECT)
+        if self._client < 0:
+            raise SimulationError("PyBullet refused a connection: too many renderers are open")
 
     def close(self) -> None:
         pybullet.disconnect(self._client)

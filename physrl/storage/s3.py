@@ -5,6 +5,9 @@ tool reads them; none of them is ever written anywhere. Uploads carry a SHA-256 
 checks, downloads are held against the checksum that it keeps.
 """
 
+import random
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,7 +33,11 @@ READ_SECONDS = 60
 FORBIDDEN = {
     "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"
 }  # fmt: skip
-LOST_RACE = {"PreconditionFailed", "ConditionalRequestConflict"}
+LOST_RACE = "PreconditionFailed"
+CONFLICT = "ConditionalRequestConflict"
+"""Another conditional write of the key is under way, and may yet fail: nothing is decided."""
+_PASSWORD = re.compile(r"(\w+://)?[^\s'\"]*@")
+"""What stands before the host of a URL."""
 
 
 class S3Store:
@@ -62,12 +69,12 @@ class S3Store:
             self._put(key, data)
 
     def create(self, key: str, data: bytes) -> bool:
-        try:
-            with self._named(f"written ({key})"):
-                self._put(key, data, IfNoneMatch="*")
-        except _LostRaceError:
-            return False
-        return True
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                return self._create(key, data)
+            except _ConflictError:
+                time.sleep(random.uniform(0, 2**attempt))
+        return self._create(key, data)
 
     def get(self, key: str) -> bytes:
         with self._named(f"read ({key})"):
@@ -96,6 +103,14 @@ class S3Store:
     def delete(self, key: str) -> None:
         with self._named(f"written ({key})"):
             self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+
+    def _create(self, key: str, data: bytes) -> bool:
+        try:
+            with self._named(f"written ({key})"):
+                self._put(key, data, IfNoneMatch="*")
+        except _LostRaceError:
+            return False
+        return True
 
     def _put(self, key: str, data: bytes, **conditions: str) -> None:
         self._client.put_object(
@@ -129,17 +144,18 @@ class S3Store:
             ) from None
         except BotoCoreError as error:
             raise StorageError(
-                f"{self.location} cannot be {what}: {error}: check the AWS_ settings"
+                f"{self.location} cannot be {what}: {_without_password(str(error))}: "
+                "check the AWS_ settings"
             ) from None
         except ValueError as error:  # what boto3 raises for an endpoint that is no URL
             raise StorageError(
-                f"{self.location}: {error}: set AWS_ENDPOINT_URL to one such as "
-                "https://host:9000, or unset it"
+                f"{self.location}: {_without_password(str(error))}: set AWS_ENDPOINT_URL to one "
+                "such as https://host:9000, or unset it"
             ) from None
 
     @property
     def _endpoint(self) -> str:
-        return str(self._client.meta.endpoint_url)
+        return _without_password(self._client.meta.endpoint_url)
 
     def _refused(self, what: str, error: ClientError) -> StorageError:
         code, message = (error.response["Error"].get(key, "") for key in ("Code", "Message"))
@@ -149,7 +165,7 @@ class S3Store:
                 f"bucket '{self._bucket}' does not exist at {self._endpoint}: create it, or "
                 "name one that exists"
             )
-        if code in LOST_RACE:
+        if code == LOST_RACE:
             return _LostRaceError(code)
         if code == "NoSuchKey" or (status == 404 and what.startswith("read")):
             return MissingObjectError(f"{self.location} cannot be {what}: there is no such object")
@@ -159,10 +175,19 @@ class S3Store:
                 f"credentials ({code}): check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the "
                 "role's rights"
             )
-        return StorageError(
+        kind = _ConflictError if code == CONFLICT else StorageError
+        return kind(
             f"{self.location} cannot be {what}: {self._endpoint} says {code} ({message}): try "
             "again, or check the server"
         )
+
+
+def _without_password(text: str) -> str:
+    return _PASSWORD.sub(r"\1", text)
+
+
+class _ConflictError(StorageError):
+    """Another conditional write is not done yet."""
 
 
 class _LostRaceError(StorageError):

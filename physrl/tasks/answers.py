@@ -15,9 +15,11 @@ CUT = "\0"
 
 Axis = Literal["x", "y"]
 
+# Without ASCII, the long s and the Kelvin sign would be letters of these words.
+_TAG = re.compile(r"<\s*(?:(/)\s*)?(think|answer)\s*>", re.IGNORECASE | re.ASCII)
 _THOUGHT_TAG = re.compile(r"(</?think>)")
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-_VERDICT = re.compile(r"(yes|no)\s*[.!]?", re.IGNORECASE)
+_VERDICT = re.compile(r"(yes|no)\s*[.!]?", re.IGNORECASE | re.ASCII)
 _BRACKETS = (("(", ")"), ("[", "]"))
 _INTEGER = r"([+\-\u2212]?[0-9]{1,6})"
 _NUMBERS = {
@@ -27,8 +29,11 @@ _NUMBERS = {
 
 
 def extract_answer(completion: str) -> str | Unparseable:
-    """What stands between the one pair of answer tags, outside any thought."""
-    spoken = _without_thoughts(completion)
+    """What stands between the one pair of answer tags, outside any thought.
+
+    Tags are tags in any case, and with spaces in them: `< Answer >` is `<answer>`.
+    """
+    spoken = _without_thoughts(_TAG.sub(_plain_tag, completion))
     if spoken is None:
         return Unparseable("the thought is not closed")
     answers = _ANSWER.findall(spoken)
@@ -80,6 +85,10 @@ def words(action: Action, axes: Sequence[Axis]) -> str:
 def answer_text(answer: str) -> str:
     """The completion that states this answer and nothing else."""
     return f"<answer>{answer}</answer>"
+
+
+def _plain_tag(tag: re.Match[str]) -> str:
+    return f"<{tag[1] or ''}{tag[2].lower()}>"
 
 
 def _without_thoughts(completion: str) -> str | None:

@@ -10,6 +10,7 @@ from gymnasium.utils.env_checker import check_env
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import PaperRewardConfig, SimulatedRewardConfig
+from physrl.environments.generators import GENERATORS
 from physrl.gym_env import TowerEnv, environment_id
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
@@ -101,7 +102,54 @@ def test_an_early_success_ends_the_episode_and_earns_more(closed_loop: TowerEnv)
     assert reward == pytest.approx(1.5, abs=0.02)
 
 
-@pytest.mark.parametrize("action", [np.array([np.nan, 0], np.float32), np.zeros(3)])
+@pytest.mark.parametrize("kind", [np.float64, np.float32, int, list])
+def test_numbers_of_any_type_are_actions(kind: type, closed_loop: TowerEnv) -> None:
+    action = [4, 3] if kind is list else np.array([4, 3], kind)
+    closed_loop.reset(seed=0)
+    *_, info = closed_loop.step(action)
+    assert info["answer"] == "400 300"
+
+
+@pytest.mark.parametrize("index", [-1, 2**31, 2**70])
+def test_an_index_outside_the_stream_is_refused(index: int, closed_loop: TowerEnv) -> None:
+    with pytest.raises(gymnasium.error.InvalidBound, match=f"index is {index}: choose one from 0"):
+        closed_loop.reset(seed=0, options={"index": index})
+
+
+@pytest.mark.parametrize("argument", ["task", "split", "generator"])
+def test_an_unknown_name_is_refused(argument: str) -> None:
+    message = f"there is no {argument} 'nope': choose "
+    with pytest.raises(gymnasium.error.Error, match=message):
+        gymnasium.make(environment_id("place"), **{argument: "nope"})
+
+
+def test_a_closed_environment_says_so() -> None:
+    env = TowerEnv("place", SMALL)
+    env.reset(seed=0)
+    env.close()
+    env.close()
+    with pytest.raises(gymnasium.error.ClosedEnvironmentError, match="is closed"):
+        env.step([1, 2])
+    with pytest.raises(gymnasium.error.ClosedEnvironmentError, match="is closed"):
+        env.reset(seed=0)
+
+
+def test_a_named_set_has_its_own_scenes() -> None:
+    env = TowerEnv("place", SMALL, split="test", generator="tall")
+    _, info = env.reset(seed=3)
+    tall = make_scene(TASKS["place"], GENERATORS["tall"](SMALL), 3, "test", 0, "tall")
+    assert info["scene_id"] == tall.scene_id == "place/test/tall/3/0"
+    assert len(tall.blocks) > SMALL.num_blocks[1]
+    ideal = TASKS["place"].ideal(tall)
+    assert isinstance(ideal, Offset)
+    *_, info = env.step([ideal.x, ideal.y])
+    assert info["success"]
+    env.close()
+
+
+@pytest.mark.parametrize(
+    "action", [np.array([np.nan, 0], np.float32), np.zeros(3), "left", None, [[1], [2]], [9, 0]]
+)
 def test_what_is_no_action_is_refused(action: object, closed_loop: TowerEnv) -> None:
     closed_loop.reset(seed=0)
     with pytest.raises(gymnasium.error.InvalidAction, match="is not in Box"):

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from physrl.config import load_config
 from physrl.config.dataset import DatasetPlan
 from physrl.config.environment import EnvironmentConfig
 from physrl.data import manifest as manifest_module
+from physrl.data import shards as shards_module
 from physrl.data.dataset import check_data, open_dataset
 from physrl.data.dataset_writer import DatasetWriter
 from physrl.data.manifest import MANIFEST, Shard
@@ -223,9 +225,12 @@ def flip(folder: Path) -> None:
 
 
 def change(key: str, value: Any) -> Callable[[Path], None]:
+    """Give a key of the manifest, such as `counts.scenes`, another value."""
+
     def changed(folder: Path) -> None:
         tree = json.loads((folder / MANIFEST).read_text())
-        tree[key] = value
+        *path, last = (int(part) if part.isdigit() else part for part in key.split("."))
+        reduce(lambda place, part: place[part], path, tree)[last] = value
         (folder / MANIFEST).write_text(json.dumps(tree))
 
     return changed
@@ -242,6 +247,16 @@ def change(key: str, value: Any) -> Callable[[Path], None]:
         (change("generator_version", 0), r"generator version 0, this program of .* and 1"),
         (change("format", "other"), r"is of format other"),
         (change("plan", {"task": "stack"}), r"manifest.json has no valid 'plan"),
+        (change("counts.scenes", 9), r"manifest.json has no valid 'counts': delete it and coll"),
+        (change("counts.bytes", 1), r"has no valid 'counts'"),
+        (change("shards", []), r"has no valid 'shards'"),
+        (change("shards.1.scenes", 3), r"has no valid 'shards\.1\.scenes'"),
+        (change("shards.0.scenes", -4), r"has no valid 'shards\.0\.scenes'"),
+        (change("shards.0.file", "../../x"), r"has no valid 'shards\.0\.file'"),
+        (change("shards.0.file", "data"), r"has no valid 'shards\.0\.file'"),
+        (change("shards.2.sha256", "0" * 64), r"has no valid 'shards\.2\.file'"),
+        (change("plan.scenes", 9), r"has no valid 'shards\.2\.scenes'"),
+        (change("plan.environment.yaw", 0.1), r"has no valid 'environment_sha256'"),
     ],
 )
 def test_damage_is_one_line(folder: Path, damage: Callable[[Path], Any], message: str) -> None:
@@ -291,6 +306,40 @@ def test_shards_are_found_again_and_damaged_ones_are_not_kept(
         None,
         shards[2],
     ]
+
+
+def test_of_two_files_of_one_shard_a_whole_one_is_kept(
+    tmp_path: Path, renderer: TinyRenderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = write(PLAN, tmp_path, renderer)
+    monkeypatch.setattr(shards_module, "PNG_LEVEL", 1)
+    others = write(PLAN, tmp_path, renderer)
+    pairs = [{one.file, other.file} for one, other in zip(shards, others, strict=True)]
+    assert all(len(pair) == 2 for pair in pairs)
+    damaged = [min(pairs[0]), max(pairs[1])]
+    for key in damaged:
+        (tmp_path / key).write_bytes(b"damaged")
+    writer = DatasetWriter(PLAN, str(tmp_path))
+    found = writer.existing()
+    assert (found[0], found[1]) == (max(pairs[0]), min(pairs[1]))
+    kept = [shard for number, key in found.items() if (shard := writer.keep(number, key))]
+    assert len(kept) == 3
+    writer.commit(kept)
+    assert sorted(found.values()) == sorted(
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("data/*")
+    )
+
+
+def test_what_a_file_manager_leaves_is_no_shard(tmp_path: Path, renderer: TinyRenderer) -> None:
+    shards = write(PLAN, tmp_path, renderer)
+    (tmp_path / "data" / ".DS_Store").touch()
+    writer = DatasetWriter(PLAN, str(tmp_path))
+    assert list(writer.existing().values()) == [shard.file for shard in shards]
+    writer.commit(shards)
+    (tmp_path / MANIFEST).unlink()
+    (tmp_path / "data" / "notes.txt").touch()
+    with pytest.raises(DataError, match="already holds data"):
+        writer.existing()
 
 
 @pytest.mark.parametrize(

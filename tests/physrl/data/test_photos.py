@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import ExifTags
 from PIL import Image as PillowImage
 
 from physrl.data.photos import Photo, human_accuracy, load_photos
@@ -49,6 +50,27 @@ def test_grey_pictures_become_rgb(folder: Path) -> None:
     assert load_photos(folder)[0].image.tolist() == [[[9, 9, 9]] * 2] * 2
 
 
+def test_pictures_stand_as_the_camera_was_held(folder: Path) -> None:
+    exif = PillowImage.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # the top is at the picture's right
+    picture = PillowImage.new("RGB", (6, 4), (255, 0, 0))
+    picture.paste((0, 0, 255), (0, 0, 3, 4))
+    picture.save(folder / "a.png", exif=exif)
+    upright = load_photos(folder)[0].image
+    assert upright.shape == (6, 4, 3)
+    assert upright[:3].reshape(-1, 3).tolist() == [[0, 0, 255]] * 12
+    assert upright[3:].reshape(-1, 3).tolist() == [[255, 0, 0]] * 12
+
+
+@pytest.mark.parametrize(("kind", "ending"), [("uint16", "png"), ("int32", "tif"), ("f4", "tif")])
+def test_deep_pictures_are_refused(folder: Path, kind: str, ending: str) -> None:
+    deep = PillowImage.fromarray(np.full((4, 4), 30_000, kind))
+    deep.save(folder / f"deep.{ending}")
+    write_labels(folder, "file,falls", f"deep.{ending},1")
+    with pytest.raises(DataError, match=r"deep\.\w+ has more than 8 bits a colour: save it with 8"):
+        load_photos(folder)
+
+
 @pytest.mark.parametrize(
     ("lines", "complaint"),
     [
@@ -60,6 +82,7 @@ def test_grey_pictures_become_rgb(folder: Path) -> None:
         ([HEADER, "a.png,1,0.5,4", "b.png,1,1.5,4"], "line 3: human_falls_fraction is '1.5'"),
         ([HEADER, "a.png,1,many,4"], "human_falls_fraction is 'many'"),
         ([HEADER, "c.png,1,0.5,4"], r"line 2: .*c.png is missing"),
+        ([HEADER, f"{'a' * 300},1,0.5,4"], r"line 2: .*aaa cannot be read: File name too long"),
     ],
 )
 def test_bad_labels_are_named_in_one_line(folder: Path, lines: list[str], complaint: str) -> None:
@@ -72,6 +95,11 @@ def test_bad_labels_are_named_in_one_line(folder: Path, lines: list[str], compla
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere does not exist: check evaluation\.real_images"):
         load_photos(tmp_path / "nowhere")
+
+
+def test_what_is_neither_folder_nor_file() -> None:
+    with pytest.raises(DataError, match=r"/dev/null is neither a folder nor a Parquet file: check"):
+        load_photos(Path("/dev/null"))
 
 
 def test_missing_labels(tmp_path: Path) -> None:

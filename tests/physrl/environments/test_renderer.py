@@ -7,9 +7,10 @@ import pytest
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.palette import COLORS
+from physrl.environments.quiet_bullet import pybullet
 from physrl.environments.renderer import TinyRenderer, make_renderer
 from physrl.environments.simulator import start_pose
-from physrl.errors import SceneError
+from physrl.errors import SceneError, SimulationError
 from physrl.types import Appearance, Block, Camera, Image
 
 CAMERA = Camera(x=0.0, height=3.0, distance=7.5, look_at_height=1.5, fov_degrees=46.0)
@@ -131,3 +132,9 @@ def test_the_configured_renderer_is_made(name: Literal["tiny", "photo"]) -> None
     image = renderer.render([start_pose(Block(0, 0.5, 0, 0, "red"))], CAMERA, APPEARANCE, 32)
     assert image.shape == (32, 32, 3)
     renderer.close()
+
+
+def test_a_refused_connection_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pybullet, "connect", lambda _: -1)
+    with pytest.raises(SimulationError, match="refused a connection: too many renderers are open"):
+        TinyRenderer()

@@ -2,16 +2,20 @@
 
 import base64
 import hashlib
+import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from physrl.errors import MissingObjectError, StorageError
 from physrl.storage import object_store, s3
 from physrl.storage.object_store import ObjectStore, open_store
+from physrl.storage.s3 import S3Store
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -177,3 +181,74 @@ def test_a_server_that_stumbles_is_asked_again(
     store.put("a", b"1")
     assert stumbles == []
     assert store.get("a") == b"1"
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of an endpoint where nothing listens, with a password in its URL."""
+    monkeypatch.setattr(s3, "ATTEMPTS", 1)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://me:hush@127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tester")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        (None, r"cannot be read: http://127\.0\.0\.1:\d+ does not answer"),
+        ("me:hush@nowhere:80", "Invalid endpoint: nowhere:80: set AWS_ENDPOINT_URL"),
+        ("http://me:hush@no where", "Invalid endpoint: http://no where: set AWS_ENDPOINT_URL"),
+    ],
+)
+@pytest.mark.usefixtures("endpoint")
+def test_the_password_of_an_endpoint_is_not_told(
+    url: str | None, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if url is not None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    with pytest.raises(StorageError, match=message) as caught:
+        open_store("s3://bucket/x").check()
+    assert "hush" not in str(caught.value)
+
+
+class Answering:
+    """A client whose server gives these answers to its PUTs, one after the other."""
+
+    def __init__(self, *codes: str) -> None:
+        self.codes = list(codes)
+        self.meta = SimpleNamespace(endpoint_url="http://127.0.0.1:9")
+
+    def put_object(self, **_: object) -> None:
+        code = self.codes.pop(0)
+        if code != "OK":
+            status = {"HTTPStatusCode": {"PreconditionFailed": 412}.get(code, 409)}
+            raise ClientError({"Error": {"Code": code}, "ResponseMetadata": status}, "PutObject")
+
+
+@pytest.mark.parametrize(("last", "created"), [("OK", True), ("PreconditionFailed", False)])
+@pytest.mark.usefixtures("endpoint")
+def test_a_conflict_decides_nothing_and_is_tried_again(
+    last: str, created: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "ATTEMPTS", 3)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    store: Any = S3Store("s3://bucket")
+    store._client = Answering(s3.CONFLICT, s3.CONFLICT, last)
+    assert store.create("manifest.json", b"1") is created
+    assert store._client.codes == []
+
+
+@pytest.mark.usefixtures("endpoint")
+def test_a_conflict_that_lasts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "ATTEMPTS", 3)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    store: Any = S3Store("s3://bucket")
+    store._client = Answering(*[s3.CONFLICT] * 3)
+    with pytest.raises(
+        StorageError, match=r"\(manifest.json\): .* says ConditionalRequestConflict"
+    ):
+        store.create("manifest.json", b"1")
+    assert store._client.codes == []

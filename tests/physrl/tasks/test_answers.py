@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +13,19 @@ SINGLES = st.sampled_from(["{}", " {} ", "({})", "[ {} ]", "\n{}\n"])
 MANY = settings(max_examples=5_000, deadline=None)
 """Two tests of twice this many texts, each in five surroundings: 100,000 completions."""
 TAGS = ["<think>", "</think>", "<answer>", "</answer>", answer_text("5"), answer_text("Yes")]
+VARIANTS = [
+    "<Think>",
+    "</THINK>",
+    "<think >",
+    "< / think>",
+    "<ANSWER>",
+    "</ answer\n>",
+    "< answer>",
+]
+THOUGHT = re.compile(r"<\s*/?\s*think\s*>", re.IGNORECASE | re.ASCII)
+ANSWER = re.compile(r"<\s*answer\s*>", re.IGNORECASE | re.ASCII)
 WORDS = ["Yes", "no", "150", "-7", "+5", "9" * 30, "1e3", "0.5", "nan", "think", "\u0661", "\u2212"]
-PIECES = st.sampled_from([*TAGS, *WORDS, *".!()[],;-</> \n\0"])
+PIECES = st.sampled_from([*TAGS, *VARIANTS, *WORDS, *".!()[],;-</> \n\0"])
 NEARLY_ANSWERS = st.lists(PIECES, max_size=9).map("".join)
 
 
@@ -37,7 +50,10 @@ def test_nearly_answers(text: str, other: str) -> None:
 
 
 @MANY
-@given(st.text(max_size=30), st.text(alphabet="<>/answerthinkYesNo 0123456789,+-()", max_size=30))
+@given(
+    st.text(max_size=30),
+    st.text(alphabet="<>/answerthinkANSWERTHINKYesNo 0123456789,+-()", max_size=30),
+)
 def test_any_text(text: str, other: str) -> None:
     check(text, other)
 
@@ -48,9 +64,9 @@ def check(text: str, other: str) -> None:
         parsed(one)
         for action in parsed(answer_text(one)):
             assert not isinstance(action, Offset) or max(abs(action.x), abs(action.y)) <= 10
-        closed = one.replace("</think>", "").replace("<think>", "")
+        closed = THOUGHT.sub("\0", one)
         assert means_nothing(answer_text(closed) + answer_text(closed))
-        assert means_nothing(one.replace("<answer>", ""))
+        assert means_nothing(ANSWER.sub("\0", one))
         assert means_nothing(f"<think>{closed}<answer>5</answer>{closed}</think>{closed[:3]}")
 
 
@@ -128,7 +144,9 @@ def test_verdicts(inner: str, falls: bool) -> None:
     assert parse_verdict(answer_text(inner)) == Verdict(falls)
 
 
-@pytest.mark.parametrize("inner", ["", "maybe", "Yes No", "Yes, it falls", "yesno", "1", "yes.."])
+@pytest.mark.parametrize(
+    "inner", ["", "maybe", "Yes No", "Yes, it falls", "yesno", "1", "yes..", "ye\u017f"]
+)
 def test_what_is_no_verdict(inner: str) -> None:
     assert isinstance(parse_verdict(answer_text(inner)), Unparseable)
 
@@ -147,6 +165,13 @@ def test_what_is_no_verdict(inner: str) -> None:
         "<think>a<think>b</think><answer>No</answer></think>",
         "hm <answer>No</answer></think>",
         "<ans<think></think>wer>No</answer>",
+        "<Think><answer>No</answer></Think>",
+        "<THINK><answer>No</answer></THINK> I do not know",
+        "<think >so <answer>No</answer></think >",
+        "<\tthink>so <answer>No</answer>< / think>",
+        "<answer>No</answer><ANSWER>Yes</ANSWER>",
+        "<answer>No</answer> <answer >Yes</answer >",
+        "<answer>No</answer></Answer>",
     ],
 )
 def test_one_pair_of_tags_and_no_other(completion: str) -> None:
@@ -160,6 +185,8 @@ def test_one_pair_of_tags_and_no_other(completion: str) -> None:
         "began in the prompt <answer>Yes</answer></think><answer>No</answer>",
         "<think>a<think>b</think>c</think><answer> No\n</answer>",
         "<answer>No</answer><think><answer>Yes</answer></think>",
+        "<Think>Maybe <answer>Yes</answer>?</THINK> <ANSWER>No</ANSWER >",
+        "< answer >No< / answer >",
     ],
 )
 def test_thoughts_do_not_matter(completion: str) -> None:
