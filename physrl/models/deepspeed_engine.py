@@ -1,5 +1,6 @@
 """A model under DeepSpeed: ZeRO stages, gloo on the CPU and NCCL on GPUs."""
 
+import gc
 import logging
 import math
 import os
@@ -10,6 +11,7 @@ from typing import Any
 import deepspeed
 import torch
 from deepspeed.runtime.base_optimizer import ZeROOptimizer
+from deepspeed.runtime.zero.parameter_offload import FWD_MODULE_STACK
 from deepspeed.utils import logger as deepspeed_logger
 from peft import PeftModel
 from torch import Tensor
@@ -66,6 +68,15 @@ class DeepSpeedEngine:
         self.model = self._engine.module
         if zero_stage == 3:
             self._keep_head_whole()
+
+    def close(self) -> None:
+        """Free the model and the optimizer; the engine is of no use afterwards."""
+        self._engine.destroy()
+        FWD_MODULE_STACK.clear()  # stage 3 remembers every model that it split
+        del self._engine, self.model
+        gc.collect()  # both refer to themselves
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def backward(self, loss: Tensor, *, last: bool) -> None:
         # Until ZeRO is told of a new forward pass, stage 3 writes this micro-batch's gradient over
