@@ -274,6 +274,23 @@ def test_parts_are_normalized_before_their_sum() -> None:
         advantages_of(groups, **table, reward_weights={"speed": 1.0})
 
 
+def test_groups_teach_where_the_parts_that_count_differ() -> None:
+    even = group_of([1.0, 1.0])
+    parts = ({"success": 1.0, "height": 0.0}, {"success": 0.0, "height": 1.0})
+    both = tuple(
+        replace(r, reward=Reward(1.0, p)) for r, p in zip(even.rollouts, parts, strict=True)
+    )
+    groups = [replace(even, rollouts=both), even]
+    plain = make_config({}).algorithm
+    assert informative_groups(groups, plain, 4).tolist() == [False, False]  # totals are all 1
+    table = {"scale_rewards": "batch", "multi_objective_aggregation": "normalize_then_sum"}
+    weighed = make_config(table | {"reward_weights": {"height": 3.0}}).algorithm
+    assert informative_groups(groups, weighed, 4).tolist() == [True, False]
+    ignored = {"height": 0.0, "success": 0.0}
+    without = make_config(table | {"reward_weights": ignored}).algorithm
+    assert informative_groups(groups, without, 4).tolist() == [False, False]
+
+
 def test_demonstrations_end_with_the_end_of_turn() -> None:
     collator = Collator(load_processor(str(TINY_BASE)))
     prompt = Prompt.ask("p", "How many?", np.zeros((84, 84, 3), np.uint8))
