@@ -13,7 +13,7 @@ from physrl.algorithms.loss import LossInputs
 from physrl.algorithms.metrics import average, combine
 from physrl.algorithms.packing import pack
 from physrl.algorithms.registry import make_loss
-from physrl.config.algorithm import AlgorithmConfig, SFTConfig
+from physrl.config.algorithm import AlgorithmConfig, RLConfig, SFTConfig
 from physrl.config.run import RunConfig
 from physrl.data.collate import Collator, ModelInputs
 from physrl.errors import GenerationError
@@ -125,7 +125,7 @@ class Learner:
             )
             share |= {"loss": loss}
             if micro.sampling is not None:
-                share |= sampling_metrics(inputs, micro.sampling)
+                share |= sampling_metrics(inputs, micro.sampling, self._policy_gradient())
             shares.append({name: value.item() for name, value in share.items()})
         norm = self._engine.step(lr)
         return combine(shares) | {
@@ -212,9 +212,12 @@ class Learner:
         """What corrects for the sampler's slightly different probabilities."""
         if micro.sampling is None:
             return micro.mask
+        return importance_weights(old, micro.sampling, micro.mask, self._policy_gradient())
+
+    def _policy_gradient(self) -> RLConfig:
         algorithm = self._config.algorithm
         assert not isinstance(algorithm, SFTConfig)  # its examples are not sampled
-        return importance_weights(old, micro.sampling, micro.mask, algorithm)
+        return algorithm
 
 
 def spoiled_unless_finite(loss: Tensor, logprobs: Tensor) -> Tensor:
