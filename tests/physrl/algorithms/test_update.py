@@ -142,11 +142,27 @@ def test_an_entropy_bonus_reaches_the_weights() -> None:
 
 
 def test_a_kl_term_pulls_towards_the_base() -> None:
-    batch = TrainingBatch(tuple(replace(each, advantage=0.0) for each in make_batch().examples))
-    model = {"path": str(TINY_BASE), "lora": {"rank": 4}}
-    metrics, _ = train(make_config({"beta": 0.1}, model=model), batch)
-    assert metrics["kl"] == pytest.approx(0.0, abs=1e-6)  # a fresh adapter changes nothing
-    assert metrics["loss"] == pytest.approx(0.0, abs=1e-6)
+    config = make_config({"beta": 0.1}, model={"path": str(TINY_BASE), "lora": {"rank": 4}})
+    torch.manual_seed(0)
+    model = load_model(config.model)
+    collator = Collator(load_processor(config.model.path))
+    learner = Learner(TorchEngine(model, config.algorithm), collator, config)
+    adapted = [weight for name, weight in model.named_parameters() if "lora_B" in name]
+    for weight in adapted:  # a fresh adapter changes nothing
+        torch.nn.init.normal_(weight, std=0.02)
+    examples = [replace(each, advantage=0.0) for each in make_batch().examples]
+    ours = learner.score(examples)
+    with model.disable_adapter():
+        base = learner.score(examples)
+    differences = [
+        b - o for rows in zip(base, ours, strict=True) for b, o in zip(*rows, strict=True)
+    ]
+    expected = np.mean([np.expm1(d) - d for d in differences])
+    metrics = learner.update(TrainingBatch(tuple(examples)), 0)
+    assert metrics["kl"] == pytest.approx(expected, rel=1e-3)
+    assert metrics["kl"] > 1e-4
+    assert metrics["loss"] > 0
+    assert metrics["grad_norm"] > 0
 
 
 @pytest.mark.parametrize(
