@@ -78,10 +78,9 @@ class LearnerRank:
         with evaluating(self._engine.model):
             return self._learner.score(examples)
 
-    def weights(self) -> Mapping[str, Any] | None:
-        """What is trained, on the CPU; None but on the first rank, one copy suffices."""
-        weights = self._engine.weights()
-        return weights if self._rank == 0 else None
+    def weights(self) -> Mapping[str, Any]:
+        """What is trained, on the CPU: from the first rank, and nothing from the others."""
+        return self._engine.weights()
 
     def save_model(self, folder: Path) -> None:
         """Write `adapter/` or `model/`; gathers, so every rank calls it and the first writes."""

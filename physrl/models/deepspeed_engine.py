@@ -123,19 +123,21 @@ class DeepSpeedEngine:
         core.model.register_forward_pre_hook(gather)
 
     def weights(self) -> Mapping[str, Tensor]:
-        """What is trained, on the CPU, by its `state_dict()` names; every rank takes part.
+        """What is trained, on the CPU of the first rank, by its `state_dict()` names.
 
-        All weights, the tied head included, or under LoRA the adapters' alone.
+        All weights, the tied head included, or under LoRA the adapters' alone. Every rank takes
+        part in gathering them; all but the first return nothing.
         """
         adapters = isinstance(self.model, PeftModel)
         state = self.model.state_dict(keep_vars=True)
         wanted = {name: w for name, w in state.items() if "lora_" in name or not adapters}
         gathered: dict[int, Tensor] = {}
-        for weight in wanted.values():  # one by one: a rank never holds the whole model
-            if id(weight) not in gathered:
-                with deepspeed.zero.GatheredParameters([weight], enabled=self._stage == 3):
+        for weight in {id(w): w for w in wanted.values()}.values():
+            # One by one: the device never holds more than one that stage 3 has split.
+            with deepspeed.zero.GatheredParameters([weight], enabled=self._stage == 3):
+                if self.rank == 0:
                     gathered[id(weight)] = weight.detach().cpu().clone()
-        return {name: gathered[id(weight)] for name, weight in wanted.items()}
+        return {name: gathered[id(w)] for name, w in wanted.items() if id(w) in gathered}
 
     def save(self, folder: Path) -> None:
         """Write what a resumed run needs; every rank takes part."""
