@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ class LearnerRank:
 
         torch.set_num_threads(threads)
         self._rank = rank
+        self._loaded = ExitStack()
 
     def meeting_point(self) -> tuple[str, int]:
         """An address of this machine and a free port on it, where ranks meet."""
@@ -36,7 +38,7 @@ class LearnerRank:
         join_ranks(self._rank, world_size, address, port)
 
     def load(self, config: RunConfig) -> None:
-        """Load the configured model and start a fresh optimizer."""
+        """Load the configured model and start a fresh optimizer; the last ones are freed first."""
         import torch
 
         from physrl.algorithms.update import Learner
@@ -44,6 +46,7 @@ class LearnerRank:
         from physrl.models.deepspeed_engine import DeepSpeedEngine
         from physrl.models.loading import load_model, load_processor
 
+        self._loaded.close()
         torch.manual_seed(config.seed)  # the adapters' first weights; alike on every rank
         self._processor = load_processor(config.model.path)
         self._engine = DeepSpeedEngine(
@@ -52,6 +55,7 @@ class LearnerRank:
             config.runtime.zero_stage,
             config.runtime.offload,
         )
+        self._loaded.callback(self._engine.close)
         self._config = config
         self._collator = Collator(self._processor)
         self._learner = Learner(self._engine, self._collator, config)
@@ -74,10 +78,9 @@ class LearnerRank:
         with evaluating(self._engine.model):
             return self._learner.score(examples)
 
-    def weights(self) -> Mapping[str, Any] | None:
-        """What is trained, on the CPU; None but on the first rank, one copy suffices."""
-        weights = self._engine.weights()
-        return weights if self._rank == 0 else None
+    def weights(self) -> Mapping[str, Any]:
+        """What is trained, on the CPU: from the first rank, and nothing from the others."""
+        return self._engine.weights()
 
     def save_model(self, folder: Path) -> None:
         """Write `adapter/` or `model/`; gathers, so every rank calls it and the first writes."""

@@ -12,12 +12,11 @@ from physrl.config import RunConfig
 from physrl.config.algorithm import SFTConfig
 from physrl.config.dataset import CollectConfig
 from physrl.config.environment import EnvironmentConfig
-from physrl.config.model import ModelConfig
+from physrl.config.model import MODEL_TYPES, ModelConfig
 from physrl.config.run import TaskName, check_divisible
 from physrl.errors import ConfigError, UserError
 
 CONNECT_SECONDS = 5
-FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 
 
 def check(config: RunConfig) -> None:
@@ -112,8 +111,8 @@ def _check_checkpoint(what: str, folder: Path, model: ModelConfig) -> None:
             f"{what}: the folder holds no config.json with a model_type, so it is no checkpoint; "
             "name one that a model was saved to"
         ) from None
-    if family not in FAMILIES:
-        raise UserError(f"{what}: a model of type {family}; name one of {', '.join(FAMILIES)}")
+    if family not in MODEL_TYPES:
+        raise UserError(f"{what}: a model of type {family}; name one of {', '.join(MODEL_TYPES)}")
     text = settings.get("text_config") or settings
     rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
     if family == "qwen3_vl" and not rope.get("mrope_interleaved"):

@@ -14,7 +14,7 @@ Baseline = Literal["group", "leave_one_out"]
 Scale = Literal["group", "batch", "none"]
 EPSILON = 1e-4
 NO_SPREAD = 1e-8
-"""Rewards whose standard deviation is smaller are all equal."""
+"""Rewards or advantages whose standard deviation is smaller are all equal."""
 
 
 def advantages(rewards: Rewards, baseline: Baseline, scale: Scale) -> Rewards:
@@ -43,9 +43,9 @@ def decoupled_advantages(parts: Mapping[str, Rewards], weights: Mapping[str, flo
     return result
 
 
-def informative(rewards: Rewards) -> NDArray[np.bool_]:
-    """Which groups have rewards that differ; the others' advantages are all 0."""
-    return spread(rewards) > NO_SPREAD
+def informative(values: Rewards) -> NDArray[np.bool_]:
+    """Which groups have rewards, or advantages, that differ."""
+    return spread(values) > NO_SPREAD
 
 
 def spread(rewards: Rewards) -> NDArray[np.float64]:

@@ -29,8 +29,6 @@ def mean_of_places(values: Tensor, inputs: LossInputs) -> Tensor:
     return (values * inputs.mask).sum() / (inputs.sequences * inputs.max_length)
 
 
-def mean_of_own_level(values: Tensor, inputs: LossInputs) -> Tensor:
-    """Mean over tokens, or over sequences where each has one value."""
-    if values.shape[1] == 1:
-        return values.sum() / inputs.sequences
-    return mean_of_tokens(values, inputs)
+def mean_of_rows(values: Tensor, inputs: LossInputs) -> Tensor:
+    """Mean over sequences of the one value (B x 1) that each has; 0 for one that is left out."""
+    return (values[:, 0] * inputs.mask.any(dim=1)).sum() / inputs.sequences

@@ -75,8 +75,8 @@ def reward_parts(groups: Sequence[RolloutGroup]) -> dict[str, Rewards]:
 def informative_groups(
     groups: Sequence[RolloutGroup], algorithm: RLConfig, max_length: int
 ) -> NDArray[np.bool_]:
-    """Which groups have anything to learn from: their rewards differ."""
-    return informative(group_rewards(groups) + overlong_losses(groups, algorithm, max_length))
+    """Which groups have anything to learn from: their rollouts' advantages differ."""
+    return informative(rollout_advantages(groups, algorithm, max_length))
 
 
 def rollout_batch(groups: Sequence[RolloutGroup], advantages: Rewards) -> TrainingBatch:

@@ -3,7 +3,7 @@
 from physrl.algorithms.aggregation import mean_of_tokens
 from physrl.algorithms.policy_gradient import PolicyGradientLoss
 from physrl.algorithms.ratio import token_ratio
-from physrl.algorithms.surrogate import clipped_surrogate
+from physrl.algorithms.surrogate import clipped_tokens
 from physrl.config.algorithm import BNPOConfig
 
 
@@ -13,4 +13,4 @@ def bnpo_loss(config: BNPOConfig) -> PolicyGradientLoss:
     TRL averages over each micro-batch's tokens and then over micro-batches, so that the packing
     changes the loss; here it does not.
     """
-    return PolicyGradientLoss(token_ratio, clipped_surrogate(config), mean_of_tokens, config)
+    return PolicyGradientLoss(token_ratio, clipped_tokens(config), mean_of_tokens, config)

@@ -3,10 +3,10 @@
 from physrl.algorithms.aggregation import mean_of_tokens
 from physrl.algorithms.policy_gradient import PolicyGradientLoss
 from physrl.algorithms.ratio import token_ratio
-from physrl.algorithms.surrogate import clipped_surrogate
+from physrl.algorithms.surrogate import clipped_tokens
 from physrl.config.algorithm import DAPOConfig
 
 
 def dapo_loss(config: DAPOConfig) -> PolicyGradientLoss:
     """Ratios of tokens, clipped higher above than below, averaged over all tokens."""
-    return PolicyGradientLoss(token_ratio, clipped_surrogate(config), mean_of_tokens, config)
+    return PolicyGradientLoss(token_ratio, clipped_tokens(config), mean_of_tokens, config)

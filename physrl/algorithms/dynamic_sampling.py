@@ -33,7 +33,7 @@ class Refilled:
 def refill(
     groups: Sequence[RolloutGroup], draw: Draw, config: RunConfig, algorithm: RLConfig, step: int
 ) -> Refilled:
-    """Replace groups of equal rewards by others, at most `max_refills` times.
+    """Replace groups of equal advantages by others, at most `max_refills` times.
 
     A refill draws as many scenes as groups agree; those of its groups that agree as well are
     dropped. Groups that still agree after the last refill stay: their advantages are 0, and the

@@ -3,10 +3,10 @@
 from physrl.algorithms.aggregation import mean_of_sequences
 from physrl.algorithms.policy_gradient import PolicyGradientLoss
 from physrl.algorithms.ratio import token_ratio
-from physrl.algorithms.surrogate import clipped_surrogate
+from physrl.algorithms.surrogate import clipped_tokens
 from physrl.config.algorithm import GRPOConfig
 
 
 def grpo_loss(config: GRPOConfig) -> PolicyGradientLoss:
     """Clipped ratios of tokens, averaged over each sequence, then over sequences."""
-    return PolicyGradientLoss(token_ratio, clipped_surrogate(config), mean_of_sequences, config)
+    return PolicyGradientLoss(token_ratio, clipped_tokens(config), mean_of_sequences, config)

@@ -5,13 +5,14 @@ kept within bounds, or set to 0 beyond them: truncated or masked importance samp
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from physrl.algorithms.aggregation import mean_of_own_level, mean_of_tokens
-from physrl.algorithms.loss import LossInputs, LossMetrics
+from physrl.algorithms.aggregation import mean_of_rows, mean_of_tokens
+from physrl.algorithms.loss import LossInputs, LossMetrics, Mean
 from physrl.config.algorithm import PolicyGradientConfig
 
 
@@ -43,11 +44,39 @@ def masked(weights: Tensor, bounds: Bounds) -> Tensor:
     return weights.where((weights >= bounds.low) & (weights <= bounds.high), 0.0)
 
 
-MODES = {
-    "token_truncate": (token_weights, truncated),
-    "token_mask": (token_weights, masked),
-    "sequence_truncate": (sequence_weights, truncated),
-    "sequence_mask": (sequence_weights, masked),
+def counted_tokens(mask: Tensor) -> Tensor:
+    """B x C, bool."""
+    return mask > 0
+
+
+def counted_sequences(mask: Tensor) -> Tensor:
+    """B x 1, bool: those with a token that counts."""
+    return mask.any(dim=1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class Level:
+    """What has a weight: tokens (B x C) or sequences (B x 1)."""
+
+    weigh: Callable[[Tensor], Tensor]
+    mean: Mean
+    counted: Callable[[Tensor], Tensor]
+
+
+TOKENS = Level(token_weights, mean_of_tokens, counted_tokens)
+SEQUENCES = Level(sequence_weights, mean_of_rows, counted_sequences)
+LEVELS = {
+    "none": TOKENS,
+    "token_truncate": TOKENS,
+    "token_mask": TOKENS,
+    "sequence_truncate": SEQUENCES,
+    "sequence_mask": SEQUENCES,
+}
+BOUNDED = {
+    "token_truncate": truncated,
+    "token_mask": masked,
+    "sequence_truncate": truncated,
+    "sequence_mask": masked,
 }
 
 
@@ -62,21 +91,25 @@ def importance_weights(
     """
     if config.importance_sampling_mode == "none":
         return torch.ones_like(mask)
-    weigh, bound = MODES[config.importance_sampling_mode]
+    weigh = LEVELS[config.importance_sampling_mode].weigh
+    bound = BOUNDED[config.importance_sampling_mode]
     low, high = config.importance_sampling_min, config.importance_sampling_max
     bounds = Bounds(0.0 if low is None else low, math.inf if high is None else high)
     return bound(weigh((old - sampling) * mask), bounds)
 
 
-def sampling_metrics(inputs: LossInputs, sampling: Tensor) -> LossMetrics:
+def sampling_metrics(
+    inputs: LossInputs, sampling: Tensor, config: PolicyGradientConfig
+) -> LossMetrics:
     """How far apart the two are, and what weights that gave; under TRL's names."""
     difference = ((inputs.old_logprobs - sampling) * inputs.mask).abs()
+    level = LEVELS[config.importance_sampling_mode]
     weights = inputs.importance
-    counted = weights[inputs.mask > 0] if weights.shape[1] > 1 else weights[inputs.mask.any(dim=1)]
+    counted = weights[level.counted(inputs.mask)]
     metrics = {
         "sampling/sampling_logp_difference/mean": mean_of_tokens(difference, inputs),
         "sampling/sampling_logp_difference/max": difference.max(),
-        "sampling/importance_sampling_ratio/mean": mean_of_own_level(weights, inputs),
+        "sampling/importance_sampling_ratio/mean": level.mean(weights, inputs),
     }
     if counted.numel():
         metrics |= {

@@ -1,5 +1,6 @@
 """What every loss takes and gives."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +37,8 @@ class LossInputs:
     """Longest completion that the sampler may give."""
 
 
+Mean = Callable[[Tensor, LossInputs], Tensor]
+"""A micro-batch's share of the update's mean of some values."""
 LossMetrics = dict[str, Tensor]
 """Shares of the update's means: summed over micro-batches and ranks they are the means. Of keys
 that end in `_min` or `_max` the extreme is taken instead."""

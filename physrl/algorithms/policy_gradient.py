@@ -7,12 +7,11 @@ from torch import Tensor
 
 from physrl.algorithms.aggregation import mean_of_tokens
 from physrl.algorithms.kl import corrected_kl, plain_kl
-from physrl.algorithms.loss import LossInputs, LossMetrics
+from physrl.algorithms.loss import LossInputs, LossMetrics, Mean
 from physrl.config.algorithm import PolicyGradientConfig
 
 Ratio = Callable[[LossInputs], Tensor]
 Surrogate = Callable[[Tensor, LossInputs], tuple[Tensor, LossMetrics]]
-Mean = Callable[[Tensor, LossInputs], Tensor]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from physrl.algorithms.aggregation import mean_of_own_level, sequence_mean
-from physrl.algorithms.loss import LossInputs, LossMetrics
+from physrl.algorithms.aggregation import mean_of_rows, mean_of_tokens, sequence_mean
+from physrl.algorithms.loss import LossInputs, LossMetrics, Mean
 from physrl.config.algorithm import ClippedConfig
 
 
@@ -24,7 +24,9 @@ class ClippedSurrogate:
 
     low: float
     high: float
-    delta: float = math.inf
+    delta: float
+    mean: Mean
+    """Over what has a ratio: of how much was clipped."""
 
     def __call__(self, ratio: Tensor, inputs: LossInputs) -> tuple[Tensor, LossMetrics]:
         advantages = inputs.advantages[:, None]
@@ -35,23 +37,32 @@ class ClippedSurrogate:
         high = ((ratio > 1 + self.high) & (advantages > 0)).to(loss)
         there = inputs.mask.any(dim=1)
         return loss, {
-            "clip_ratio/low_mean": mean_of_own_level(low, inputs),
-            "clip_ratio/high_mean": mean_of_own_level(high, inputs),
-            "clip_ratio/region_mean": mean_of_own_level(low + high, inputs),
+            "clip_ratio/low_mean": self.mean(low, inputs),
+            "clip_ratio/high_mean": self.mean(high, inputs),
+            "clip_ratio/region_mean": self.mean(low + high, inputs),
             "clip_ratio/low_min": sequence_mean(low, inputs.mask).where(there, 1.0).min(),
             "clip_ratio/high_max": sequence_mean(high, inputs.mask).where(there, 0.0).max(),
         }
 
 
-def clipped_surrogate(config: ClippedConfig) -> ClippedSurrogate:
-    """With the configured bounds."""
+def clipped_tokens(config: ClippedConfig) -> ClippedSurrogate:
+    """With the configured bounds, for ratios of tokens."""
+    return _clipped(config, mean_of_tokens)
+
+
+def clipped_sequences(config: ClippedConfig) -> ClippedSurrogate:
+    """With the configured bounds, for ratios of sequences."""
+    return _clipped(config, mean_of_rows)
+
+
+def _clipped(config: ClippedConfig, mean: Mean) -> ClippedSurrogate:
     delta = math.inf if config.delta is None else config.delta
-    return ClippedSurrogate(config.clip_low, config.clip_high, delta)
+    return ClippedSurrogate(config.clip_low, config.clip_high, delta, mean)
 
 
 @dataclass(frozen=True)
 class WeightedLikelihood:
-    """-min(c, largest) A logp, the weight without gradient: every token keeps a gradient."""
+    """-min(c, largest) A logp of tokens, the weight without gradient: each keeps a gradient."""
 
     largest: float
 
@@ -60,5 +71,5 @@ class WeightedLikelihood:
         weight = ratio.clamp(max=self.largest).detach()
         clipped = ((ratio > self.largest) & (advantages > 0)).to(weight)
         return -weight * advantages * inputs.logprobs, {
-            "cispo_clip_ratio": mean_of_own_level(clipped, inputs)
+            "cispo_clip_ratio": mean_of_tokens(clipped, inputs)
         }

@@ -13,7 +13,7 @@ from physrl.algorithms.loss import LossInputs
 from physrl.algorithms.metrics import average, combine
 from physrl.algorithms.packing import pack
 from physrl.algorithms.registry import make_loss
-from physrl.config.algorithm import AlgorithmConfig, SFTConfig
+from physrl.config.algorithm import AlgorithmConfig, RLConfig, SFTConfig
 from physrl.config.run import RunConfig
 from physrl.data.collate import Collator, ModelInputs
 from physrl.errors import GenerationError
@@ -41,6 +41,9 @@ class Learner:
         self._guard = Guard()
         self._banned = collator.banned_token_ids
         self._device = next(engine.model.parameters()).device
+        # Imitation fits the model itself, not what a sampler makes of it.
+        imitates = isinstance(config.algorithm, SFTConfig)
+        self._temperature = 1.0 if imitates else config.temperature
 
     def update(self, batch: TrainingBatch, step: int) -> Metrics:
         """The optimizer updates of one step; every rank is given the whole batch.
@@ -49,19 +52,16 @@ class Learner:
             This rank's share of each metric, for `combine`.
 
         Raises:
-            GenerationError: a prompt is longer than `model.max_prompt_tokens`.
+            GenerationError: a prompt is longer than `model.max_prompt_tokens`, or a completion
+                than `model.max_completion_tokens`.
             DivergedError: several updates in a row had a loss or gradient that is not finite.
         """
         updates = self._config.algorithm.updates_per_rollout
         parts = [batch.examples[part::updates] for part in range(updates)]
         prepared = [list(self._micro_batches(part)) for part in parts]
-        # With one update the policy that is trained is still the old one, and scores itself.
-        olds = (
-            [[self._score(m).detach() for m in part] for part in prepared] if updates > 1 else None
-        )
+        olds = self._old_logprobs(prepared)
         applied = []
-        for index, part in enumerate(prepared):
-            old = olds[index] if olds is not None else [None] * len(part)
+        for index, (part, old) in enumerate(zip(prepared, olds, strict=True)):
             lr = learning_rate(self._config.algorithm, step * updates + index)
             metrics = self._one_update(part, old, parts[index], lr)
             if self._guard.applied(metrics["grad_norm"], metrics["loss"], step):
@@ -80,6 +80,15 @@ class Learner:
             for row, example in zip(logprobs, examples, strict=True)
         ]
 
+    def _old_logprobs(
+        self, parts: Sequence[Sequence[_MicroBatch]]
+    ) -> Sequence[Sequence[Tensor | None]]:
+        """Under the policy before the first update; None where that is the one being trained."""
+        imitates = isinstance(self._config.algorithm, SFTConfig)  # whose loss has no ratio
+        if imitates or len(parts) == 1:
+            return [[None] * len(part) for part in parts]
+        return [[self._score(micro) for micro in part] for part in parts]
+
     def _one_update(
         self,
         micro_batches: Sequence[_MicroBatch],
@@ -91,7 +100,7 @@ class Learner:
         tokens = max(1, sum(self._counted_tokens(example) for example in examples))
         for index, (micro, old) in enumerate(zip(micro_batches, old_logprobs, strict=True)):
             logprobs, entropy = completion_logprobs(
-                self._engine.model, micro.inputs, self._banned, self._config.temperature
+                self._engine.model, micro.inputs, self._banned, self._temperature
             )
             old = logprobs.detach() if old is None else old
             inputs = LossInputs(
@@ -116,7 +125,7 @@ class Learner:
             )
             share |= {"loss": loss}
             if micro.sampling is not None:
-                share |= sampling_metrics(inputs, micro.sampling)
+                share |= sampling_metrics(inputs, micro.sampling, self._policy_gradient())
             shares.append({name: value.item() for name, value in share.items()})
         norm = self._engine.step(lr)
         return combine(shares) | {
@@ -151,16 +160,17 @@ class Learner:
 
     def _micro_batches(self, examples: Sequence[TrainingExample]) -> Iterator[_MicroBatch]:
         """This rank's rows; as many micro-batches as any other rank has."""
-        lengths = [
-            self._collator.prompt_length(example.prompt) + len(example.completion_ids)
-            for example in examples
-        ]
-        limit = self._config.model.max_prompt_tokens + self._config.model.max_completion_tokens
-        if max(lengths) > limit:
-            raise GenerationError(
-                f"a sequence of {max(lengths)} tokens exceeds model.max_prompt_tokens + "
-                f"model.max_completion_tokens = {limit}"
-            )
+        prompts = [self._collator.prompt_length(example.prompt) for example in examples]
+        completions = [len(example.completion_ids) for example in examples]
+        model = self._config.model
+        _refuse_longer(max(prompts), "prompt", "model.max_prompt_tokens", model.max_prompt_tokens)
+        _refuse_longer(
+            max(completions),
+            "completion",
+            "model.max_completion_tokens",
+            model.max_completion_tokens,
+        )
+        lengths = [sum(both) for both in zip(prompts, completions, strict=True)]
         pictures = [tuple(map(id, example.prompt.images)) for example in examples]
         budget = self._config.runtime.tokens_per_micro_batch
         packed = pack(lengths, pictures, self._engine.world_size, budget)
@@ -187,7 +197,7 @@ class Learner:
     def _score(self, micro: _MicroBatch) -> Tensor:
         with torch.no_grad():
             return completion_logprobs(
-                self._engine.model, micro.inputs, self._banned, self._config.temperature
+                self._engine.model, micro.inputs, self._banned, self._temperature
             )[0]
 
     def _reference(self, micro: _MicroBatch) -> Tensor | None:
@@ -202,9 +212,12 @@ class Learner:
         """What corrects for the sampler's slightly different probabilities."""
         if micro.sampling is None:
             return micro.mask
+        return importance_weights(old, micro.sampling, micro.mask, self._policy_gradient())
+
+    def _policy_gradient(self) -> RLConfig:
         algorithm = self._config.algorithm
         assert not isinstance(algorithm, SFTConfig)  # its examples are not sampled
-        return importance_weights(old, micro.sampling, micro.mask, algorithm)
+        return algorithm
 
 
 def spoiled_unless_finite(loss: Tensor, logprobs: Tensor) -> Tensor:
@@ -228,6 +241,11 @@ def learning_rate(config: AlgorithmConfig, update: int) -> float:
         "constant": 1.0,
     }
     return config.lr * factors[config.decay]
+
+
+def _refuse_longer(length: int, what: str, key: str, limit: int) -> None:
+    if length > limit:
+        raise GenerationError(f"a {what} of {length} tokens exceeds {key} = {limit}: raise it")
 
 
 def _sampling_logprobs(examples: Sequence[TrainingExample], mask: Tensor) -> Tensor | None:

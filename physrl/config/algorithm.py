@@ -54,7 +54,7 @@ class PolicyGradientConfig(OptimizationConfig):
     """What the longest completions lose of their reward, with `overlong_cache`."""
     mask_truncated: bool = False
     """Do not learn from completions that were cut."""
-    max_refills: int = Field(0, ge=0)
+    max_refills: int = Field(0, ge=0, le=100)
     """Dynamic sampling: how often a step replaces groups of equal rewards by others; 0: never."""
     beta: float = Field(0.0, ge=0)
     """Weight of the KL divergence from the base model; needs LoRA, whose base is at hand."""
@@ -155,7 +155,7 @@ class DAPOConfig(ClippedConfig):
     """Chooses this table."""
     clip_high: float = Field(0.28, gt=0)
     """A token's ratio counts up to 1 + this."""
-    max_refills: int = Field(3, ge=0)
+    max_refills: int = Field(3, ge=0, le=100)
     """Dynamic sampling: how often a step replaces groups of equal rewards by others; 0: never."""
 
 

@@ -14,6 +14,8 @@ def absolute_if_local(path: str) -> str:
     return str(folder.absolute()) if folder.is_dir() else path
 
 
+MODEL_TYPES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+"""What a checkpoint's config.json may name as its `model_type`."""
 LocalOrHub = Annotated[str, AfterValidator(absolute_if_local)]
 
 

@@ -30,8 +30,8 @@ class RuntimeConfig(Section):
     """DeepSpeed ranks."""
     gpus_per_server: float = Field(0, ge=0)
     """Fractions share a GPU."""
-    gpus_per_rank: float = Field(0, ge=0)
-    """0: the learner runs on the CPU."""
+    gpus_per_rank: Literal[0, 1] = 0
+    """0: the learner runs on the CPU. NCCL refuses two ranks that share a GPU."""
     threads: int = Field(1, ge=1)
     """OpenMP threads of each actor; more than the cores allow is many times slower."""
     kv_cache_mb: int = Field(256, ge=16)

@@ -1,5 +1,6 @@
 """A model under DeepSpeed: ZeRO stages, gloo on the CPU and NCCL on GPUs."""
 
+import gc
 import logging
 import math
 import os
@@ -10,6 +11,7 @@ from typing import Any
 import deepspeed
 import torch
 from deepspeed.runtime.base_optimizer import ZeROOptimizer
+from deepspeed.runtime.zero.parameter_offload import FWD_MODULE_STACK
 from deepspeed.utils import logger as deepspeed_logger
 from peft import PeftModel
 from torch import Tensor
@@ -67,6 +69,15 @@ class DeepSpeedEngine:
         if zero_stage == 3:
             self._keep_head_whole()
 
+    def close(self) -> None:
+        """Free the model and the optimizer; the engine is of no use afterwards."""
+        self._engine.destroy()
+        FWD_MODULE_STACK.clear()  # stage 3 remembers every model that it split
+        del self._engine, self.model
+        gc.collect()  # both refer to themselves
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
     def backward(self, loss: Tensor, *, last: bool) -> None:
         # Until ZeRO is told of a new forward pass, stage 3 writes this micro-batch's gradient over
         # the last one's instead of adding it.
@@ -112,19 +123,21 @@ class DeepSpeedEngine:
         core.model.register_forward_pre_hook(gather)
 
     def weights(self) -> Mapping[str, Tensor]:
-        """What is trained, on the CPU, by its `state_dict()` names; every rank takes part.
+        """What is trained, on the CPU of the first rank, by its `state_dict()` names.
 
-        All weights, the tied head included, or under LoRA the adapters' alone.
+        All weights, the tied head included, or under LoRA the adapters' alone. Every rank takes
+        part in gathering them; all but the first return nothing.
         """
         adapters = isinstance(self.model, PeftModel)
         state = self.model.state_dict(keep_vars=True)
         wanted = {name: w for name, w in state.items() if "lora_" in name or not adapters}
         gathered: dict[int, Tensor] = {}
-        for weight in wanted.values():  # one by one: a rank never holds the whole model
-            if id(weight) not in gathered:
-                with deepspeed.zero.GatheredParameters([weight], enabled=self._stage == 3):
+        for weight in {id(w): w for w in wanted.values()}.values():
+            # One by one: the device never holds more than one that stage 3 has split.
+            with deepspeed.zero.GatheredParameters([weight], enabled=self._stage == 3):
+                if self.rank == 0:
                     gathered[id(weight)] = weight.detach().cpu().clone()
-        return {name: gathered[id(weight)] for name, weight in wanted.items()}
+        return {name: gathered[id(w)] for name, w in wanted.items() if id(w) in gathered}
 
     def save(self, folder: Path) -> None:
         """Write what a resumed run needs; every rank takes part."""

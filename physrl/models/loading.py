@@ -10,10 +10,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
-from physrl.config.model import LoRAConfig, ModelConfig
+from physrl.config.model import MODEL_TYPES, LoRAConfig, ModelConfig
 from physrl.errors import ConfigError
 
-MODEL_TYPES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 _PROJECTOR = r"visual\.(merger|deepstack_merger_list)\."

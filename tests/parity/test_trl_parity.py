@@ -123,7 +123,8 @@ def compare_importance(fixture: dict[str, Any]) -> list[Difference]:
     mask = torch.tensor(fixture["loss_inputs"]["mask"])
     differences = []
     for name, case in fixture["importance"].items():
-        weights = importance_weights(old, sampling, mask, configured(case["table"]))
+        algorithm = configured(case["table"])
+        weights = importance_weights(old, sampling, mask, algorithm)
         inputs = LossInputs(
             logprobs=old,
             old_logprobs=old,
@@ -136,7 +137,8 @@ def compare_importance(fixture: dict[str, Any]) -> list[Difference]:
             tokens=int(mask.sum()),
             max_length=fixture["max_length"],
         )
-        metrics = {key: value.item() for key, value in sampling_metrics(inputs, sampling).items()}
+        found = sampling_metrics(inputs, sampling, algorithm)
+        metrics = {key: value.item() for key, value in found.items()}
         difference = max(
             largest(weights, case["weights"]), metric_difference(metrics, case["metrics"])
         )

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from physrl.algorithms.importance import importance_weights
+from physrl.algorithms.importance import importance_weights, sampling_metrics
+from physrl.algorithms.loss import LossInputs
 from physrl.config.algorithm import GRPOConfig
 
 # Weights 2 and 4 of the first sequence's two tokens, 0.5 of the second's only one.
@@ -37,3 +38,30 @@ def test_without_bounds_a_sequence_counts_the_product_of_its_tokens() -> None:
     weights = importance_weights(OLD, SAMPLING, MASK, config)
     assert weights.flatten().tolist() == pytest.approx([8.0, 0.5])
     assert math.isfinite(weights.sum())
+
+
+@pytest.mark.parametrize(
+    ("mode", "mean"),
+    [("token_truncate", 2.0), ("sequence_truncate", 1.0)],  # of one token, and of two sequences
+)
+@pytest.mark.parametrize("width", [1, 2])
+def test_what_is_left_out_has_no_part_in_the_mean(mode: str, mean: float, width: int) -> None:
+    config = GRPOConfig(importance_sampling_mode=mode)
+    mask = torch.tensor([[1.0, 0.0], [0.0, 0.0]])[:, :width]
+    old, sampling = OLD[:, :width], SAMPLING[:, :width]
+    inputs = LossInputs(
+        logprobs=old,
+        old_logprobs=old,
+        entropy=old,
+        mask=mask,
+        advantages=mask[:, 0],
+        importance=importance_weights(old, sampling, mask, config),
+        ref_logprobs=None,
+        sequences=2,
+        tokens=1,
+        max_length=2,
+    )
+    metrics = sampling_metrics(inputs, sampling, config)
+    ratio = {key: metrics[f"sampling/importance_sampling_ratio/{key}"] for key in ("min", "max")}
+    assert ratio == {"min": pytest.approx(2.0), "max": pytest.approx(2.0)}
+    assert metrics["sampling/importance_sampling_ratio/mean"] == pytest.approx(mean)

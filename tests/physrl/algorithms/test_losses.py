@@ -155,6 +155,18 @@ def test_a_masked_sequence_counts_as_a_sequence_but_has_no_gradient() -> None:
     assert given.logprobs.grad[1].abs().max() == 0
 
 
+def test_completions_of_one_token_are_clipped_as_tokens() -> None:
+    logprobs = torch.tensor([[math.log(1.5)], [0.0]])
+    mask = torch.tensor([[1.0], [0.0]])
+    given = inputs(logprobs, torch.zeros(2, 1), [1.0, 1.0], mask)
+    _, metrics = grpo_loss(GRPOConfig())(given)
+    assert metrics["clip_ratio/high_mean"].item() == 1.0  # the one token that counts
+    _, metrics = gspo_loss(GSPOConfig())(given)
+    assert metrics["clip_ratio/high_mean"].item() == 0.5  # of two sequences
+    _, metrics = cispo_loss(CISPOConfig(ratio_max=1.2))(given)
+    assert metrics["cispo_clip_ratio"].item() == 1.0
+
+
 def test_importance_weighs_each_token() -> None:
     logprobs = torch.zeros(1, 2)
     importance = torch.tensor([[2.0, 0.5]])

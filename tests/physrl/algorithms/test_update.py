@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from physrl.data.collate import Collator
 from physrl.errors import GenerationError
 from physrl.models.engine import TorchEngine
 from physrl.models.loading import load_model, load_processor
+from physrl.models.logprobs import completion_logprobs
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
 from physrl.types import (
@@ -65,6 +67,11 @@ def make_batch() -> TrainingBatch:
     )
 
 
+def demonstrations() -> TrainingBatch:
+    examples = make_batch().examples
+    return TrainingBatch(tuple(replace(each, sampling_logprobs=()) for each in examples))
+
+
 def train(config: RunConfig, batch: TrainingBatch) -> tuple[Metrics, torch.nn.Module]:
     model = load_model(config.model)
     collator = Collator(load_processor(config.model.path))
@@ -83,10 +90,7 @@ ALGORITHMS = [
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_micro_batches_change_nothing(algorithm: dict[str, object]) -> None:
-    batch = make_batch()
-    if algorithm["type"] == "sft":
-        examples = [replace(each, sampling_logprobs=()) for each in batch.examples]
-        batch = TrainingBatch(tuple(examples))
+    batch = demonstrations() if algorithm["type"] == "sft" else make_batch()
     whole, model = train(make_config(algorithm), batch)
     small = {"tokens_per_micro_batch": 64}
     parts, other = train(make_config(algorithm, runtime=small), batch)
@@ -138,17 +142,70 @@ def test_an_entropy_bonus_reaches_the_weights() -> None:
 
 
 def test_a_kl_term_pulls_towards_the_base() -> None:
-    batch = TrainingBatch(tuple(replace(each, advantage=0.0) for each in make_batch().examples))
-    model = {"path": str(TINY_BASE), "lora": {"rank": 4}}
-    metrics, _ = train(make_config({"beta": 0.1}, model=model), batch)
-    assert metrics["kl"] == pytest.approx(0.0, abs=1e-6)  # a fresh adapter changes nothing
-    assert metrics["loss"] == pytest.approx(0.0, abs=1e-6)
+    config = make_config({"beta": 0.1}, model={"path": str(TINY_BASE), "lora": {"rank": 4}})
+    torch.manual_seed(0)
+    model = load_model(config.model)
+    collator = Collator(load_processor(config.model.path))
+    learner = Learner(TorchEngine(model, config.algorithm), collator, config)
+    adapted = [weight for name, weight in model.named_parameters() if "lora_B" in name]
+    for weight in adapted:  # a fresh adapter changes nothing
+        torch.nn.init.normal_(weight, std=0.02)
+    examples = [replace(each, advantage=0.0) for each in make_batch().examples]
+    ours = learner.score(examples)
+    with model.disable_adapter():
+        base = learner.score(examples)
+    differences = [
+        b - o for rows in zip(base, ours, strict=True) for b, o in zip(*rows, strict=True)
+    ]
+    expected = np.mean([np.expm1(d) - d for d in differences])
+    metrics = learner.update(TrainingBatch(tuple(examples)), 0)
+    assert metrics["kl"] == pytest.approx(expected, rel=1e-3)
+    assert metrics["kl"] > 1e-4
+    assert metrics["loss"] > 0
+    assert metrics["grad_norm"] > 0
 
 
-def test_prompts_that_do_not_fit_are_refused() -> None:
-    model = {"path": str(TINY_BASE), "max_prompt_tokens": 16, "max_completion_tokens": 1}
-    with pytest.raises(GenerationError, match=r"exceeds model\.max_prompt_tokens"):
-        train(make_config({}, model=model), make_batch())
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        # Together the longest prompt and the longest completion, of 9 tokens, would fit.
+        (
+            {"max_prompt_tokens": 16, "max_completion_tokens": 500},
+            r"a prompt of \d\d tokens exceeds model\.max_prompt_tokens = 16",
+        ),
+        (
+            {"max_prompt_tokens": 500, "max_completion_tokens": 8},
+            r"a completion of 9 tokens exceeds model\.max_completion_tokens = 8",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(limits: dict[str, int], message: str) -> None:
+    with pytest.raises(GenerationError, match=message):
+        train(make_config({}, model={"path": str(TINY_BASE)} | limits), make_batch())
+
+
+def test_imitation_does_not_look_at_the_temperature() -> None:
+    plain, _ = train(make_config({"type": "sft"}), demonstrations())
+    hot, _ = train(make_config({"type": "sft"}, temperature=2.0), demonstrations())
+    assert hot == plain
+    others = {"importance_sampling_mode": "none", "entropy_coef": 0.1}
+    cold, _ = train(make_config(others), demonstrations())
+    assert train(make_config(others, temperature=2.0), demonstrations())[0] != cold
+
+
+@pytest.mark.parametrize(("name", "passes"), [("sft", 2), ("grpo", 4)])
+def test_imitation_scores_nothing_twice(
+    name: str, passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return completion_logprobs(*arguments)
+
+    monkeypatch.setattr("physrl.algorithms.update.completion_logprobs", counted)
+    train(make_config({"type": name, "updates_per_rollout": 2}), demonstrations())
+    assert len(calls) == passes  # one a micro-batch and update; reinforcement scores the old ones
 
 
 def test_learning_rate_warms_up_and_decays() -> None:
@@ -229,6 +286,23 @@ def test_parts_are_normalized_before_their_sum() -> None:
     groups = [group_of([1.0, 0.0])]
     assert advantages_of(groups, **table) == [[0.707, -0.707]]
     assert advantages_of(groups, **table, reward_weights={"success": 0.0}) == [[0.0, 0.0]]
+
+
+def test_groups_teach_where_the_parts_that_count_differ() -> None:
+    even = group_of([1.0, 1.0])
+    parts = ({"success": 1.0, "height": 0.0}, {"success": 0.0, "height": 1.0})
+    both = tuple(
+        replace(r, reward=Reward(1.0, p)) for r, p in zip(even.rollouts, parts, strict=True)
+    )
+    groups = [replace(even, rollouts=both), even]
+    plain = make_config({}).algorithm
+    assert informative_groups(groups, plain, 4).tolist() == [False, False]  # totals are all 1
+    table = {"scale_rewards": "batch", "multi_objective_aggregation": "normalize_then_sum"}
+    weighed = make_config(table | {"reward_weights": {"height": 3.0}}).algorithm
+    assert informative_groups(groups, weighed, 4).tolist() == [True, False]
+    ignored = {"height": 0.0, "success": 0.0}
+    without = make_config(table | {"reward_weights": ignored}).algorithm
+    assert informative_groups(groups, without, 4).tolist() == [False, False]
 
 
 def test_demonstrations_end_with_the_end_of_turn() -> None:

@@ -171,6 +171,8 @@ def test_dump_loads_back() -> None:
             ],
             "model.quantization is 4bit but runtime.zero_stage is 3.* set runtime.zero_stage=2",
         ),
+        (["runtime.gpus_per_rank=0.5"], "runtime.gpus_per_rank is 0.5: input should be 0 or 1"),
+        (["algorithm.max_refills=101"], "algorithm.max_refills is 101: .* equal to 100"),
         (["runtime.offload=optimizer"], "runtime has offload optimizer but gpus_per_rank 0"),
         (
             ["runtime.offload=optimizer", "runtime.gpus_per_rank=1"],
