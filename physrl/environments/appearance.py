@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from physrl.environments.palette import ALL_COLORS, HELD_OUT_COLORS, PAINT, TOWER_COLORS
+from physrl.environments.palette import ALL_COLORS, PAINT, TOWER_COLORS
 from physrl.environments.projection import corners, project
 from physrl.types import Appearance, Block, Camera, Vector
 
@@ -236,9 +236,12 @@ def _stray(rng: np.random.Generator, name: str) -> Vector:
 def _distractors(
     rng: np.random.Generator, blocks: Sequence[Block], camera: Camera
 ) -> tuple[Block, ...]:
-    """Up to three small blocks behind the scene, in colours that it does not have; never red."""
+    """Up to three small blocks behind the scene, in colours that it does not have.
+
+    None is red, and none is held out: training may show these scenes.
+    """
     present = {block.color for block in blocks}
-    names = [name for name in (*TOWER_COLORS, *HELD_OUT_COLORS) if name not in present]
+    names = [name for name in TOWER_COLORS if name not in present]
     taken = [_window(block, camera) for block in blocks]
     found = []
     for name in rng.permutation(names)[: rng.integers(0, 4)]:

@@ -1,10 +1,11 @@
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
 
 from physrl.config.environment import EnvironmentConfig
+from physrl.environments.palette import HELD_OUT_COLORS
 from physrl.environments.renderer import TinyRenderer
 from physrl.errors import SceneError
 from physrl.tasks import TASKS
@@ -89,6 +90,15 @@ def test_held_out_colours_are_in_no_training_scene() -> None:
     )
     assert len(seen) == len(held_out) == 6
     assert not seen & held_out
+
+
+@pytest.mark.parametrize("level", ["none", "photo", "wild"])
+def test_nothing_in_a_training_scene_has_a_held_out_colour(level: str) -> None:
+    settings = EnvironmentConfig(randomization=level)
+    for name, index in product(TASKS, range(40)):
+        scene = make_scene(TASKS[name], settings, 0, "train", index)
+        shown = {block.color for block in (*scene.blocks, *scene.appearance.distractors)}
+        assert not shown & set(HELD_OUT_COLORS)
 
 
 def test_place_shows_a_standing_tower_and_a_red_block_beside_it() -> None:
