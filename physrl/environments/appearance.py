@@ -47,19 +47,21 @@ def sample_view(
     level: Level,
     blocks: Sequence[Block],
     camera: Literal["seen", "held_out"] = "seen",
+    targets: Sequence[Block] = (),
 ) -> tuple[Camera, Appearance]:
     """A camera that sees all the blocks, and how the scene looks.
 
     Args:
         blocks: what has to lie inside the picture.
         camera: `held_out` looks down more steeply than any other.
+        targets: places to which a block may be moved; they have to lie inside the picture too.
     """
     sample_camera, sample_appearance = LEVELS[level]
     chosen = sample_camera(rng, blocks)
     if camera == "held_out":
         slope = float(rng.uniform(*HIGH_SLOPES))
         chosen = replace(chosen, height=chosen.look_at_height + slope * chosen.distance)
-    chosen = frame(chosen, corners(blocks))
+    chosen = frame(chosen, corners([*blocks, *targets]))
     return chosen, sample_appearance(rng, blocks, chosen)
 
 
