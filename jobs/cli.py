@@ -46,6 +46,7 @@ def demo(overrides: Overrides = None, config: ConfigFile = DEMO, resume: Resume 
     """Train, evaluate and report on this machine, from the tiny base."""
     checked = load_config(config, overrides or ())
     preflight.check_demo(checked)
+    preflight.check_training(checked.environment)
     preflight.check(checked)
     open_run(checked, resume=resume)
     from jobs import demo as job
@@ -70,6 +71,7 @@ def train(
     checked = load_config(config, overrides or ())
     if match is not None:
         checked = matched(checked, match, match_by)
+    preflight.check_training(checked.environment)
     preflight.check(checked)
     open_run(checked, resume=resume)
     from jobs import train as job

@@ -51,6 +51,20 @@ def check(config: RunConfig) -> None:
         _check_conversation(task, config)
 
 
+def check_training(environment: EnvironmentConfig) -> None:
+    """Refuse to train on what is held out; to evaluate on it is what it is for.
+
+    Raises:
+        ConfigError: with the value and the remedy.
+    """
+    for key in ("colors", "camera", "wording"):
+        if getattr(environment, key) == "held_out":
+            raise ConfigError(
+                f"environment.{key} is held_out, which is never trained on: set "
+                f"environment.{key}=seen, and held_out for `physrl evaluate` alone"
+            )
+
+
 def check_collection(config: CollectConfig) -> None:
     """Refuse what no scene can be drawn for, and a Ray cluster that does not answer.
 

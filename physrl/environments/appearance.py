@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from physrl.environments.palette import ALL_COLORS, HELD_OUT_COLORS, PAINT, TOWER_COLORS
+from physrl.environments.palette import ALL_COLORS, PAINT, TOWER_COLORS
 from physrl.environments.projection import corners, project
 from physrl.types import Appearance, Block, Camera, Vector
 
@@ -47,19 +47,21 @@ def sample_view(
     level: Level,
     blocks: Sequence[Block],
     camera: Literal["seen", "held_out"] = "seen",
+    targets: Sequence[Block] = (),
 ) -> tuple[Camera, Appearance]:
     """A camera that sees all the blocks, and how the scene looks.
 
     Args:
         blocks: what has to lie inside the picture.
         camera: `held_out` looks down more steeply than any other.
+        targets: places to which a block may be moved; they have to lie inside the picture too.
     """
     sample_camera, sample_appearance = LEVELS[level]
     chosen = sample_camera(rng, blocks)
     if camera == "held_out":
         slope = float(rng.uniform(*HIGH_SLOPES))
         chosen = replace(chosen, height=chosen.look_at_height + slope * chosen.distance)
-    chosen = frame(chosen, corners(blocks))
+    chosen = frame(chosen, corners([*blocks, *targets]))
     return chosen, sample_appearance(rng, blocks, chosen)
 
 
@@ -236,9 +238,12 @@ def _stray(rng: np.random.Generator, name: str) -> Vector:
 def _distractors(
     rng: np.random.Generator, blocks: Sequence[Block], camera: Camera
 ) -> tuple[Block, ...]:
-    """Up to three small blocks behind the scene, in colours that it does not have; never red."""
+    """Up to three small blocks behind the scene, in colours that it does not have.
+
+    None is red, and none is held out: training may show these scenes.
+    """
     present = {block.color for block in blocks}
-    names = [name for name in (*TOWER_COLORS, *HELD_OUT_COLORS) if name not in present]
+    names = [name for name in TOWER_COLORS if name not in present]
     taken = [_window(block, camera) for block in blocks]
     found = []
     for name in rng.permutation(names)[: rng.integers(0, 4)]:

@@ -45,14 +45,28 @@ def small_margin(settings: EnvironmentConfig) -> EnvironmentConfig:
     return _with(settings, margin=(SMALLEST_MARGIN, low))
 
 
+def setting(name: GeneratorName, key: str, value: str) -> Generator:
+    """A generator that changes one setting, and refuses settings that it would not change."""
+
+    def change(settings: EnvironmentConfig) -> EnvironmentConfig:
+        if getattr(settings, key) == value:
+            raise ConfigError(
+                f"environment.{key} is {value}: generator '{name}' would differ from it in "
+                f"nothing; leave '{name}' out, or set environment.{key} to another value"
+            )
+        return _with(settings, **{key: value})
+
+    return change
+
+
 GENERATORS: dict[GeneratorName, Generator] = {
     "iid": lambda settings: settings,
     "tall": tall,
-    "colors": lambda settings: _with(settings, colors="held_out"),
-    "camera": lambda settings: _with(settings, camera="held_out"),
-    "sizes": lambda settings: _with(settings, sizes="mixed"),
-    "wild": lambda settings: _with(settings, randomization="wild"),
-    "wording": lambda settings: _with(settings, wording="held_out"),
+    "colors": setting("colors", "colors", "held_out"),
+    "camera": setting("camera", "camera", "held_out"),
+    "sizes": setting("sizes", "sizes", "mixed"),
+    "wild": setting("wild", "randomization", "wild"),
+    "wording": setting("wording", "wording", "held_out"),
     "small_margin": small_margin,
 }
 

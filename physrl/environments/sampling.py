@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from physrl.config.environment import EnvironmentConfig
-from physrl.environments.geometry import Floats, reaches
+from physrl.environments.geometry import Floats, overlaps, reaches
 from physrl.environments.palette import PALETTES, RED
 from physrl.errors import SceneError
 from physrl.types import Block
@@ -117,8 +117,15 @@ def batch_margins(offsets: Floats, yaws: Floats, sizes: Floats) -> Floats:
 
 
 def sample_beside(rng: np.random.Generator, tower: tuple[Block, ...]) -> Block:
-    """A red block on the ground to the left or right of the tower, inside the picture."""
-    base = tower[0]
+    """A red block on the ground to the left or right of the tower, free of all its blocks."""
+    while True:
+        red = _beside(rng, tower[0])
+        if not any(overlaps(red, block, 0.0) for block in tower):
+            return red
+
+
+def _beside(rng: np.random.Generator, base: Block) -> Block:
+    """A red block beside the lowest one; a block above that may still reach into it."""
     gap = rng.uniform(1.4, 2.1)
     side = rng.choice([-1, 1])
     if abs(base.x + side * gap) > 2.4:

@@ -1,5 +1,6 @@
 """What a task is, and the scenes that it asks about."""
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from physrl.environments.randomness import Streams, scene_streams
 from physrl.environments.renderer import Renderer
 from physrl.environments.simulator import Simulator, start_pose
 from physrl.tasks.answers import Axis
+from physrl.tasks.placing import resting_on
 from physrl.tasks.release import Release
 from physrl.types import Action, Block, Outcome, Prompt, SceneSpec, Split
 
@@ -82,7 +84,10 @@ def make_scene(
     streams = scene_streams(seed, task.name, split, generator, index)
     blocks = task.sample(streams, settings)
     tower = blocks[:-1] if task.movable else blocks
-    camera, appearance = sample_view(streams.own, settings.randomization, blocks, settings.camera)
+    targets = _places_on_top(tower, blocks[-1]) if task.movable else ()
+    camera, appearance = sample_view(
+        streams.own, settings.randomization, blocks, settings.camera, targets
+    )
     return SceneSpec(
         seed=seed,
         task=task.name,
@@ -117,6 +122,16 @@ def feedback_text(outcome: Outcome, *, reasoning: bool) -> str:
     """What is said beside the picture of a failed attempt; the next one starts afresh."""
     again = " Try again from the first picture." + FORMAT
     return FEEDBACK[outcome.status] + again + (REASONING if reasoning else "")
+
+
+def _places_on_top(tower: tuple[Block, ...], red: Block) -> tuple[Block, ...]:
+    """The leftmost and the rightmost place at which the top block could carry the red one.
+
+    The best lies between them; a picture fitted to the best would point at it.
+    """
+    lifted = resting_on(red, tower[-1])
+    reach = tower[-1].size / 2
+    return tuple(replace(lifted, x=tower[-1].x + shift) for shift in (-reach, reach))
 
 
 def _draw_wording(task: Task, settings: EnvironmentConfig, rng: np.random.Generator) -> int:

@@ -81,6 +81,17 @@ def test_scenes_that_the_margin_does_not_admit(tmp_path: Path) -> None:
         preflight.check(load_config(None, overrides))
 
 
+@pytest.mark.parametrize("key", ["colors", "camera", "wording"])
+def test_what_is_held_out_is_not_trained_on(key: str) -> None:
+    config = load_config(None, [f"environment.{key}=held_out"])
+    with pytest.raises(ConfigError, match=rf"environment\.{key} is held_out, .*{key}=seen"):
+        preflight.check_training(config.environment)
+
+
+def test_what_is_seen_is_trained_on() -> None:
+    preflight.check_training(load_config(DEMO).environment)
+
+
 def test_towers_that_carry_no_other_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_model(tmp_path)
     monkeypatch.setattr(placing, "best_shift", lambda stack, index: (0.0, 0.0))

@@ -78,6 +78,26 @@ def test_no_margin_is_smaller_than_the_smallest() -> None:
         GENERATORS["small_margin"](EnvironmentConfig(margin=(0.02, 0.4)))
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("colors", "colors", "held_out"),
+        ("camera", "camera", "held_out"),
+        ("sizes", "sizes", "mixed"),
+        ("wild", "randomization", "wild"),
+        ("wording", "wording", "held_out"),
+    ],
+)
+def test_a_set_that_would_differ_in_nothing_is_refused(
+    name: GeneratorName, key: str, value: str
+) -> None:
+    same = EnvironmentConfig(**{key: value})
+    message = f"environment.{key} is {value}: generator '{name}' would differ from it in nothing"
+    with pytest.raises(ConfigError, match=message):
+        GENERATORS[name](same)
+    assert GENERATORS["iid"](same) == same
+
+
 def test_a_hash_tells_what_is_seen_and_nothing_else() -> None:
     (scene,) = scenes("iid", count=1)
     renamed = replace(scene, index=7, split="train", generator="tall")

@@ -1,8 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from physrl.config.environment import EnvironmentConfig
-from physrl.environments.geometry import margin
+from physrl.environments.geometry import margin, overlaps
 from physrl.environments.sampling import batch_margins, sample_beside, sample_tower
 
 MIXED = EnvironmentConfig(sizes="mixed", twins=False, yaw=0.0, yaw_jitter=0.0)
@@ -40,3 +42,21 @@ def test_the_red_block_is_one_block_wide_beside_mixed_ones() -> None:
         red = sample_beside(rng, tower)
         assert (red.size, red.y, red.color) == (1.0, 0.5, "red")
         assert 1.4 <= abs(red.x - tower[0].x) <= 2.1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sizes": "mixed"},
+        {"sizes": "mixed", "yaw": 0.8, "yaw_jitter": 0.8},
+        {"sizes": "mixed", "largest_step": 1.0},
+        {"yaw": 0.8, "yaw_jitter": 0.0},
+    ],
+)
+def test_the_red_block_starts_outside_of_all_others(changes: dict[str, Any]) -> None:
+    settings = EnvironmentConfig(**changes)
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        tower = sample_tower(rng, settings, 4, stable=True, depth=False)
+        red = sample_beside(rng, tower)
+        assert not any(overlaps(red, block, 1e-9) for block in tower), seed

@@ -1,10 +1,13 @@
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
 
 from physrl.config.environment import EnvironmentConfig
+from physrl.environments.generators import GENERATORS
+from physrl.environments.palette import HELD_OUT_COLORS, RED
+from physrl.environments.projection import corners, project
 from physrl.environments.renderer import TinyRenderer
 from physrl.errors import SceneError
 from physrl.tasks import TASKS
@@ -89,6 +92,31 @@ def test_held_out_colours_are_in_no_training_scene() -> None:
     )
     assert len(seen) == len(held_out) == 6
     assert not seen & held_out
+
+
+@pytest.mark.parametrize("level", ["none", "photo", "wild"])
+def test_nothing_in_a_training_scene_has_a_held_out_colour(level: str) -> None:
+    settings = EnvironmentConfig(randomization=level)
+    for name, index in product(TASKS, range(40)):
+        scene = make_scene(TASKS[name], settings, 0, "train", index)
+        shown = {block.color for block in (*scene.blocks, *scene.appearance.distractors)}
+        assert not shown & set(HELD_OUT_COLORS)
+
+
+@pytest.mark.parametrize("level", ["none", "photo", "wild"])
+@pytest.mark.parametrize("name", [name for name in TASKS if TASKS[name].axes])
+def test_the_best_place_lies_inside_the_picture(name: str, level: str) -> None:
+    task, trained_on = TASKS[name], EnvironmentConfig(randomization=level)
+    for generator in ("iid", "tall", "camera", "sizes"):
+        settings = GENERATORS[generator](trained_on)
+        for index in range(25):
+            scene = make_scene(task, settings, 0, "test", index, generator)
+            ideal = task.ideal(scene)
+            (red,) = (block for block in scene.blocks if block.color == RED)
+            moved = replace(red, x=red.x + ideal.x, y=red.y + ideal.y)
+            shares = np.stack(project(scene.camera, corners([moved])))
+            assert shares.min() >= 0, (generator, index)
+            assert shares.max() <= 1, (generator, index)
 
 
 def test_place_shows_a_standing_tower_and_a_red_block_beside_it() -> None:
