@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from physrl.errors import ConfigError
 from physrl.models.linear_scores import BANNED, linear_scores
 
 ROWS = 256
@@ -32,6 +33,9 @@ def token_scores(
 
     Returns:
         Two tensors of N, in float32 or better; gradients flow through both.
+
+    Raises:
+        ConfigError: ZeRO-3 has split a head that is not plainly linear.
     """
     # Quantised layers are subclasses.
     if type(head) is torch.nn.Linear:
@@ -41,6 +45,12 @@ def token_scores(
         ):
             scores: tuple[Tensor, Tensor] = head(states)
             return scores
+    # Ranks with different numbers of tokens would gather it a different number of times.
+    if any(hasattr(parameter, "ds_id") for parameter in head.parameters()):
+        raise ConfigError(
+            f"the output head is a {type(head).__name__}, which ZeRO-3 cannot split: set "
+            "runtime.zero_stage=2"
+        )
     parts = [
         checkpoint(_score, head, some, chosen, list(banned), temperature, use_reentrant=False)
         for some, chosen in zip(states.split(ROWS), tokens.split(ROWS), strict=True)

@@ -12,6 +12,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from physrl.errors import ConfigError
 from physrl.models import linear_scores as tiles
 from physrl.models import token_scores as chunks
 from physrl.models.linear_scores import linear_scores
@@ -267,6 +268,14 @@ def test_a_banned_token_has_no_probability_under_an_adapted_head() -> None:
     assert logprobs[0] == -torch.inf
     assert logprobs[1].isfinite()
     assert entropies.isfinite().all()
+
+
+def test_an_adapted_head_that_zero_3_has_split_is_refused() -> None:
+    head = adapted(torch.nn.Linear(3, 5))
+    for number, parameter in enumerate(head.parameters()):
+        parameter.ds_id = number  # as DeepSpeed marks it
+    with pytest.raises(ConfigError, match=r"which ZeRO-3 cannot split: set runtime\.zero_stage=2"):
+        token_scores(head, torch.randn(2, 3), torch.tensor([1, 4]), [], 1.0)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -7,12 +7,26 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import deepspeed
+import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
+from physrl.algorithms.update import Learner
+from physrl.config.load import validate
+from physrl.config.run import RunConfig
+from physrl.data.collate import Collator
+from physrl.models import deepspeed_engine
+from physrl.models.deepspeed_engine import DeepSpeedEngine
+from physrl.models.engine import Engine, TorchEngine
+from physrl.models.loading import load_model, load_processor
 from physrl.models.token_scores import token_scores
+from physrl.types import Prompt, TrainingBatch, TrainingExample
+
+TINY_BASE = Path(__file__).parents[3] / "assets" / "tiny-base"
 
 TOKENS = (3, 600)
 """Of each rank: were the weight gathered once a chunk, one would wait for the other for ever."""
@@ -71,6 +85,59 @@ def train_rank(rank: int) -> dict[str, Tensor]:
         return {name: weight.detach().clone() for name, weight in model.state_dict().items()}
 
 
+def tiny_config(ranks: int) -> RunConfig:
+    return validate(
+        {
+            "model": {"path": str(TINY_BASE)},
+            "algorithm": {
+                "steps": 4,
+                "decay": "constant",
+                "lr": 1e-3,
+                "max_grad_norm": 1.0,
+                "importance_sampling_mode": "none",
+                "entropy_coef": 0.01,
+            },
+            "runtime": {"learner_ranks": ranks, "zero_stage": 3, "tokens_per_micro_batch": 128},
+        }
+    )
+
+
+def train_tiny(engine: Engine, config: RunConfig) -> None:
+    """Two updates of the tiny base, whose head is its embedding."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (8, 84, 84, 3), dtype=np.uint8)
+    examples = [
+        TrainingExample(
+            Prompt.ask(str(row), "Where is the red block?", *images[row : row + row % 3]),
+            tuple(rng.integers(20, 90, size=3 + row).tolist()),
+            advantage=float(rng.normal()),
+        )
+        for row in range(8)
+    ]
+    learner = Learner(engine, Collator(load_processor(str(TINY_BASE))), config)
+    for step in range(STEPS):
+        learner.update(TrainingBatch(tuple(examples)), step)
+
+
+def train_tiny_rank(patch: pytest.MonkeyPatch) -> dict[str, Tensor]:
+    """With every weight in parts: DeepSpeed keeps those of a tiny model whole by default."""
+    settings = deepspeed_engine._settings
+
+    def splitting(*arguments: Any) -> dict[str, Any]:
+        table = settings(*arguments)
+        table["zero_optimization"]["stage3_param_persistence_threshold"] = 0
+        return table
+
+    patch.setattr(deepspeed_engine, "_settings", splitting)
+    config = tiny_config(ranks=2)
+    engine = DeepSpeedEngine(load_model(config.model), config.algorithm, zero_stage=3)
+    assert engine.model.get_output_embeddings().weight.numel() == 0
+    train_tiny(engine, config)
+    weights = dict(engine.weights())
+    assert bool(weights) == (engine.rank == 0)  # the others only take part
+    return weights
+
+
 def rank_main(rank: int, meeting: str, result: str) -> None:
     os.environ["LOCAL_RANK"] = "0"
     deepspeed.init_distributed(
@@ -81,24 +148,50 @@ def rank_main(rank: int, meeting: str, result: str) -> None:
         world_size=2,
         verbose=False,
     )
-    weights = train_rank(rank)
+    with pytest.MonkeyPatch.context() as patch:
+        weights = train_rank(rank), train_tiny_rank(patch)
     if rank == 0:
         torch.save(weights, result)
 
 
-def test_two_ranks_with_a_partitioned_head_learn_as_one_process(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Tensor], ...]:
+    """The weights of both models after training by two ranks."""
+    folder = tmp_path_factory.mktemp("ranks")
     command = [sys.executable, __file__]
-    files = [str(tmp_path / "meeting"), str(tmp_path / "result.pt")]
+    files = [str(folder / "meeting"), str(folder / "result.pt")]
     ranks = [subprocess.Popen([*command, str(rank), *files]) for rank in range(2)]
     try:
         assert [rank.wait(timeout=150) for rank in ranks] == [0, 0]
     finally:
         for rank in ranks:
             rank.kill()
-    alone, together = train_alone(), torch.load(files[1])
+    weights: tuple[dict[str, Tensor], ...] = torch.load(files[1])
+    return weights
+
+
+def test_two_ranks_with_a_partitioned_head_learn_as_one_process(
+    together: tuple[dict[str, Tensor], ...],
+) -> None:
+    alone = train_alone()
     assert not torch.equal(alone["head.weight"], Model().head.weight)
     for name, weight in alone.items():
-        torch.testing.assert_close(together[name], weight, atol=1e-6, rtol=0)
+        torch.testing.assert_close(together[0][name], weight, atol=1e-6, rtol=0)
+
+
+def test_two_ranks_with_a_partitioned_tied_embedding_learn_as_one_process(
+    together: tuple[dict[str, Tensor], ...],
+) -> None:
+    config = tiny_config(ranks=1)
+    model = load_model(config.model)
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    assert head.weight is embedding.weight
+    before = head.weight.detach().clone()
+    train_tiny(TorchEngine(model, config.algorithm), config)
+    assert (head.weight - before).abs().max() > 5e-4
+    assert together[1].keys() == model.state_dict().keys()
+    for name, weight in model.state_dict().items():
+        torch.testing.assert_close(together[1][name], weight, atol=5e-5, rtol=0)
 
 
 if __name__ == "__main__":
