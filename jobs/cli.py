@@ -25,6 +25,8 @@ DEMO = Path(__file__).parent / "configs" / "demo.yaml"
 FAILURE = 1
 USER_ERROR = 2
 INTERRUPTED = 130
+LARGEST = 2**31 - 1
+"""Seed, and index of a scene."""
 
 app = typer.Typer(
     help="Reinforcement learning from physical interaction for vision-language models.",
@@ -127,17 +129,22 @@ def preview(
         Path | None, typer.Option(help="File to write: .png, or .gif or .mp4 for a video.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, max=200, help="How many scenes.")] = 12,
-    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the configuration's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST, help="Instead of the configuration's.")
+    ] = None,
     level: Annotated[
         str | None, typer.Option(help="How much looks vary: none, photo or wild.")
     ] = None,
+    generator: Annotated[
+        str, typer.Option(help="Which named set the scenes are of, such as tall.")
+    ] = "iid",
     landscape: Annotated[
         bool, typer.Option("--landscape", help="What each answer to one scene would earn.")
     ] = False,
     video: Annotated[
         bool, typer.Option("--video", help="Film what happens in one scene after an answer.")
     ] = False,
-    index: Annotated[int, typer.Option(min=0, help="Which scene, for one.")] = 0,
+    index: Annotated[int, typer.Option(min=0, max=LARGEST, help="Which scene, for one.")] = 0,
     answer: Annotated[
         str | None, typer.Option(help="What the video shows instead of the ideal: '150 200'.")
     ] = None,
@@ -153,12 +160,15 @@ def preview(
     first = checked.seed if seed is None else seed
     if landscape:
         out = out or Path("landscape.png")
-        job.run_landscape(task, checked, seed=first, index=index, out=out)
+        job.run_landscape(task, checked, seed=first, index=index, out=out, generator=generator)
     elif video:
         out = out or Path("video.gif")
-        job.run_video(task, checked, seed=first, index=index, answer=answer, out=out)
+        job.run_video(
+            task, checked, seed=first, index=index, answer=answer, out=out, generator=generator
+        )
     else:
-        job.run(task, checked, seed=first, count=count, out=out or Path("sheet.png"))
+        out = out or Path("sheet.png")
+        job.run(task, checked, seed=first, count=count, out=out, generator=generator)
 
 
 def _look(level: str | None) -> list[str]:

@@ -3,6 +3,7 @@
 The sheet shows scenes as the model sees them, the ideal answer, and what happens after.
 """
 
+import io
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from physrl import types
 from physrl.config import RunConfig
+from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer, make_renderer
 from physrl.environments.simulator import Simulator, start_pose
 from physrl.errors import UserError
@@ -31,53 +33,69 @@ CELL_WIDTH = 2 * PICTURE + 2 * GAP
 CELL_HEIGHT = PICTURE + LINE + 2 * GAP
 
 
-def run(task_name: str, config: RunConfig, *, seed: int, count: int, out: Path) -> None:
+def run(
+    task_name: str, config: RunConfig, *, seed: int, count: int, out: Path, generator: str = "iid"
+) -> None:
     """Draw the first `count` test scenes of a task into one picture file.
 
     Raises:
-        UserError: there is no such task, or the file cannot be written.
+        UserError: there is no such task or generator, or the file cannot be written.
     """
     task = _find(task_name)
     _check_picture(out)
-    sheet = draw(task, config, seed, count)
+    sheet = draw(task, config, seed, count, generator)
     with naming(out):
         sheet.save(out)
     print(out)
 
 
-def run_landscape(task_name: str, config: RunConfig, *, seed: int, index: int, out: Path) -> None:
+def run_landscape(
+    task_name: str, config: RunConfig, *, seed: int, index: int, out: Path, generator: str = "iid"
+) -> None:
     """Draw what each answer to a test scene would earn under the configured reward.
 
     Raises:
-        UserError: there is no such task, its answers are no numbers, or the file cannot be written.
+        UserError: there is no such task or generator, its answers are no numbers, or the
+            file cannot be written.
     """
     task = _find(task_name)
     if not task.axes:
         offsets = " or ".join(name for name, other in TASKS.items() if other.axes)
         raise UserError(f"'{task_name}' has no landscape, only Yes and No: choose {offsets}")
     _check_picture(out)
-    scene = make_scene(task, config.environment, seed, "test", index)
+    scene = _scene(task, config, seed, index, generator)
     with _tools(config) as (simulator, renderer):
         poses = [start_pose(block) for block in scene.blocks]
         picture = renderer.render(poses, scene.camera, scene.appearance, LARGE)
         landscape = survey(scene, config.reward, simulator)
     with naming(out):
-        draw_landscape(scene, picture, landscape).savefig(out, dpi=110)
+        # By way of Pillow, which writes all that a sheet may be, and matplotlib does not.
+        stream = io.BytesIO()
+        draw_landscape(scene, picture, landscape).savefig(stream, format="png", dpi=110)
+        Image.open(stream).convert("RGB").save(out)
     print(out)
 
 
 def run_video(
-    task_name: str, config: RunConfig, *, seed: int, index: int, answer: str | None, out: Path
+    task_name: str,
+    config: RunConfig,
+    *,
+    seed: int,
+    index: int,
+    answer: str | None,
+    out: Path,
+    generator: str = "iid",
 ) -> None:
     """Film what happens in a test scene after an answer, or after the ideal one.
 
     Raises:
-        UserError: there is no such task, the answer is none or moves the block into another, or
-            the file cannot be written.
+        UserError: there is no such task or generator, the answer is none or moves the block into
+            another, or the file cannot be written.
     """
     task = _find(task_name)
     check_ending(out)
-    scene = make_scene(task, config.environment, seed, "test", index)
+    _check_place(out)
+    scene = _scene(task, config, seed, index, generator)
     action = task.ideal(scene) if answer is None else task.parse(answer_text(answer))
     if isinstance(action, types.Unparseable):
         ideal = words(task.ideal(scene), task.axes)
@@ -92,9 +110,11 @@ def run_video(
     print(out)
 
 
-def draw(task: Task, config: RunConfig, seed: int, count: int) -> Image.Image:
+def draw(
+    task: Task, config: RunConfig, seed: int, count: int, generator: str = "iid"
+) -> Image.Image:
     """The sheet: the questions that are asked, then a cell a scene."""
-    scenes = [make_scene(task, config.environment, seed, "test", index) for index in range(count)]
+    scenes = [_scene(task, config, seed, index, generator) for index in range(count)]
     asked = sorted({scene.wording for scene in scenes})
     columns = min(COLUMNS, count)
     rows = -(-count // columns)
@@ -137,6 +157,23 @@ def _find(name: str) -> Task:
 def _check_picture(out: Path) -> None:
     if Image.registered_extensions().get(out.suffix.lower()) not in Image.SAVE:
         raise UserError(f"--out is {out}: end it in .png")
+    _check_place(out)
+
+
+def _check_place(out: Path) -> None:
+    """Find out that a file cannot be written before anything is drawn."""
+    with naming(out):
+        there = out.exists()
+        out.open("ab").close()
+        if not there:
+            out.unlink()
+
+
+def _scene(task: Task, config: RunConfig, seed: int, index: int, generator: str) -> types.SceneSpec:
+    if generator not in GENERATORS:
+        raise UserError(f"there is no generator '{generator}': choose {' or '.join(GENERATORS)}")
+    settings = GENERATORS[generator](config.environment)
+    return make_scene(task, settings, seed, "test", index, generator)
 
 
 @contextmanager

@@ -92,6 +92,9 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (["preview", "place", "--level", "dim"], "environment.randomization is 'dim'"),
         (["preview", "place", "--landscape", "--video"], "are two previews: ask for one of them"),
         (["preview", "place", "--answer", "1 2"], "only a video shows an answer; add --video"),
+        (["preview", "place", "--generator", "short"], "there is no generator 'short': choose iid"),
+        (["preview", "place", "--landscape", "--index", "9" * 30], "Invalid value for '--index'"),
+        (["preview", "place", "--seed", "9" * 30], "Invalid value for '--seed'"),
         (["preview", "stability", "--landscape"], "'stability' has no landscape"),
         (["preview", "place", "--video", "--out", "v.avi"], "end a video in .gif or .mp4"),
         (

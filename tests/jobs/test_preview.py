@@ -35,18 +35,22 @@ def test_sheet_lists_every_question_that_is_asked() -> None:
 
 def test_landscape_and_video_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(landscape, "POINTS", {1: 0.2})
-    preview.run_landscape("place_x", RunConfig(), seed=0, index=2, out=tmp_path / "land.png")
     films = {}
     for name, answer in (("ideal", None), ("aside", "0")):
         out = films[name] = tmp_path / f"{name}.gif"
         preview.run_video("place_x", RunConfig(), seed=0, index=2, answer=answer, out=out)
-    with Image.open(tmp_path / "land.png") as drawn:
-        assert np.asarray(drawn).std() > 10
+    for name in ("land.png", "land.bmp"):
+        preview.run_landscape("place_x", RunConfig(), seed=0, index=2, out=tmp_path / name)
+        with Image.open(tmp_path / name) as drawn:
+            assert np.asarray(drawn).std() > 10
     assert films["ideal"].read_bytes() != films["aside"].read_bytes()
 
 
 def test_unwritable_files_are_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(landscape, "POINTS", {1: 0.5})
+    def draws(*_: object) -> None:
+        raise AssertionError("drawn before it is known that the file can be written")
+
+    monkeypatch.setattr(preview, "make_scene", draws)
     nowhere = tmp_path / "no"
     expected = r"cannot be written .*; name a file in a folder"
     with pytest.raises(UserError, match=expected):
@@ -57,3 +61,17 @@ def test_unwritable_files_are_a_mistake(tmp_path: Path, monkeypatch: pytest.Monk
         preview.run_video(
             "place", RunConfig(), seed=0, index=0, answer=None, out=nowhere / "film.mp4"
         )
+    (tmp_path / "dir.png").mkdir()
+    with pytest.raises(UserError, match=expected):
+        preview.run("place", RunConfig(), seed=0, count=1, out=tmp_path / "dir.png")
+
+
+def test_named_sets_are_drawn(tmp_path: Path) -> None:
+    pictures = []
+    for generator in ("iid", "tall"):
+        out = tmp_path / f"{generator}.png"
+        preview.run("stability", RunConfig(), seed=0, count=1, out=out, generator=generator)
+        pictures.append(out.read_bytes())
+    assert pictures[0] != pictures[1]
+    with pytest.raises(UserError, match="there is no generator 'short': choose iid or tall or"):
+        preview.run("place", RunConfig(), seed=0, count=1, out=out, generator="short")
