@@ -2,7 +2,8 @@
 
     python tests/benchmarks/check_env.py
 
-Prints a table a promise and, last, one JSON line; exits with 1 if one is broken. Takes a few minutes on two cores.
+Prints a table a promise and, last, one JSON line; exits with 1 if one is broken.
+Takes a few minutes on two cores.
 """
 
 import json
@@ -19,7 +20,7 @@ from rich.progress import Progress
 WORKERS = 2
 CHECKS = (agreement, determinism, shortcuts, pixels, constants, leakage)
 LIMITS = {"physics_errors": 0, "leaked_scenes": 0, "shortcut_max_deviation_points": 6.0}
-"""The greatest that each figure may be; two-block twins are read by 54 to 56 %."""
+"""The greatest that each figure may be; boosted trees read 54 % of two-block twins."""
 
 
 def broken(figures: dict[str, Any]) -> list[str]:
