@@ -1,8 +1,8 @@
 """Which scenes a run meets."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from physrl.config.base import Section
 
@@ -13,6 +13,8 @@ GeneratorName = Literal[
 
 
 FEWEST_BLOCKS, MOST_BLOCKS = 2, 6
+SMALLEST_MARGIN = 0.02
+"""Down to here PyBullet and the exact criterion agree (docs/environment.md)."""
 NumBlocks = Annotated[int, Field(ge=FEWEST_BLOCKS, le=MOST_BLOCKS)]
 
 
@@ -21,12 +23,12 @@ class EnvironmentConfig(Section):
 
     num_blocks: tuple[NumBlocks, NumBlocks] = (2, 4)
     """Fewest and most blocks in a picture, the red one included."""
-    margin: tuple[Annotated[float, Field(ge=0, lt=0.5)], Annotated[float, Field(gt=0, le=0.5)]] = (
-        0.05,
-        0.4,
-    )
-    """Smallest and largest distance of a tower from the edge of stability: difficulty. Twins end
-    before the largest (see `twins`)."""
+    margin: tuple[
+        Annotated[float, Field(ge=SMALLEST_MARGIN, lt=0.5)],
+        Annotated[float, Field(gt=0, le=0.5)],
+    ] = (0.05, 0.4)
+    """Smallest and largest distance of a tower from the edge of stability: difficulty. Below 0.02
+    the simulator may see otherwise; twins end before the largest (see `twins`)."""
     largest_step: float = Field(0.6, gt=0, le=1)
     """Largest sideways offset of one block from the block below it."""
     yaw: float = Field(0.3, ge=0, le=0.8)
@@ -53,6 +55,13 @@ class EnvironmentConfig(Section):
     """What draws the pictures: PyBullet's fast one, or one that resembles photographs."""
     image_size: int = Field(84, ge=28, le=1024)
     """Width and height of the picture, in pixels."""
+
+    @field_validator("num_blocks", "margin", mode="before")
+    @classmethod
+    def _two(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise ValueError(f"is {value!r}: write the smallest and the largest, [low, high]")
+        return value
 
     @model_validator(mode="after")
     def _ordered(self) -> "EnvironmentConfig":

@@ -7,11 +7,14 @@ the key of its random streams, so two sets share no scene, whatever their settin
 from collections.abc import Callable
 from typing import Any
 
-from physrl.config.environment import MOST_BLOCKS, EnvironmentConfig, GeneratorName
+from physrl.config.environment import (
+    MOST_BLOCKS,
+    SMALLEST_MARGIN,
+    EnvironmentConfig,
+    GeneratorName,
+)
 from physrl.errors import ConfigError
 
-SMALLEST_MARGIN = 0.02
-"""Down to here PyBullet and the exact criterion agree (docs/environment.md)."""
 Generator = Callable[[EnvironmentConfig], EnvironmentConfig]
 
 

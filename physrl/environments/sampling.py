@@ -64,7 +64,8 @@ def sample_tower(
             return place_tower(rng, settings, Shape(offsets[k], yaws[k], sizes[k]))
     raise SceneError(
         f"no {'stable' if stable else 'unstable'} tower of {num_blocks} blocks with a margin of "
-        f"{low} to {high} in {BATCH * BATCHES} tries: widen environment.margin"
+        f"{low} to {high} in {BATCH * BATCHES} tries: widen environment.margin or raise "
+        f"environment.largest_step, which is {settings.largest_step:g}"
     )
 
 

@@ -74,7 +74,8 @@ def sample_twins(
     raise SceneError(
         f"no twins of {num_blocks} blocks with a margin of {low:g} to {high:g}, turned by at most "
         f"{settings.yaw + settings.yaw_jitter:g}, in {BATCH * BATCHES} tries: lower "
-        "environment.margin or widen environment.yaw"
+        "environment.margin, widen environment.yaw or raise environment.largest_step, which is "
+        f"{settings.largest_step:g}"
     )
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from physrl.config.environment import EnvironmentConfig
-from physrl.environments.generators import SMALLEST_MARGIN
+from physrl.config.environment import SMALLEST_MARGIN, EnvironmentConfig
 from physrl.environments.geometry import margin
 from physrl.environments.sampling import place_tower, sample_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator

@@ -6,6 +6,7 @@ import pytest
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import margin, overlaps
 from physrl.environments.sampling import batch_margins, sample_beside, sample_tower
+from physrl.errors import SceneError
 
 MIXED = EnvironmentConfig(sizes="mixed", twins=False, yaw=0.0, yaw_jitter=0.0)
 
@@ -60,3 +61,9 @@ def test_the_red_block_starts_outside_of_all_others(changes: dict[str, Any]) -> 
         tower = sample_tower(rng, settings, 4, stable=True, depth=False)
         red = sample_beside(rng, tower)
         assert not any(overlaps(red, block, 1e-9) for block in tower), seed
+
+
+def test_steps_too_small_for_a_fall_are_named() -> None:
+    short = EnvironmentConfig(largest_step=0.1)
+    with pytest.raises(SceneError, match=r"raise environment\.largest_step, which is 0\.1"):
+        sample_tower(np.random.default_rng(0), short, 2, stable=False, depth=True)

@@ -100,3 +100,8 @@ def test_margins_beyond_what_twins_admit_are_named(num_blocks: int, low: float) 
 def test_towers_that_do_not_turn_have_no_twins_of_two_blocks() -> None:
     with pytest.raises(SceneError, match=r"widen environment\.yaw"):
         twins(0, 2, EnvironmentConfig(yaw=0.0, yaw_jitter=0.0))
+
+
+def test_steps_too_small_for_a_fall_are_named() -> None:
+    with pytest.raises(SceneError, match=r"raise environment\.largest_step, which is 0\.1"):
+        twins(0, 2, EnvironmentConfig(largest_step=0.1))
