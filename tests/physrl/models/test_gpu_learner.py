@@ -32,7 +32,7 @@ def test_it_measures_a_tiny_model_without_ray_vllm_and_pybullet() -> None:
     assert max(figures["agreement_bfloat16"].values()) < 0.02
     assert figures["head_tiled"]["seconds"] > 0
     assert figures["head_naive"]["seconds"] > 0
-    assert figures["update"]["loss_is_finite"]
+    assert 0 < figures["update"]["grad_norm"] < float("inf")
     assert figures["update"]["tokens_per_s"] > 0
 
 
