@@ -27,7 +27,11 @@ LARGEST_MARGINS = {2: 0.085, 3: 0.085, 4: 0.16, 5: 0.17, 6: 0.18}
 Two blocks: with the offset along a side it falls, along the diagonal it stands; the lengths
 0.5 + m and (0.5 - m) sqrt(2) are the same at m = 0.0858. With three only the turns differ too."""
 WIDTH_TOLERANCE = 0.04
-"""Largest difference of the silhouettes' widths, in block widths."""
+"""Largest difference of the silhouettes' widths, in block widths, seen from far away."""
+NEAR_WIDTH_TOLERANCE = 0.02
+"""The same, as a camera sees them that is near: what stands forward looks wider."""
+NEAR = 7.5
+"""Block widths to that camera, the nearest of level `none`."""
 BATCH = 32
 BATCHES = 2000
 
@@ -60,11 +64,14 @@ def sample_twins(
         other_offsets *= scale[:, None, None]
         widths = silhouette_widths(offsets, yaws, sizes)
         other_widths = silhouette_widths(other_offsets, other_yaws, sizes)
+        near = near_widths(offsets, yaws, sizes)
+        other_near = near_widths(other_offsets, other_yaws, sizes)
         (found,) = np.nonzero(
             (low <= np.abs(margins))
             & (np.abs(margins) <= high)
             & (np.abs(offsets).max(axis=(1, 2)) <= settings.largest_step)
             & (np.abs(widths - other_widths) <= WIDTH_TOLERANCE)
+            & (np.abs(near - other_near) <= NEAR_WIDTH_TOLERANCE)
         )
         if found.size:
             k = found[0]
@@ -90,6 +97,26 @@ def silhouette_widths(offsets: Floats, yaws: Floats, sizes: Floats) -> Floats:
     middles = centres_of(offsets)[..., 0]
     halves = sizes * (np.abs(np.cos(yaws)) + np.abs(np.sin(yaws))) / 2
     widths: Floats = (middles + halves).max(axis=1) - (middles - halves).min(axis=1)
+    return widths
+
+
+def near_widths(offsets: Floats, yaws: Floats, sizes: Floats) -> Floats:
+    """How wide towers are for a camera `NEAR` block widths away, in widths of a block at z = 0.
+
+    Args:
+        offsets: towers x levels x 2, as in `Shape`.
+        yaws: towers x blocks.
+        sizes: one a block.
+    """
+    along, across = (
+        sizes[:, None] / 2 * np.array(side) for side in ((1, 1, -1, -1), (1, -1, 1, -1))
+    )
+    cos, sin = np.cos(yaws)[..., None], np.sin(yaws)[..., None]
+    middles = centres_of(offsets)[..., None, :]
+    x = middles[..., 0] + cos * along + sin * across
+    z = middles[..., 1] - sin * along + cos * across
+    columns = (x * NEAR / (NEAR - z)).reshape(len(yaws), -1)
+    widths: Floats = np.ptp(columns, axis=1)
     return widths
 
 

@@ -19,8 +19,8 @@ from rich.progress import Progress
 
 WORKERS = 2
 CHECKS = (agreement, determinism, shortcuts, pixels, constants, leakage)
-LIMITS = {"physics_errors": 0, "leaked_scenes": 0, "shortcut_max_deviation_points": 6.0}
-"""The greatest that each figure may be; boosted trees read 54 % of two-block twins."""
+LIMITS = {"physics_errors": 0, "leaked_scenes": 0, "shortcut_max_deviation_points": 3.0}
+"""The greatest that each figure may be."""
 
 
 def broken(figures: dict[str, Any]) -> list[str]:

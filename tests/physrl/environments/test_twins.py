@@ -10,7 +10,12 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import margin
 from physrl.environments.sampling import Shape, place_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
-from physrl.environments.twins import LARGEST_MARGINS, sample_twins, silhouette_widths
+from physrl.environments.twins import (
+    LARGEST_MARGINS,
+    near_widths,
+    sample_twins,
+    silhouette_widths,
+)
 from physrl.errors import SceneError
 
 EQUAL = EnvironmentConfig()
@@ -64,6 +69,19 @@ def test_nothing_simple_tells_them_apart(
         for shape in (standing, falling)
     )
     assert one == pytest.approx(other, abs=0.0401)
+    one, other = (
+        near_widths(shape.offsets[None], shape.yaws[None], shape.sizes)[0]
+        for shape in (standing, falling)
+    )
+    assert one == pytest.approx(other, abs=0.0201)
+
+
+def test_a_near_silhouette_by_hand() -> None:
+    # One block above another that stands forward by 0.5: its front corners, at z = 1 of a camera
+    # at 7.5, look 7.5 / 6.5 as wide as they are.
+    offsets = np.array([[[0.0, 0.5]]])
+    widths = near_widths(offsets, np.zeros((1, 2)), np.ones(2))
+    assert widths[0] == pytest.approx(7.5 / 6.5)
 
 
 def test_limit_of_two_blocks_by_hand() -> None:
