@@ -127,9 +127,9 @@ def test_every_stage_trains_as_plain_pytorch(groups: dict[int, LearnerGroup], lo
     batches = [make_batch(), make_batch((1, 2, 1, 1, 3, 1, 1, 1))]
     expected = train_plainly(make_config(lora=lora), batches)
     assert expected[0][0]["grad_norm"] > 0
-    for ranks, group in groups.items():
-        for stage in STAGES:
-            assert_equal(train(group, make_config(ranks, stage, lora), batches), expected)
+    for ranks, stages in ((1, (0, 3)), (2, STAGES)):
+        for stage in stages:
+            assert_equal(train(groups[ranks], make_config(ranks, stage, lora), batches), expected)
 
 
 @pytest.mark.parametrize("lora", [False, True])
@@ -142,7 +142,7 @@ def test_ranks_may_show_different_numbers_of_pictures(
         assert_equal(train(groups[2], make_config(2, stage, lora), uneven), expected)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [0, 2, 3])
 def test_an_update_that_is_not_finite_changes_nothing(
     groups: dict[int, LearnerGroup], stage: int
 ) -> None:
@@ -168,7 +168,7 @@ def test_gradient_checkpointing_changes_nothing(
         assert_equal(train(groups[2], config, batches), expected)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [0, 3])
 def test_bfloat16_follows_float32(groups: dict[int, LearnerGroup], stage: int) -> None:
     batches = [make_batch(), make_batch(), spoiled(make_batch())]
     exact, *_ = train_plainly(make_config(), batches)
@@ -182,8 +182,7 @@ def test_bfloat16_follows_float32(groups: dict[int, LearnerGroup], stage: int) -
     assert all(weight.isfinite().all() for weight in weights.values())
 
 
-@pytest.mark.parametrize("lora", [False, True])
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("stage", "lora"), [(0, False), (2, True), (3, False), (3, True)])
 def test_a_resumed_learner_goes_on_exactly(
     groups: dict[int, LearnerGroup], stage: int, lora: bool, tmp_path: Path
 ) -> None:
