@@ -23,6 +23,7 @@ from physrl.data.photos import load_photos
 from physrl.data.shards import ROWS_PER_GROUP, encode_shard
 from physrl.environments.geometry import margin
 from physrl.environments.renderer import TinyRenderer
+from physrl.environments.version import GENERATOR_VERSION
 from physrl.errors import ConfigError, DataError, StorageError
 from physrl.rollout import SceneSource, demonstrate, prepare, scene_source
 from physrl.storage.object_store import FolderStore
@@ -244,7 +245,10 @@ def change(key: str, value: Any) -> Callable[[Path], None]:
         (flip, r"damaged at data/train-00001.*its hash differs"),
         (lambda folder: (folder / MANIFEST).unlink(), r"holds no dataset: manifest.json is missin"),
         (lambda folder: (folder / MANIFEST).write_text("{"), r"manifest.json is no manifest"),
-        (change("generator_version", 0), r"generator version 0, this program of .* and 1"),
+        (
+            change("generator_version", 0),
+            rf"generator version 0, this program of .* and {GENERATOR_VERSION}",
+        ),
         (change("format", "other"), r"is of format other"),
         (change("plan", {"task": "stack"}), r"manifest.json has no valid 'plan"),
         (change("counts.scenes", 9), r"manifest.json has no valid 'counts': delete it and coll"),
@@ -361,7 +365,7 @@ def test_another_generator_version_does_not_continue_a_dataset(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / MANIFEST).unlink()
-    monkeypatch.setattr(manifest_module, "GENERATOR_VERSION", 2)
+    monkeypatch.setattr(manifest_module, "GENERATOR_VERSION", GENERATOR_VERSION + 1)
     with pytest.raises(DataError, match="of another configuration or generator"):
         DatasetWriter(PLAN, str(folder)).existing()
 
