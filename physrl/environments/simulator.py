@@ -16,7 +16,8 @@ from physrl.types import Block, Pose, Vector
 GRAVITY = 9.81
 TIME_STEP = 1 / 240
 SOLVER_ITERATIONS = 50
-MIXED_SOLVER_ITERATIONS = 150
+MANY_SOLVER_ITERATIONS = 150
+"""For heavy blocks on light ones, and for towers of six."""
 """Heavy blocks on light ones need more, or tall towers creep until they fall."""
 FRICTION = 0.7
 TAU = math.sqrt(1.0 / GRAVITY)
@@ -112,13 +113,13 @@ class Simulator:
 
     def _build(self, blocks: Sequence[Block]) -> list[int]:
         client = self._client
-        equal = len({block.size for block in blocks}) == 1
+        easy = len({block.size for block in blocks}) == 1 and len(blocks) < 6
         pybullet.resetSimulation(physicsClientId=client)
         pybullet.setGravity(0, 0, -GRAVITY, physicsClientId=client)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=STEPS_BETWEEN_CHECKS * TIME_STEP,
             numSubSteps=STEPS_BETWEEN_CHECKS,
-            numSolverIterations=SOLVER_ITERATIONS if equal else MIXED_SOLVER_ITERATIONS,
+            numSolverIterations=SOLVER_ITERATIONS if easy else MANY_SOLVER_ITERATIONS,
             physicsClientId=client,
         )
         plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, physicsClientId=client)

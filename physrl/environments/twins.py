@@ -11,8 +11,9 @@ margins of opposite sign where M_A(s) + M_B(s) = 0: at the smallest s at which, 
 A and l of B, size_k / 2 + size_l / 2 = s (reach_k of A + reach_l of B).
 """
 
+import math
 from functools import cache
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 
@@ -29,9 +30,9 @@ Two blocks: with the offset along a side it falls, along the diagonal it stands;
 WIDTH_TOLERANCE = 0.04
 """Largest difference of the silhouettes' widths, in block widths, seen from far away."""
 NEAR_WIDTH_TOLERANCE = 0.02
-"""The same, as a camera sees them that is near: what stands forward looks wider."""
-NEAR = 7.5
-"""Block widths to that camera, the nearest of level `none`."""
+"""The same, as the camera of level `none` sees them: what stands forward or high looks wider."""
+NEAR, ABOVE, LOOKS_AT = 7.5, 3.1, 1.55
+"""That camera's mean distance, height and the height that it looks at, in block widths."""
 BATCH = 32
 BATCHES = 2000
 
@@ -101,21 +102,25 @@ def silhouette_widths(offsets: Floats, yaws: Floats, sizes: Floats) -> Floats:
 
 
 def near_widths(offsets: Floats, yaws: Floats, sizes: Floats) -> Floats:
-    """How wide towers are for a camera `NEAR` block widths away, in widths of a block at z = 0.
+    """How wide towers are for a camera near by, in widths of a block that it looks straight at.
 
     Args:
         offsets: towers x levels x 2, as in `Shape`.
         yaws: towers x blocks.
         sizes: one a block.
     """
-    along, across = (
-        sizes[:, None] / 2 * np.array(side) for side in ((1, 1, -1, -1), (1, -1, 1, -1))
+    along, up, across = (
+        sizes[:, None] / 2 * np.array(side)
+        for side in zip(*product((1, -1), repeat=3), strict=True)
     )
     cos, sin = np.cos(yaws)[..., None], np.sin(yaws)[..., None]
     middles = centres_of(offsets)[..., None, :]
     x = middles[..., 0] + cos * along + sin * across
     z = middles[..., 1] - sin * along + cos * across
-    columns = (x * NEAR / (NEAR - z)).reshape(len(yaws), -1)
+    y = (np.cumsum(sizes) - sizes / 2)[:, None] + up
+    far = math.hypot(NEAR, ABOVE - LOOKS_AT)
+    depth = ((NEAR - z) * NEAR + (ABOVE - y) * (ABOVE - LOOKS_AT)) / far
+    columns = (x * far / depth).reshape(len(yaws), -1)
     widths: Floats = np.ptp(columns, axis=1)
     return widths
 

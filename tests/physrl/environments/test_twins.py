@@ -77,11 +77,10 @@ def test_nothing_simple_tells_them_apart(
 
 
 def test_a_near_silhouette_by_hand() -> None:
-    # One block above another that stands forward by 0.5: its front corners, at z = 1 of a camera
-    # at 7.5, look 7.5 / 6.5 as wide as they are.
-    offsets = np.array([[[0.0, 0.5]]])
-    widths = near_widths(offsets, np.zeros((1, 2)), np.ones(2))
-    assert widths[0] == pytest.approx(7.5 / 6.5)
+    # The camera stands at height 3.1, 7.5 away, and looks at height 1.55. Of two blocks the upper
+    # one stands forward by 0.5; its upper front corners, at z = 1 and y = 2, are the nearest.
+    widths = near_widths(np.array([[[0.0, 0.5]]]), np.zeros((1, 2)), np.ones(2))
+    assert widths[0] == pytest.approx((7.5**2 + 1.55**2) / (6.5 * 7.5 + 1.1 * 1.55))
 
 
 def test_limit_of_two_blocks_by_hand() -> None:

@@ -11,7 +11,7 @@ from physrl.environments.version import GENERATOR_VERSION
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_prompt, make_scene, question_text
 
-EXPECTED = {1: "f4ed2c80a37e8055", 2: "269da4aac76c975b"}
+EXPECTED = {1: "f4ed2c80a37e8055", 2: "db212911adbf1d90"}
 EXPECTED_PICTURE = {2: "6d1476ffc5a387d2"}
 """Of PyBullet's renderer alone: numba may round the photo renderer's another way elsewhere."""
 
