@@ -4,25 +4,16 @@ from dataclasses import replace
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.randomness import Streams
-from physrl.environments.simulator import Simulator
-from physrl.tasks.answers import Axis, answer_text, parse_offset, words
-from physrl.tasks.placing import (
-    GIVE_UP_BEYOND,
-    draw_side,
-    ideal_on_top,
-    outcome_on_top,
-    release_moved,
-    resting_on,
-    sample_carrying,
-)
-from physrl.tasks.release import Release
-from physrl.types import Action, Block, Offset, Outcome, SceneSpec
+from physrl.tasks.answers import Axis
+from physrl.tasks.place import Place
+from physrl.tasks.placing import draw_side, resting_on, sample_carrying
+from physrl.types import Block
 
 GAP = (1.2, 2.6)
 """How far the red block is beside the top block, between their centres."""
 
 
-class PlaceX:
+class PlaceX(Place):
     """A standing tower, and a red block in the air beside its top; all in one plane."""
 
     name = "place_x"
@@ -36,8 +27,6 @@ class PlaceX:
         "moved the red block sideways so that the taller tower stood in {share} of new scenes"
     )
     axes: tuple[Axis, ...] = ("x",)
-    attempts = 1
-    movable = True
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """Of the two scenes of a pair, one's red block has to move to the right."""
@@ -46,20 +35,3 @@ class PlaceX:
         tower, red = sample_carrying(rng, settings, int(rng.integers(low, high + 1)) - 1)
         x = tower[-1].x - draw_side(streams) * float(rng.uniform(*GAP))
         return (*tower, replace(resting_on(red, tower[-1]), x=x))
-
-    def parse(self, completion: str) -> Action:
-        return parse_offset(completion, self.axes)
-
-    def ideal(self, scene: SceneSpec) -> Offset:
-        return ideal_on_top(scene)
-
-    def target(self, scene: SceneSpec) -> str:
-        return answer_text(words(self.ideal(scene), self.axes))
-
-    def release(self, scene: SceneSpec, action: Action) -> Release | None:
-        return release_moved(scene, action, GIVE_UP_BEYOND)
-
-    def act(self, scene: SceneSpec, action: Action, simulator: Simulator) -> Outcome:
-        """Put the red block where the answer says, let go, and see."""
-        released = self.release(scene, action)
-        return outcome_on_top(scene, action, self.ideal(scene), released, simulator)

@@ -5,17 +5,9 @@ from dataclasses import replace
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.randomness import Streams
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
-from physrl.tasks.answers import UNITS, Axis, answer_text, parse_offset, words
-from physrl.tasks.placing import (
-    GIVE_UP_BEYOND,
-    best_shift,
-    ideal_on_top,
-    outcome_on_top,
-    release_moved,
-    resting_on,
-    sample_carrying,
-)
-from physrl.tasks.release import Release
+from physrl.tasks.answers import UNITS, Axis
+from physrl.tasks.place import Place
+from physrl.tasks.placing import best_shift, resting_on, sample_carrying
 from physrl.types import Action, Block, Offset, Outcome, SceneSpec
 
 TOO_HIGH = (0.15, 1.0)
@@ -24,7 +16,7 @@ TOO_LOW = (0.15, 0.85)
 still sticks out."""
 
 
-class PlaceY:
+class PlaceY(Place):
     """A standing tower, and a red block in the right column but at a wrong height."""
 
     name = "place_y"
@@ -39,8 +31,6 @@ class PlaceY:
         "scenes"
     )
     axes: tuple[Axis, ...] = ("y",)
-    attempts = 1
-    movable = True
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         rng = streams.own
@@ -54,21 +44,12 @@ class PlaceY:
         y = lifted.y + (error if above else -error)
         return (*tower, replace(lifted, x=lifted.x + x, y=y))
 
-    def parse(self, completion: str) -> Action:
-        return parse_offset(completion, self.axes)
-
     def ideal(self, scene: SceneSpec) -> Offset:
-        return Offset(0.0, ideal_on_top(scene).y)
-
-    def target(self, scene: SceneSpec) -> str:
-        return answer_text(words(self.ideal(scene), self.axes))
-
-    def release(self, scene: SceneSpec, action: Action) -> Release | None:
-        return release_moved(scene, action, GIVE_UP_BEYOND)
+        return Offset(0.0, super().ideal(scene).y)
 
     def act(self, scene: SceneSpec, action: Action, simulator: Simulator) -> Outcome:
-        """Put the red block where the answer says, let go, and see; a drop is a failure."""
+        """As `place`, but a drop is a failure."""
         released = self.release(scene, action)
-        outcome = outcome_on_top(scene, action, self.ideal(scene), released, simulator)
+        outcome = super().act(scene, action, simulator)
         dropped = released is not None and released.drop > FALL_DISPLACEMENT
         return replace(outcome, success=outcome.success and not dropped)
