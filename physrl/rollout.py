@@ -34,6 +34,7 @@ from physrl.types import (
     SceneSpec,
     Split,
     Turn,
+    scene_id,
 )
 
 
@@ -50,6 +51,10 @@ class SceneSource:
     """Which named set `environment` describes."""
     data: str | None = None
     """A collected dataset that holds the scenes; None draws them."""
+
+    def scene_id(self, index: int) -> str:
+        """The name of one of its scenes."""
+        return scene_id(self.task, self.split, self.generator, self.seed, index)
 
 
 _dataset = lru_cache(maxsize=16)(open_dataset)
