@@ -155,7 +155,10 @@ class CheckpointConfig(Section):
     every: int = Field(20, ge=1)
     """Steps between checkpoints; the last step always leaves one."""
     keep_last: int = Field(2, ge=1)
-    """Older checkpoints are deleted."""
+    """Older checkpoints are deleted, here and in `storage`."""
+    keep_best: int = Field(0, ge=0)
+    """Checkpoints that stay besides, by validation accuracy where it is measured, else by the mean
+    reward of their step."""
 
 
 class RunConfig(Section):
@@ -169,6 +172,9 @@ class RunConfig(Section):
         Path("runs"), validate_default=True
     )
     """Folder that holds a folder for each run."""
+    storage: Location | None = None
+    """A folder, or s3://bucket/prefix, where the run is kept as well: from there it is resumed on
+    another machine, and `physrl pull` brings its checkpoints."""
     task: TaskName = "place"
     """What is trained on."""
     environment: EnvironmentConfig = EnvironmentConfig()
@@ -198,6 +204,11 @@ class RunConfig(Section):
         """Where this run writes."""
         return self.output / self.name
 
+    @property
+    def stored(self) -> str | None:
+        """Where this run is kept besides; None if nowhere."""
+        return None if self.storage is None else f"{self.storage}/{self.name}"
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, tree: Any) -> Any:
@@ -207,6 +218,17 @@ class RunConfig(Section):
         tables = {key: tree[key] for key in DEFAULT_TYPES if isinstance(tree.get(key), dict)}
         typed = {key: {"type": DEFAULT_TYPES[key]} | table for key, table in tables.items()}
         return {"model": {}} | tree | typed
+
+    @model_validator(mode="after")
+    def _kept_elsewhere(self) -> "RunConfig":
+        if self.storage is not None and not self.storage.startswith("s3://"):
+            place = Path(self.storage)
+            if place == self.output or place.is_relative_to(self.folder):
+                raise ValueError(
+                    f"storage is {place}, where the run itself writes: name another folder, or set "
+                    "storage=null"
+                )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":
