@@ -22,9 +22,11 @@ SCENE_SOURCES = ("environments", "tasks")
 MAY_DIFFER: dict[str, bool | set[str]] = {
     "output": True,
     "checkpoint": True,
+    "tracking": True,
     "runtime": set(RuntimeConfig.model_fields) - {"zero_stage", "learner_ranks"},
 }
-"""Where a run computes and what it keeps; but DeepSpeed's state fits one stage and rank count."""
+"""Where a run computes, what it keeps and whom it tells; but DeepSpeed's state fits one stage and
+rank count."""
 _logger = logging.getLogger(__name__)
 
 
