@@ -15,6 +15,7 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.model import MODEL_TYPES, ModelConfig
 from physrl.config.run import TaskName, check_divisible
 from physrl.errors import ConfigError, UserError
+from physrl.tracking import check_tracking
 
 CONNECT_SECONDS = 5
 
@@ -31,6 +32,7 @@ def check(config: RunConfig) -> None:
             f"model.quantization is {config.model.quantization} but bitsandbytes is not installed: "
             "pip install bitsandbytes, or set model.quantization=null"
         )
+    check_tracking(config.tracking)
     if config.model.adapter is not None:
         _check_adapter(Path(config.model.adapter), config)
     if config.evaluation.real_images is not None:

@@ -11,6 +11,7 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.location import Location
 from physrl.config.model import ModelConfig
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
+from physrl.config.tracking import TrackingConfig
 
 TaskName = Literal["stability", "stabilize", "place_x", "place_y", "place", "place_closed_loop"]
 ExpandedPath = Annotated[Path, AfterValidator(Path.expanduser)]
@@ -77,6 +78,8 @@ class RuntimeConfig(Section):
     """Start Ray's dashboard with a local cluster."""
     dashboard_port: int = Field(8265, ge=1024, le=65535)
     """Where the dashboard listens."""
+    profile_step: int | None = Field(None, ge=1)
+    """The step, counted from 1, of which `profile/` gets a trace for Perfetto; null: none."""
 
     @property
     def staleness(self) -> int:
@@ -196,6 +199,8 @@ class RunConfig(Section):
     """How it is measured."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """What is kept."""
+    tracking: TrackingConfig = TrackingConfig()
+    """Who is told of its metrics."""
     runtime: RuntimeConfig = RuntimeConfig()
     """Which processes do the work."""
 

@@ -25,9 +25,11 @@ MAY_DIFFER: dict[str, bool | set[str]] = {
     "output": True,
     "storage": True,
     "checkpoint": True,
+    "tracking": True,
     "runtime": set(RuntimeConfig.model_fields) - {"zero_stage", "learner_ranks"},
 }
-"""Where a run computes and what it keeps; but DeepSpeed's state fits one stage and rank count."""
+"""Where a run computes, what it keeps and whom it tells; but DeepSpeed's state fits one stage and
+rank count."""
 _logger = logging.getLogger(__name__)
 
 
