@@ -20,6 +20,7 @@ from physrl.protocols import Sampling
 from physrl.rewards.score import score
 from physrl.tasks import TASKS
 from physrl.tasks.answers import LARGEST_OFFSET, answer_text, words
+from physrl.tasks.examples import Examples, blanked, solved
 from physrl.tasks.task import Task, feedback_text, make_prompt, make_scene
 from physrl.types import (
     Action,
@@ -58,6 +59,10 @@ class SceneSource:
     """Tasks that the scenes are of in turn; empty: all of `task`."""
     shuffled: bool = False
     """Whether a demonstration's answer is another scene's."""
+    examples: Examples | None = None
+    """Solved ones that stand before every question; None: none."""
+    blank: bool = False
+    """Whether pictures show nothing."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -140,7 +145,20 @@ def prepare(
         make_prompt(TASKS[scene.task], scene, renderer, size, reasoning=source.reasoning)
         for scene in scenes
     ]
-    return scenes, prompts
+    return scenes, _surrounded(source, scenes, prompts, renderer)
+
+
+def _surrounded(
+    source: SceneSource, scenes: Sequence[SceneSpec], prompts: list[Prompt], renderer: Renderer
+) -> list[Prompt]:
+    """The prompts after the source's examples, and without pictures if it is blank."""
+    if source.examples is not None:
+        before = {name: solved(TASKS[name], source.examples, renderer) for name in source.tasks}
+        prompts = [
+            replace(prompt, turns=before[scene.task] + prompt.turns)
+            for scene, prompt in zip(scenes, prompts, strict=True)
+        ]
+    return [blanked(prompt) for prompt in prompts] if source.blank else prompts
 
 
 def draw_scene(source: SceneSource, index: int) -> SceneSpec:
@@ -232,7 +250,8 @@ def follow_ups(
                 Turn("assistant", repeated(last.action, task)),
                 Turn("user", feedback_text(last.outcome, reasoning=source.reasoning), (image,)),
             )
-            prompts.append(Prompt(f"{group.prompt.prompt_id}#{place}.{count}", turns))
+            asked = Prompt(f"{group.prompt.prompt_id}#{place}.{count}", turns)
+            prompts.append(blanked(asked) if source.blank else asked)
     return prompts
 
 
