@@ -15,6 +15,7 @@ import ray
 from ray.exceptions import RayActorError
 
 from physrl.errors import LostCallError, LostError
+from physrl.tracing import Trace
 from physrl.types import Metrics
 
 ATTEMPTS = 3
@@ -55,6 +56,7 @@ class ActorPool:
         calls_each: calls that one actor is given at once.
         timeout_s: after so long a call hangs, and its actor is ended.
         start_timeout_s: the same for an actor's start.
+        trace: takes a span for each call.
     """
 
     def __init__(
@@ -66,8 +68,9 @@ class ActorPool:
         calls_each: int,
         timeout_s: float,
         start_timeout_s: float,
+        trace: Trace,
     ) -> None:
-        self._name, self._make = name, make
+        self._name, self._make, self._trace = name, make, trace
         self._calls_each = calls_each
         self._timeout_s, self._start_timeout_s = timeout_s, start_timeout_s
         self._changed = asyncio.Condition()
@@ -155,7 +158,8 @@ class ActorPool:
         references = remote.remote(*arguments)
         first, *others = [references] if returns == 1 else references
         future = asyncio.wrap_future(first.future())
-        return [await asyncio.wait_for(future, self._timeout_s), *others]
+        with self._trace.span(method, f"{self._name} {member.number + 1}"):
+            return [await asyncio.wait_for(future, self._timeout_s), *others]
 
     async def _acquire(self) -> _Member:
         async with self._changed:

@@ -18,6 +18,7 @@ from cluster.session import ray_session
 from cluster.trainer import Trainer
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
+from physrl.tracing import Trace
 
 
 class Cluster:
@@ -36,6 +37,8 @@ class Cluster:
         rank: type[LearnerRank] = LearnerRank,
     ) -> None:
         runtime = config.runtime
+        self.trace = Trace()
+        """What actors were called for, since somebody last took it."""
         self._loop = EventLoop()
         self._placement = Placement.reserve(runtime)
         self._dequantized = config.folder / ".dequantized"
@@ -53,10 +56,16 @@ class Cluster:
             seed=config.seed,
             loop=self._loop,
             placement=self._placement,
+            trace=self.trace,
             server=server,
         )
         self.rollouts = Rollouts(
-            runtime, self.servers, loop=self._loop, placement=self._placement, worker=worker
+            runtime,
+            self.servers,
+            loop=self._loop,
+            placement=self._placement,
+            trace=self.trace,
+            worker=worker,
         )
         self.learners = Trainer(lambda: LearnerGroup(runtime, self._placement, rank))
         self._runtime = runtime

@@ -19,13 +19,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import ray
 
 from cluster.actor_pool import pool_metrics
+from cluster.answered import answered, load_answered, save_answered
 from cluster.cluster import Cluster
 from cluster.evaluation import evaluate_task
+from cluster.gauges import RunGauges
 from cluster.rollout_queue import RolloutQueue
 from cluster.rollouts import Order
 from cluster.stopping import Stopped, StopRequest
@@ -35,16 +38,21 @@ from physrl.algorithms.dynamic_sampling import refill
 from physrl.algorithms.watch import Watch
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
-from physrl.data.rollouts import write_rollouts
-from physrl.errors import CheckpointError, GenerationError, LostError
+from physrl.data.rollout_log import RolloutLog
+from physrl.errors import CheckpointError, GenerationError, LostError, StorageError
 from physrl.metrics import MetricsWriter, read_metrics
 from physrl.protocols import Sampling
 from physrl.rollout import scene_source, step_indices, training_sampling
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
+from physrl.storage.mirror import open_mirror
+from physrl.tracing import write_chrome_trace
+from physrl.tracking import trackers
 from physrl.types import JSON, Metrics, RolloutGroup, Split
 
 LEARNING = ("updating", "syncing", "loading")
 """Phases in which the learner works."""
+UPLOAD_SECONDS, STOPPED_UPLOAD_SECONDS = 900.0, 20.0
+"""How long a finished run waits for its storage, and one that somebody stopped."""
 Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
@@ -75,13 +83,18 @@ class Controller:
         self._config, self._cluster = config, cluster
         self._reporter, self._stop = reporter, stop
         self._source = scene_source(config, config.task, split)
-        self._checkpoints = Checkpoints(config.folder, config.checkpoint.keep_last)
-        self._metrics = MetricsWriter(config.folder)
+        keep = config.checkpoint
+        self._checkpoints = Checkpoints(config.folder, keep.keep_last, keep.keep_best)
+        self._mirror = open_mirror(config)
+        sinks = [*trackers(config), RunGauges(config.name, config.name)]
+        self._metrics = MetricsWriter(config.folder, sinks)
+        self._rollout_log = RolloutLog(config.folder)
         self._queue = RolloutQueue(
             cluster.rollouts, self._order, config.algorithm.steps, config.runtime.staleness
         )
         self._shown: dict[int, Future[list[ray.ObjectRef]]] = {}
         self._times: Metrics = {}
+        self._score: float | None = None
 
     def train(self) -> Checkpoint:
         """Run all steps that the newest checkpoint has not, and return the last checkpoint.
@@ -101,23 +114,46 @@ class Controller:
                 metrics = self._measured_step(step)
                 step += 1
                 budget = spend(budget, metrics)
-                metrics |= budget
-                for warning in watch(metrics):
-                    logger.warning("step %d: %s", step, warning)
-                self._metrics.write(step, metrics)
-                self._reporter.step(step, metrics)
+                self._record(step, metrics | budget, watch)
                 if step % config.checkpoint.every == 0 and step < config.algorithm.steps:
                     newest = self._commit_if_possible(step, budget) or newest
         except Stopped:
             pass
-        finally:
-            self._queue.cancel()
         if newest is None or newest.step < step:
             newest = self._commit(step, budget)
-        self._metrics.close()
+        self._queue.cancel()
+        self._finish()
         if isinstance(config.algorithm, SFTConfig):  # RL publishes after every step
             self._cluster.publish()
         return newest
+
+    def _record(self, step: int, metrics: Metrics, watch: Watch) -> None:
+        """What people see of a step that is done."""
+        accuracy = metrics.get(f"validation/{self._config.task}/accuracy")
+        if accuracy is not None or not self._config.evaluation.every:
+            self._score = metrics.get("reward") if accuracy is None else accuracy
+        if self._mirror is not None:
+            metrics |= self._mirror.metrics()
+        for warning in watch(metrics):
+            logger.warning("step %d: %s", step, warning)
+        self._metrics.write(step, metrics)
+        self._reporter.step(step, metrics)
+
+    def _finish(self) -> None:
+        """Have everything on the disk, and in storage."""
+        self._rollout_log.close()
+        self._metrics.close()
+        if self._mirror is None:
+            return
+        with self._mirror, self._phase("uploading"):
+            self._mirror.sync()
+            if not self._stop.requested:
+                self._mirror.wait(UPLOAD_SECONDS)
+                return
+            try:
+                self._mirror.wait(STOPPED_UPLOAD_SECONDS)
+            except StorageError as error:
+                logger.warning("%s", error)
 
     def _measured_step(self, step: int) -> Metrics:
         """One step, and where its time went."""
@@ -133,11 +169,15 @@ class Controller:
             len(cluster.learners.recoveries_s),
         )
         began = time.monotonic()
+        cluster.trace.drain()
         metrics = self._step(step)
         if config.evaluation.every and (step + 1) % config.evaluation.every == 0:
             metrics |= self._validate()
         seconds = time.monotonic() - began
         self._times["step"] = seconds
+        spans = cluster.trace.drain()
+        if self._profiles(step):
+            write_chrome_trace(self._profile / f"step-{step + 1:08d}.json", spans)
         metrics |= {f"time/{phase}_s": spent for phase, spent in self._times.items()}
         for name, pool in pools.items():
             slots = seconds * len(pool.handles)
@@ -171,7 +211,7 @@ class Controller:
         metrics["throughput/completions_per_s"] = completions / (time.monotonic() - began)
         return metrics | {
             "policy/staleness": float(staleness),
-            "policy/steps_waiting": float(self._queue.waiting),
+            "policy/steps_waiting": float(len(self._queue.waiting)),
         }
 
     def _imitate(self, step: int) -> Metrics:
@@ -202,12 +242,15 @@ class Controller:
         longest = self._config.model.max_completion_tokens
         advantages = rollout_advantages(groups, algorithm, longest)
         with self._cluster.learning(), self._phase("updating"):
-            updated = self._cluster.learners.update(rollout_batch(groups, advantages), step)
+            batch = rollout_batch(groups, advantages)
+            if self._profiles(step):
+                updated = self._cluster.learners.profiled_update(batch, step, self._profile)
+            else:
+                updated = self._cluster.learners.update(batch, step)
         with self._phase("syncing"):
             self._cluster.publish()
         with self._phase("writing"):
-            path = self._config.folder / "rollouts" / f"step-{step + 1:08d}.parquet"
-            write_rollouts(path, groups, advantages.ravel().tolist(), step + 1)
+            self._rollout_log.write(step + 1, groups, advantages.ravel().tolist())
         return updated
 
     def _validate(self) -> Metrics:
@@ -229,6 +272,8 @@ class Controller:
             self._cluster.learners.load(self._config, newest)
             if newest is not None:
                 self._cluster.continue_from(newest.state["policy_version"])
+                self._score = newest.state.get("score")
+                self._queue.put_back(load_answered(newest.path))
             self._metrics.truncate_after(0 if newest is None else newest.step)
             if not isinstance(self._config.algorithm, SFTConfig):
                 self._cluster.publish()
@@ -247,10 +292,30 @@ class Controller:
     def _commit(self, step: int, budget: Metrics) -> Checkpoint:
         # Scenes and sampling seeds are functions of the step: it is the data cursor and RNG state.
         state: JSON = {"policy_version": self._cluster.policy_version, "budget": budget}
+        if self._score is not None:
+            state["score"] = self._score
+        waiting = {
+            each: answered(self._source, step_indices(self._config, each), groups)
+            for each, groups in self._queue.waiting.items()
+        }
+
+        def write(folder: Path) -> None:
+            self._cluster.learners.save(folder)
+            save_answered(waiting, folder)
+
         with self._phase("saving"):
-            checkpoint = self._checkpoints.commit(step, state, self._cluster.learners.save)
+            checkpoint = self._checkpoints.commit(step, state, write)
         self._cluster.learners.continue_from(checkpoint)
+        if self._mirror is not None:
+            self._mirror.checkpoint(checkpoint)
         return checkpoint
+
+    def _profiles(self, step: int) -> bool:
+        return self._config.runtime.profile_step == step + 1
+
+    @property
+    def _profile(self) -> Path:
+        return self._config.folder / "profile"
 
     def _await(self, future: "Future[Result]") -> Result:
         """What actors compute, unless somebody wants to stop.
@@ -265,7 +330,8 @@ class Controller:
         self._reporter.phase(name)
         began = time.monotonic()
         try:
-            yield
+            with self._cluster.trace.span(name, "controller"):
+                yield
         finally:
             key = name.replace(" ", "_")
             self._times[key] = self._times.get(key, 0.0) + time.monotonic() - began

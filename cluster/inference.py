@@ -25,6 +25,7 @@ from physrl.config.model import ModelConfig
 from physrl.config.run import RuntimeConfig
 from physrl.errors import AbortedError
 from physrl.protocols import Sampling
+from physrl.tracing import Trace
 from physrl.types import Generation, Prompt
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ class InferenceServers:
         seed: int,
         loop: EventLoop,
         placement: Placement,
+        trace: Trace,
         server: type[InferenceServer] = InferenceServer,
     ) -> None:
         environment = actor_environment(runtime.threads) | engine_environment(model, runtime)
@@ -122,7 +124,7 @@ class InferenceServers:
         self.policy = BASE
         """What is asked for from now on."""
         self._loop = loop
-        self.pool = loop.run(_make_pool(make, runtime))
+        self.pool = loop.run(_make_pool(make, runtime, trace))
 
     def wait(self) -> None:
         """Wait until every server has started.
@@ -190,7 +192,7 @@ def _log_failure(served: "Future[None]") -> None:
 
 
 async def _make_pool(
-    make: Callable[[int], ray.actor.ActorHandle], runtime: RuntimeConfig
+    make: Callable[[int], ray.actor.ActorHandle], runtime: RuntimeConfig, trace: Trace
 ) -> ActorPool:
     return ActorPool(
         "inference server",
@@ -199,4 +201,5 @@ async def _make_pool(
         calls_each=runtime.calls_per_server,
         timeout_s=runtime.generation_timeout_s,
         start_timeout_s=runtime.start_timeout_s,
+        trace=trace,
     )

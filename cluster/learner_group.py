@@ -72,6 +72,13 @@ class LearnerRank:
         self._seed(step)
         return self._learner.update(batch, step)
 
+    def profiled_update(self, batch: TrainingBatch, step: int, folder: Path) -> Metrics:
+        """The same, with a trace of its operators in the folder."""
+        from physrl.profiling import profile_update
+
+        with profile_update(folder / f"learner-rank-{self._rank}.json.gz"):
+            return self.update(batch, step)
+
     def imitate(self, *demonstrations: Sequence[Demonstration], step: int) -> Metrics:
         """This rank's share of an update on demonstrations."""
         from physrl.algorithms.batch import demonstration_batch
@@ -189,6 +196,14 @@ class LearnerGroup:
     def update(self, batch: "ray.ObjectRef[TrainingBatch]", step: int) -> Metrics:
         """Train on rollouts; returns the update's metrics."""
         return combine(self._all("update", batch, step))
+
+    def profiled_update(
+        self, batch: "ray.ObjectRef[TrainingBatch]", step: int, folder: Path
+    ) -> Metrics:
+        """The same, with a trace of each rank's operators in the folder."""
+        metrics = combine(self._all("profiled_update", batch, step, folder))
+        self._bring(folder)
+        return metrics
 
     def imitate(self, demonstrations: Sequence[ray.ObjectRef], step: int) -> Metrics:
         """Train on demonstrations that lie in the object store."""

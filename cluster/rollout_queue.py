@@ -7,10 +7,11 @@
 So at most `staleness` steps' completions wait for the learner, and the learner for one step's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from cluster.answered import Answered
 from cluster.rollouts import Order, Rollouts
 from physrl.types import RolloutGroup
 
@@ -51,9 +52,20 @@ class RolloutQueue:
         return self._ordered.pop(step).groups
 
     @property
-    def waiting(self) -> int:
-        """Steps whose rollouts are done before the learner is."""
-        return sum(ordered.groups.done() for ordered in self._ordered.values())
+    def waiting(self) -> dict[int, list[RolloutGroup]]:
+        """Steps whose rollouts are done before the learner has come to them."""
+        ordered = {step: each.groups for step, each in self._ordered.items()}
+        return {
+            step: groups.result()
+            for step, groups in ordered.items()
+            if groups.done() and groups.exception() is None
+        }
+
+    def put_back(self, answered: Mapping[int, Answered]) -> None:
+        """Have steps that were waiting when a checkpoint was made wait again."""
+        for step, answers in answered.items():
+            groups = self._rollouts.repeat(self._order(step), answers)
+            self._ordered[step] = _Ordered(groups)
 
     def cancel(self) -> None:
         """Give up what is ordered."""

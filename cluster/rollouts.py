@@ -23,6 +23,7 @@ import ray
 from ray.exceptions import ObjectLostError
 
 from cluster.actor_pool import ActorPool
+from cluster.answered import Answered
 from cluster.event_loop import EventLoop
 from cluster.inference import InferenceServers
 from cluster.placement import WORKER_CPUS, Placement
@@ -33,9 +34,12 @@ from physrl.config.run import RuntimeConfig
 from physrl.errors import LostCallError, SimulationError
 from physrl.protocols import Sampling
 from physrl.rollout import SceneSource, retry_sampling
+from physrl.tracing import Trace
 from physrl.types import RolloutGroup
 
 Item = TypeVar("Item")
+Ask = Callable[[int, ray.ObjectRef], Awaitable[ray.ObjectRef]]
+"""From the number of an attempt, from 0, and its prompts to what is answered."""
 logger = logging.getLogger(__name__)
 
 
@@ -76,6 +80,7 @@ class Rollouts:
         *,
         loop: EventLoop,
         placement: Placement,
+        trace: Trace,
         worker: type[RolloutWorker] = RolloutWorker,
     ) -> None:
 
@@ -90,7 +95,7 @@ class Rollouts:
         self._loop, self._servers = loop, servers
         self._chunk = runtime.prompts_per_call
         self.quarantine = Quarantine()
-        self.pool = loop.run(_make_pool(make, runtime))
+        self.pool = loop.run(_make_pool(make, runtime, trace))
 
     def submit(
         self, order: Order, gate: "Future[None] | None" = None
@@ -105,10 +110,27 @@ class Rollouts:
             LostError: there are no workers, or no servers, any more.
         """
 
+        async def ask(attempt: int, prompts: ray.ObjectRef) -> ray.ObjectRef:
+            if gate is not None and attempt == 0:
+                await asyncio.wrap_future(gate)
+            sampling = retry_sampling(order.sampling) if attempt else order.sampling
+            return await self._servers.generate_later(prompts, sampling)
+
         async def carry(indices: Sequence[int]) -> list[RolloutGroup]:
-            return await self._roll_out(order, indices, gate)
+            return await self._roll_out(order, indices, ask)
 
         return self._loop.submit(self._in_chunks(order.source, order.indices, carry))
+
+    def repeat(self, order: Order, answered: Answered) -> "Future[list[RolloutGroup]]":
+        """Roll out again what was answered before, without asking anybody."""
+
+        async def ask(attempt: int, prompts: ray.ObjectRef) -> ray.ObjectRef:
+            return ray.put(answered.attempts[attempt])
+
+        async def carry(indices: Sequence[int]) -> list[RolloutGroup]:
+            return await self._roll_out(order, indices, ask)
+
+        return self._loop.submit(self._carefully(order.source, answered.indices, carry))
 
     def collect(self, order: Order) -> list[RolloutGroup]:
         """Roll out, and wait."""
@@ -154,22 +176,20 @@ class Rollouts:
         parts = [await self._carefully(source, index, carry) for index in alone]
         return [item for part in parts for item in part]
 
-    async def _roll_out(
-        self, order: Order, indices: Sequence[int], gate: "Future[None] | None"
-    ) -> list[RolloutGroup]:
-        source, sampling = order.source, order.sampling
+    async def _roll_out(self, order: Order, indices: Sequence[int], ask: Ask) -> list[RolloutGroup]:
+        source = order.source
         _, scenes, prompts = await self.pool.call("prepare", source, indices, returns=3)
-        if gate is not None:
-            await asyncio.wrap_future(gate)
-        generations = await self._servers.generate_later(prompts, sampling)
+        generations = await ask(0, prompts)
         asked, groups, prompts = await self.pool.call(
             "roll_out", source, scenes, prompts, generations, order.reward, returns=3
         )
+        attempt = 1
         while asked:
-            generations = await self._servers.generate_later(prompts, retry_sampling(sampling))
+            generations = await ask(attempt, prompts)
             asked, groups, prompts = await self.pool.call(
                 "retry", source, groups, prompts, generations, order.reward, returns=3
             )
+            attempt += 1
         return list(await asyncio.wrap_future(groups.future()))
 
 
@@ -185,7 +205,7 @@ async def _persistently(
 
 
 async def _make_pool(
-    make: Callable[[int], ray.actor.ActorHandle], runtime: RuntimeConfig
+    make: Callable[[int], ray.actor.ActorHandle], runtime: RuntimeConfig, trace: Trace
 ) -> ActorPool:
     return ActorPool(
         "rollout worker",
@@ -194,4 +214,5 @@ async def _make_pool(
         calls_each=1,
         timeout_s=runtime.worker_timeout_s,
         start_timeout_s=runtime.start_timeout_s,
+        trace=trace,
     )

@@ -63,6 +63,13 @@ class Trainer:
         """
         return self._learn(partial(LearnerGroup.update, batch=ray.put(batch), step=step))
 
+    def profiled_update(self, batch: TrainingBatch, step: int, folder: Path) -> Metrics:
+        """The same, with a trace of each rank's operators in the folder."""
+        reference = ray.put(batch)
+        return self._learn(
+            partial(LearnerGroup.profiled_update, batch=reference, step=step, folder=folder)
+        )
+
     def imitate(self, demonstrations: Sequence[ray.ObjectRef], step: int) -> Metrics:
         """Train on demonstrations that lie in the object store; as `update`."""
         return self._learn(partial(LearnerGroup.imitate, demonstrations=demonstrations, step=step))

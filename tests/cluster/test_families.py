@@ -20,6 +20,7 @@ from physrl.config.run import RunConfig, RuntimeConfig
 from physrl.models.loading import load_model
 from physrl.models.tiny import IMAGE_SIZE
 from physrl.protocols import Sampling
+from physrl.tracing import Trace
 from physrl.types import (
     Demonstration,
     Generation,
@@ -147,6 +148,7 @@ def test_a_family_trains_and_is_served_as_it_was_trained(
         seed=0,
         loop=event_loop_thread,
         placement=reserve(config.runtime),
+        trace=Trace(),
     )
     prompts = make_prompts()
     try:

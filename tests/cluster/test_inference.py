@@ -23,6 +23,7 @@ from physrl.models.loading import peft_config
 from physrl.models.logprobs import completion_logprobs
 from physrl.models.tiny import IMAGE_SIZE, TAGS, build_tiny, save_checkpoint
 from physrl.protocols import Sampling
+from physrl.tracing import Trace
 from physrl.types import Generation, Prompt, TrainingExample
 
 QUESTION = "Will any block fall?"
@@ -87,7 +88,9 @@ def lora_servers(
 
 def started(model: ModelConfig, loop: EventLoop, reserve: Reserve) -> Iterator[InferenceServers]:
     runtime = RuntimeConfig(kv_cache_mb=64, max_num_seqs=32)
-    servers = InferenceServers(model, runtime, seed=0, loop=loop, placement=reserve(runtime))
+    servers = InferenceServers(
+        model, runtime, seed=0, loop=loop, placement=reserve(runtime), trace=Trace()
+    )
     servers.wait()
     assert servers.policy.version == 0
     yield servers
