@@ -15,7 +15,7 @@ where they are used (`ActorPool`, `Trainer`); what happens here happens once.
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
@@ -95,6 +95,8 @@ class Controller:
         self._shown: dict[int, Future[list[ray.ObjectRef]]] = {}
         self._times: Metrics = {}
         self._score: float | None = None
+        self._published: dict[int, int] = {}
+        """From policy versions to the steps that they have learned from."""
 
     def train(self) -> Checkpoint:
         """Run all steps that the newest checkpoint has not, and return the last checkpoint.
@@ -203,7 +205,7 @@ class Controller:
             drawn = self._await(self._queue.take(step))
             sampled = refill(drawn, partial(self._draw, step), self._config, algorithm, step)
         staleness = check_staleness(
-            sampled.groups, self._cluster.policy_version, self._config.runtime.staleness
+            sampled.groups, self._published, step, self._config.runtime.staleness
         )
         # What refills left out would flatter the policy: its metrics are those of the first draw.
         metrics = rollout_metrics(drawn) | self._learn(sampled.groups, step) | sampled.metrics
@@ -248,7 +250,7 @@ class Controller:
             else:
                 updated = self._cluster.learners.update(batch, step)
         with self._phase("syncing"):
-            self._cluster.publish()
+            self._publish(step + 1)
         with self._phase("writing"):
             self._rollout_log.write(step + 1, groups, advantages.ravel().tolist())
         return updated
@@ -275,9 +277,18 @@ class Controller:
                 self._score = newest.state.get("score")
                 self._queue.put_back(load_answered(newest.path))
             self._metrics.truncate_after(0 if newest is None else newest.step)
+            if newest is not None:
+                self._published = {int(v): s for v, s in newest.state["published"].items()}
             if not isinstance(self._config.algorithm, SFTConfig):
-                self._cluster.publish()
+                self._publish(0 if newest is None else newest.step)
         return newest
+
+    def _publish(self, steps: int) -> None:
+        """Have the servers take the learner's weights, which have learned from so many steps."""
+        self._cluster.publish()
+        self._published[self._cluster.policy_version] = steps
+        oldest = steps - self._config.runtime.staleness
+        self._published = {v: s for v, s in self._published.items() if s >= oldest}
 
     def _commit_if_possible(self, step: int, budget: Metrics) -> Checkpoint | None:
         """A checkpoint, or a warning where the disk has no room: there may be by the next."""
@@ -291,7 +302,11 @@ class Controller:
 
     def _commit(self, step: int, budget: Metrics) -> Checkpoint:
         # Scenes and sampling seeds are functions of the step: it is the data cursor and RNG state.
-        state: JSON = {"policy_version": self._cluster.policy_version, "budget": budget}
+        state: JSON = {
+            "policy_version": self._cluster.policy_version,
+            "published": self._published,
+            "budget": budget,
+        }
         if self._score is not None:
             state["score"] = self._score
         waiting = {
@@ -337,19 +352,28 @@ class Controller:
             self._times[key] = self._times.get(key, 0.0) + time.monotonic() - began
 
 
-def check_staleness(groups: Sequence[RolloutGroup], current: int, most: int) -> int:
-    """By how many versions the oldest completion is behind the current policy.
+def check_staleness(
+    groups: Sequence[RolloutGroup], published: Mapping[int, int], step: int, most: int
+) -> int:
+    """How many steps have been learned from since the policy of the oldest completion.
+
+    Args:
+        published: from policy versions to the steps that they have learned from.
+        step: as many have been learned from by now.
 
     Raises:
-        GenerationError: by more than `most`, or a completion is of a policy that is yet to come.
+        GenerationError: more than `most`, or a completion is of no policy that was published.
         LostError: there are no groups: every scene of the step was left out.
     """
     versions = {attempt.completion.policy_version for g in groups for attempt in g.attempts}
     if not versions:
         raise LostError("every scene of a step was left out: see the warnings before")
-    if not current - most <= min(versions) <= max(versions) <= current:
+    if not versions <= published.keys():
+        raise GenerationError(f"completions of policy versions {sorted(versions)}, not published")
+    staleness = step - min(published[version] for version in versions)
+    if not 0 <= staleness <= most:
         raise GenerationError(
-            f"completions of policy versions {sorted(versions)} cannot train version {current}: "
-            f"they may be {most} versions old"
+            f"completions of a policy that is {staleness} steps old cannot train: {most} is the "
+            "most (runtime.max_staleness)"
         )
-    return current - min(versions)
+    return staleness

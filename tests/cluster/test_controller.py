@@ -234,14 +234,16 @@ def test_sft_learns_the_targets(cluster: Cluster, folder: Path) -> None:
 
 def test_stale_completions_are_refused(cluster: Cluster, folder: Path) -> None:
     groups = collect(cluster, make_config(folder, "stale"))
-    current = cluster.policy_version
-    assert check_staleness(groups, current, 0) == 0
-    assert check_staleness(groups, current + 2, 2) == 2
-    for wrong in (current + 3, current - 1):
-        with pytest.raises(GenerationError, match="policy versions"):
-            check_staleness(groups, wrong, 2)
+    published = {cluster.policy_version: 5, cluster.policy_version + 1: 6}
+    assert check_staleness(groups, published, 5, 0) == 0
+    assert check_staleness(groups, published, 7, 2) == 2
+    for step in (4, 8):
+        with pytest.raises(GenerationError, match="steps old cannot train"):
+            check_staleness(groups, published, step, 2)
+    with pytest.raises(GenerationError, match="not published"):
+        check_staleness(groups, {cluster.policy_version + 1: 6}, 6, 2)
     with pytest.raises(LostError, match="left out"):
-        check_staleness([], current, 2)
+        check_staleness([], published, 5, 2)
 
 
 def test_evaluation_counts_every_scene(cluster: Cluster, folder: Path) -> None:
