@@ -228,7 +228,12 @@ class ActorPool:
     def _reason(self, error: Exception) -> str:
         if isinstance(error, TimeoutError):
             return f"no answer within {self._timeout_s:g} s"
-        return str(error).strip().splitlines()[-1].strip()
+        return actor_loss(error)
+
+
+def actor_loss(error: Exception) -> str:
+    """Why an actor is lost, without Ray's guesses at what else it may have been."""
+    return str(error).strip().splitlines()[-1].strip().split(". ")[0]
 
 
 def pool_metrics(name: str, before: PoolStatistics, after: PoolStatistics, slots: float) -> Metrics:

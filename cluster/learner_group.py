@@ -10,6 +10,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError
 
+from cluster.actor_pool import actor_loss
 from cluster.placement import RANK_CPUS, Placement
 from cluster.session import actor_environment
 from physrl.algorithms.metrics import combine
@@ -286,5 +287,4 @@ class LearnerGroup:
                 "(runtime.update_timeout_s)"
             ) from None
         except RayActorError as error:
-            reason = str(error).strip().splitlines()[-1].strip()
-            raise LearnerLostError(f"a learner rank is lost: {reason}") from error
+            raise LearnerLostError(f"a learner rank is lost: {actor_loss(error)}") from error
