@@ -19,6 +19,8 @@ QUIET = {
     # Actors without a GPU of their own must see none.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_DEDUP_LOGS": "1",
+    # A failed call's error comes with each of its results, of which one is looked at.
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 

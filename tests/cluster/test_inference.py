@@ -1,6 +1,8 @@
 """Inference servers against the learner's own scores: real vLLM in real Ray actors."""
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +89,7 @@ def lora_servers(
 
 
 def started(model: ModelConfig, loop: EventLoop, reserve: Reserve) -> Iterator[InferenceServers]:
-    runtime = RuntimeConfig(kv_cache_mb=64, max_num_seqs=32)
+    runtime = RuntimeConfig(kv_cache_mb=64, max_num_seqs=32, calls_per_server=2, in_flight="abort")
     servers = InferenceServers(
         model, runtime, seed=0, loop=loop, placement=reserve(runtime), trace=Trace()
     )
@@ -231,6 +233,38 @@ def test_completions_do_not_depend_on_the_rest_of_the_batch(servers: InferenceSe
     assert len(set(tokens(together[0]))) > 1
 
 
+def test_two_calls_at_once_get_what_each_would_alone(servers: InferenceServers) -> None:
+    first, second = pictures(2), pictures(3)
+    alone = [servers.generate(prompts, SAMPLING) for prompts in (first, second)]
+    with ThreadPoolExecutor() as callers:
+        together = list(callers.map(lambda p: servers.generate(p, SAMPLING), (first, second)))
+    for one, other in zip(alone, together, strict=True):
+        assert [tokens(group) for group in one] == [tokens(group) for group in other]
+
+
+def test_completions_under_way_give_way_to_new_weights(
+    servers: InferenceServers, base: Base
+) -> None:
+    """Whenever they come: a call's completions are all of one policy, whose scores they have."""
+    prompts = pictures(2)
+    long = Sampling(group_size=16, temperature=0.7, max_tokens=100, seed=3)
+    models = {}
+    for version in (11, 12, 13):
+        models[version], _ = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
+        weights = shaken(models[version].eval(), seed=version)
+        with ThreadPoolExecutor() as callers:
+            under_way = callers.submit(servers.generate, prompts, long)
+            time.sleep(0.3 * (version - 11))
+            serve(servers, weights, version)
+        generations = under_way.result()
+        (found,) = versions(generations)
+        if found in models:
+            scores = base.scores(models[found], prompts, generations, long.temperature)
+            np.testing.assert_allclose(sampled(generations), scores, atol=TOLERANCE)
+    (last,) = versions(servers.generate(prompts, SAMPLING))
+    assert last == 13
+
+
 def tokens(generation: Generation) -> tuple[tuple[int, ...], ...]:
     return tuple(completion.token_ids for completion in generation.completions)
 
@@ -249,13 +283,13 @@ def test_an_incomplete_sync_is_refused_and_can_be_mended(
     left_out = "model.language_model.norm.weight"
     partial = {name: value for name, value in weights.items() if name != left_out}
     with pytest.raises(GenerationError, match="left out 1 parameters"):
-        serve(servers, partial, version=10)
+        serve(servers, partial, version=20)
     with pytest.raises(GenerationError, match="left out 1 parameters"):  # it tries again, and fails
         servers.generate(pictures(1), SAMPLING)
 
-    serve(servers, weights, version=10)
+    serve(servers, weights, version=20)
     prompts = pictures(2)
     generations = servers.generate(prompts, SAMPLING)
-    assert versions(generations) == {10}
+    assert versions(generations) == {20}
     scores = base.scores(model, prompts, generations, SAMPLING.temperature)
     np.testing.assert_allclose(sampled(generations), scores, atol=TOLERANCE)
