@@ -165,9 +165,7 @@ class RunMirror:
         failures = 0
         while True:
             with self._changed:
-                longest = LONGEST_SECONDS_AT_END if self._waiting else LONGEST_SECONDS
-                delay = min(2.0**failures, longest) * random.uniform(0.5, 1) if failures else None
-                self._changed.wait_for(lambda: self._again or self._closed, delay)
+                self._changed.wait_for(lambda: self._again or self._closed, self._delay(failures))
                 if self._closed or self._taken:
                     return
                 self._again, self._busy = False, True
@@ -176,6 +174,13 @@ class RunMirror:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
+
+    def _delay(self, failures: int) -> float | None:
+        """Seconds until the next try, after so many in a row that failed; None: when told to."""
+        if not failures:
+            return None
+        longest = LONGEST_SECONDS_AT_END if self._waiting else LONGEST_SECONDS
+        return min(2.0 ** min(failures, 10), longest) * random.uniform(0.5, 1)
 
     def _try(self) -> bool:
         """Upload what is due; whether something failed."""
@@ -188,6 +193,8 @@ class RunMirror:
                 logger.error("%s", error)
                 with self._changed:
                     self._taken = error
+                    for checkpoint in self._pending.values():
+                        self._drop(checkpoint)
                 return True
             except (PhysRLError, OSError) as error:
                 logger.warning("%s; training goes on, it is tried again", error)
