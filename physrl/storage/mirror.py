@@ -34,6 +34,7 @@ LONGEST_SECONDS = 60.0
 LONGEST_SECONDS_AT_END = 1.0
 """While somebody waits."""
 CLOSE_SECONDS = 1.0
+LAST_SECONDS = 600.0
 logger = logging.getLogger(__name__)
 
 
@@ -47,6 +48,20 @@ def open_mirror(config: RunConfig) -> "RunMirror | None":
         return None
     keep = config.checkpoint
     return RunMirror(config.folder, open_store(config.stored), keep.keep_last, keep.keep_best)
+
+
+def store_files(config: RunConfig) -> None:
+    """Bring what a run's folder got since its last checkpoint, such as a report, into storage.
+
+    Raises:
+        StorageError: it does not get there.
+        CheckpointError: another process has opened the run since.
+    """
+    mirror = open_mirror(config)
+    if mirror is not None:
+        with mirror:
+            mirror.sync()
+            mirror.wait(LAST_SECONDS)
 
 
 class RunMirror:
