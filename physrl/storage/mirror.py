@@ -87,7 +87,7 @@ class RunMirror:
         """Checkpoints that are not in storage, at their snapshots."""
         self._uploading: int | None = None
         self._newest = 0
-        self._files_due = False
+        self._syncs_asked = self._syncs_done = 0
         self._known: dict[str, Entry] | None = None
         self._sent: dict[str, tuple[int, int]] = {}
         self._failure: Exception | None = None
@@ -132,7 +132,8 @@ class RunMirror:
     def sync(self) -> None:
         """Have the run's other files uploaded: those that are new or have grown."""
         with self._changed:
-            self._files_due = self._again = True
+            self._syncs_asked += 1
+            self._again = True
             self._changed.notify_all()
 
     def wait(self, timeout_s: float) -> None:
@@ -176,6 +177,10 @@ class RunMirror:
     def _idle(self) -> bool:
         return not (self._pending or self._files_due or self._busy)
 
+    @property
+    def _files_due(self) -> bool:
+        return self._syncs_done < self._syncs_asked
+
     def _work(self) -> None:
         failures = 0
         while True:
@@ -187,6 +192,8 @@ class RunMirror:
             failed = self._try()
             failures = failures + 1 if failed else 0
             with self._changed:
+                if not failed:
+                    self._failure = None
                 self._busy = False
                 self._changed.notify_all()
 
@@ -227,23 +234,19 @@ class RunMirror:
         return failed
 
     def _upload_files(self) -> None:
+        asked = self._syncs_asked  # what is written meanwhile is of the next sync
+        if self._syncs_done == asked:
+            return
+        self._writer.own()
+        if self._known is None:
+            self._known = self._store.entries()
+        for key, path in run_files(self._folder):
+            stat = path.stat()
+            if not self._is_there(key, stat):
+                self._store.upload(key, path)
+            self._sent[key] = stat.st_size, stat.st_mtime_ns
         with self._changed:
-            if not self._files_due:
-                return
-            self._files_due = False
-        try:
-            self._writer.take_over()
-            if self._known is None:
-                self._known = self._store.entries()
-            for key, path in run_files(self._folder):
-                stat = path.stat()
-                if not self._is_there(key, stat):
-                    self._store.upload(key, path)
-                self._sent[key] = stat.st_size, stat.st_mtime_ns
-        except BaseException:
-            with self._changed:
-                self._files_due = True
-            raise
+            self._syncs_done = asked
 
     def _is_there(self, key: str, stat: os.stat_result) -> bool:
         """Whether it was sent, now or, as size and time say, by an earlier process."""

@@ -90,7 +90,7 @@ def test_of_two_at_the_same_time_one_wins_and_the_checkpoint_is_its_own(
     paths = [commit(tmp_path / name, 20).path for name in names]
     writers = [CheckpointWriter(open_store(place), 1) for _ in names]
     for writer in writers:
-        writer.take_over()
+        writer.own()
     start = threading.Barrier(len(names))
     lost: list[str] = []
 
@@ -120,7 +120,7 @@ def test_a_successor_in_the_middle_of_a_commit_wins(
     place = f"s3://{bucket}/run"
     old, new = (CheckpointWriter(open_store(place), 1) for _ in range(2))
     mine, theirs = commit(tmp_path / "old", 20), commit(tmp_path / "new", 20)
-    old.take_over()
+    old.own()
     send = old._send
 
     def taken_over_meanwhile(path: Path, key: str, name: str) -> str:
@@ -188,5 +188,5 @@ def test_a_manifest_whose_answer_is_lost_is_no_lost_race(
 
 def test_who_writes_is_told_by_host_and_process_alone(place: str) -> None:
     store = open_store(place)
-    CheckpointWriter(store, 1).take_over()
+    CheckpointWriter(store, 1).own()
     assert json.loads(store.get(".writer")).keys() == {"id", "host", "pid"}

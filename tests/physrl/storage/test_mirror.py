@@ -4,6 +4,9 @@ import errno
 import logging
 import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -198,6 +201,62 @@ def test_who_lost_the_run_hears_it_and_keeps_training(
         old.sync()
         assert not list((run / ".uploading").glob("*/*"))
     assert stored(place) == [20]
+
+
+def test_who_lost_the_run_overwrites_no_metrics(place: str, run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "metrics.jsonl").write_text("of the successor")
+    with (
+        RunMirror(run, open_store(place), 2) as old,
+        RunMirror(other, open_store(place), 2) as new,
+    ):
+        for mirror in (old, new):
+            mirror.sync()
+            mirror.wait(LONG)
+        (run / "metrics.jsonl").write_text("of one that does not know yet")
+        old.sync()
+        with pytest.raises(CheckpointError, match="another process writes this run"):
+            old.wait(LONG)
+    assert open_store(place).get("metrics.jsonl") == b"of the successor"
+
+
+def test_a_run_killed_in_the_middle_of_an_upload_goes_on_elsewhere(
+    bucket: str, network: Any, tmp_path: Path, commit: Commit
+) -> None:
+    code = """
+import sys
+from pathlib import Path
+from physrl.storage.checkpoints import Checkpoints
+from physrl.storage.mirror import RunMirror
+from physrl.storage.object_store import open_store
+run = Path(sys.argv[1])
+mirror = RunMirror(run, open_store(sys.argv[2]), 2)
+for step in (20, 40):
+    write = lambda folder: (folder / "learner.bin").write_bytes(bytes(20 * 2**20))
+    mirror.checkpoint(Checkpoints(run, 2).commit(step, {}, write))
+    mirror.wait(600)
+"""
+    place = f"s3://{bucket}/run"
+    network.fail("silent", "PUT", "step-00000040/learner.bin?", times=10**6)
+    command = [sys.executable, "-c", code, str(tmp_path / "old"), place]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[3]) as driver:
+        while not network.sent("PUT", "step-00000040/learner.bin?"):
+            assert driver.poll() is None
+            time.sleep(0.02)
+        driver.kill()
+    network.faults.clear()
+    elsewhere = tmp_path / "new"
+    restored = restore(open_store(place), elsewhere)
+    assert restored is not None
+    assert restored.step == 20
+    with RunMirror(elsewhere, open_store(place), 2) as mirror:
+        mirror.checkpoint(restored)
+        mirror.checkpoint(commit(elsewhere, 40))
+        mirror.wait(LONG)
+    assert stored(place) == [20, 40]
+    client: Any = open_store(place)
+    assert "Uploads" not in client._client.list_multipart_uploads(Bucket=bucket)
 
 
 def test_a_full_disk_at_the_snapshot_ends_nothing(
