@@ -17,10 +17,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install doctor demo test parity bench-learner check-env bench-env lint format docs clean
+.PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean
 
 help: ## List the commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 15
 
 install: $(VENV)/ready-$(DEVICE) ## Build .venv; again only if a requirement changed (DEVICE=gpu for GPUs)
 
@@ -32,6 +32,9 @@ demo: install ## Train, evaluate and report on this machine (REAL_IMAGES=photogr
 
 test: install ## Run the tests
 	@$(BIN)/python -m pytest
+
+test-s3: install ## Run the storage tests against SeaweedFS, with faults on the way
+	@$(BIN)/python -m pytest tests/physrl/storage tests/jobs/test_pull.py
 
 parity: install $(PEERS)/ready ## Compare losses and gradients with TRL's, in an environment of its own
 	@$(PEERS)/bin/python tests/parity/trl_fixture.py build/trl.json

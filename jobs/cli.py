@@ -197,6 +197,34 @@ def collect(
     job.run(checked)
 
 
+@app.command(epilog="Example: physrl pull s3://bucket/runs/demo --step best --out models/demo")
+def pull(
+    location: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run in storage: s3://bucket/prefix/run, or its folder."
+        ),
+    ],
+    step: Annotated[
+        str, typer.Option(metavar="N|latest|best", help="Which checkpoint.")
+    ] = "latest",
+    out: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder to put it into; by default the run's name."),
+    ] = None,
+    listing: Annotated[
+        bool, typer.Option("--list", help="Say which checkpoints there are, and download none.")
+    ] = False,
+) -> None:
+    """Download a checkpoint from storage, verified; the same command continues."""
+    from jobs import pull as job
+
+    if listing:
+        job.show(location)
+    else:
+        job.run(location, step, out)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb; what goes wrong is one line on stderr, and exit code 2 for a user's mistake.
 

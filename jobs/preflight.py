@@ -5,6 +5,7 @@ import socket
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from uuid import uuid4
 
 from cluster.authentication import announced_address
 from jobs.adapters import read_adapter
@@ -43,6 +44,8 @@ def check(config: RunConfig) -> None:
         from physrl.data.dataset import check_data
 
         check_data(config)
+    if config.stored is not None:
+        check_storage(config.stored)
     if (address := announced_address()) is not None:
         _check_cluster(address)
     elif config.runtime.dashboard:  # a cluster that is joined holds its dashboard's port by right
@@ -51,6 +54,27 @@ def check(config: RunConfig) -> None:
     _check_scenes(config)
     for task in sorted({*config.tasks, *config.evaluation.tasks}):
         _check_conversation(task, config)
+
+
+def check_storage(place: str) -> None:
+    """Refuse storage that is not there, not open to us, or lets two writers of one run both win.
+
+    Raises:
+        UserError: with the place and the remedy.
+    """
+    from physrl.storage.object_store import open_store
+
+    store, probe = open_store(place), f".probe-{uuid4().hex}"
+    store.check()
+    try:
+        conditional = store.create(probe, b"") and not store.create(probe, b"")
+    finally:
+        store.delete(probe)
+    if not conditional:
+        raise UserError(
+            f"storage is {place}: its server ignores conditions on writes (If-None-Match), so that "
+            "two processes could damage one run: choose storage that honours them"
+        )
 
 
 def check_training(environment: EnvironmentConfig) -> None:

@@ -54,13 +54,15 @@ class CheckpointWriter:
         self._sent: dict[int, tuple[bytes, set[str]]] = {}
         """Manifest and files already there of steps whose upload failed: it goes on from them."""
 
-    def take_over(self) -> None:
-        """Own the run from now on, and remove what writers before left half written.
+    def own(self) -> None:
+        """Take the run over, the first time, and remove what writers before left half written.
 
         Raises:
+            RunTakenError: another process has taken it over since.
             StorageError: as all methods do, where storage cannot be reached or written.
         """
         if self._owns:
+            self._check_owner()
             return
         who = {"id": self._id, "host": socket.gethostname(), "pid": os.getpid()}
         self._store.put(OWNER, json.dumps(who).encode())
@@ -76,7 +78,7 @@ class CheckpointWriter:
             LostSnapshotError: the folder has no manifest.
             RunTakenError: another process has opened the run since.
         """
-        self.take_over()
+        self.own()
         try:
             files, manifest = read_manifest(path), (path / MANIFEST).read_bytes()
         except CheckpointError as error:

@@ -177,7 +177,8 @@ def only_writer(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CheckpointError(
-                f"another process is writing checkpoints to {folder}: stop it, or use another name="
+                f"another process is writing checkpoints to {folder}: stop it, or choose another "
+                "folder"
             ) from None
         yield
     finally:

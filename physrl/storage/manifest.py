@@ -90,7 +90,8 @@ def parse_manifest(data: bytes, path: str) -> dict[str, JSON]:
 def stays_inside(name: str) -> bool:
     """Whether a name from elsewhere is one of a file inside the folder that it is put in."""
     path = PurePosixPath(name)
-    return str(path) == name and not path.is_absolute() and not {".", ".."} & {name, *path.parts}
+    odd = {".", ".."} & {name, *path.parts} or "\0" in name
+    return str(path) == name and not path.is_absolute() and not odd
 
 
 def sync_file(file: Path) -> None:

@@ -34,6 +34,7 @@ LONGEST_SECONDS = 60.0
 LONGEST_SECONDS_AT_END = 1.0
 """While somebody waits."""
 CLOSE_SECONDS = 1.0
+LAST_SECONDS = 600.0
 logger = logging.getLogger(__name__)
 
 
@@ -47,6 +48,20 @@ def open_mirror(config: RunConfig) -> "RunMirror | None":
         return None
     keep = config.checkpoint
     return RunMirror(config.folder, open_store(config.stored), keep.keep_last, keep.keep_best)
+
+
+def store_files(config: RunConfig) -> None:
+    """Bring what a run's folder got since its last checkpoint, such as a report, into storage.
+
+    Raises:
+        StorageError: it does not get there.
+        CheckpointError: another process has opened the run since.
+    """
+    mirror = open_mirror(config)
+    if mirror is not None:
+        with mirror:
+            mirror.sync()
+            mirror.wait(LAST_SECONDS)
 
 
 class RunMirror:
@@ -72,7 +87,7 @@ class RunMirror:
         """Checkpoints that are not in storage, at their snapshots."""
         self._uploading: int | None = None
         self._newest = 0
-        self._files_due = False
+        self._syncs_asked = self._syncs_done = 0
         self._known: dict[str, Entry] | None = None
         self._sent: dict[str, tuple[int, int]] = {}
         self._failure: Exception | None = None
@@ -117,7 +132,8 @@ class RunMirror:
     def sync(self) -> None:
         """Have the run's other files uploaded: those that are new or have grown."""
         with self._changed:
-            self._files_due = self._again = True
+            self._syncs_asked += 1
+            self._again = True
             self._changed.notify_all()
 
     def wait(self, timeout_s: float) -> None:
@@ -161,21 +177,32 @@ class RunMirror:
     def _idle(self) -> bool:
         return not (self._pending or self._files_due or self._busy)
 
+    @property
+    def _files_due(self) -> bool:
+        return self._syncs_done < self._syncs_asked
+
     def _work(self) -> None:
         failures = 0
         while True:
             with self._changed:
-                longest = LONGEST_SECONDS_AT_END if self._waiting else LONGEST_SECONDS
-                delay = min(2.0**failures, longest) * random.uniform(0.5, 1) if failures else None
-                self._changed.wait_for(lambda: self._again or self._closed, delay)
+                self._changed.wait_for(lambda: self._again or self._closed, self._delay(failures))
                 if self._closed or self._taken:
                     return
                 self._again, self._busy = False, True
             failed = self._try()
             failures = failures + 1 if failed else 0
             with self._changed:
+                if not failed:
+                    self._failure = None
                 self._busy = False
                 self._changed.notify_all()
+
+    def _delay(self, failures: int) -> float | None:
+        """Seconds until the next try, after so many in a row that failed; None: when told to."""
+        if not failures:
+            return None
+        longest = LONGEST_SECONDS_AT_END if self._waiting else LONGEST_SECONDS
+        return min(2.0 ** min(failures, 10), longest) * random.uniform(0.5, 1)
 
     def _try(self) -> bool:
         """Upload what is due; whether something failed."""
@@ -188,6 +215,8 @@ class RunMirror:
                 logger.error("%s", error)
                 with self._changed:
                     self._taken = error
+                    for checkpoint in self._pending.values():
+                        self._drop(checkpoint)
                 return True
             except (PhysRLError, OSError) as error:
                 logger.warning("%s; training goes on, it is tried again", error)
@@ -205,23 +234,19 @@ class RunMirror:
         return failed
 
     def _upload_files(self) -> None:
+        asked = self._syncs_asked  # what is written meanwhile is of the next sync
+        if self._syncs_done == asked:
+            return
+        self._writer.own()
+        if self._known is None:
+            self._known = self._store.entries()
+        for key, path in run_files(self._folder):
+            stat = path.stat()
+            if not self._is_there(key, stat):
+                self._store.upload(key, path)
+            self._sent[key] = stat.st_size, stat.st_mtime_ns
         with self._changed:
-            if not self._files_due:
-                return
-            self._files_due = False
-        try:
-            self._writer.take_over()
-            if self._known is None:
-                self._known = self._store.entries()
-            for key, path in run_files(self._folder):
-                stat = path.stat()
-                if not self._is_there(key, stat):
-                    self._store.upload(key, path)
-                self._sent[key] = stat.st_size, stat.st_mtime_ns
-        except BaseException:
-            with self._changed:
-                self._files_due = True
-            raise
+            self._syncs_done = asked
 
     def _is_there(self, key: str, stat: os.stat_result) -> bool:
         """Whether it was sent, now or, as size and time say, by an earlier process."""

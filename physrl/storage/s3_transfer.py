@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -50,13 +50,13 @@ def upload(client: Any, bucket: str, key: str, path: Path, **conditions: str) ->
         StorageError: the file cannot be read, or was cut meanwhile.
     """
     with open_source(path) as source:
-        handle, size = source.fileno(), os.fstat(source.fileno()).st_size
+        size = os.fstat(source.fileno()).st_size
         if size <= PART:
-            data = _part(path, handle, 0, size)
+            data = _part(source, 0, size)
             put(client, bucket, key, data, **conditions)
         else:
             with _multipart(client, bucket, key) as upload_id:
-                parts = _upload_parts(client, bucket, key, upload_id, path, handle, size)
+                parts = _upload_parts(client, bucket, key, upload_id, source, size)
                 client.complete_multipart_upload(
                     Bucket=bucket,
                     Key=key,
@@ -137,12 +137,12 @@ def _multipart(client: Any, bucket: str, key: str) -> Iterator[str]:
 
 
 def _upload_parts(
-    client: Any, bucket: str, key: str, upload_id: str, path: Path, handle: int, size: int
+    client: Any, bucket: str, key: str, upload_id: str, source: BinaryIO, size: int
 ) -> list[dict[str, Any]]:
     length = max(PART, math.ceil(size / MOST_PARTS))
 
     def send(number: int) -> dict[str, Any]:
-        data = _part(path, handle, number * length, min(length, size - number * length))
+        data = _part(source, number * length, min(length, size - number * length))
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
         answer = client.upload_part(
             Bucket=bucket,
@@ -158,10 +158,10 @@ def _upload_parts(
         return list(pool.imap(send, range(math.ceil(size / length))))
 
 
-def _part(path: Path, handle: int, start: int, length: int) -> bytes:
-    data = os.pread(handle, length, start)
+def _part(source: BinaryIO, start: int, length: int) -> bytes:
+    data = os.pread(source.fileno(), length, start)
     if len(data) < length:
-        raise StorageError(f"{path} was cut while it was uploaded: it is uploaded again later")
+        raise StorageError(f"{source.name} was cut while it was uploaded: upload it again")
     return data
 
 
