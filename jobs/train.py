@@ -75,7 +75,13 @@ def warm_config(config: RunConfig) -> RunConfig:
 
 def inner_run(config: RunConfig, name: str, algorithm: SFTConfig) -> RunConfig:
     """A run with another algorithm inside this run's folder, opened with its own config.yaml."""
-    changes = {"name": name, "output": config.folder, "algorithm": algorithm, "warm_start": None}
+    changes = {
+        "name": name,
+        "output": config.folder,
+        "storage": config.stored,
+        "algorithm": algorithm,
+        "warm_start": None,
+    }
     inner = config.model_copy(update=changes)
     open_run(inner, resume=True)
     return inner

@@ -46,6 +46,12 @@ class Trace:
         with self._lock:
             return tuple(self._spans)
 
+    def drain(self) -> tuple[Span, ...]:
+        """All that ended so far, and forget them."""
+        with self._lock:
+            spans, self._spans = tuple(self._spans), []
+            return spans
+
     def add(self, *spans: Span) -> None:
         """Take spans that were timed elsewhere, such as in an actor."""
         with self._lock:

@@ -34,13 +34,22 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
     return validate(_read(path, overrides))
 
 
+def parse_config(text: str, name: str) -> RunConfig:
+    """The validated configuration in a file's text.
+
+    Raises:
+        ConfigError: as `load_config`; the message calls the file by this name.
+    """
+    return validate(_parse_yaml(text, name))
+
+
 def load_collect_config(path: Path | None, overrides: Sequence[str] = ()) -> CollectConfig:
     """The validated configuration of a dataset to collect, from a file and overrides.
 
     Raises:
         ConfigError: as `load_config`.
     """
-    return _validated(CollectConfig, _read(path, overrides))
+    return validated(CollectConfig, _read(path, overrides))
 
 
 def validate(tree: Mapping[str, Any]) -> RunConfig:
@@ -49,7 +58,7 @@ def validate(tree: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: a key or value is wrong.
     """
-    return _validated(RunConfig, tree)
+    return validated(RunConfig, tree)
 
 
 def _read(path: Path | None, overrides: Sequence[str]) -> Tree:
@@ -60,7 +69,12 @@ def _read(path: Path | None, overrides: Sequence[str]) -> Tree:
     return merge(tree, given)
 
 
-def _validated(section: type[AnySection], tree: Mapping[str, Any]) -> AnySection:
+def validated(section: type[AnySection], tree: Mapping[str, Any]) -> AnySection:
+    """A section from a tree of plain values.
+
+    Raises:
+        ConfigError: a key or value is wrong; the first mistake, in one line.
+    """
     try:
         return section.model_validate(tree)
     except ValidationError as error:
@@ -70,7 +84,7 @@ def _validated(section: type[AnySection], tree: Mapping[str, Any]) -> AnySection
 def read_yaml(path: Path) -> Tree:
     """A YAML file whose top is a table."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"config file {path} does not exist: check --config") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -78,12 +92,18 @@ def read_yaml(path: Path) -> Tree:
         raise ConfigError(
             f"config file {path} cannot be read: {reason}: name a readable YAML file"
         ) from None
+    return _parse_yaml(text, str(path))
+
+
+def _parse_yaml(text: str, name: str) -> Tree:
+    try:
+        tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
         line = " ".join(str(error).split())
-        raise ConfigError(f"config file {path} is not valid YAML: {line}") from None
+        raise ConfigError(f"config file {name} is not valid YAML: {line}") from None
     if not isinstance(tree, dict | None):
         raise ConfigError(
-            f"config file {path} holds a {type(tree).__name__}, not a table of keys: write lines "
+            f"config file {name} holds a {type(tree).__name__}, not a table of keys: write lines "
             "such as 'seed: 1'"
         )
     return tree or {}

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from physrl.errors import CheckpointError
-from physrl.storage.checkpoints import Checkpoints, verify
+from physrl.storage.checkpoints import Checkpoints
+from physrl.storage.manifest import verify
 
 STATE = {"policy_version": 7, "cursor": [1, 2]}
 
