@@ -129,7 +129,7 @@ def doctor(
         fine = job.run()
     else:
         checked = load_config(config, overrides or ())
-        preflight.check_model("model.path", checked.model.path, checked.model)
+        preflight.check_sizing(checked)
         from jobs import fit
 
         fine = fit.run(checked)

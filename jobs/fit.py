@@ -7,7 +7,7 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-from cluster.session import placed_cpus
+from cluster.placement import cpus, gpus
 from jobs.capacity import Capacity, capacity
 from jobs.model_size import ModelSize, model_size
 from jobs.sizing import (
@@ -22,10 +22,16 @@ from jobs.sizing import (
     longest_sequence,
     rank_footprint,
     server_footprint,
+    shared_gpu_bytes,
     zero_stage,
 )
 from physrl.config.run import RunConfig
 
+LIGHTER_RANK = (
+    "set model.gradient_checkpointing=true, model.lora.rank=16, model.quantization=4bit, "
+    "runtime.zero_stage=3 with more learner_ranks or runtime.offload=optimizer, or lower "
+    "runtime.tokens_per_micro_batch"
+)
 Verdict = Literal["ok", "slow", "?", "TOO LITTLE"]
 
 
@@ -81,7 +87,7 @@ def examine(config: RunConfig, size: ModelSize, there: Capacity) -> Iterator[Che
     rank, server = rank_footprint(config, size), server_footprint(config, size)
     yield from _gpus(config, rank, server, there)
     yield _cores(config, there)
-    yield _host(config, rank, server, there)
+    yield _host(config, size, rank, server, there)
     yield _cache(config, size)
     yield _disk(config, size, there)
 
@@ -90,10 +96,7 @@ def _gpus(
     config: RunConfig, rank: Footprint, server: Footprint, there: Capacity
 ) -> Iterator[Check]:
     runtime = config.runtime
-    needed = (
-        runtime.inference_servers * runtime.gpus_per_server
-        + runtime.learner_ranks * runtime.gpus_per_rank
-    )
+    needed = gpus(runtime)
     yield Check(
         "GPUs",
         f"{needed:g}",
@@ -101,14 +104,20 @@ def _gpus(
         "ok" if needed <= there.gpus else "TOO LITTLE",
         "lower runtime.inference_servers, gpus_per_server, learner_ranks or gpus_per_rank",
     )
+    if runtime.layout == "colocated":
+        yield _gpu_memory(
+            "GPU memory of a rank and a server in turns",
+            shared_gpu_bytes(rank, server),
+            there.gpu_memory,
+            f"{LIGHTER_RANK}, runtime.kv_cache_mb, or set runtime.layout=disaggregated",
+        )
+        return
     if runtime.gpus_per_rank:
         yield _gpu_memory(
             "GPU memory of a learner rank",
             rank.device_bytes,
             there.gpu_memory,
-            "set model.gradient_checkpointing=true, model.lora.rank=16, model.quantization=4bit, "
-            "runtime.zero_stage=3 with more learner_ranks or runtime.offload=optimizer, or lower "
-            "runtime.tokens_per_micro_batch",
+            LIGHTER_RANK,
         )
     if runtime.gpus_per_server:
         share = min(runtime.gpus_per_server, 1)
@@ -131,7 +140,7 @@ def _gpu_memory(what: str, needed: float, there: float | None, remedy: str) -> C
 def _cores(config: RunConfig, there: Capacity) -> Check:
     runtime = config.runtime
     if there.joined:  # Ray reserves them, and would wait for ever
-        needed = placed_cpus(runtime)
+        needed = cpus(runtime)
         short: Verdict = "TOO LITTLE"
     else:
         threads = (runtime.inference_servers + runtime.learner_ranks) * runtime.threads
@@ -146,7 +155,9 @@ def _cores(config: RunConfig, there: Capacity) -> Check:
     )
 
 
-def _host(config: RunConfig, rank: Footprint, server: Footprint, there: Capacity) -> Check:
+def _host(
+    config: RunConfig, size: ModelSize, rank: Footprint, server: Footprint, there: Capacity
+) -> Check:
     runtime = config.runtime
     needed = (
         runtime.learner_ranks * rank.host_bytes
@@ -154,7 +165,10 @@ def _host(config: RunConfig, rank: Footprint, server: Footprint, there: Capacity
         + runtime.rollout_workers * WORKER_PROCESS
         + DRIVER
         + RAY
+        + (runtime.object_store_mb << 20)
     )
+    if runtime.layout == "colocated":  # a server that sleeps keeps its weights here
+        needed += runtime.inference_servers * size.parameters * WIDTHS[config.model.dtype]
     return Check(
         "memory of the hosts",
         f"≈ {_gb(needed)}",
@@ -181,7 +195,7 @@ def _cache(config: RunConfig, size: ModelSize) -> Check:
 
 def _disk(config: RunConfig, size: ModelSize, there: Capacity) -> Check:
     each = checkpoint_bytes(config, size)
-    needed = each * (config.checkpoint.keep_last + 1)  # and the one being written
+    needed = each * (_kept(config) + 1)  # and the one being written
     if config.model.quantization is not None:
         needed += size.parameters * WIDTHS[config.model.dtype]
     return Check(
@@ -189,18 +203,22 @@ def _disk(config: RunConfig, size: ModelSize, there: Capacity) -> Check:
         f"{_gb(needed)} ({_gb(each)} a checkpoint)",
         f"{_gb(there.disk)} free",
         "ok" if needed <= there.disk else "TOO LITTLE",
-        "lower checkpoint.keep_last, or set output= to another disk",
+        "lower checkpoint.keep_last or keep_best, or set output= to another disk",
     )
+
+
+def _kept(config: RunConfig) -> int:
+    return config.checkpoint.keep_last + config.checkpoint.keep_best
 
 
 def _parts_table(config: RunConfig, rank: Footprint, server: Footprint) -> Table:
     table = Table("process", "where", "holds", "", title="≈ is an estimate (docs/monitoring.md)")
-    for name, process, gpus in (
+    for name, process, on_gpu in (
         ("learner rank", rank, config.runtime.gpus_per_rank),
         ("inference server", server, config.runtime.gpus_per_server),
     ):
         places = (("GPU", process.device), ("host", process.host))
-        for where, parts in places if gpus else places[1:]:
+        for where, parts in places if on_gpu else places[1:]:
             for part in parts:
                 table.add_row(name, where, part.name, f"{'≈ ' * part.estimated}{_gb(part.bytes)}")
                 name = ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from jobs.model_size import Layers, ModelSize
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
+from physrl.errors import ConfigError
 from physrl.tasks import TASKS
 
 WIDTHS = {"float32": 4, "bfloat16": 2}
@@ -27,8 +28,8 @@ TILES = {0: 1 << 22, 1: 1 << 25}
 """Logits that are held at once, without and with a GPU."""
 RANK_PROCESS, SERVER_PROCESS, WORKER_PROCESS, DRIVER = 0.95e9, 1.4e9, 0.25e9, 0.25e9
 """Resident memory with nothing loaded yet, measured on a CPU."""
-RAY = 1.0e9
-"""Ray's own processes, and an object store in which batches lie."""
+RAY = 0.5e9
+"""Ray's own processes."""
 CUDA = 1.0e9
 """A process's context, NCCL and work spaces."""
 SERVER_WORK = 2.0e9
@@ -42,11 +43,13 @@ class Part:
     name: str
     bytes: float
     estimated: bool = False
+    passing: bool = False
+    """Held during an update alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What one process holds on its device; without a GPU that is the host's memory."""
+    """What one process holds on a GPU of its own, and in the host's memory: all, without one."""
 
     device: tuple[Part, ...]
     host: tuple[Part, ...]
@@ -71,10 +74,10 @@ def rank_footprint(config: RunConfig, size: ModelSize) -> Footprint:
     # Below stage 2 each rank holds all gradients; with DeepSpeed they are summed in float32.
     gradients = Part("gradients", 4 * size.trained / (ranks if stage >= 2 else 1))
     optimizer = Part("optimizer", optimizer_bytes(config, size) / (ranks if stage else 1))
-    passing = [Part("activations", activation_bytes(config, size), estimated=True)]
+    passing = [Part("activations", activation_bytes(config, size), True, passing=True)]
     if stage == 3:
         gathered = min(size.parameters, LIVE) + size.head
-        passing.append(Part("gathered weights", gathered * width, estimated=True))
+        passing.append(Part("gathered weights", gathered * width, True, passing=True))
     if not runtime.gpus_per_rank:
         process = Part("process", RANK_PROCESS, estimated=True)
         return Footprint((), (weights, gradients, optimizer, *passing, process))
@@ -92,11 +95,14 @@ def rank_footprint(config: RunConfig, size: ModelSize) -> Footprint:
 
 
 def server_footprint(config: RunConfig, size: ModelSize) -> Footprint:
-    """One inference server; of a 4-bit base it holds the dequantized weights."""
+    """One inference server, or each GPU of a server that vLLM splits over several.
+
+    Of a 4-bit base it holds the dequantized weights.
+    """
     width = WIDTHS[config.model.dtype]
     adapter = size.trained if config.model.lora is not None else 0
     held = (
-        Part("weights", (size.parameters + adapter) * width),
+        Part("weights", (size.parameters + adapter) * width / server_parts(config)),
         Part("key-value cache", config.runtime.kv_cache_mb << 20),
     )
     process = Part("process", SERVER_PROCESS, estimated=True)
@@ -104,6 +110,27 @@ def server_footprint(config: RunConfig, size: ModelSize) -> Footprint:
         return Footprint((), (*held, process))
     work = Part("graphs and work spaces", SERVER_WORK, estimated=True)
     return Footprint((*held, work), (process,))
+
+
+def shared_gpu_bytes(rank: Footprint, server: Footprint) -> float:
+    """Of a GPU on which a rank and a server take turns: the server sleeps, the rank stays."""
+    staying = sum(part.bytes for part in rank.device if not part.passing)
+    return max(rank.device_bytes + CUDA, staying + server.device_bytes)
+
+
+def server_parts(config: RunConfig) -> int:
+    """GPUs that vLLM splits a server's weights and cache over.
+
+    Raises:
+        ConfigError: their number is none.
+    """
+    parts = 1
+    for key in ("tensor_parallel_size", "pipeline_parallel_size"):
+        number = config.runtime.vllm.get(key, 1)
+        if not isinstance(number, int) or number < 1:
+            raise ConfigError(f"runtime.vllm.{key} is {number!r}: set it to a number of GPUs")
+        parts *= number
+    return parts
 
 
 def zero_stage(config: RunConfig) -> int:
@@ -136,9 +163,10 @@ def checkpoint_bytes(config: RunConfig, size: ModelSize) -> float:
 
 
 def cache_bytes_per_token(config: RunConfig, size: ModelSize) -> float:
-    """Keys and values of one token in all layers."""
+    """Keys and values of one token in all layers, or in a GPU's part of them."""
     language = size.language
-    return 2 * language.count * language.keys * WIDTHS[config.model.dtype]
+    whole = 2 * language.count * language.keys * WIDTHS[config.model.dtype]
+    return whole / server_parts(config)
 
 
 def longest_sequence(config: RunConfig) -> int:
@@ -187,10 +215,15 @@ def _group(config: RunConfig) -> int:
     return algorithm.group_size
 
 
+def _attempts(config: RunConfig) -> int:
+    """Of the trained task that allows most."""
+    return max(TASKS[task].attempts for task in config.tasks)
+
+
 def _tokens(config: RunConfig) -> int:
     """Of one micro-batch, at most: a row that is longer than the budget goes alone."""
     algorithm, longest = config.algorithm, longest_sequence(config)
-    rows = algorithm.prompts_per_step * _group(config) * TASKS[config.task].attempts
+    rows = algorithm.prompts_per_step * _group(config) * _attempts(config)
     share = math.ceil(rows / (algorithm.updates_per_rollout * config.runtime.learner_ranks))
     return min(max(config.runtime.tokens_per_micro_batch, longest), share * longest)
 
@@ -198,6 +231,6 @@ def _tokens(config: RunConfig) -> int:
 def _pictures(config: RunConfig) -> int:
     """Of one micro-batch, at most."""
     rows = math.ceil(_tokens(config) / longest_sequence(config))
-    attempts = TASKS[config.task].attempts
+    attempts = _attempts(config)
     # After a first attempt, every row shows pictures of its own.
     return math.ceil(rows / _group(config)) if attempts == 1 else rows * attempts

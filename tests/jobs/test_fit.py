@@ -55,6 +55,17 @@ def test_servers_that_share_a_gpu_share_its_memory() -> None:
     assert verdicts(replace(LARGE, gpu_memory=16e9))[what] == "ok"
 
 
+def test_a_rank_and_a_server_in_turns_are_one_line() -> None:
+    overrides = [
+        "model={lora: {rank: 16}, dtype: bfloat16}",
+        "runtime={layout: colocated, gpus_per_server: 1, gpus_per_rank: 1}",
+    ]
+    what = "GPU memory of a rank and a server in turns"
+    one = replace(LARGE, gpus=1)
+    assert set(verdicts(one, *overrides).values()) == {"ok"}
+    assert verdicts(replace(one, gpu_memory=9e9), *overrides)[what] == "TOO LITTLE"
+
+
 def test_a_gpu_that_does_not_say_is_no_verdict() -> None:
     assert verdicts(replace(LARGE, gpu_memory=None))["GPU memory of a learner rank"] == "?"
 

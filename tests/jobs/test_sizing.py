@@ -83,6 +83,24 @@ def test_a_cached_token() -> None:
     assert sizing.cache_bytes_per_token(configured(), SIZE) == 2 * 10 * 4 * 4
 
 
+def test_a_server_over_two_gpus_splits_weights_and_cache() -> None:
+    config = configured(*GPUS, "runtime.vllm.tensor_parallel_size=2")
+    assert held(sizing.server_footprint(config, SIZE).device)["weights"] == 1000 * 4 / 2
+    assert sizing.cache_bytes_per_token(config, SIZE) == 10 * 4 * 4
+
+
+def test_a_gpu_that_both_use_in_turns() -> None:
+    def footprint(*device: sizing.Part) -> sizing.Footprint:
+        return sizing.Footprint(device, ())
+
+    activations = sizing.Part("activations", 30e9, passing=True)
+    rank = footprint(sizing.Part("weights", 4e9), activations)
+    # While it learns: 34 GB and the context of the server that sleeps.
+    assert sizing.shared_gpu_bytes(rank, footprint(sizing.Part("weights", 20e9))) == 35e9
+    # While it generates: the rank's 4 GB stay.
+    assert sizing.shared_gpu_bytes(rank, footprint(sizing.Part("weights", 40e9))) == 44e9
+
+
 def test_a_checkpoint() -> None:
     # The adapter twice, and two moments.
     assert sizing.checkpoint_bytes(configured(LORA), SIZE) == 2 * 400 + 800
