@@ -52,7 +52,7 @@ def capacity(config: RunConfig) -> Capacity:
     with ray_session(config.runtime):
         there = ray.cluster_resources()
         return Capacity(
-            f"the Ray cluster of {len(ray.nodes())} machines",
+            "the Ray cluster",
             there.get("CPU", 0),
             there.get("memory", 0),
             there.get("GPU", 0),

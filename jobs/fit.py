@@ -52,7 +52,7 @@ def run(config: RunConfig) -> bool:
     size, there = model_size(config.model), capacity(config)
     rank, server = rank_footprint(config, size), server_footprint(config, size)
     console = Console(soft_wrap=True)
-    console.print(describe(config, size))
+    console.print(describe(config, size), markup=False)
     console.print(_parts_table(config, rank, server))
     checks = list(examine(config, size, there))
     table = Table("", "what", "needs", there.where)
@@ -66,9 +66,11 @@ def run(config: RunConfig) -> bool:
                 f"{check.remedy}",
                 markup=False,
             )
-    fits = all(check.verdict != "TOO LITTLE" for check in checks)
-    console.print(f"{config.name} {'fits' if fits else 'does not fit'} on {there.where}")
-    return fits
+    verdicts = {check.verdict for check in checks}
+    said = "may fit" if "?" in verdicts else "fits"
+    said = "does not fit" if "TOO LITTLE" in verdicts else said
+    console.print(f"{config.name} {said} on {there.where}", markup=False)
+    return "TOO LITTLE" not in verdicts
 
 
 def describe(config: RunConfig, size: ModelSize) -> str:
