@@ -112,12 +112,28 @@ def report(
     job.run(folders)
 
 
-@app.command(epilog="Example: physrl doctor")
-def doctor() -> None:
-    """Say what was found on this machine, and what is missing."""
-    from jobs import doctor as job
+@app.command(
+    epilog="Example: physrl doctor -- what a run needs, and whether it fits: physrl doctor "
+    "--config jobs/configs/demo.yaml runtime.learner_ranks=2"
+)
+def doctor(
+    overrides: Overrides = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML file of a run that is to be sized.")
+    ] = None,
+) -> None:
+    """Say what was found on this machine and what is missing; of a run, whether it fits."""
+    if config is None and not overrides:
+        from jobs import doctor as job
 
-    if not job.run():
+        fine = job.run()
+    else:
+        checked = load_config(config, overrides or ())
+        preflight.check_sizing(checked)
+        from jobs import fit
+
+        fine = fit.run(checked)
+    if not fine:
         raise typer.Exit(1)
 
 

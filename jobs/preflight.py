@@ -105,6 +105,17 @@ def check_collection(config: CollectConfig) -> None:
     _check_task(config.task, settings, config.seed)
 
 
+def check_sizing(config: RunConfig) -> None:
+    """Refuse a model that cannot be counted, and a Ray cluster that does not answer.
+
+    Raises:
+        UserError: with the value and the remedy.
+    """
+    check_model("model.path", config.model.path, config.model)
+    if (address := announced_address()) is not None:
+        _check_cluster(address)
+
+
 def check_demo(config: RunConfig) -> None:
     """Refuse a configuration that leaves the demo nothing to compare, or SFT uneven batches.
 

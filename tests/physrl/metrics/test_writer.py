@@ -1,10 +1,12 @@
 import errno
+import os
 import resource
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import boto3
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -58,6 +60,17 @@ def test_tensorboard_shows_each_step_once(tmp_path: Path) -> None:
     writer.close()
     events = EventAccumulator(str(tmp_path)).Reload()
     assert [(e.step, e.value) for e in events.Scalars("reward")] == [(1, 0.5), (2, 1.0), (3, 9.0)]
+
+
+def test_tensorboard_reads_a_bucket(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_steps(tmp_path, 1, 2)
+    (file,) = tmp_path.glob("events.*")
+    boto3.client("s3").upload_file(str(file), bucket, f"runs/mine/{file.name}")
+    monkeypatch.setenv("S3_ENDPOINT", os.environ["AWS_ENDPOINT_URL"])
+    events = EventAccumulator(f"s3://{bucket}/runs/mine").Reload()
+    assert [(e.step, e.value) for e in events.Scalars("reward")] == [(1, 0.5), (2, 1.0)]
 
 
 def test_nothing_written_is_nothing_read(tmp_path: Path) -> None:
