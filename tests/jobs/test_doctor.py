@@ -1,5 +1,6 @@
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -82,3 +83,17 @@ def test_a_cluster_that_does_not_answer_is_named(
         cli.main(["doctor", "--config", DEMO])
     assert exit.value.code == 2
     assert "no Ray cluster answers at 127.0.0.1:9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "found"),
+    [("deepspeed_shm_comm_op.cpython-311-x86_64-linux-gnu.so", "built"), ("comm.py", "not built")],
+)
+def test_an_operator_that_was_compiled_with_deepspeed_counts(
+    file: str, found: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    installed = SimpleNamespace(files=[Path("deepspeed/ops/comm") / file])
+    monkeypatch.setattr(doctor, "distribution", lambda package: installed)
+    operator = {one.name: one for one in doctor.examine()}["DeepSpeed's CPU operator"]
+    assert operator.found == found
