@@ -94,19 +94,17 @@ class Collator:
         return self._chat_text(_outline(prompt))
 
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
-        """The prompt's token ids, its pictures' tokens included."""
-        grids = self._images(prompt.images)[1] if prompt.images else ()
-        return tuple(self._tokens(prompt, grids))
+        """The prompt's token ids, each placeholder repeated once a token of its picture."""
+        repeats = map(self._picture_tokens, prompt.images)
+        ids: list[int] = []
+        for token in self._text_ids(_outline(prompt)):
+            ids += [token] * (next(repeats) if token == self._image_token_id else 1)
+        return tuple(ids)
 
     def prompt_length(self, prompt: Prompt) -> int:
-        """How many tokens `prompt_ids` would give; reads only the pictures' sizes."""
-        patches = 0
-        for image in prompt.images:
-            height, width, _ = image.shape
-            patches += int(
-                self._processor.image_processor.get_number_of_image_patches(height, width)
-            )
-        return len(self._text_ids(_outline(prompt))) - len(prompt.images) + patches // self._merge
+        """How many tokens `prompt_ids` would give."""
+        text = len(self._text_ids(_outline(prompt))) - len(prompt.images)
+        return text + sum(map(self._picture_tokens, prompt.images))
 
     def __call__(self, examples: Sequence[TrainingExample]) -> ModelInputs:
         """Collate examples to one micro-batch.
@@ -125,11 +123,8 @@ class Collator:
         )
         pixel_values, grids = self._images(list(pictures.values()) or [self._blank])
         rows = [
-            _Row(
-                self._tokens(prompt, [grids[image] for image in images]),
-                [examples[number].completion_ids for number in numbers],
-            )
-            for prompt, images, numbers in zip(prompts, images_of_row, shared, strict=True)
+            _Row(self.prompt_ids(prompt), [examples[number].completion_ids for number in numbers])
+            for prompt, numbers in zip(prompts, shared, strict=True)
         ]
         shape = (len(rows), max(row.length for row in rows))
         input_ids = torch.full(shape, int(self._tokenizer.pad_token_id))
@@ -162,14 +157,11 @@ class Collator:
         output = self._processor.image_processor(images=copies, return_tensors="pt")
         return output["pixel_values"], output["image_grid_thw"]
 
-    def _tokens(self, prompt: Prompt, grids: Sequence[Tensor]) -> list[int]:
-        """Token ids with each picture's placeholder repeated once a merged patch."""
-        repeats = iter([int(grid.prod()) // self._merge for grid in grids])
-        ids: list[int] = []
-        for token in self._text_ids(_outline(prompt)):
-            count = next(repeats) if token == self._image_token_id else 1
-            ids += [token] * count
-        return ids
+    def _picture_tokens(self, image: Image) -> int:
+        """What a picture's size makes of it; the picture itself is not looked at."""
+        height, width, _ = image.shape
+        patches = self._processor.image_processor.get_number_of_image_patches(height, width)
+        return int(patches) // self._merge
 
     def _encode_text(self, outline: Outline) -> list[int]:
         return list(
