@@ -4,8 +4,9 @@ StudyConfig -> trials -> subjects (trained models, bases, controls)
             -> cells, adaptations and probes, each with the key of what decides its result
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -358,4 +359,7 @@ def pictures_needed(condition: Condition) -> int:
 
 
 def _plain(record: Any) -> Any:
-    return TypeAdapter(type(record)).dump_python(record, mode="json")
+    return _adapter(type(record)).dump_python(record, mode="json")
+
+
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
