@@ -34,7 +34,9 @@ class VLLMEngine:
     A start adapter (`model.adapter`) is not loaded here: push it with `load_adapter(..., 0)`.
     """
 
-    def __init__(self, model: ModelConfig, runtime: RuntimeConfig, *, seed: int) -> None:
+    def __init__(
+        self, model: ModelConfig, runtime: RuntimeConfig, *, seed: int, max_adapters: int = 1
+    ) -> None:
         os.environ.update(engine_environment(model, runtime))
         from vllm import LLM
 
@@ -60,7 +62,7 @@ class VLLMEngine:
             logprobs_mode="processed_logprobs",
             weight_transfer_config={"backend": weight_transfer.BACKEND},
             **_device_options(model, runtime),
-            **_lora_options(model),
+            **_lora_options(model, max_adapters),
         )
 
     @property
@@ -201,12 +203,12 @@ def _device_options(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, Any
     }
 
 
-def _lora_options(model: ModelConfig) -> dict[str, Any]:
+def _lora_options(model: ModelConfig, max_adapters: int) -> dict[str, Any]:
     if model.lora is None:
         return {}
     return {
         "enable_lora": True,
-        "max_loras": 1,
+        "max_loras": max_adapters,
         "max_lora_rank": next((r for r in LORA_RANKS if r >= model.lora.rank), model.lora.rank),
         # Without it vLLM ignores what an adapter holds for the picture side.
         "enable_tower_connector_lora": model.lora.vision or model.lora.projector,
