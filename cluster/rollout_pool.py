@@ -22,7 +22,6 @@ from physrl.rollout import (
     retry_sampling,
     roll_out,
 )
-from physrl.tasks import TASKS
 from physrl.types import Demonstration, Generation, Prompt, RolloutGroup, SceneSpec
 
 
@@ -125,7 +124,7 @@ class RolloutPool:
             )
             for worker, chunk, generations in zip(self._workers, prepared, generated, strict=False)
         ]
-        for _ in range(TASKS[prepared[0].source.task].attempts - 1):
+        for _ in range(prepared[0].source.attempts - 1):
             generated = [servers.submit(prompts, retry_sampling(sampling)) for _, prompts in stages]
             stages = [
                 worker.retry.options(num_returns=2).remote(

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from physrl.config import RunConfig
 from physrl.config.base import Section
 from physrl.config.dataset import CollectConfig
+from physrl.config.study import StudyConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "config.md"
 HEAD = """# Configuration
@@ -37,7 +38,8 @@ def reference() -> str:
     """The page: a heading and a table for each section, in the order of the classes."""
     written: set[type[Section]] = set()
     run = _section("the top", RunConfig, written)
-    return "\n".join([HEAD, *run, *_section("collect", CollectConfig, written)])
+    study = _section("study", StudyConfig, written)
+    return "\n".join([HEAD, *run, *_section("collect", CollectConfig, written), *study])
 
 
 def _section(title: str, section: type[Section], written: set[type[Section]]) -> Iterator[str]:

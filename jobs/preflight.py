@@ -47,7 +47,7 @@ def check(config: RunConfig) -> None:
         _check_port(config.runtime.dashboard_port)
     _check_writable(config.folder)
     _check_scenes(config)
-    for task in sorted({config.task, *config.evaluation.tasks}):
+    for task in sorted({*config.tasks, *config.evaluation.tasks}):
         _check_conversation(task, config)
 
 
@@ -221,7 +221,7 @@ def _check_writable(folder: Path) -> None:
 
 def _check_scenes(config: RunConfig) -> None:
     """Draw a pair of the fewest and of the most blocks for every task, so that margins fit."""
-    for name in sorted({config.task, *config.evaluation.tasks}):
+    for name in sorted({*config.tasks, *config.evaluation.tasks}):
         _check_task(name, config.environment, config.seed)
 
 

@@ -13,12 +13,14 @@ from physrl.config.reward import RewardConfig
 from physrl.config.run import RunConfig, TaskName
 from physrl.data.dataset import open_dataset
 from physrl.environments.generators import GENERATORS
+from physrl.environments.randomness import stream
 from physrl.environments.renderer import Renderer
 from physrl.environments.simulator import Simulator, start_pose
 from physrl.protocols import Sampling
 from physrl.rewards.score import score
 from physrl.tasks import TASKS
 from physrl.tasks.answers import LARGEST_OFFSET, answer_text, words
+from physrl.tasks.examples import Examples, blanked, solved
 from physrl.tasks.task import Task, feedback_text, make_prompt, make_scene
 from physrl.types import (
     Action,
@@ -36,6 +38,9 @@ from physrl.types import (
     Turn,
 )
 
+OTHERS = 1 << 20
+"""Scenes that a shuffled answer may be of."""
+
 
 @dataclass(frozen=True, slots=True)
 class SceneSource:
@@ -50,6 +55,24 @@ class SceneSource:
     """Which named set `environment` describes."""
     data: str | None = None
     """A collected dataset that holds the scenes; None draws them."""
+    mixture: tuple[str, ...] = ()
+    """Tasks that the scenes are of in turn; empty: all of `task`."""
+    shuffled: bool = False
+    """Whether a demonstration's answer is another scene's."""
+    examples: Examples | None = None
+    """Solved ones that stand before every question; None: none."""
+    blank: bool = False
+    """Whether pictures show nothing."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All that the scenes are of: scene i of the source is of task i modulo their number."""
+        return self.mixture or (self.task,)
+
+    @property
+    def attempts(self) -> int:
+        """How often a scene may be answered at most."""
+        return max(TASKS[task].attempts for task in self.tasks)
 
 
 _dataset = lru_cache(maxsize=16)(open_dataset)
@@ -66,13 +89,24 @@ def scene_source(
     Raises:
         ConfigError: the generator has nothing to offer beside these settings.
     """
-    data = None
-    if generator == "iid" and (task, split) == (config.task, "train"):
+    data, shuffled = None, False
+    trained = generator == "iid" and task == config.task
+    if trained and split == "train":
         data = config.data
+        shuffled = isinstance(config.algorithm, SFTConfig) and config.algorithm.targets != "ideal"
     elif generator == "iid" and split == "test":
         data = config.evaluation.data.get(task)
-    settings = GENERATORS[generator](config.environment)
-    return SceneSource(task, settings, config.seed, split, config.model.reasoning, generator, data)
+    return SceneSource(
+        task=task,
+        environment=GENERATORS[generator](config.environment),
+        seed=config.seed,
+        split=split,
+        reasoning=config.model.reasoning,
+        generator=generator,
+        data=data,
+        mixture=config.mixture if trained and split in ("train", "warm") else (),
+        shuffled=shuffled,
+    )
 
 
 def step_indices(config: RunConfig, step: int) -> range:
@@ -105,30 +139,68 @@ def prepare(
     if source.data is not None:
         stored = [_dataset(source.data)[index] for index in indices]
         return [scene for scene, _, _ in stored], [prompt for _, prompt, _ in stored]
-    task, settings = TASKS[source.task], source.environment
-    scenes = [
-        make_scene(task, settings, source.seed, source.split, index, source.generator)
-        for index in indices
-    ]
+    size = source.environment.image_size
+    scenes = [draw_scene(source, index) for index in indices]
     prompts = [
-        make_prompt(task, scene, renderer, settings.image_size, reasoning=source.reasoning)
+        make_prompt(TASKS[scene.task], scene, renderer, size, reasoning=source.reasoning)
         for scene in scenes
     ]
-    return scenes, prompts
+    return scenes, _surrounded(source, scenes, prompts, renderer)
+
+
+def _surrounded(
+    source: SceneSource, scenes: Sequence[SceneSpec], prompts: list[Prompt], renderer: Renderer
+) -> list[Prompt]:
+    """The prompts after the source's examples, and without pictures if it is blank."""
+    if source.examples is not None:
+        before = {name: solved(TASKS[name], source.examples, renderer) for name in source.tasks}
+        prompts = [
+            replace(prompt, turns=before[scene.task] + prompt.turns)
+            for scene, prompt in zip(scenes, prompts, strict=True)
+        ]
+    return [blanked(prompt) for prompt in prompts] if source.blank else prompts
+
+
+def draw_scene(source: SceneSource, index: int) -> SceneSpec:
+    """Scene `index` of a source that is newly drawn.
+
+    Raises:
+        SceneError: the settings admit no such scene.
+    """
+    place, which = divmod(index, len(source.tasks))
+    task = TASKS[source.tasks[which]]
+    return make_scene(task, source.environment, source.seed, source.split, place, source.generator)
 
 
 def demonstrate(
     source: SceneSource, indices: Iterable[int], renderer: Renderer
 ) -> list[Demonstration]:
-    """Prompts with their ideal answers."""
+    """Prompts with their ideal answers, or with other scenes' where the source is shuffled."""
+    wanted = list(indices)
+    scenes, prompts = prepare(source, wanted, renderer)
+    if source.shuffled:
+        targets = [_target(source, _other(source, index)) for index in wanted]
+    elif source.data is not None:
+        targets = [_target(source, index) for index in wanted]
+    else:
+        targets = [TASKS[scene.task].target(scene) for scene in scenes]
+    return [Demonstration(*shown) for shown in zip(prompts, targets, strict=True)]
+
+
+def _target(source: SceneSource, index: int) -> str:
     if source.data is not None:
-        stored = [_dataset(source.data)[index] for index in indices]
-        return [Demonstration(prompt, target) for _, prompt, target in stored]
-    task = TASKS[source.task]
-    return [
-        Demonstration(prompt, task.target(scene))
-        for scene, prompt in zip(*prepare(source, indices, renderer), strict=True)
-    ]
+        _, _, target = _dataset(source.data)[index]
+        return target
+    scene = draw_scene(source, index)
+    return TASKS[scene.task].target(scene)
+
+
+def _other(source: SceneSource, index: int) -> int:
+    """A scene of the same task that has nothing to do with this one."""
+    count = OTHERS if source.data is None else len(_dataset(source.data))
+    drawn = int(stream(f"{source.seed}/{source.task}/shuffled", index).integers(count))
+    kinds = len(source.tasks)
+    return drawn // kinds * kinds + index % kinds
 
 
 def roll_out(
@@ -178,12 +250,13 @@ def follow_ups(
                 Turn("assistant", repeated(last.action, task)),
                 Turn("user", feedback_text(last.outcome, reasoning=source.reasoning), (image,)),
             )
-            prompts.append(Prompt(f"{group.prompt.prompt_id}#{place}.{count}", turns))
+            asked = Prompt(f"{group.prompt.prompt_id}#{place}.{count}", turns)
+            prompts.append(blanked(asked) if source.blank else asked)
     return prompts
 
 
 def longest_conversation(source: SceneSource, renderer: Renderer) -> Prompt:
-    """The last attempt's prompt in the first scene, as long as any can be."""
+    """The last attempt's prompt in the first scene, as long as any can be; of one task."""
     task = TASKS[source.task]
     (scene,), (prompt,) = prepare(source, [0], renderer)
     answered = Turn("assistant", repeated(Offset(-LARGEST_OFFSET, -LARGEST_OFFSET), task))

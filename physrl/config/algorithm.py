@@ -192,6 +192,8 @@ class SFTConfig(OptimizationConfig):
     """Scenes in a step."""
     updates_per_rollout: int = Field(1, ge=1)
     """Optimizer updates on each step's scenes, over disjoint parts of them."""
+    targets: Literal["ideal", "shuffled"] = "ideal"
+    """What is imitated: each scene's ideal answer or, as a control, another scene's."""
 
 
 RLConfig = GRPOConfig | BNPOConfig | DrGRPOConfig | DAPOConfig | CISPOConfig | GSPOConfig

@@ -40,7 +40,7 @@ def load_collect_config(path: Path | None, overrides: Sequence[str] = ()) -> Col
     Raises:
         ConfigError: as `load_config`.
     """
-    return _validated(CollectConfig, _read(path, overrides))
+    return validated(CollectConfig, _read(path, overrides))
 
 
 def validate(tree: Mapping[str, Any]) -> RunConfig:
@@ -49,7 +49,7 @@ def validate(tree: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: a key or value is wrong.
     """
-    return _validated(RunConfig, tree)
+    return validated(RunConfig, tree)
 
 
 def _read(path: Path | None, overrides: Sequence[str]) -> Tree:
@@ -60,7 +60,12 @@ def _read(path: Path | None, overrides: Sequence[str]) -> Tree:
     return merge(tree, given)
 
 
-def _validated(section: type[AnySection], tree: Mapping[str, Any]) -> AnySection:
+def validated(section: type[AnySection], tree: Mapping[str, Any]) -> AnySection:
+    """A section from a tree of plain values.
+
+    Raises:
+        ConfigError: a key or value is wrong; the first mistake, in one line.
+    """
     try:
         return section.model_validate(tree)
     except ValidationError as error:

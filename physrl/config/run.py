@@ -115,6 +115,9 @@ class RunConfig(Section):
     """Folder that holds a folder for each run."""
     task: TaskName = "place"
     """What is trained on."""
+    mixture: tuple[TaskName, ...] = ()
+    """Train on these tasks in turn, scene by scene; `task` is the first of them. Empty: on `task`
+    alone."""
     environment: EnvironmentConfig = EnvironmentConfig()
     """Which scenes."""
     data: Location | None = None
@@ -151,6 +154,25 @@ class RunConfig(Section):
         tables = {key: tree[key] for key in DEFAULT_TYPES if isinstance(tree.get(key), dict)}
         typed = {key: {"type": DEFAULT_TYPES[key]} | table for key, table in tables.items()}
         return {"model": {}} | tree | typed
+
+    @property
+    def tasks(self) -> tuple[TaskName, ...]:
+        """All that is trained on."""
+        return self.mixture or (self.task,)
+
+    @model_validator(mode="after")
+    def _mixes(self) -> "RunConfig":
+        if not self.mixture:
+            return self
+        named = f"mixture is [{', '.join(self.mixture)}]"
+        if self.mixture[0] != self.task or len(set(self.mixture)) < len(self.mixture):
+            raise ValueError(
+                f"{named} and task is {self.task}: begin the mixture with the task, and name none "
+                "twice"
+            )
+        if self.data is not None:
+            raise ValueError(f"{named} but data holds one task's scenes: set data=null")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":

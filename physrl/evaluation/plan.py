@@ -1,0 +1,361 @@
+"""A study spelled out: the trials of its grid, and everything that is measured on each.
+
+StudyConfig -> trials -> subjects (trained models, bases, controls)
+            -> cells, adaptations and probes, each with the key of what decides its result
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from physrl.config.environment import EnvironmentConfig
+from physrl.config.load import validate
+from physrl.config.reward import RewardConfig
+from physrl.config.run import RunConfig, TaskName
+from physrl.config.study import (
+    Decoding,
+    Pictures,
+    StudyConfig,
+    Target,
+    TestSet,
+)
+from physrl.data.photos import load_photos
+from physrl.environments.generators import GENERATORS
+from physrl.errors import ConfigError
+from physrl.evaluation.keys import content_key, model_content, photos_content
+from physrl.evaluation.trials import TrialSpec, base_tree, make_trials
+from physrl.tasks import TASKS
+
+SubjectKind = Literal["trained", "base", "baseline", "physics", "guesser"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who answers."""
+
+    kind: SubjectKind
+    """A trial's model, a model before training, a policy without language, or a control that looks
+    at no picture."""
+    key: str
+    name: str
+    """A trial's name, a model's, or the control's."""
+    trained_on: tuple[TaskName, ...] = ()
+    method: str = ""
+    model: str = ""
+    """Its name in the grid."""
+    seed: int = 0
+    variant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is asked, and how: where a cell stands in the tables, for every subject alike."""
+
+    task: TaskName
+    test_set: TestSet = "iid"
+    shots: int = 0
+    """Solved examples before the question."""
+    decoding: Decoding = "greedy"
+    pictures: Pictures = "shown"
+
+    @property
+    def asking(self) -> str:
+        """All but the task, in words."""
+        words: list[str] = [self.test_set, self.decoding]
+        words += [f"{self.shots} examples"] if self.shots else []
+        words += ["blank pictures"] if self.pictures == "blank" else []
+        return ", ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a cell's scenes and answers depend on beside its condition."""
+
+    scenes: int
+    """The first of the test stream, or how many photographs there are."""
+    seed: int
+    """Of the scenes."""
+    environment: EnvironmentConfig
+    """The study's, of which `GENERATORS[test_set]` makes the set's."""
+    reward: RewardConfig
+    reasoning: bool
+    temperature: float
+    """Of sampled answers."""
+    max_completion_tokens: int
+    photos: str | None = None
+    """A digest of the photographs, for the test set `real`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellSpec:
+    """One subject under one condition."""
+
+    key: str
+    subject: Subject
+    condition: Condition
+    asked: Asked
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptationSpec:
+    """One subject, a few steps of SFT on one task."""
+
+    key: str
+    subject: Subject
+    task: TaskName
+    steps: tuple[int, ...]
+    """After how many it is measured; 0 is before the first."""
+    scenes: int
+    config: RunConfig
+    """The run; its model is where the subject began, to be replaced by the subject's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSpec:
+    """One subject's activations about one task's scenes."""
+
+    key: str
+    subject: Subject
+    task: TaskName
+    targets: tuple[Target, ...]
+    scenes: int
+    folds: int
+    seed: int
+    environment: EnvironmentConfig
+    reasoning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPlan:
+    """Everything that a study consists of, in a fixed order."""
+
+    name: str
+    trials: tuple[TrialSpec, ...]
+    bases: dict[str, RunConfig]
+    """The runs' beginnings by the base subject's key."""
+    subjects: tuple[Subject, ...]
+    cells: tuple[CellSpec, ...]
+    adaptations: tuple[AdaptationSpec, ...]
+    probes: tuple[ProbeSpec, ...]
+
+    def config_of(self, subject: Subject) -> RunConfig:
+        """The run of a trained subject, or what a base's runs begin with.
+
+        Raises:
+            KeyError: the subject is no model.
+        """
+        return ({trial.key: trial.config for trial in self.trials} | self.bases)[subject.key]
+
+
+def plan_study(config: StudyConfig) -> StudyPlan:
+    """Spell a study out.
+
+    Raises:
+        ConfigError: a trial's configuration is wrong, a test set differs in nothing from the base's
+            scenes, a conversation would show more pictures than a model may see, or there are more
+            than max_cells.
+        DataError: the photographs cannot be read.
+    """
+    trials = make_trials(config)
+    bases = {name: validate(base_tree(config, name)) for name in config.grid.models}
+    base_subjects = {
+        Subject("base", content_key(base=model_content(run.model)), name, model=name): run
+        for name, run in bases.items()
+    }
+    models = {_trained(trial): trial.config for trial in trials}
+    if config.controls.base:
+        models |= base_subjects
+    controls = _controls(config)
+    any_base = next(iter(bases.values()))
+    _check_test_sets(config, any_base)
+    _check_pictures(config, models.values())
+    conditions = _conditions(config)
+    photos = (
+        None
+        if config.evaluation.real_images is None
+        else load_photos(config.evaluation.real_images)
+    )
+    shown = None if photos is None else (len(photos), photos_content(photos))
+    cells = [
+        make_cell(subject, condition, _asked(config, any_base, run, condition, shown))
+        for subject, run in models.items()
+        for condition in conditions
+    ]
+    cells += [
+        make_cell(subject, condition, _asked(config, any_base, any_base, condition, shown))
+        for subject in controls
+        for condition in conditions
+        if _is_plain(condition) and not (subject.kind == "physics" and condition.test_set == "real")
+    ]
+    if len(cells) > config.max_cells:
+        raise ConfigError(
+            f"the study has {len(cells)} cells ({len(models) + len(controls)} subjects x up to "
+            f"{len(conditions)} conditions), more than max_cells = {config.max_cells}: name fewer "
+            f"tasks, seeds or test sets, or set max_cells={len(cells)}"
+        )
+    return StudyPlan(
+        name=config.name,
+        trials=trials,
+        bases={subject.key: run for subject, run in base_subjects.items()},
+        subjects=(*models, *controls),
+        cells=tuple(cells),
+        adaptations=tuple(_adaptations(config, models)),
+        probes=tuple(_probes(config, models, any_base)),
+    )
+
+
+def make_cell(subject: Subject, condition: Condition, asked: Asked) -> CellSpec:
+    """The cell with the key of what decides its answers."""
+    key = content_key(cell=[subject.key, _plain(condition), _plain(asked)])
+    return CellSpec(key, subject, condition, asked)
+
+
+def _trained(trial: TrialSpec) -> Subject:
+    return Subject(
+        kind="trained",
+        key=trial.key,
+        name=trial.name,
+        trained_on=trial.config.tasks,
+        method=trial.method,
+        model=trial.model,
+        seed=trial.seed,
+        variant=trial.variant,
+    )
+
+
+def _controls(config: StudyConfig) -> list[Subject]:
+    wanted: dict[SubjectKind, bool] = {
+        "physics": config.controls.physics,
+        "guesser": config.controls.guesser,
+    }
+    return [
+        Subject(kind, content_key(control=kind), kind) for kind, asked in wanted.items() if asked
+    ]
+
+
+def _conditions(config: StudyConfig) -> list[Condition]:
+    evaluation = config.evaluation
+    conditions = [
+        Condition(task, test_set, prompting.shots, prompting.decoding)
+        for prompting in evaluation.prompting
+        for test_set in prompting.test_sets or evaluation.test_sets
+        for task in evaluation.tasks
+        if test_set != "real"
+    ]
+    conditions += [
+        Condition("stability", "real", prompting.shots, prompting.decoding)
+        for prompting in evaluation.prompting
+        if "real" in (prompting.test_sets or evaluation.test_sets)
+    ]
+    if config.controls.blank_pictures:
+        conditions += [Condition(task, pictures="blank") for task in evaluation.tasks]
+    return list(dict.fromkeys(conditions))
+
+
+def _is_plain(condition: Condition) -> bool:
+    """Whether it is asked zero-shot, greedily and with pictures: others tell controls nothing."""
+    return (condition.shots, condition.decoding, condition.pictures) == (0, "greedy", "shown")
+
+
+def _asked(
+    config: StudyConfig,
+    base: RunConfig,
+    run: RunConfig,
+    condition: Condition,
+    shown: tuple[int, str] | None,
+) -> Asked:
+    scenes, photos = config.evaluation.scenes, None
+    if condition.test_set == "real":
+        assert shown is not None  # checked by the configuration
+        scenes, photos = shown
+    return Asked(
+        scenes=scenes,
+        seed=config.evaluation.seed,
+        environment=base.environment,
+        reward=base.reward,
+        reasoning=run.model.reasoning,
+        temperature=base.temperature,
+        max_completion_tokens=run.model.max_completion_tokens,
+        photos=photos,
+    )
+
+
+def _adaptations(config: StudyConfig, models: dict[Subject, RunConfig]) -> list[AdaptationSpec]:
+    if config.adaptation is None:
+        return []
+    adaptation = config.adaptation
+    specs = []
+    for subject, run in models.items():
+        for task in adaptation.tasks:
+            if task in subject.trained_on:
+                continue
+            algorithm = adaptation.algorithm.model_dump() | {"steps": adaptation.steps[-1]}
+            adapted = validate(
+                run.model_dump()
+                | {"task": task, "mixture": (), "warm_start": None, "algorithm": algorithm}
+                | {"seed": config.evaluation.seed, "name": f"{subject.name}-to-{task}"}
+            )
+            deciding = [subject.key, _plain(adapted.algorithm), task, adapted.seed]
+            deciding += [list(adaptation.steps), adaptation.scenes, _plain(adapted.environment)]
+            key = content_key(adaptation=deciding)
+            specs.append(
+                AdaptationSpec(key, subject, task, adaptation.steps, adaptation.scenes, adapted)
+            )
+    return specs
+
+
+def _probes(
+    config: StudyConfig, models: dict[Subject, RunConfig], base: RunConfig
+) -> list[ProbeSpec]:
+    if config.probes is None:
+        return []
+    probes = config.probes
+    specs = []
+    for subject, run in models.items():
+        for task in probes.tasks:
+            deciding = [subject.key, task, list(probes.targets), probes.scenes, probes.folds]
+            deciding += [config.evaluation.seed, _plain(base.environment), run.model.reasoning]
+            specs.append(
+                ProbeSpec(
+                    key=content_key(probe=deciding),
+                    subject=subject,
+                    task=task,
+                    targets=probes.targets,
+                    scenes=probes.scenes,
+                    folds=probes.folds,
+                    seed=config.evaluation.seed,
+                    environment=base.environment,
+                    reasoning=run.model.reasoning,
+                )
+            )
+    return specs
+
+
+def _check_test_sets(config: StudyConfig, base: RunConfig) -> None:
+    for test_set in config.evaluation.test_sets:
+        if test_set != "real":
+            GENERATORS[test_set](base.environment)
+
+
+def _check_pictures(config: StudyConfig, runs: Iterable[RunConfig]) -> None:
+    """Refuse conversations that a model would refuse."""
+    shots = max(prompting.shots for prompting in config.evaluation.prompting)
+    task = max(config.evaluation.tasks, key=lambda name: TASKS[name].attempts)
+    needed = pictures_needed(Condition(task, shots=shots))
+    allowed = min(run.model.max_images for run in runs)
+    if needed > allowed:
+        raise ConfigError(
+            f"{task} with {shots} examples shows up to {needed} pictures, but model.max_images is "
+            f"{allowed}: set base.model.max_images={needed}"
+        )
+
+
+def pictures_needed(condition: Condition) -> int:
+    """How many pictures the longest conversation of a condition shows."""
+    return condition.shots + TASKS[condition.task].attempts
+
+
+def _plain(record: Any) -> Any:
+    return TypeAdapter(type(record)).dump_python(record, mode="json")

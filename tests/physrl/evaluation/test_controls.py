@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+
+from physrl.config.study import load_study_config
+from physrl.data.photos import Photo
+from physrl.environments.renderer import TinyRenderer
+from physrl.environments.simulator import Simulator
+from physrl.evaluation.asking import ask_photos, cell_sampling, cell_source
+from physrl.evaluation.controls import answer_control
+from physrl.evaluation.plan import CellSpec, Condition, make_cell, plan_study
+from physrl.rollout import prepare
+from physrl.types import Image
+
+GREY: Image = np.full((8, 8, 3), 90, np.uint8)
+PHOTOS = tuple(Photo(f"{n}.png", n % 2 == 0, None, GREY) for n in range(40))
+
+
+@pytest.fixture(scope="module")
+def cells() -> tuple[CellSpec, ...]:
+    overrides = [
+        "grid.tasks=[place]",
+        "grid.methods={grpo: {}}",
+        "base.model.max_images=5",
+        "evaluation.scenes=30",
+        "evaluation.prompting=[{}, {shots: 2, decoding: sampled}]",
+        "evaluation.test_sets=[iid, tall]",
+    ]
+    return plan_study(load_study_config(None, overrides)).cells
+
+
+def find(cells: tuple[CellSpec, ...], kind: str, condition: Condition) -> CellSpec:
+    return next(c for c in cells if (c.subject.kind, c.condition) == (kind, condition))
+
+
+def photographs(cell: CellSpec) -> CellSpec:
+    return make_cell(cell.subject, Condition("stability", "real"), cell.asked)
+
+
+@pytest.mark.parametrize("task", ["stability", "stabilize", "place_x", "place_y", "place"])
+def test_physics_is_the_ceiling_and_guessing_is_not(
+    task: str, cells: tuple[CellSpec, ...], simulator: Simulator
+) -> None:
+    condition = Condition(task)  # type: ignore[arg-type]
+    exact = answer_control(find(cells, "physics", condition), simulator, ())
+    guessed = answer_control(find(cells, "guesser", condition), simulator, ())
+    assert [answer.scene_id for answer in exact.answers] == [
+        answer.scene_id for answer in guessed.answers
+    ]
+    assert exact.count.total == 30
+    assert exact.count.successes >= 29
+    assert guessed.count.share < 0.85
+    assert answer_control(find(cells, "guesser", condition), simulator, ()) == guessed
+
+
+def test_a_guesser_may_try_as_often_as_a_model(
+    cells: tuple[CellSpec, ...], simulator: Simulator
+) -> None:
+    def successes(task: str) -> int:
+        cell = find(cells, "guesser", Condition(task))  # type: ignore[arg-type]
+        return answer_control(cell, simulator, ()).count.successes
+
+    assert successes("place_closed_loop") > successes("place")
+
+
+def test_photographs_can_only_be_guessed_about(
+    cells: tuple[CellSpec, ...], simulator: Simulator, renderer: TinyRenderer
+) -> None:
+    guesser = photographs(find(cells, "guesser", Condition("stability")))
+    guessed = answer_control(guesser, simulator, PHOTOS)
+    assert [answer.scene_id for answer in guessed.answers] == [photo.file for photo in PHOTOS]
+    assert {answer.answer for answer in guessed.answers} == {"Yes", "No"}
+    physics = photographs(find(cells, "physics", Condition("stability")))
+    with pytest.raises(ValueError, match="photographs are no scenes"):
+        answer_control(physics, simulator, PHOTOS)
+    model = find(cells, "base", Condition("stability"))
+    with pytest.raises(ValueError, match="base is a base subject"):
+        answer_control(model, simulator, ())
+    shown = make_cell(model.subject, Condition("stability", "real", shots=2), model.asked)
+    prompts = ask_photos(shown, PHOTOS[:2], renderer)
+    assert [len(prompt.images) for prompt in prompts] == [3, 3]
+    assert np.array_equal(prompts[1].images[2], GREY)
+
+
+def test_a_cell_is_asked_as_its_condition_says(
+    cells: tuple[CellSpec, ...], renderer: TinyRenderer
+) -> None:
+    condition = Condition("place", "tall", shots=2, decoding="sampled")
+    cell = find(cells, "trained", condition)
+    source = cell_source(cell)
+    (scene,), (prompt,) = prepare(source, [5], renderer)
+    assert scene.scene_id == "place/test/tall/0/5"
+    assert len(scene.blocks) > 4
+    assert len(prompt.images) == 3
+    sampling = cell_sampling(cell)
+    assert (sampling.temperature, sampling.group_size, sampling.seed) == (1.0, 1, 2**31)
+    plain = find(cells, "trained", Condition("place"))
+    assert cell_sampling(plain).temperature == 0
+    blank = find(cells, "trained", Condition("place", pictures="blank"))
+    assert cell_source(blank).blank

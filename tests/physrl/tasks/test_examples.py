@@ -1,0 +1,47 @@
+from dataclasses import replace
+
+import numpy as np
+
+from physrl.config.environment import EnvironmentConfig
+from physrl.config.reward import SimulatedRewardConfig
+from physrl.environments.renderer import TinyRenderer
+from physrl.environments.simulator import Simulator
+from physrl.rollout import SceneSource, follow_ups, prepare, roll_out
+from physrl.tasks.examples import BLANK, Examples
+from physrl.types import Completion, Generation
+
+ENVIRONMENT = EnvironmentConfig()
+TALL = EnvironmentConfig(num_blocks=(5, 6))
+SOURCE = SceneSource("stability", TALL, 3, "test", reasoning=True, generator="tall")
+
+
+def test_solved_examples_stand_before_every_question(renderer: TinyRenderer) -> None:
+    source = replace(SOURCE, examples=Examples(4, ENVIRONMENT, 3))
+    scenes, prompts = prepare(source, range(2), renderer)
+    plain_scenes, plain = prepare(SOURCE, range(2), renderer)
+    assert scenes == plain_scenes
+    for prompt, question in zip(prompts, plain, strict=True):
+        assert [turn.role for turn in prompt.turns] == ["user", "assistant"] * 4 + ["user"]
+        assert prompt.text == question.text
+        assert np.array_equal(prompt.images[-1], question.images[0])
+        assert prompt.prompt_id == question.prompt_id
+    # Two pairs: two of the four fall. Their answers hold no thought, and none is asked for.
+    answers = [turn.text for turn in prompts[0].turns if turn.role == "assistant"]
+    assert sorted(answers) == ["<answer>No</answer>"] * 2 + ["<answer>Yes</answer>"] * 2
+    assert ["<think>" in turn.text for turn in prompts[0].turns] == [False] * 8 + [True]
+    # All questions show the very same pictures, which are encoded once.
+    assert prompts[0].images[0] is prompts[1].images[0]
+
+
+def test_blank_pictures_show_nothing_even_after_a_failure(
+    renderer: TinyRenderer, simulator: Simulator
+) -> None:
+    source = replace(SOURCE, task="place_closed_loop", environment=ENVIRONMENT, blank=True)
+    scenes, prompts = prepare(source, [0], renderer)
+    said = Completion("no idea", (1,), (0.0,), False, 0)
+    groups = roll_out(
+        scenes, prompts, [Generation((1,), (said,))], SimulatedRewardConfig(), simulator
+    )
+    (again,) = follow_ups(groups, renderer, source)
+    assert len(again.images) == 2
+    assert all((image == BLANK).all() for image in again.images)
