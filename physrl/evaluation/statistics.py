@@ -1,11 +1,16 @@
-"""Counts of successes, and what they say about the rate behind them."""
+"""Counts of successes, and what they say about the rate behind them; tests between models."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import binomtest
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, false_discovery_control, permutation_test
 
 CONFIDENCE = 0.95
+PERMUTATIONS = 9999
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +49,51 @@ def compare(before: Count, after: Count) -> Difference:
     """The difference of two shares, after minus before."""
     variance = sum(count.share * (1 - count.share) / count.total for count in (before, after))
     return Difference(after.share - before.share, math.sqrt(variance))
+
+
+def paired_test(first: Floats, second: Floats) -> float:
+    """Whether two methods' models differ on the same scenes: the two-sided p value.
+
+    Of one seed each, McNemar's exact test; of several, a permutation test of the scenes' mean
+    differences, whose signs are as likely either way if the methods are equal. Both speak of other
+    scenes and the same models; how much seeds matter, the intervals say.
+
+    Args:
+        first: seeds x scenes, 0 or 1.
+        second: seeds x scenes, of as many scenes.
+    """
+    differences = second.mean(axis=0) - first.mean(axis=0)
+    if not differences.any():
+        return 1.0
+    if len(first) == len(second) == 1:
+        better, worse = int((differences > 0).sum()), int((differences < 0).sum())
+        return float(binomtest(better, better + worse).pvalue)
+    found = permutation_test(
+        (differences,),
+        lambda values, axis: np.mean(values, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=PERMUTATIONS,
+        rng=np.random.default_rng(0),
+    )
+    return float(found.pvalue)
+
+
+def corrected(p_values: Sequence[float]) -> list[float]:
+    """P values of many comparisons, adjusted so that their share of false ones is bounded.
+
+    Benjamini and Hochberg 1995; models on the same scenes depend on each other positively, under
+    which it holds (Benjamini and Yekutieli 2001).
+    """
+    return [float(p) for p in false_discovery_control(p_values)] if p_values else []
+
+
+def seed_deviation(successes: Floats) -> float | None:
+    """The sample deviation of the seeds' shares; None of fewer than two.
+
+    Args:
+        successes: seeds x scenes; seeds that are missing are NaN.
+    """
+    shares = successes.mean(axis=1)
+    there = shares[~np.isnan(shares)]
+    return float(there.std(ddof=1)) if len(there) > 1 else None

@@ -1,10 +1,11 @@
 import math
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from physrl.evaluation.statistics import Count, compare
+from physrl.evaluation.statistics import Count, compare, corrected, paired_test, seed_deviation
 
 counts = st.integers(1, 500).flatmap(
     lambda total: st.builds(Count, st.integers(0, total), st.just(total))
@@ -28,6 +29,7 @@ def test_no_success_still_leaves_room_above() -> None:
     assert Count(0, 10).interval == pytest.approx((0, 0.2775), abs=1e-4)
 
 
+@settings(deadline=None)  # scipy takes its time at first
 @given(counts)
 def test_interval_holds_the_share_and_stays_a_share(count: Count) -> None:
     low, high = count.interval
@@ -53,3 +55,35 @@ def test_difference_is_antisymmetric(first: Count, second: Count) -> None:
     there, back = compare(first, second), compare(second, first)
     assert there.value == -back.value
     assert there.standard_error == pytest.approx(back.standard_error)
+
+
+def row(*values: int) -> np.ndarray:
+    return np.array([values], float)
+
+
+def test_mcnemar_counts_only_the_scenes_that_differ() -> None:
+    # 5 scenes got better, 1 worse: 2 x (6 + 1) / 2^6 = 14 / 64.
+    first = row(*[0] * 5, 1, *[1] * 30)
+    second = row(*[1] * 5, 0, *[1] * 30)
+    assert paired_test(first, second) == pytest.approx(14 / 64)
+    assert paired_test(first, first) == 1.0
+
+
+def test_the_permutation_test_flips_the_signs_of_scenes() -> None:
+    # 4 scenes, all better by one: 2 of the 2^4 ways to flip are as far from zero.
+    one, other = np.zeros((2, 4)), np.ones((2, 4))
+    assert paired_test(one, other) == pytest.approx(2 / 16)
+
+
+def test_many_comparisons_are_corrected_for() -> None:
+    # Sorted, p x n / rank from the largest down: .04; min(.04, .03 x 3 / 2) = .04; .01 x 3 = .03.
+    assert corrected([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.04, 0.04])
+    assert corrected([]) == []
+
+
+def test_seeds_deviate_as_their_shares_do() -> None:
+    missing = [np.nan] * 4
+    assert seed_deviation(np.array([[1, 1, 0, 0], [1, 1, 1, 1], missing])) == pytest.approx(
+        0.5 / 2**0.5
+    )
+    assert seed_deviation(np.array([[1, 0, 0, 0], missing])) is None
