@@ -9,7 +9,7 @@ and counted by the same code.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from cluster.session import actor_environment
+from cluster.cell_worker import answer_photos, answer_scenes
 from physrl.config.baseline import BaselineConfig
+from physrl.data.photos import Photo
+from physrl.environments.renderer import make_renderer
+from physrl.environments.simulator import Simulator
+from physrl.evaluation.asking import cell_source
+from physrl.evaluation.plan import Asked, Condition, Subject, make_cell
+from physrl.evaluation.results import Decoding, PolicyResult, TaskResult
 from physrl.gym_env import FALLS, TowerEnv, action_space
 from physrl.protocols import Sampling, prompt_seed
+from physrl.rollout import prepare
 from physrl.tasks import TASKS
 from physrl.tasks.answers import LARGEST_OFFSET, answer_text, words
 from physrl.types import Action, Completion, Generation, Image, Metrics, Offset, Prompt, Verdict
 
 ENVIRONMENT = "physrl-training-scenes"
 """What RLlib knows the environment by."""
-KERNEL, STRIDE = 4, 2
 REPORTED = {
     "reward": ("env_runners", "episode_return_mean"),
     "loss": ("learners", "default_policy", "total_loss"),
@@ -61,7 +67,8 @@ class TrainingScenes(gymnasium.Wrapper[NDArray[np.float32], Any, Image, Any]):
 
 def observation(picture: Image) -> NDArray[np.float32]:
     """Height x width x 3, from 0 to 1, as RLlib's encoder wants it."""
-    return picture.astype(np.float32) / 255
+    scaled: NDArray[np.float32] = picture.astype(np.float32) / np.float32(255)
+    return scaled
 
 
 def observation_space(size: int) -> gymnasium.spaces.Box:
@@ -87,12 +94,11 @@ class Baseline:
     def train(self) -> Metrics:
         """One iteration: a batch of episodes and the updates on it."""
         result = self._algorithm.train()
-        self.last = result
         found = {name: _at(result, path) for name, path in REPORTED.items()}
         return {name: float(value) for name, value in found.items() if value is not None}
 
     def save(self, folder: Path) -> None:
-        """Write the network as safetensors into `policy/`, and RLlib's own state into `learner/`."""
+        """Write the network into `policy/` as safetensors, RLlib's own state into `learner/`."""
         from safetensors.torch import save_file
 
         weights = self._algorithm.get_module().state_dict()
@@ -121,19 +127,11 @@ class NetworkPolicy:
 
         self._axes = TASKS[config.task].axes
         self._size = config.environment.image_size
-        self._module: Any = _algorithm_config(config).get_rl_module_spec(
-            spaces={
-                "__env__": (
-                    observation_space(self._size),
-                    action_space(len(self._axes)),
-                ),
-                "default_policy": (
-                    observation_space(self._size),
-                    action_space(len(self._axes)),
-                ),
-            },
-            inference_only=True,
-        ).build()
+        spaces = (observation_space(self._size), action_space(len(self._axes)))
+        spec = _algorithm_config(config).get_rl_module_spec(
+            spaces={"__env__": spaces, "default_policy": spaces}, inference_only=True
+        )
+        self._module: Any = spec.build()
         weights = load_file(checkpoint / "policy" / "network.safetensors")
         self._module.load_state_dict(weights, strict=False)
 
@@ -180,6 +178,41 @@ class NetworkPolicy:
         return np.asarray(PillowImage.fromarray(picture).resize((self._size, self._size)))
 
 
+def evaluate_baseline(
+    config: BaselineConfig, policy: NetworkPolicy, photos: Sequence[Photo]
+) -> PolicyResult:
+    """Every configured task on test scenes, greedy and sampled; the photographs, greedy."""
+    subject = Subject("baseline", config.name, config.name)
+    asked = asked_of(config)
+    decodings: tuple[Decoding, ...] = ("greedy", "sampled")
+    results = []
+    with closing(Simulator()) as simulator, closing(make_renderer(config.environment)) as renderer:
+        for task in config.evaluation.tasks:
+            for decoding in decodings:
+                cell = make_cell(subject, Condition(task, decoding=decoding), asked)
+                prepared = prepare(cell_source(cell), range(asked.scenes), renderer)
+                answers = answer_scenes(cell, policy, prepared, simulator, renderer).answers
+                results.append(TaskResult(task, decoding, answers))
+        if photos:
+            cell = make_cell(subject, Condition("stability", "real"), asked)
+            answers = answer_photos(cell, policy, photos, renderer).answers
+            results.append(TaskResult("real", "greedy", answers))
+    return PolicyResult(config.name, tuple(results))
+
+
+def asked_of(config: BaselineConfig) -> Asked:
+    """What a baseline's own evaluation asks: the scenes of its configuration."""
+    return Asked(
+        scenes=config.evaluation.scenes,
+        seed=config.seed,
+        environment=config.environment,
+        reward=config.reward,
+        reasoning=False,
+        temperature=1.0,
+        max_completion_tokens=1,
+    )
+
+
 @contextmanager
 def training(config: BaselineConfig, iterations_done: int = 0) -> Iterator[Baseline]:
     """A baseline whose workers end with the block."""
@@ -215,7 +248,7 @@ def _algorithm_config(config: BaselineConfig) -> Any:
         )
         .rl_module(
             model_config=DefaultModelConfig(
-                conv_filters=[[16, 8, 4], [32, 4, 2], [64, 3, 2]],
+                conv_filters=[list(layer) for layer in ppo.convolutions],
                 head_fcnet_hiddens=list(ppo.hidden),
                 free_log_std=bool(TASKS[config.task].axes),
                 vf_share_layers=True,
@@ -226,8 +259,8 @@ def _algorithm_config(config: BaselineConfig) -> Any:
     )
 
 
-def _make_environment(config: BaselineConfig, first: int) -> Callable[[Any], gymnasium.Env[Any, Any]]:
-    def make(context: Any) -> gymnasium.Env[Any, Any]:
+def _make_environment(config: BaselineConfig, first: int) -> Callable[[Any], TrainingScenes]:
+    def make(context: Any) -> TrainingScenes:
         # Worker 0 is the driver's, which plays nothing.
         own = max(context.worker_index - 1, 0)
         env = TowerEnv(config.task, config.environment, config.reward)

@@ -25,8 +25,8 @@ from physrl.errors import GenerationError
 from physrl.protocols import Sampling
 from physrl.types import Generation, Prompt
 
-CALLS = 64
-"""Requests that a server takes at once; more wait for their turn."""
+CALLS, RESTARTS = 64, 3
+"""Requests that a server takes at once, and how often it may die: its calls are made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,9 @@ class _Request:
 class CellServer:
     """One engine and the requests that wait for it; what an actor is made of."""
 
-    def __init__(self, model: ModelConfig, runtime: RuntimeConfig, seed: int, adapters: int) -> None:
+    def __init__(
+        self, model: ModelConfig, runtime: RuntimeConfig, seed: int, adapters: int
+    ) -> None:
         from cluster.many_policies import ManyPolicies  # heavy, and the driver needs none of it
 
         self._engine: Any = ManyPolicies(model, runtime, seed=seed, adapters=adapters)
@@ -142,6 +144,8 @@ def start_cell_server(
             num_cpus=SERVER_CPUS,
             num_gpus=runtime.gpus_per_server,
             max_concurrency=CALLS,
+            max_restarts=RESTARTS,
+            max_task_retries=RESTARTS,
             runtime_env={"env_vars": environment},
         )
         .remote(model, runtime, seed, adapters)

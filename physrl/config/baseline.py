@@ -1,5 +1,6 @@
 """The configuration of a policy without language: PPO with a small convolutional network."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,8 +8,21 @@ from pydantic import AfterValidator, Field, model_validator
 
 from physrl.config.base import Section
 from physrl.config.environment import EnvironmentConfig
+from physrl.config.load import read_tree, validated
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
 from physrl.config.run import CheckpointConfig, EvaluationConfig, ExpandedPath, TaskName
+
+ANSWERS: dict[TaskName, str] = {
+    "stability": "a verdict",
+    "stabilize": "one number",
+    "place_x": "one number",
+    "place_y": "one number",
+    "place": "two numbers",
+    "place_closed_loop": "two numbers",
+}
+"""The form of a task's answers; a network has one."""
+Size = Annotated[int, Field(ge=1)]
+Convolution = tuple[Size, Size, Size]
 
 
 class PPOConfig(Section):
@@ -30,9 +44,9 @@ class PPOConfig(Section):
     """Weight of the bonus for entropy."""
     max_grad_norm: float = Field(0.5, gt=0)
     """Longer gradients are shortened to this norm."""
-    channels: tuple[Annotated[int, Field(ge=1)], ...] = (16, 32, 64)
-    """Of the convolutions, each of which halves the picture's width and height."""
-    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (128,)
+    convolutions: tuple[Convolution, ...] = ((16, 8, 4), (32, 4, 2), (64, 3, 2))
+    """From the picture on: channels, width of the kernel and stride of each."""
+    hidden: tuple[Size, ...] = (128,)
     """Widths of the layers after them."""
 
     @model_validator(mode="after")
@@ -65,8 +79,7 @@ class BaselineConfig(Section):
     ppo: PPOConfig = PPOConfig()
     """How it learns."""
     evaluation: EvaluationConfig = EvaluationConfig(tasks=("place_x",))
-    """How it is measured; tasks whose answers have another form than the trained task's are
-    refused."""
+    """How it is measured; its tasks' answers must have the form of the trained task's."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """What is kept; steps are iterations."""
     workers: int = Field(2, ge=1)
@@ -77,10 +90,35 @@ class BaselineConfig(Section):
         """Where this run writes."""
         return self.output / self.name
 
+    @model_validator(mode="after")
+    def _asks_what_it_can_answer(self) -> "BaselineConfig":
+        for task in self.evaluation.tasks:
+            if ANSWERS[task] != ANSWERS[self.task]:
+                raise ValueError(
+                    f"evaluation.tasks names {task}, which is answered with {ANSWERS[task]}, but a "
+                    f"network for {self.task} gives {ANSWERS[self.task]}: leave it out"
+                )
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, tree: object) -> object:
-        """A reward without a `type` is the simulated one."""
-        if isinstance(tree, dict) and isinstance(tree.get("reward"), dict):
-            return tree | {"reward": {"type": "simulated"} | tree["reward"]}
+        """A reward without a `type` is the simulated one; the trained task is evaluated."""
+        if not isinstance(tree, dict):
+            return tree
+        reward, evaluation = tree.get("reward", {}), tree.get("evaluation", {})
+        if isinstance(reward, dict):
+            tree = tree | {"reward": {"type": "simulated"} | reward}
+        if isinstance(evaluation, dict):
+            own = {"tasks": [tree.get("task", "place_x")]}
+            tree = tree | {"evaluation": own | evaluation}
         return tree
+
+
+def load_baseline_config(path: Path | None, overrides: Sequence[str] = ()) -> BaselineConfig:
+    """The validated configuration of a file and `key.path=value` overrides.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    return validated(BaselineConfig, read_tree(path, overrides))
