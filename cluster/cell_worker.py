@@ -6,6 +6,7 @@ cell -> scenes, prompts -> a generator's completions -> actions, outcomes -> the
 from collections.abc import Sequence
 from pathlib import Path
 
+from physrl.config.baseline import BaselineConfig
 from physrl.data.photos import Photo, load_photos
 from physrl.environments.renderer import Renderer, make_renderer
 from physrl.environments.simulator import Simulator
@@ -38,15 +39,20 @@ class CellWorker:
 
     def answer(self, cell: CellSpec, generator: Generator) -> None:
         """Ask a model, and keep what it answered."""
+        renderer = self._renderer(cell)
         if cell.condition.test_set == "real":
-            renderer = self._renderer(cell)
             result = answer_photos(cell, generator, self._photos, renderer)
         else:
-            renderer = self._renderer(cell)
             result = answer_scenes(
                 cell, generator, self._prepare(cell, renderer), self._simulator, renderer
             )
         self._store.write_cell(result)
+
+    def answer_network(self, cell: CellSpec, config: BaselineConfig, checkpoint: Path) -> None:
+        """Ask a policy without language, and keep what it answered."""
+        from cluster.network_policy import NetworkPolicy
+
+        self.answer(cell, NetworkPolicy(config, checkpoint))
 
     def answer_control(self, cell: CellSpec) -> None:
         """Keep the answers of a control that looks at no picture."""

@@ -8,6 +8,7 @@ it stopped. What is in the store is not computed again.
 """
 
 import hashlib
+import os
 import shutil
 import threading
 import time
@@ -93,6 +94,12 @@ class TrialRunner(tune.Trainable):
             raise self._error
         rows = read_metrics(self._work.config.folder)
         return (rows[-1] if rows else {}) | {"done": done, "steps": len(rows)}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: the run has checkpoints of its own."""
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """Nothing: the run goes on from its own."""
 
     def cleanup(self) -> None:
         """Stop after the step under way, with a checkpoint, and end the actors."""
@@ -184,6 +191,7 @@ def run_trials(
     Returns:
         Whether it came to its end, and was not interrupted.
     """
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # which prints tables even where told not to
     path = folder / "tune" / _experiment_name(works)
     trainable = tune.with_resources(
         tune.with_parameters(

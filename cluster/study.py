@@ -1,4 +1,4 @@
-"""The cells of a study: warm servers answer for all models, and every result is kept at once.
+"""The cells and probes of a study: each is computed once, and kept at once.
 
 models of one base -> a cell server ---+
                                        v
@@ -14,8 +14,9 @@ import ray
 
 from cluster.cell_server import PolicyFiles, ServedPolicy, policy_files, start_cell_server
 from cluster.cell_worker import CellWorker
+from cluster.probe_worker import ProbeWorker, probed_model
 from cluster.session import WORKER_CPUS, actor_environment
-from cluster.work_queue import ATTEMPTS, Finished, Work, run_all
+from cluster.work_queue import Finished, Work, run_all
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.evaluation.cells import CellStore
@@ -83,9 +84,8 @@ def answer_cells(
     done = store.done()
     missing = [cell for cell in plan.cells if cell.key not in done]
     policies = served_subjects(plan, store)
-    with _workers(store.location, real_images, workers) as actors:
-        controls = [cell for cell in missing if cell.subject.kind in ("physics", "guesser")]
-        yield from run_all(actors, [_work(cell, "answer_control") for cell in controls])
+    with _actors(CellWorker, store.location, real_images, count=workers) as actors:
+        yield from run_all(actors, _without_server(plan, store, missing))
         for group in by_server(plan, list(policies)):
             cells = [cell for cell in missing if cell.subject in group]
             if not cells:
@@ -93,6 +93,20 @@ def answer_cells(
             runs = [plan.config_of(subject) for subject in group]
             with _servers(runs, scratch) as servers:
                 yield from run_all(actors, _ordered(cells, policies, servers))
+
+
+def _without_server(plan: StudyPlan, store: CellStore, cells: Sequence[CellSpec]) -> list[Work]:
+    """What needs no language model: controls, and networks that are trained."""
+    works = []
+    for cell in cells:
+        if cell.subject.kind in ("physics", "guesser"):
+            works.append(_work(cell, "answer_control"))
+        elif cell.subject.kind == "baseline":
+            trained = store.read_trained(cell.subject.key)
+            if trained is not None:
+                run = plan.baselines[cell.subject.key]
+                works.append(_work(cell, "answer_network", run, Path(trained.checkpoint)))
+    return works
 
 
 def _ordered(
@@ -121,14 +135,37 @@ def _work(cell: CellSpec, method: str, *arguments: object) -> Work:
     return Work(cell.key, name, method, (cell, *arguments))
 
 
+def probe_models(plan: StudyPlan, store: CellStore, workers: int) -> Iterator[Work | Finished]:
+    """Compute every probe that is not there and can be; gives each as it begins and ends.
+
+    Needs a running Ray cluster.
+    """
+    done, works = store.done(), []
+    for spec in plan.probes:
+        trained = store.read_trained(spec.subject.key)
+        if spec.key in done or (spec.subject.kind == "trained" and trained is None):
+            continue
+        checkpoint = None if trained is None else Path(trained.checkpoint)
+        model = probed_model(plan.config_of(spec.subject).model, checkpoint)
+        name = f"probes of {spec.subject.name} on {spec.task}"
+        works.append(Work(spec.key, name, "probe", (spec, model)))
+    if not works:
+        return
+    gpus = max(plan.config_of(spec.subject).runtime.gpus_per_rank for spec in plan.probes)
+    with _actors(ProbeWorker, store.location, count=workers, gpus=gpus) as actors:
+        yield from run_all(actors, works)
+
+
 @contextmanager
-def _workers(store: str, real_images: Path | None, count: int) -> Iterator[list[Any]]:
-    actor = ray.remote(CellWorker).options(
+def _actors(kind: type, *arguments: object, count: int, gpus: float = 0) -> Iterator[list[Any]]:
+    """As many actors, which come back when they die."""
+    actor = ray.remote(kind).options(
         num_cpus=WORKER_CPUS,
-        max_restarts=ATTEMPTS,
+        num_gpus=gpus,
+        max_restarts=-1,
         runtime_env={"env_vars": actor_environment(threads=1)},
     )
-    actors = [actor.remote(store, real_images) for _ in range(count)]
+    actors = [actor.remote(*arguments) for _ in range(count)]
     try:
         yield actors
     finally:

@@ -4,22 +4,29 @@ python -m jobs.baseline --config jobs/configs/baseline.yaml task=place_x
 """
 
 import sys
-import time
+from collections.abc import Sequence
+from contextlib import closing
 
 import yaml
 
-from cluster.baseline import NetworkPolicy, evaluate_baseline, training
+from cluster.baseline import train_baseline
+from cluster.cell_worker import answer_photos, answer_scenes
+from cluster.network_policy import NetworkPolicy
 from cluster.session import ray_session
 from cluster.stopping import stop_on_signals
 from jobs.console import console
 from jobs.progress import TrainingProgress
 from physrl.config.baseline import BaselineConfig, load_baseline_config
 from physrl.config.run import RuntimeConfig
-from physrl.data.photos import load_photos
+from physrl.data.photos import Photo, load_photos
+from physrl.environments.renderer import make_renderer
+from physrl.environments.simulator import Simulator
 from physrl.errors import ConfigError
-from physrl.metrics import MetricsWriter
+from physrl.evaluation.asking import cell_source
+from physrl.evaluation.plan import Asked, Condition, Subject, make_cell
+from physrl.evaluation.results import Decoding, PolicyResult, TaskResult
 from physrl.report.table import make_table
-from physrl.storage.checkpoints import Checkpoint, Checkpoints
+from physrl.rollout import prepare
 from physrl.storage.run_folder import CONFIG
 
 
@@ -33,7 +40,12 @@ def run(config: BaselineConfig, *, resume: bool) -> None:
     _open(config, resume)
     real = config.evaluation.real_images
     photos = () if real is None else load_photos(real)
-    checkpoint = _train(config)
+    with (
+        ray_session(RuntimeConfig(rollout_workers=config.workers + 2)),
+        stop_on_signals() as stop,
+        TrainingProgress(console, config.name, config.ppo.iterations) as progress,
+    ):
+        checkpoint = train_baseline(config, progress, stop)
     if checkpoint.step < config.ppo.iterations:
         console.print(f"stopped after iteration {checkpoint.step}; continue with --resume")
         return
@@ -72,37 +84,39 @@ def _open(config: BaselineConfig, resume: bool) -> None:
         ) from None
 
 
-def _train(config: BaselineConfig) -> Checkpoint:
-    """All iterations that the newest checkpoint has not; the last checkpoint."""
-    checkpoints = Checkpoints(config.folder, config.checkpoint.keep_last)
-    newest = checkpoints.latest()
-    done = 0 if newest is None else newest.step
-    if newest is not None and done >= config.ppo.iterations:
-        return newest
-    writer = MetricsWriter(config.folder)
-    writer.truncate_after(done)
-    with (
-        ray_session(RuntimeConfig(rollout_workers=config.workers + 2)),
-        training(config, done) as baseline,
-        stop_on_signals() as stop,
-        TrainingProgress(console, config.name, config.ppo.iterations) as progress,
-    ):
-        if newest is not None:
-            baseline.restore(newest.path)
-        for iteration in range(done + 1, config.ppo.iterations + 1):
-            began = time.monotonic()
-            metrics = baseline.train()
-            metrics["time/step_s"] = time.monotonic() - began
-            writer.write(iteration, metrics)
-            progress.step(iteration, metrics)
-            last = iteration == config.ppo.iterations or stop.requested
-            if last or iteration % config.checkpoint.every == 0:
-                newest = checkpoints.commit(iteration, {}, baseline.save)
-            if last:
-                break
-    writer.close()
-    assert newest is not None  # committed at the last iteration
-    return newest
+def evaluate_baseline(
+    config: BaselineConfig, policy: NetworkPolicy, photos: Sequence[Photo]
+) -> PolicyResult:
+    """Every configured task on test scenes, greedy and sampled; the photographs, greedy."""
+    subject = Subject("baseline", config.name, config.name)
+    asked = asked_of(config)
+    decodings: tuple[Decoding, ...] = ("greedy", "sampled")
+    results = []
+    with closing(Simulator()) as simulator, closing(make_renderer(config.environment)) as renderer:
+        for task in config.evaluation.tasks:
+            for decoding in decodings:
+                cell = make_cell(subject, Condition(task, decoding=decoding), asked)
+                prepared = prepare(cell_source(cell), range(asked.scenes), renderer)
+                answers = answer_scenes(cell, policy, prepared, simulator, renderer).answers
+                results.append(TaskResult(task, decoding, answers))
+        if photos:
+            cell = make_cell(subject, Condition("stability", "real"), asked)
+            answers = answer_photos(cell, policy, photos, renderer).answers
+            results.append(TaskResult("real", "greedy", answers))
+    return PolicyResult(config.name, tuple(results))
+
+
+def asked_of(config: BaselineConfig) -> Asked:
+    """What a baseline's own evaluation asks: the scenes of its configuration."""
+    return Asked(
+        scenes=config.evaluation.scenes,
+        seed=config.seed,
+        environment=config.environment,
+        reward=config.reward,
+        reasoning=False,
+        temperature=1.0,
+        max_completion_tokens=1,
+    )
 
 
 if __name__ == "__main__":

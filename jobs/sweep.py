@@ -10,21 +10,29 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from cluster.baseline import train_baseline
 from cluster.grid import run_trials, slots_runtime, trial_works, unfinished
 from cluster.session import ray_session
-from cluster.study import answer_cells
-from cluster.work_queue import Finished
+from cluster.stopping import StopRequest, stop_on_signals
+from cluster.study import answer_cells, probe_models
+from cluster.work_queue import Finished, Work
 from jobs.console import console
+from jobs.progress import TrainingProgress
 from jobs.status import matrix_table
 from jobs.sweep_progress import SweepProgress, TrialLines
 from jobs.train import train
 from physrl.config.run import RuntimeConfig
 from physrl.config.study import StudyConfig
-from physrl.evaluation.cells import CellStore
-from physrl.evaluation.matrix import make_matrix
-from physrl.evaluation.plan import StudyPlan
+from physrl.evaluation.cells import CellStore, Trained
+from physrl.evaluation.generalization import Generalization
+from physrl.evaluation.matrix import Matrix, make_matrix, read_done
+from physrl.evaluation.plan import Condition, StudyPlan
+from physrl.evaluation.resampling import Estimate
+from physrl.evaluation.trials import SHUFFLED
+from physrl.metrics import read_metrics
 
 
 def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | None) -> bool:
@@ -48,19 +56,64 @@ def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | N
             if not run_trials(works, store, folder, train, [TrialLines(len(left))]):
                 console.print("stopped; the same command continues")
                 return False
-        _answer(config, plan, store, folder, workers=2 * slots)
+        with stop_on_signals() as stop:
+            if not _train_baselines(plan, store, folder, stop):
+                console.print("stopped; the same command continues")
+                return False
+        real_images = config.evaluation.real_images
+        cells = answer_cells(plan, store, folder, real_images, workers=2 * slots)
+        done = store.done()
+        _show("cells", len({cell.key for cell in plan.cells} - done), store, cells)
+        probes = probe_models(plan, store, workers=slots)
+        _show("probes", len({spec.key for spec in plan.probes} - done), store, probes)
     matrix = make_matrix(plan, store)
     console.print(matrix_table(plan, store))
-    print(
-        json.dumps(
-            {
-                "cells_done": matrix.count("done"),
-                "cells_missing": len(matrix.entries) - matrix.count("done"),
-                "seconds": round(time.monotonic() - began, 1),
-            }
-        )
-    )
+    console.print(f"TensorBoard: tensorboard --logdir {folder}", soft_wrap=True)
+    figures = headline(matrix, Generalization(matrix, read_done(matrix, store)))
+    print(json.dumps(figures | {"seconds": round(time.monotonic() - began, 1)}))
     return True
+
+
+def headline(matrix: Matrix, found: Generalization) -> dict[str, float | int | None]:
+    """The study in one line: gains over the base on held-out scenes, and the photographs.
+
+    The diagonal is what a model was trained on, asked as in training; `_low` is the lower end of
+    the 95 % interval. None where nothing is there.
+    """
+
+    def gain(trained_on: bool) -> Estimate | None:
+        return found.gain(
+            found.places(
+                lambda family, condition: (
+                    family.kind == "trained"
+                    and family.method != SHUFFLED
+                    and condition == Condition(condition.task)
+                    and (condition.task in family.trained_on) == trained_on
+                )
+            )
+        )
+
+    diagonal, others = gain(trained_on=True), gain(trained_on=False)
+    real = [
+        share.value
+        for family, condition in found.places(
+            lambda family, condition: family.kind == "trained" and condition.test_set == "real"
+        )
+        if (share := found.share(family, condition)) is not None
+    ]
+    done = matrix.count("done")
+    return {
+        "cells_done": done,
+        "cells_missing": len(matrix.entries) - done,
+        "diagonal_gain": None if diagonal is None else _rounded(diagonal.value),
+        "diagonal_gain_low": None if diagonal is None else _rounded(diagonal.low),
+        "off_diagonal_gain": None if others is None else _rounded(others.value),
+        "real_accuracy": _rounded(sum(real) / len(real)) if real else None,
+    }
+
+
+def _rounded(value: float) -> float:
+    return round(value, 4)
 
 
 def study_folder(plan: StudyPlan) -> Path:
@@ -68,19 +121,35 @@ def study_folder(plan: StudyPlan) -> Path:
     return next(iter(plan.trials)).config.output / plan.name
 
 
+def _train_baselines(plan: StudyPlan, store: CellStore, folder: Path, stop: StopRequest) -> bool:
+    """Train the networks without language that are not there; whether nothing was interrupted."""
+    done = store.done()
+    for key, planned in plan.baselines.items():
+        if key in done:
+            continue
+        run = planned.model_copy(update={"output": folder / "trials"})
+        store.start(key, run.name)
+        began = time.monotonic()
+        with TrainingProgress(console, run.name, run.ppo.iterations) as progress:
+            checkpoint = train_baseline(run, progress, stop)
+        if checkpoint.step < run.ppo.iterations:
+            return False
+        seconds = time.monotonic() - began
+        rows = tuple(read_metrics(run.folder))
+        store.write_trained(Trained(key, run.name, str(checkpoint.path), seconds, rows))
+    return True
+
+
 def _slots(runtime: RuntimeConfig) -> int:
     """A trial a core, or a single one where it takes whole GPUs."""
     return 1 if runtime.gpus_per_server or runtime.gpus_per_rank else os.cpu_count() or 1
 
 
-def _answer(
-    config: StudyConfig, plan: StudyPlan, store: CellStore, folder: Path, workers: int
-) -> None:
-    missing = {cell.key for cell in plan.cells} - store.done()
-    if not missing:
+def _show(name: str, total: int, store: CellStore, events: Iterator[Work | Finished]) -> None:
+    """Follow results as they come, and keep why one does not."""
+    if not total:
         return
-    with SweepProgress(console, "cells", len(missing)) as progress:
-        events = answer_cells(plan, store, folder, config.evaluation.real_images, workers)
+    with SweepProgress(console, name, total) as progress:
         for event in events:
             if not isinstance(event, Finished):
                 store.start(event.key, event.name)

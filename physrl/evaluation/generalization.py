@@ -55,7 +55,7 @@ class Comparison:
 
 def family_of(subject: Subject) -> Family:
     """The family that a subject belongs to."""
-    if subject.kind != "trained":
+    if subject.kind not in ("trained", "baseline"):
         return Family(subject.kind, subject.name, subject.model, trained_on=subject.trained_on)
     parts = [subject.model, "+".join(subject.trained_on), subject.method]
     parts += [] if subject.variant == "default" else [subject.variant]

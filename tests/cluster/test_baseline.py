@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cluster.baseline import NetworkPolicy, TrainingScenes, evaluate_baseline, training
+from cluster.baseline import TrainingScenes, training
+from cluster.network_policy import NetworkPolicy
+from jobs.baseline import evaluate_baseline
 from physrl.config.baseline import BaselineConfig
 from physrl.data.photos import Photo
 from physrl.gym_env import TowerEnv
@@ -28,8 +30,8 @@ def configured(**changes: Any) -> BaselineConfig:
 
 
 def pictures(count: int, size: int = 84) -> list[Prompt]:
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    shades = np.linspace(0, 255, count).astype(np.uint8)
+    images = [np.full((size, size, 3), shade) for shade in shades]
     return [Prompt.ask(f"{index}", "?", image) for index, image in enumerate(images)]
 
 
