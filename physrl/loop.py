@@ -20,6 +20,7 @@ from physrl.algorithms.dynamic_sampling import refill
 from physrl.algorithms.update import Learner
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
+from physrl.curriculum import make_curriculum
 from physrl.data.collate import Collator
 from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator
@@ -27,6 +28,7 @@ from physrl.models.engine import TorchEngine
 from physrl.models.generate import TransformersGenerator
 from physrl.models.loading import load_model, load_processor
 from physrl.rollout import (
+    SceneSource,
     demonstrate,
     follow_ups,
     prepare,
@@ -46,6 +48,8 @@ class ReferenceLoop:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self._source = scene_source(config, config.task, "train")
+        self._curriculum = make_curriculum(config, self._source)
+        self.curriculum_state = self._curriculum.start()
         processor = load_processor(config.model.path)
         self.model: Any = load_model(config.model)
         self._collator = Collator(processor)
@@ -59,21 +63,27 @@ class ReferenceLoop:
         if isinstance(algorithm, SFTConfig):
             shown = demonstrate(self._source, step_indices(self._config, step), self._renderer)
             return self._learner.update(demonstration_batch(shown, self._collator), step)
+        source = self._propose(step_indices(self._config, step))
         drawn = self.collect(step)
+        self.curriculum_state = self._curriculum.observe(self.curriculum_state, source, drawn)
         sampled = refill(drawn, partial(self._draw, step), self._config, algorithm, step)
         return rollout_metrics(drawn) | self.learn(sampled.groups, step) | sampled.metrics
 
     def prepare(self, step: int) -> tuple[list[SceneSpec], list[Prompt]]:
         """The training scenes of a step, and their prompts."""
-        return prepare(self._source, step_indices(self._config, step), self._renderer)
+        indices = step_indices(self._config, step)
+        return prepare(self._propose(indices), indices, self._renderer)
 
     def collect(self, step: int) -> list[RolloutGroup]:
         """Sample a group of completions for every prompt and carry them out."""
         return self._draw(step, step_indices(self._config, step))
 
+    def _propose(self, indices: range) -> SceneSource:
+        return self._curriculum.propose(self.curriculum_state, indices)
+
     def _draw(self, step: int, indices: range) -> list[RolloutGroup]:
         reward, sampling = self._config.reward, training_sampling(self._config, step)
-        scenes, prompts = prepare(self._source, indices, self._renderer)
+        scenes, prompts = prepare(self._propose(indices), indices, self._renderer)
         generations = self.generator.generate(prompts, sampling)
         groups = roll_out(scenes, prompts, generations, reward, self._simulator)
         while prompts := follow_ups(groups, self._renderer, self._source):

@@ -3,8 +3,8 @@
 The controller's workers and the reference loop both call these.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from physrl.config.algorithm import SFTConfig
@@ -16,6 +16,7 @@ from physrl.environments.generators import GENERATORS
 from physrl.environments.randomness import stream
 from physrl.environments.renderer import Renderer
 from physrl.environments.simulator import Simulator, start_pose
+from physrl.errors import SceneError
 from physrl.protocols import Sampling
 from physrl.rewards.score import score
 from physrl.tasks import TASKS
@@ -63,6 +64,8 @@ class SceneSource:
     """Solved ones that stand before every question; None: none."""
     blank: bool = False
     """Whether pictures show nothing."""
+    proposals: Mapping[int, EnvironmentConfig] = field(default_factory=dict)
+    """What a curriculum draws some of the scenes from; of others, `environment`."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -164,11 +167,19 @@ def _surrounded(
 def draw_scene(source: SceneSource, index: int) -> SceneSpec:
     """Scene `index` of a source that is newly drawn.
 
+    Where the settings proposed for it admit none, it is drawn from the source's own.
+
     Raises:
-        SceneError: the settings admit no such scene.
+        SceneError: those do not either.
     """
     place, which = divmod(index, len(source.tasks))
     task = TASKS[source.tasks[which]]
+    settings = source.proposals.get(index, source.environment)
+    try:
+        return make_scene(task, settings, source.seed, source.split, place, source.generator)
+    except SceneError:
+        if index not in source.proposals:
+            raise
     return make_scene(task, source.environment, source.seed, source.split, place, source.generator)
 
 

@@ -120,6 +120,9 @@ class RunConfig(Section):
     alone."""
     environment: EnvironmentConfig = EnvironmentConfig()
     """Which scenes."""
+    curriculum: Literal["uniform", "self_play"] = "uniform"
+    """How training scenes are chosen: all alike, or those oftener on which about half of a group's
+    completions succeed."""
     data: Location | None = None
     """A collected dataset, a folder or s3://bucket/prefix, whose scenes are trained on instead of
     newly drawn ones; it must have this task and environment."""
@@ -172,6 +175,21 @@ class RunConfig(Section):
             )
         if self.data is not None:
             raise ValueError(f"{named} but data holds one task's scenes: set data=null")
+        return self
+
+    @model_validator(mode="after")
+    def _proposes(self) -> "RunConfig":
+        if self.curriculum == "self_play":
+            if isinstance(self.algorithm, SFTConfig):
+                raise ValueError(
+                    "curriculum is self_play but algorithm.type is sft, which has no successes to "
+                    "go by: set curriculum=uniform"
+                )
+            if self.data is not None:
+                raise ValueError(
+                    f"curriculum is self_play but data is {self.data}, whose scenes are given: set "
+                    "data=null or curriculum=uniform"
+                )
         return self
 
     @model_validator(mode="after")
