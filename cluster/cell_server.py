@@ -40,6 +40,14 @@ class PolicyFiles:
     model: str | None = None
     """A checkpoint's folder."""
 
+    @property
+    def form(self) -> tuple[str | None, bool]:
+        """What those that share a batch have in common: the weights under an adapter, if any.
+
+        vLLM 0.32 on CPU gives prompts without an adapter the last slot's, where others have one.
+        """
+        return self.model, self.adapter is not None
+
 
 @dataclass(slots=True)
 class _Request:
@@ -91,11 +99,9 @@ class CellServer:
             batch: list[_Request] = []
             adapters: set[str] = set()
             for request in self._waiting:
-                own = set() if request.policy.adapter is None else {request.policy.key}
-                if (
-                    request.policy.model == first.policy.model
-                    and len(adapters | own) <= self._adapters
-                ):
+                policy = request.policy
+                own = set() if policy.adapter is None else {policy.key}
+                if policy.form == first.policy.form and len(adapters | own) <= self._adapters:
                     adapters |= own
                     batch.append(request)
             self._waiting = [request for request in self._waiting if request not in batch]

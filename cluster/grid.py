@@ -8,6 +8,7 @@ it stopped. What is in the store is not computed again.
 """
 
 import hashlib
+import math
 import os
 import shutil
 import threading
@@ -33,6 +34,7 @@ from physrl.storage.run_folder import open_run
 
 RUNNER_CPUS = 0.25
 """Of a trial's own process, which mostly waits."""
+ACTOR_CPUS = max(WORKER_CPUS, SERVER_CPUS, RANK_CPUS)
 REPORT_SECONDS = 5.0
 """Between two results of a trial."""
 STOP_SECONDS = 120.0
@@ -257,29 +259,32 @@ def _end(tuner: tune.Tuner, works: Mapping[str, TrialWork], store: CellStore) ->
 
 
 def trial_bundles(runtime: RuntimeConfig) -> list[dict[str, float]]:
-    """What a trial reserves at once: its own process, then servers, ranks and workers."""
-    parts = [(RUNNER_CPUS, 0.0, 1)]
-    parts += [(SERVER_CPUS, runtime.gpus_per_server, runtime.inference_servers)]
-    parts += [(RANK_CPUS, runtime.gpus_per_rank, runtime.learner_ranks)]
-    parts += [(WORKER_CPUS, 0.0, runtime.rollout_workers)]
-    return [
-        {"CPU": cpus} | ({"GPU": gpus} if gpus else {})
-        for cpus, gpus, count in parts
+    """What a trial reserves at once: its own process, then servers, ranks and workers.
+
+    Actors look for a bundle by themselves, so that every bundle holds the largest of them.
+    """
+    parts = [
+        (runtime.gpus_per_server, runtime.inference_servers),
+        (runtime.gpus_per_rank, runtime.learner_ranks),
+        (0.0, runtime.rollout_workers),
+    ]
+    return [{"CPU": RUNNER_CPUS}] + [
+        {"CPU": ACTOR_CPUS} | ({"GPU": gpus} if gpus else {})
+        for gpus, count in parts
         for _ in range(count)
     ]
 
 
 def slots_runtime(runtime: RuntimeConfig, slots: int) -> RuntimeConfig:
-    """A runtime as large as so many trials at once: what a local cluster must hold."""
-    own = round(slots * RUNNER_CPUS / WORKER_CPUS + 0.5)
-    changes = {
-        "rollout_workers": runtime.rollout_workers * slots + own,
+    """A runtime that is placed on as much as so many trials at once: what to start Ray for."""
+    cpus = slots * sum(bundle["CPU"] for bundle in trial_bundles(runtime))
+    more = {
         "inference_servers": runtime.inference_servers * slots,
         "learner_ranks": runtime.learner_ranks * slots,
     }
-    larger = runtime.model_copy(update=changes)
-    assert placed_cpus(larger) >= slots * (placed_cpus(runtime) + RUNNER_CPUS)
-    return larger
+    others = placed_cpus(runtime.model_copy(update=more | {"rollout_workers": 0}))
+    workers = math.ceil((cpus - others) / WORKER_CPUS)
+    return runtime.model_copy(update=more | {"rollout_workers": workers})
 
 
 def _record(work: TrialWork, store: CellStore, reason: str) -> None:

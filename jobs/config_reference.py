@@ -39,7 +39,11 @@ def reference() -> str:
     """The page: a heading and a table for each section, in the order of the classes."""
     written: set[type[Section]] = set()
     run = _section("the top", RunConfig, written)
-    others = {"collect": CollectConfig, "study": StudyConfig, "baseline": BaselineConfig}
+    others: dict[str, type[Section]] = {
+        "collect": CollectConfig,
+        "study": StudyConfig,
+        "baseline": BaselineConfig,
+    }
     pages = [line for title, each in others.items() for line in _section(title, each, written)]
     return "\n".join([HEAD, *run, *pages])
 

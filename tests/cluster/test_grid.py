@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from cluster.grid import TrialWork, run_trials, trial_bundles, trial_works, unfinished
+from cluster.grid import (
+    TrialWork,
+    run_trials,
+    slots_runtime,
+    trial_bundles,
+    trial_works,
+    unfinished,
+)
 from cluster.session import placed_cpus
 from cluster.stopping import StopRequest
 from physrl.config.run import RunConfig, RuntimeConfig
@@ -133,7 +140,13 @@ def test_a_trial_reserves_its_own_process_first_and_then_every_actor() -> None:
     assert "GPU" not in own
     assert len(actors) == 5
     assert [bundle.get("GPU", 0) for bundle in actors] == [1, 1, 1, 0, 0]
-    assert sum(bundle["CPU"] for bundle in actors) == placed_cpus(runtime)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 5])
+def test_a_local_cluster_holds_as_many_trials_as_it_was_started_for(slots: int) -> None:
+    runtime = RuntimeConfig(rollout_workers=1, learner_ranks=2)
+    reserved = slots * sum(bundle["CPU"] for bundle in trial_bundles(runtime))
+    assert reserved <= placed_cpus(slots_runtime(runtime, slots)) < reserved + 1
 
 
 def test_bases_are_adapted_but_not_trained(tmp_path: Path) -> None:
