@@ -16,7 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.controller import Reporter
-from cluster.network_policy import ENVIRONMENT, observation, observation_space, ppo_algorithm
+from cluster.network_policy import (
+    ENVIRONMENT,
+    observation,
+    observation_space,
+    ppo_algorithm,
+    save_network,
+)
 from cluster.stopping import StopRequest
 from physrl.config.baseline import BaselineConfig
 from physrl.gym_env import TowerEnv
@@ -77,14 +83,7 @@ class Baseline:
 
     def save(self, folder: Path) -> None:
         """Write the network into `policy/` as safetensors, RLlib's own state into `learner/`."""
-        from safetensors.torch import save_file
-
-        weights = self._algorithm.get_module().state_dict()
-        (folder / "policy").mkdir(parents=True)
-        save_file(
-            {name: value.contiguous() for name, value in weights.items()},
-            folder / "policy" / "network.safetensors",
-        )
+        save_network(self._algorithm.get_module(), folder)
         self._algorithm.save_to_path(str((folder / "learner").absolute()))
 
     def restore(self, folder: Path) -> None:

@@ -22,24 +22,21 @@ from physrl.types import Action, Completion, Generation, Image, Offset, Prompt, 
 
 ENVIRONMENT = "physrl-training-scenes"
 """What RLlib knows the environment by."""
+FILE = Path("policy") / "network.safetensors"
+"""Of a checkpoint."""
 
 
 class NetworkPolicy:
     """Answers prompts by their last picture: a `Generator` whose completions are bare answers."""
 
     def __init__(self, config: BaselineConfig, checkpoint: Path) -> None:
-        """Load a network that `Baseline.save` wrote."""
+        """Load a network that `save_network` wrote."""
         from safetensors.torch import load_file
 
         self._axes = TASKS[config.task].axes
         self._size = config.environment.image_size
-        spaces = (observation_space(self._size), action_space(len(self._axes)))
-        spec = ppo_algorithm(config).get_rl_module_spec(
-            spaces={"__env__": spaces, "default_policy": spaces}, inference_only=True
-        )
-        self._module: Any = spec.build()
-        weights = load_file(checkpoint / "policy" / "network.safetensors")
-        self._module.load_state_dict(weights, strict=False)
+        self._module = make_network(config)
+        self._module.load_state_dict(load_file(checkpoint / FILE))
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
         """One group of answers a prompt; without tokens, and so without log-probabilities."""
@@ -93,6 +90,29 @@ def observation(picture: Image) -> NDArray[np.float32]:
 def observation_space(size: int) -> gymnasium.spaces.Box:
     """Pictures of that many pixels a side."""
     return gymnasium.spaces.Box(0, 1, (size, size, 3), np.float32)
+
+
+def make_network(config: BaselineConfig) -> Any:
+    """An untrained network, as RLlib makes it."""
+    size, numbers = config.environment.image_size, len(TASKS[config.task].axes)
+    spaces = (observation_space(size), action_space(numbers))
+    return (
+        ppo_algorithm(config)
+        .get_rl_module_spec(
+            spaces={"__env__": spaces, "default_policy": spaces}, inference_only=True
+        )
+        .build()
+    )
+
+
+def save_network(network: Any, folder: Path) -> None:
+    """Write a network's weights into a checkpoint's folder."""
+    from safetensors.torch import save_file
+
+    path = folder / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(weights, path)
 
 
 def ppo_algorithm(config: BaselineConfig) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cluster.baseline import TrainingScenes, training
-from cluster.network_policy import NetworkPolicy
+from cluster.network_policy import NetworkPolicy, make_network, save_network
 from jobs.baseline import evaluate_baseline
 from physrl.config.baseline import BaselineConfig
 from physrl.data.photos import Photo
@@ -103,10 +103,9 @@ def test_workers_share_the_scenes_of_training_and_meet_none_twice() -> None:
     assert sorted(met) == [f"stability/train/iid/3/{index}" for index in range(10, 16)]
 
 
-def test_a_verdict_network_judges_photographs(ray_cluster: None, tmp_path: Path) -> None:
+def test_a_verdict_network_judges_photographs(tmp_path: Path) -> None:
     config = configured(task="stability")
-    with training(config) as baseline:
-        baseline.save(tmp_path)
+    save_network(make_network(config), tmp_path)
     policy = NetworkPolicy(config, tmp_path)
     rng = np.random.default_rng(0)
     photos = [

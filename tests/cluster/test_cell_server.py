@@ -24,8 +24,9 @@ from physrl.types import Generation, Prompt, TrainingExample
 
 QUESTION = "Will any block fall?"
 GREEDY = Sampling(group_size=1, temperature=0, max_tokens=8, seed=0)
-TOLERANCE = 1e-3
-"""Nats between vLLM's and transformers' log-probability of a token, both in float32."""
+TOLERANCE = 5e-3
+"""Nats between vLLM's and transformers' log-probability of a token, both in float32; another
+policy's differs by more than 0.1."""
 LORA = LoRAConfig(rank=4, alpha=64, vision=True)
 RUNTIME = RuntimeConfig(kv_cache_mb=64, max_num_seqs=32)
 
