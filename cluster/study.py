@@ -83,6 +83,8 @@ def answer_cells(
     """
     done = store.done()
     missing = [cell for cell in plan.cells if cell.key not in done]
+    if not missing:
+        return
     policies = served_subjects(plan, store)
     with _actors(CellWorker, store.location, real_images, count=workers) as actors:
         yield from run_all(actors, _without_server(plan, store, missing))

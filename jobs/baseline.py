@@ -34,12 +34,11 @@ def run(config: BaselineConfig, *, resume: bool) -> None:
     """Train, or go on, in the run's folder; evaluate, print and keep the counts.
 
     Raises:
-        ConfigError: the folder cannot be written, holds a run that was not to be resumed, or one
-            of another configuration.
+        UserError: the photographs or the folder are unfit, as `open_baseline` says.
     """
-    _open(config, resume)
     real = config.evaluation.real_images
     photos = () if real is None else load_photos(real)
+    open_baseline(config, resume=resume)
     with (
         ray_session(RuntimeConfig(rollout_workers=config.workers + 2)),
         stop_on_signals() as stop,
@@ -58,8 +57,12 @@ def run(config: BaselineConfig, *, resume: bool) -> None:
     console.print(f"checkpoint {checkpoint.path}\nanswers: {path}", soft_wrap=True)
 
 
-def _open(config: BaselineConfig, resume: bool) -> None:
-    """The run's folder, with its configuration in it."""
+def open_baseline(config: BaselineConfig, *, resume: bool) -> None:
+    """Make the run's folder, with its configuration in it.
+
+    Raises:
+        ConfigError: it cannot be written, or holds a run that this does not continue.
+    """
     path = config.folder / CONFIG
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     try:

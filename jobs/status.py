@@ -1,10 +1,12 @@
 """What is there of the studies in a store: done, running, failed, missing."""
 
+from collections.abc import Mapping
+
 from rich.table import Table
 
 from jobs.console import console
 from physrl.errors import DataError
-from physrl.evaluation.cells import CellStore, open_cell_store
+from physrl.evaluation.cells import CellResult, CellStore, open_cell_store
 from physrl.evaluation.matrix import STATUSES, Entry, Matrix, make_matrix, read_done
 from physrl.evaluation.plan import StudyPlan
 
@@ -24,31 +26,38 @@ def run(location: str) -> None:
             f"store {location} holds no study: run `physrl sweep` with store={location}"
         )
     for plan in plans:
-        console.print(matrix_table(plan, store))
+        show_matrix(plan, store)
         _print_rest(plan, store)
 
 
-def matrix_table(plan: StudyPlan, store: CellStore) -> Table:
-    """A row a subject, a column a condition: the share of successes, or what became of the cell."""
+def show_matrix(plan: StudyPlan, store: CellStore) -> None:
+    """A table for each way of asking: a row a subject, a column a task.
+
+    An entry is the share of successes, or what became of the cell.
+    """
     matrix = make_matrix(plan, store)
     results = read_done(matrix, store)
+    for asking in dict.fromkeys(condition.asking for condition in matrix.conditions):
+        conditions = [each for each in matrix.conditions if each.asking == asking]
+        table = Table(title=f"{plan.name}: {asking}")
+        table.add_column("model", no_wrap=True)
+        for condition in conditions:
+            table.add_column(condition.task, justify="right")
+        for subject in matrix.subjects:
+            entries = [matrix.find(subject, condition) for condition in conditions]
+            if any(entries):
+                table.add_row(subject.name, *(_shown(entry, results) for entry in entries))
+        console.print(table)
     counts = ", ".join(f"{matrix.count(status)} {status}" for status in STATUSES)
-    table = Table(title=f"{plan.name}: {counts}")
-    table.add_column("model")
-    for condition in matrix.conditions:
-        table.add_column(f"{condition.task}\n{condition.asking}", justify="right")
-    for subject in matrix.subjects:
-        shown = []
-        for condition in matrix.conditions:
-            entry = matrix.find(subject, condition)
-            if entry is None:
-                shown.append("")
-            elif entry.status == "done":
-                shown.append(f"{results[entry.cell.key].count.share:.0%}")
-            else:
-                shown.append(SIGNS[entry.status])
-        table.add_row(subject.name, *shown)
-    return table
+    console.print(f"{plan.name}: of {len(matrix.entries)} cells {counts}")
+
+
+def _shown(entry: Entry | None, results: Mapping[str, CellResult]) -> str:
+    if entry is None:
+        return ""
+    if entry.status == "done":
+        return f"{results[entry.cell.key].count.share:.0%}"
+    return SIGNS[entry.status]
 
 
 def _print_rest(plan: StudyPlan, store: CellStore) -> None:

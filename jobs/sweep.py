@@ -21,7 +21,7 @@ from cluster.study import answer_cells, probe_models
 from cluster.work_queue import Finished, Work
 from jobs.console import console
 from jobs.progress import TrainingProgress
-from jobs.status import matrix_table
+from jobs.status import show_matrix
 from jobs.sweep_progress import SweepProgress, TrialLines
 from jobs.train import train
 from physrl.config.run import RuntimeConfig
@@ -67,7 +67,7 @@ def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | N
         probes = probe_models(plan, store, workers=slots)
         _show("probes", len({spec.key for spec in plan.probes} - done), store, probes)
     matrix = make_matrix(plan, store)
-    console.print(matrix_table(plan, store))
+    show_matrix(plan, store)
     console.print(f"TensorBoard: tensorboard --logdir {folder}", soft_wrap=True)
     figures = headline(matrix, Generalization(matrix, read_done(matrix, store)))
     print(json.dumps(figures | {"seconds": round(time.monotonic() - began, 1)}))

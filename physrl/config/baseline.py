@@ -92,6 +92,12 @@ class BaselineConfig(Section):
 
     @model_validator(mode="after")
     def _asks_what_it_can_answer(self) -> "BaselineConfig":
+        if self.evaluation.real_images is not None and ANSWERS[self.task] != "a verdict":
+            raise ValueError(
+                f"evaluation.real_images is {self.evaluation.real_images}, which is asked for "
+                f"verdicts, but a network for {self.task} gives {ANSWERS[self.task]}: set "
+                "evaluation.real_images=null or task=stability"
+            )
         for task in self.evaluation.tasks:
             if ANSWERS[task] != ANSWERS[self.task]:
                 raise ValueError(
