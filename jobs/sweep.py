@@ -26,13 +26,13 @@ from jobs.sweep_progress import SweepProgress, TrialLines
 from jobs.train import train
 from physrl.config.run import RuntimeConfig
 from physrl.config.study import StudyConfig
+from physrl.data.photos import load_photos
 from physrl.evaluation.cells import CellStore, Trained
-from physrl.evaluation.generalization import Generalization
-from physrl.evaluation.matrix import Matrix, make_matrix, read_done
-from physrl.evaluation.plan import Condition, StudyPlan
-from physrl.evaluation.resampling import Estimate
-from physrl.evaluation.trials import SHUFFLED
+from physrl.evaluation.findings import read_findings
+from physrl.evaluation.plan import StudyPlan
 from physrl.metrics import read_metrics
+from physrl.report.study import headline, write_study_report
+from physrl.storage.run_folder import versions
 
 
 def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | None) -> bool:
@@ -66,54 +66,20 @@ def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | N
         _show("cells", len({cell.key for cell in plan.cells} - done), store, cells)
         probes = probe_models(plan, store, workers=slots)
         _show("probes", len({spec.key for spec in plan.probes} - done), store, probes)
-    matrix = make_matrix(plan, store)
     show_matrix(plan, store)
-    console.print(f"TensorBoard: tensorboard --logdir {folder}", soft_wrap=True)
-    figures = headline(matrix, Generalization(matrix, read_done(matrix, store)))
-    print(json.dumps(figures | {"seconds": round(time.monotonic() - began, 1)}))
+    _report(config, plan, store, time.monotonic() - began)
     return True
 
 
-def headline(matrix: Matrix, found: Generalization) -> dict[str, float | int | None]:
-    """The study in one line: gains over the base on held-out scenes, and the photographs.
-
-    The diagonal is what a model was trained on, asked as in training; `_low` is the lower end of
-    the 95 % interval. None where nothing is there.
-    """
-
-    def gain(trained_on: bool) -> Estimate | None:
-        return found.gain(
-            found.places(
-                lambda family, condition: (
-                    family.kind == "trained"
-                    and family.method != SHUFFLED
-                    and condition == Condition(condition.task)
-                    and (condition.task in family.trained_on) == trained_on
-                )
-            )
-        )
-
-    diagonal, others = gain(trained_on=True), gain(trained_on=False)
-    real = [
-        share.value
-        for family, condition in found.places(
-            lambda family, condition: family.kind == "trained" and condition.test_set == "real"
-        )
-        if (share := found.share(family, condition)) is not None
-    ]
-    done = matrix.count("done")
-    return {
-        "cells_done": done,
-        "cells_missing": len(matrix.entries) - done,
-        "diagonal_gain": None if diagonal is None else _rounded(diagonal.value),
-        "diagonal_gain_low": None if diagonal is None else _rounded(diagonal.low),
-        "off_diagonal_gain": None if others is None else _rounded(others.value),
-        "real_accuracy": _rounded(sum(real) / len(real)) if real else None,
-    }
-
-
-def _rounded(value: float) -> float:
-    return round(value, 4)
+def _report(config: StudyConfig, plan: StudyPlan, store: CellStore, seconds: float) -> None:
+    """Write the page, say where it lies, print the study in one line."""
+    real = config.evaluation.real_images
+    findings = read_findings(plan, store, () if real is None else load_photos(real))
+    folder = study_folder(plan)
+    facts = {"this run (s)": f"{seconds:.0f}", "store": store.location, **versions()}
+    page = write_study_report(findings, folder / "report", facts)
+    console.print(f"report: {page}\nTensorBoard: tensorboard --logdir {folder}", soft_wrap=True)
+    print(json.dumps(headline(findings) | {"seconds": round(seconds, 1)}))
 
 
 def study_folder(plan: StudyPlan) -> Path:

@@ -15,14 +15,15 @@ Studies share a store: what one has computed is there for the others.
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
-from physrl.data.records import arrow_type, fields_of, from_plain, to_plain
 from physrl.errors import DataError, MissingObjectError
 from physrl.evaluation.adaptation import AdaptationCurve
 from physrl.evaluation.plan import StudyPlan
@@ -38,7 +39,22 @@ FORMAT_KEY = "format.json"
 PLANS, TRAINED, CELLS, ADAPTATION, PROBES, RUNNING, FAILED = (
     "plans", "trained", "cells", "adaptation", "probes", "running", "failed",
 )  # fmt: skip
-SCHEMA = pa.schema({name: arrow_type(kind) for name, kind in fields_of(Answered).items()})
+SCHEMA = pa.schema(
+    {
+        "scene_id": pa.string(),
+        "completion": pa.string(),
+        "answer": pa.string(),
+        "ideal": pa.string(),
+        "success": pa.bool_(),
+        "status": pa.string(),
+        "reward": pa.float64(),
+        "offset": pa.list_(pa.float64()),  # x, y
+        "ideal_offset": pa.list_(pa.float64()),
+        "said_falls": pa.bool_(),
+        "falls": pa.bool_(),
+    }
+)
+"""One column a field of `Answered`."""
 Record = TypeVar("Record")
 
 
@@ -116,9 +132,11 @@ class CellStore:
 
     def write_cell(self, result: CellResult) -> bool:
         """Keep a cell; False where it was already there, and stays as it was."""
-        rows = [to_plain(Answered, answer) for answer in result.answers]
+        columns = {
+            name: [getattr(answer, name) for answer in result.answers] for name in SCHEMA.names
+        }
         sink = pa.BufferOutputStream()
-        table = pa.Table.from_pylist(rows, schema=SCHEMA.with_metadata({"format": FORMAT}))
+        table = pa.table(columns, schema=SCHEMA.with_metadata({"format": FORMAT}))
         pq.write_table(table, sink, compression="zstd")
         return self._keep(f"{CELLS}/{result.key}.parquet", result.key, sink.getvalue().to_pybytes())
 
@@ -130,12 +148,12 @@ class CellStore:
         """
         name = f"{CELLS}/{key}.parquet"
         try:
-            rows = pq.read_table(pa.BufferReader(self._store.get(name)), schema=SCHEMA).to_pylist()
+            table = pq.read_table(pa.BufferReader(self._store.get(name)), schema=SCHEMA)
         except MissingObjectError:
             return None
         except pa.ArrowException as error:
             raise self._damaged(name, " ".join(str(error).split())) from None
-        return CellResult(key, tuple(from_plain(Answered, row) for row in rows))
+        return CellResult(key, tuple(_answered(row) for row in table.to_pylist()))
 
     def write_trained(self, trained: Trained) -> bool:
         """Keep where a trial's model lies; False where that was already known.
@@ -210,7 +228,8 @@ class CellStore:
 
     def _load(self, kind: type[Record], name: str) -> Record:
         try:
-            return TypeAdapter(kind).validate_json(self._store.get(name))
+            found: Record = _adapter(kind).validate_json(self._store.get(name))
+            return found
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "file"
@@ -243,5 +262,15 @@ def open_cell_store(location: str) -> CellStore:
     return CellStore(store)
 
 
+def _answered(row: dict[str, Any]) -> Answered:
+    pairs = {
+        name: None if row[name] is None else tuple(row[name]) for name in ("offset", "ideal_offset")
+    }
+    return Answered(**(row | pairs))
+
+
 def _dump(record: Any) -> bytes:
-    return TypeAdapter(type(record)).dump_json(record, indent=1) + b"\n"
+    return _adapter(type(record)).dump_json(record, indent=1) + b"\n"
+
+
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)

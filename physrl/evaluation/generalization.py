@@ -22,7 +22,7 @@ from physrl.evaluation.resampling import (
     mean_of,
     resample,
 )
-from physrl.evaluation.statistics import corrected, paired_test, seed_deviation
+from physrl.evaluation.statistics import Count, corrected, paired_test, seed_deviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,8 @@ class Comparison:
 def family_of(subject: Subject) -> Family:
     """The family that a subject belongs to."""
     if subject.kind not in ("trained", "baseline"):
-        return Family(subject.kind, subject.name, subject.model, trained_on=subject.trained_on)
+        name = f"{subject.name} (base)" if subject.kind == "base" else subject.name
+        return Family(subject.kind, name, subject.model, trained_on=subject.trained_on)
     parts = [subject.model, "+".join(subject.trained_on), subject.method]
     parts += [] if subject.variant == "default" else [subject.variant]
     return Family(
@@ -93,11 +94,18 @@ class Generalization:
         return resample(self._units)
 
     def share(self, family: Family, condition: Condition) -> Estimate | None:
-        """The share of successes; None where nothing is there."""
+        """The share of successes; None where nothing is there.
+
+        Where all succeed or none there is nothing to resample: the interval is Wilson's, of the
+        scenes.
+        """
         place = (family, condition)
         if place not in self._units:
             return None
-        return estimate(mean_of(self._units[place]), self._resampled[place])
+        share, scenes = mean_of(self._units[place]), self.successes[place].shape[1]
+        if share in (0.0, 1.0):
+            return Estimate(share, *Count(round(share) * scenes, scenes).interval)
+        return estimate(share, self._resampled[place])
 
     def gain(self, places: Sequence[Place]) -> Estimate | None:
         """The mean gain over the bases in some cells; None where none of them has both."""
@@ -139,7 +147,8 @@ class Generalization:
         cell = self.successes.get((family, condition))
         return None if cell is None else seed_deviation(cell)
 
-    def compare_methods(self) -> tuple[Comparison, ...]:
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
         """Every two methods with all else equal, under every condition that both answered."""
         found = []
         for place, first in enumerate(self.families):

@@ -4,8 +4,9 @@ StudyConfig -> trials -> subjects (trained models, bases, controls)
             -> cells, adaptations and probes, each with the key of what decides its result
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -214,7 +215,7 @@ def plan_study(config: StudyConfig) -> StudyPlan:
         baselines={subject.key: run for subject, run in baselines.items()},
         subjects=subjects,
         cells=tuple(cells),
-        adaptations=tuple(_adaptations(config, models)),
+        adaptations=tuple(_adaptations(config, models, any_base)),
         probes=tuple(_probes(config, models, any_base)),
     )
 
@@ -321,7 +322,9 @@ def _asked(
     )
 
 
-def _adaptations(config: StudyConfig, models: dict[Subject, RunConfig]) -> list[AdaptationSpec]:
+def _adaptations(
+    config: StudyConfig, models: dict[Subject, RunConfig], base: RunConfig
+) -> list[AdaptationSpec]:
     if config.adaptation is None:
         return []
     adaptation = config.adaptation
@@ -331,11 +334,18 @@ def _adaptations(config: StudyConfig, models: dict[Subject, RunConfig]) -> list[
             if task in subject.trained_on:
                 continue
             algorithm = adaptation.algorithm.model_dump() | {"steps": adaptation.steps[-1]}
-            adapted = validate(
-                run.model_dump()
-                | {"task": task, "mixture": (), "warm_start": None, "algorithm": algorithm}
-                | {"seed": config.evaluation.seed, "name": f"{subject.name}-to-{task}"}
-            )
+            changes = {
+                "name": f"{subject.name}-to-{task}",
+                "seed": config.evaluation.seed,
+                "task": task,
+                "mixture": (),
+                "environment": base.environment.model_dump(),
+                "curriculum": "uniform",
+                "data": None,
+                "warm_start": None,
+                "algorithm": algorithm,
+            }
+            adapted = validate(run.model_dump() | changes)
             deciding = [subject.key, _plain(adapted.algorithm), task, adapted.seed]
             deciding += [list(adaptation.steps), adaptation.scenes, _plain(adapted.environment)]
             key = content_key(adaptation=deciding)
@@ -397,4 +407,7 @@ def pictures_needed(condition: Condition) -> int:
 
 
 def _plain(record: Any) -> Any:
-    return TypeAdapter(type(record)).dump_python(record, mode="json")
+    return _adapter(type(record)).dump_python(record, mode="json")
+
+
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)

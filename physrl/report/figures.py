@@ -100,7 +100,7 @@ def accuracy_bars(policies: Sequence[PolicyResult], human: HumanAccuracy | None)
                 _reference(axes, human.mean_share, "people")
         for row_of_panels in panels:
             row_of_panels[0].set_ylabel("share of successes")
-        return _svg(figure, "accuracy")
+        return svg(figure, "accuracy")
 
 
 def learning_curves(curves: Mapping[str, Sequence[Metrics]]) -> str:
@@ -125,7 +125,7 @@ def learning_curves(curves: Mapping[str, Sequence[Metrics]]) -> str:
             axes.grid(alpha=0.15, color=INK)
         handles = [Line2D([], [], color=colors[run]) for run in curves]
         figure.legend(handles, list(curves), loc="outside upper right", ncols=len(curves))
-        return _svg(figure, "curves")
+        return svg(figure, "curves")
 
 
 def confusion_matrices(policies: Sequence[PolicyResult]) -> str:
@@ -138,7 +138,7 @@ def confusion_matrices(policies: Sequence[PolicyResult]) -> str:
             _confusion(axes, result.answers)
             axes.set_title(policy)
         panels[0].set_ylabel("truth")
-        return _svg(figure, "confusion")
+        return svg(figure, "confusion")
 
 
 def offset_scatter(policies: Sequence[PolicyResult], task: str, answered: Sequence[Axis]) -> str:
@@ -161,7 +161,7 @@ def offset_scatter(policies: Sequence[PolicyResult], task: str, answered: Sequen
             axes.set_title(policy)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=2)
-        return _svg(figure, f"offsets-{task}")
+        return svg(figure, f"offsets-{task}")
 
 
 def confusion_table(answers: Sequence[Answered]) -> NDArray[np.int64]:
@@ -272,7 +272,7 @@ def _offsets(
     axes.grid(alpha=0.15, color=INK)
 
 
-def _svg(figure: Figure, name: str) -> str:
+def svg(figure: Figure, name: str) -> str:
     """The figure as an SVG element whose ids are its own among all figures of the page."""
     stream = io.StringIO()
     nothing = {"Creator": None, "Date": None, "Format": None, "Type": None}

@@ -68,7 +68,7 @@ def test_families_are_subjects_that_differ_in_their_seed(plan: StudyPlan) -> Non
     found = generalize(plan, SHARES)
     assert [each.name for each in found.families] == [
         "tiny place grpo", "tiny place sft", "tiny stability grpo", "tiny stability sft",
-        "tiny", "physics", "guesser",
+        "tiny (base)", "physics", "guesser",
     ]  # fmt: skip
     sft = family(found, "tiny place sft")
     share = found.share(sft, PLACE)
@@ -103,7 +103,7 @@ def test_gains_ratios_and_forgetting_are_those_by_hand(plan: StudyPlan) -> None:
 
 
 def test_methods_are_compared_where_both_answered(plan: StudyPlan) -> None:
-    (only,) = generalize(plan, SHARES).compare_methods()
+    (only,) = generalize(plan, SHARES).comparisons
     assert (only.first.method, only.second.method, only.condition) == ("grpo", "sft", PLACE)
     assert only.difference.value == pytest.approx(-0.3)
     # 16 scenes differ, by one in 8 of them and by a half in 8, all to one side.

@@ -98,6 +98,25 @@ def test_models_are_told_apart_by_what_their_folders_hold(tmp_path: Path) -> Non
     assert keys[0] == keys[1] != keys[2]
 
 
+def test_all_adapt_on_the_same_scenes_however_they_were_trained() -> None:
+    variants = (
+        "grid.variants={default: {}, play: {methods: [grpo], overrides: {curriculum: self_play, "
+        "environment: {randomization: wild}, model: {reasoning: true}}}}"
+    )
+    plan = plan_study(study(variants, "grid.seeds=[3]", "adaptation.steps=[0, 2, 6]"))
+    to_place_y = [spec for spec in plan.adaptations if spec.task == "place_y"]
+    # 2 tasks by grpo, sft, playing grpo and shuffled sft, and the base.
+    assert len(to_place_y) == 9
+    assert {spec.config.environment.randomization for spec in to_place_y} == {"none"}
+    assert {(s.config.seed, s.config.algorithm.steps) for s in to_place_y} == {(0, 6)}
+    assert {spec.config.algorithm.type for spec in to_place_y} == {"sft"}
+    assert len({spec.key for spec in plan.adaptations}) == len(plan.adaptations)
+    # Scenes are the same; whether one thinks first is the model's own.
+    playing = [cell for cell in plan.cells if cell.subject.variant == "play"]
+    assert {cell.asked.environment.randomization for cell in playing} == {"none"}
+    assert {cell.asked.reasoning for cell in playing} == {True}
+
+
 def test_photographs_are_asked_about_as_stability(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / name)
