@@ -22,7 +22,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test image bench-train
+.PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test image bench-train study-smoke bench-adapters
 
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 15
@@ -34,6 +34,13 @@ doctor: install ## Say what was found on this machine and what is missing
 
 demo: install ## Train, evaluate and report on this machine (REAL_IMAGES=photographs to judge as well)
 	@$(BIN)/physrl demo $(if $(REAL_IMAGES),evaluation.real_images=$(REAL_IMAGES))
+
+study-smoke: install ## Train and measure the study at laptop size (REAL_IMAGES=photographs)
+	@OMP_NUM_THREADS=1 $(BIN)/physrl sweep --config jobs/configs/sweep-smoke.yaml \
+		$(if $(REAL_IMAGES),evaluation.real_images=$(REAL_IMAGES) 'evaluation.test_sets=[iid,tall,real]')
+
+bench-adapters: install ## Measure many adapters on one server against a server for each
+	@$(BIN)/python tests/benchmarks/many_adapters.py
 
 test: install ## Run the tests
 	@$(BIN)/python -m pytest

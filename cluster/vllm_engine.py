@@ -46,7 +46,9 @@ class VLLMEngine:
     A start adapter (`model.adapter`) is not loaded here: push it with `load_adapter(..., 0)`.
     """
 
-    def __init__(self, model: ModelConfig, runtime: RuntimeConfig, *, seed: int) -> None:
+    def __init__(
+        self, model: ModelConfig, runtime: RuntimeConfig, *, seed: int, max_adapters: int = 1
+    ) -> None:
         os.environ.update(engine_environment(model, runtime))
         from vllm import LLM
 
@@ -72,7 +74,7 @@ class VLLMEngine:
             logprobs_mode="processed_logprobs",
             weight_transfer_config={"backend": weight_transfer.BACKEND},
             **_device_options(model, runtime),
-            **_lora_options(model),
+            **_lora_options(model, max_adapters),
             **runtime.vllm,
         )
 
@@ -109,13 +111,7 @@ class VLLMEngine:
         version = self.policy_version
         expected = tuple(self._checked_ids(prompt) for prompt in prompts)
         request_ids = self._llm.enqueue(
-            [
-                {
-                    "prompt": self._collator.chat_text(prompt),
-                    "multi_modal_data": {"image": list(prompt.images)} if prompt.images else {},
-                }
-                for prompt in prompts
-            ],
+            [self._inputs(prompt) for prompt in prompts],
             [self._sampling_params(prompt, sampling) for prompt in prompts],
             lora_request=self._adapter,
             use_tqdm=False,
@@ -188,6 +184,11 @@ class VLLMEngine:
             raise GenerationError("vLLM kept its prefix cache across a weight sync")
         self._llm.llm_engine.reset_encoder_cache()
 
+    def _inputs(self, prompt: Prompt) -> dict[str, Any]:
+        """A prompt as vLLM takes it."""
+        images = {"image": list(prompt.images)} if prompt.images else {}
+        return {"prompt": self._collator.chat_text(prompt), "multi_modal_data": images}
+
     def _checked_ids(self, prompt: Prompt) -> tuple[int, ...]:
         if len(prompt.images) > self._max_images:
             raise GenerationError(
@@ -254,12 +255,12 @@ def _device_options(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, Any
     }
 
 
-def _lora_options(model: ModelConfig) -> dict[str, Any]:
+def _lora_options(model: ModelConfig, max_adapters: int) -> dict[str, Any]:
     if model.lora is None:
         return {}
     return {
         "enable_lora": True,
-        "max_loras": 1,
+        "max_loras": max_adapters,
         "max_lora_rank": next((r for r in LORA_RANKS if r >= model.lora.rank), model.lora.rank),
         # Without it vLLM ignores what an adapter holds for the picture side.
         "enable_tower_connector_lora": model.lora.vision or model.lora.projector,

@@ -17,7 +17,9 @@ from jobs import preflight
 from jobs.matching import Match, matched
 from jobs.policies import policy_model
 from physrl.config import load_config
+from physrl.config.baseline import load_baseline_config
 from physrl.config.load import load_collect_config
+from physrl.config.study import load_study_config
 from physrl.errors import PhysRLError, UserError
 from physrl.storage.run_folder import open_run
 
@@ -239,6 +241,75 @@ def pull(
         job.show(location)
     else:
         job.run(location, step, out)
+
+
+@app.command(
+    epilog="Example: physrl sweep --config jobs/configs/sweep-smoke.yaml --dry-run"
+    " -- continue, or add to a study: the same command again, or with grid.seeds=[0,1,2]"
+)
+def sweep(
+    config: Annotated[
+        Path, typer.Option("--config", help="Study's YAML file; docs/config.md lists keys.")
+    ],
+    overrides: Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and what it costs, and stop.")
+    ] = False,
+    max_cells: Annotated[
+        int | None, typer.Option(min=1, help="Refuse a larger study; instead of the file's.")
+    ] = None,
+    at_once: Annotated[
+        int | None,
+        typer.Option(
+            "--trials-at-once", min=1, help="Trials at once on this machine alone; a core each."
+        ),
+    ] = None,
+) -> None:
+    """Train a grid of models, and measure each on every task and test set."""
+    given = [*(overrides or ()), *([] if max_cells is None else [f"max_cells={max_cells}"])]
+    checked = load_study_config(config, given)
+    from jobs import study_preflight
+    from physrl.evaluation.cells import open_cell_store
+    from physrl.evaluation.plan import plan_study
+
+    plan = plan_study(checked)
+    if dry_run:
+        from jobs import costs
+
+        costs.show(plan)
+        return
+    store = open_cell_store(checked.store)
+    study_preflight.check(checked, plan, store)
+    from jobs import sweep as job
+
+    if not job.run(checked, plan, store, at_once):
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command(epilog="Example: physrl status s3://bucket/study")
+def status(
+    location: Annotated[str, typer.Argument(help="A study's store: a folder or s3://...")],
+) -> None:
+    """Print what is done, running and failed of the studies in a store."""
+    from jobs import status as job
+
+    job.run(location)
+
+
+@app.command(epilog="Example: physrl baseline --config jobs/configs/baseline.yaml task=place_x")
+def baseline(
+    overrides: Overrides = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML file; docs/config.md lists keys.")
+    ] = None,
+    resume: Resume = False,
+) -> None:
+    """Train a policy without language: PPO with a small network, for comparison."""
+    checked = load_baseline_config(config, overrides or ())
+    preflight.check_training(checked.environment)
+    from jobs import baseline as job
+
+    job.run(checked, resume=resume)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from physrl.config import RunConfig
 from physrl.config.base import Section
+from physrl.config.baseline import BaselineConfig
 from physrl.config.dataset import CollectConfig
 from physrl.config.study import StudyConfig
 
@@ -38,8 +39,13 @@ def reference() -> str:
     """The page: a heading and a table for each section, in the order of the classes."""
     written: set[type[Section]] = set()
     run = _section("the top", RunConfig, written)
-    study = _section("study", StudyConfig, written)
-    return "\n".join([HEAD, *run, *_section("collect", CollectConfig, written), *study])
+    others: dict[str, type[Section]] = {
+        "collect": CollectConfig,
+        "study": StudyConfig,
+        "baseline": BaselineConfig,
+    }
+    pages = [line for title, each in others.items() for line in _section(title, each, written)]
+    return "\n".join([HEAD, *run, *pages])
 
 
 def _section(title: str, section: type[Section], written: set[type[Section]]) -> Iterator[str]:

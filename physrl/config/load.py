@@ -31,7 +31,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
         ConfigError: the file cannot be read, or a key or value is wrong; the first mistake, in one
             line.
     """
-    return validate(_read(path, overrides))
+    return validate(read_tree(path, overrides))
 
 
 def parse_config(text: str, name: str) -> RunConfig:
@@ -49,7 +49,7 @@ def load_collect_config(path: Path | None, overrides: Sequence[str] = ()) -> Col
     Raises:
         ConfigError: as `load_config`.
     """
-    return validated(CollectConfig, _read(path, overrides))
+    return validated(CollectConfig, read_tree(path, overrides))
 
 
 def validate(tree: Mapping[str, Any]) -> RunConfig:
@@ -61,7 +61,12 @@ def validate(tree: Mapping[str, Any]) -> RunConfig:
     return validated(RunConfig, tree)
 
 
-def _read(path: Path | None, overrides: Sequence[str]) -> Tree:
+def read_tree(path: Path | None, overrides: Sequence[str]) -> Tree:
+    """A file with overrides laid on it, not validated yet.
+
+    Raises:
+        ConfigError: the file cannot be read, or an override is not of its form.
+    """
     tree = read_yaml(path) if path is not None else {}
     given: Tree = {}
     for override in overrides:

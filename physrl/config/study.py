@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from physrl.config.algorithm import AlgorithmConfig, SFTConfig
 from physrl.config.base import Section
+from physrl.config.baseline import PPOConfig
 from physrl.config.environment import GeneratorName
 from physrl.config.load import Tree, merge, parse_override, read_yaml, validated
 from physrl.config.location import Location
@@ -240,6 +241,8 @@ class StudyConfig(Section):
     """What can be read off each; null: not measured."""
     controls: ControlsConfig = ControlsConfig()
     """What they are held against."""
+    baseline: PPOConfig | None = None
+    """A policy without language for every task and seed of the grid; null: none."""
     store: Location = Field("runs/store", validate_default=True)
     """Where what was computed is kept: a folder or s3://bucket/prefix."""
     max_cells: int = Field(2000, ge=1)

@@ -11,11 +11,13 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from physrl.config.baseline import ANSWERS, BaselineConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.load import validate
 from physrl.config.reward import RewardConfig
 from physrl.config.run import RunConfig, TaskName
 from physrl.config.study import (
+    JOINT,
     Decoding,
     Pictures,
     StudyConfig,
@@ -136,6 +138,8 @@ class StudyPlan:
     trials: tuple[TrialSpec, ...]
     bases: dict[str, RunConfig]
     """The runs' beginnings by the base subject's key."""
+    baselines: dict[str, BaselineConfig]
+    """The runs of policies without language by the subject's key."""
     subjects: tuple[Subject, ...]
     cells: tuple[CellSpec, ...]
     adaptations: tuple[AdaptationSpec, ...]
@@ -184,15 +188,23 @@ def plan_study(config: StudyConfig) -> StudyPlan:
         for subject, run in models.items()
         for condition in conditions
     ]
+    baselines = _baselines(config, any_base)
+    cells += [
+        make_cell(subject, condition, _asked(config, any_base, any_base, condition, shown))
+        for subject, baseline in baselines.items()
+        for condition in conditions
+        if condition.shots == 0 and ANSWERS[condition.task] == ANSWERS[baseline.task]
+    ]
     cells += [
         make_cell(subject, condition, _asked(config, any_base, any_base, condition, shown))
         for subject in controls
         for condition in conditions
         if _is_plain(condition) and not (subject.kind == "physics" and condition.test_set == "real")
     ]
+    subjects = (*models, *baselines, *controls)
     if len(cells) > config.max_cells:
         raise ConfigError(
-            f"the study has {len(cells)} cells ({len(models) + len(controls)} subjects x up to "
+            f"the study has {len(cells)} cells ({len(subjects)} subjects x up to "
             f"{len(conditions)} conditions), more than max_cells = {config.max_cells}: name fewer "
             f"tasks, seeds or test sets, or set max_cells={len(cells)}"
         )
@@ -200,7 +212,8 @@ def plan_study(config: StudyConfig) -> StudyPlan:
         name=config.name,
         trials=trials,
         bases={subject.key: run for subject, run in base_subjects.items()},
-        subjects=(*models, *controls),
+        baselines={subject.key: run for subject, run in baselines.items()},
+        subjects=subjects,
         cells=tuple(cells),
         adaptations=tuple(_adaptations(config, models, any_base)),
         probes=tuple(_probes(config, models, any_base)),
@@ -234,6 +247,32 @@ def _controls(config: StudyConfig) -> list[Subject]:
     return [
         Subject(kind, content_key(control=kind), kind) for kind, asked in wanted.items() if asked
     ]
+
+
+def _baselines(config: StudyConfig, base: RunConfig) -> dict[Subject, BaselineConfig]:
+    """A network for every task and seed; mixtures have answers of several forms."""
+    if config.baseline is None:
+        return {}
+    found = {}
+    for task in (task for task in config.grid.tasks if JOINT not in task):
+        for seed in config.grid.seeds:
+            run = BaselineConfig.model_validate(
+                {
+                    "name": f"ppo-cnn-{task}-seed{seed}",
+                    "seed": seed,
+                    "output": base.output,
+                    "task": task,
+                    "environment": base.environment,
+                    "reward": base.reward,
+                    "ppo": config.baseline,
+                    "workers": base.runtime.rollout_workers,
+                }
+            )
+            deciding = [run.task, seed, _plain(run.environment), _plain(run.reward)]
+            key = content_key(baseline=[*deciding, _plain(run.ppo)])
+            subject = Subject("baseline", key, run.name, (run.task,), "ppo", "cnn", seed, "default")
+            found[subject] = run
+    return found
 
 
 def _conditions(config: StudyConfig) -> list[Condition]:

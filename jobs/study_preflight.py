@@ -1,0 +1,55 @@
+"""What would fail a study hours later is found here, before any trial starts."""
+
+from pathlib import Path
+
+from jobs import preflight
+from physrl.config.run import RunConfig
+from physrl.config.study import StudyConfig
+from physrl.errors import CheckpointError
+from physrl.evaluation.cells import CellStore
+from physrl.evaluation.plan import AdaptationSpec, CellSpec, ProbeSpec, StudyPlan
+
+
+def check(config: StudyConfig, plan: StudyPlan, store: CellStore) -> None:
+    """Look at every model, folder, scene and checkpoint that the study needs.
+
+    Raises:
+        UserError: the first that is missing or unfit, with its value and the remedy.
+    """
+    for run in _different(plan):
+        preflight.check_training(run.environment)
+        preflight.check(run)
+    check_trained(plan, store)
+
+
+def check_trained(plan: StudyPlan, store: CellStore) -> None:
+    """Refuse to go on without models that the store says are trained, and that are still needed.
+
+    Raises:
+        CheckpointError: one has vanished.
+    """
+    done = store.done()
+    specs: list[CellSpec | AdaptationSpec | ProbeSpec] = [
+        *plan.cells, *plan.adaptations, *plan.probes
+    ]  # fmt: skip
+    needed = {spec.subject.key for spec in specs if spec.key not in done}
+    for trial in plan.trials:
+        trained = store.read_trained(trial.key) if trial.key in needed & done else None
+        if trained is None:
+            continue
+        folder = Path(trained.checkpoint)
+        if not any((folder / part).is_dir() for part in ("adapter", "model")):
+            raise CheckpointError(
+                f"the model of {trial.name} has vanished: {folder} holds no adapter/ or model/; "
+                f"put it back, or delete trained/{trial.key}.json in {store.location} to train it "
+                "again"
+            )
+
+
+def _different(plan: StudyPlan) -> list[RunConfig]:
+    """One run for each kind of model, scenes, tasks and processes: the others pass as it does."""
+    kinds: dict[str, RunConfig] = {}
+    for run in (*plan.bases.values(), *(trial.config for trial in plan.trials)):
+        settings = run.model_dump_json(include={"model", "environment", "runtime", "task"})
+        kinds.setdefault(settings, run.model_copy(update={"name": plan.name}))
+    return list(kinds.values())

@@ -1,0 +1,134 @@
+"""The study: train the grid, measure every cell, report.
+
+python -m jobs.sweep --config jobs/configs/sweep-smoke.yaml
+
+plan -> trials on Ray Tune: train, adapt -> cells on warm servers -> probes -> report
+                         (each result is kept once, in the store)
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from cluster.baseline import train_baseline
+from cluster.grid import run_trials, slots_runtime, trial_works, unfinished
+from cluster.session import ray_session
+from cluster.stopping import StopRequest, stop_on_signals
+from cluster.study import answer_cells, probe_models
+from cluster.work_queue import Finished, Work
+from jobs.console import console
+from jobs.progress import TrainingProgress
+from jobs.status import show_matrix
+from jobs.sweep_progress import SweepProgress, TrialLines
+from jobs.train import train
+from physrl.config.run import RuntimeConfig
+from physrl.config.study import StudyConfig
+from physrl.data.photos import load_photos
+from physrl.evaluation.cells import CellStore, Trained
+from physrl.evaluation.findings import read_findings
+from physrl.evaluation.plan import StudyPlan
+from physrl.metrics import read_metrics
+from physrl.report.study import headline, write_study_report
+from physrl.storage.run_folder import versions
+
+
+def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | None) -> bool:
+    """Compute what is not in the store yet; whether nothing was interrupted.
+
+    Args:
+        at_once: trials of a cluster that is started here; a joined one takes what fits.
+
+    Prints the matrix, where the report lies, and one JSON line.
+    """
+    began = time.monotonic()
+    store.save_plan(plan)
+    folder = study_folder(plan)
+    works = trial_works(plan, folder)
+    runtime = next(iter(plan.trials)).config.runtime
+    slots = at_once or _slots(runtime)
+    with ray_session(slots_runtime(runtime, slots)):
+        left = unfinished(works, store)
+        if left:
+            console.print(f"{len(left)} of {len(works)} models to train or adapt")
+            if not run_trials(works, store, folder, train, [TrialLines(len(left))]):
+                console.print("stopped; the same command continues")
+                return False
+        with stop_on_signals() as stop:
+            if not _train_baselines(plan, store, folder, stop):
+                console.print("stopped; the same command continues")
+                return False
+        real_images = config.evaluation.real_images
+        cells = answer_cells(plan, store, folder, real_images, workers=2 * slots)
+        done = store.done()
+        _show("cells", len({cell.key for cell in plan.cells} - done), store, cells)
+        probes = probe_models(plan, store, workers=slots)
+        _show("probes", len({spec.key for spec in plan.probes} - done), store, probes)
+    show_matrix(plan, store)
+    _report(config, plan, store, time.monotonic() - began)
+    return True
+
+
+def _report(config: StudyConfig, plan: StudyPlan, store: CellStore, seconds: float) -> None:
+    """Write the page, say where it lies, print the study in one line."""
+    real = config.evaluation.real_images
+    findings = read_findings(plan, store, () if real is None else load_photos(real))
+    folder = study_folder(plan)
+    facts = {"this run (s)": f"{seconds:.0f}", "store": store.location, **versions()}
+    page = write_study_report(findings, folder / "report", facts)
+    console.print(f"report: {page}\nTensorBoard: tensorboard --logdir {folder}", soft_wrap=True)
+    print(json.dumps(headline(findings) | {"seconds": round(seconds, 1)}))
+
+
+def study_folder(plan: StudyPlan) -> Path:
+    """Where a study's runs and Tune's own files lie."""
+    return next(iter(plan.trials)).config.output / plan.name
+
+
+def _train_baselines(plan: StudyPlan, store: CellStore, folder: Path, stop: StopRequest) -> bool:
+    """Train the networks without language that are not there; whether nothing was interrupted."""
+    done = store.done()
+    for key, planned in plan.baselines.items():
+        if key in done:
+            continue
+        run = planned.model_copy(update={"output": folder / "trials"})
+        store.start(key, run.name)
+        began = time.monotonic()
+        with TrainingProgress(console, run.name, run.ppo.iterations) as progress:
+            checkpoint = train_baseline(run, progress, stop)
+        if checkpoint.step < run.ppo.iterations:
+            return False
+        seconds = time.monotonic() - began
+        rows = tuple(read_metrics(run.folder))
+        store.write_trained(Trained(key, run.name, str(checkpoint.path), seconds, rows))
+    return True
+
+
+def _slots(runtime: RuntimeConfig) -> int:
+    """A trial a core, or a single one where it takes whole GPUs."""
+    return 1 if runtime.gpus_per_server or runtime.gpus_per_rank else os.cpu_count() or 1
+
+
+def _show(name: str, total: int, store: CellStore, events: Iterator[Work | Finished]) -> None:
+    """Follow results as they come, and keep why one does not."""
+    if not total:
+        return
+    with SweepProgress(console, name, total) as progress:
+        for event in events:
+            if not isinstance(event, Finished):
+                store.start(event.key, event.name)
+                progress.begin(event.name)
+                continue
+            if event.failure is not None:
+                work = event.work
+                store.fail(work.key, work.name, event.failure, work.tries)
+                console.print(f"failed: {work.name}: {event.failure}", soft_wrap=True)
+            progress.advance()
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main(["sweep", *sys.argv[1:]])

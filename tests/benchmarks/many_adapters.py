@@ -1,0 +1,100 @@
+"""Evaluating adapters of one base: all on one warm server, against a server for each.
+
+python tests/benchmarks/many_adapters.py
+
+Last line: {"adapters", "one_server_s", "servers_in_turn_s", "speedup", "same_answers"}; both times
+hold the servers' starts.
+"""
+
+import json
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import ray
+import typer
+
+from cluster.cell_server import PolicyFiles, ServedPolicy, start_cell_server
+from cluster.session import ray_session
+from physrl.config.environment import EnvironmentConfig
+from physrl.config.model import LoRAConfig, ModelConfig
+from physrl.config.run import RuntimeConfig
+from physrl.environments.renderer import TinyRenderer
+from physrl.protocols import Sampling
+from physrl.rollout import SceneSource, prepare
+from physrl.types import Generation, Prompt
+
+TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
+LORA = LoRAConfig(rank=8, alpha=32, vision=True)
+GREEDY = Sampling(group_size=1, temperature=0, max_tokens=24, seed=0)
+
+
+def main(
+    adapters: Annotated[int, typer.Option(min=2, help="How many.")] = 8,
+    scenes: Annotated[int, typer.Option(min=1, help="What each is asked about.")] = 128,
+) -> None:
+    """Make random adapters, ask each about the same scenes both ways, compare times and answers."""
+    source = SceneSource("place", EnvironmentConfig(), 0, "test", False)
+    with closing(TinyRenderer()) as renderer:
+        _, prompts = prepare(source, range(scenes), renderer)
+    with tempfile.TemporaryDirectory() as folder:
+        policies = make_adapters(Path(folder), adapters)
+        with ray_session(RuntimeConfig()):
+            began = time.monotonic()
+            together = on_one_server(policies, prompts)
+            one = time.monotonic() - began
+            print(f"{adapters} adapters on one server: {one:.1f} s", flush=True)
+            began = time.monotonic()
+            in_turn = [on_one_server([policy], prompts)[0] for policy in policies]
+            each = time.monotonic() - began
+    figures = {
+        "adapters": adapters,
+        "one_server_s": round(one, 1),
+        "servers_in_turn_s": round(each, 1),
+        "speedup": round(each / one, 2),
+        "same_answers": texts(together) == texts(in_turn),
+    }
+    print(json.dumps(figures))
+
+
+def make_adapters(folder: Path, count: int) -> list[PolicyFiles]:
+    """Random adapters of the tiny base, which answer differently."""
+    import torch
+    from peft import get_peft_model
+
+    from physrl.models.loading import load_model, peft_config
+
+    policies = []
+    for number in range(count):
+        model = load_model(ModelConfig(path=str(TINY_BASE)))
+        config = peft_config(LORA, model)
+        config.init_lora_weights = False
+        torch.manual_seed(number)
+        path = folder / f"adapter-{number}"
+        get_peft_model(model, config).save_pretrained(path)
+        policies.append(PolicyFiles(f"adapter-{number}", adapter=str(path)))
+    return policies
+
+
+def on_one_server(policies: list[PolicyFiles], prompts: list[Prompt]) -> list[list[Generation]]:
+    """All policies' answers from one server that starts and ends here."""
+    model = ModelConfig(path=str(TINY_BASE), lora=LORA, max_prompt_tokens=96)
+    server = start_cell_server(model, RuntimeConfig(), seed=0, adapters=len(policies))
+    with ThreadPoolExecutor(len(policies)) as threads:
+        answers = list(
+            threads.map(lambda one: ServedPolicy(server, one).generate(prompts, GREEDY), policies)
+        )
+    ray.kill(server)
+    return answers
+
+
+def texts(answers: list[list[Generation]]) -> list[list[str]]:
+    """What was said."""
+    return [[group.completions[0].text for group in groups] for groups in answers]
+
+
+if __name__ == "__main__":
+    typer.run(main)
