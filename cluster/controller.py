@@ -29,6 +29,7 @@ from cluster.answered import answered, load_answered, save_answered
 from cluster.cluster import Cluster
 from cluster.evaluation import evaluate_task
 from cluster.gauges import RunGauges
+from cluster.proposals import Proposals
 from cluster.rollout_queue import RolloutQueue
 from cluster.rollouts import Order
 from cluster.stopping import Stopped, StopRequest
@@ -38,6 +39,7 @@ from physrl.algorithms.dynamic_sampling import refill
 from physrl.algorithms.watch import Watch
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
+from physrl.curriculum import make_curriculum
 from physrl.data.rollout_log import RolloutLog
 from physrl.errors import CheckpointError, GenerationError, LostError, StorageError
 from physrl.metrics import MetricsWriter, read_metrics
@@ -89,6 +91,9 @@ class Controller:
         sinks = [*trackers(config), RunGauges(config.name, config.name)]
         self._metrics = MetricsWriter(config.folder, sinks)
         self._rollout_log = RolloutLog(config.folder)
+        # The queue orders one step more than may be stale, so that its scenes are drawn early.
+        curriculum = make_curriculum(config, self._source)
+        self._proposals = Proposals(curriculum, config.runtime.staleness + 1)
         self._queue = RolloutQueue(
             cluster.rollouts, self._order, config.algorithm.steps, config.runtime.staleness
         )
@@ -203,6 +208,7 @@ class Controller:
         began = time.monotonic()
         with self._phase("rolling out"):
             drawn = self._await(self._queue.take(step))
+            self._proposals.observe(step, step_indices(self._config, step), drawn)
             sampled = refill(drawn, partial(self._draw, step), self._config, algorithm, step)
         staleness = check_staleness(
             sampled.groups, self._published, step, self._config.runtime.staleness
@@ -230,8 +236,8 @@ class Controller:
         return self._order_of(step, step_indices(self._config, step))
 
     def _order_of(self, step: int, indices: range) -> Order:
-        sampling = training_sampling(self._config, step)
-        return Order(self._source, indices, sampling, self._config.reward)
+        source = self._proposals.source(step, indices)
+        return Order(source, indices, training_sampling(self._config, step), self._config.reward)
 
     def _draw(self, step: int, indices: range) -> list[RolloutGroup]:
         """Completions about other scenes."""
@@ -275,6 +281,7 @@ class Controller:
             if newest is not None:
                 self._cluster.continue_from(newest.state["policy_version"])
                 self._score = newest.state.get("score")
+                self._proposals.restore(newest.state["curriculum"], newest.step)
                 self._queue.put_back(load_answered(newest.path))
             self._metrics.truncate_after(0 if newest is None else newest.step)
             if newest is not None:
@@ -306,6 +313,7 @@ class Controller:
             "policy_version": self._cluster.policy_version,
             "published": self._published,
             "budget": budget,
+            "curriculum": self._proposals.states,
         }
         if self._score is not None:
             state["score"] = self._score

@@ -15,7 +15,7 @@ from cluster.grid import (
     trial_works,
     unfinished,
 )
-from cluster.session import placed_cpus
+from cluster.placement import cpus
 from cluster.stopping import StopRequest
 from physrl.config.run import RunConfig, RuntimeConfig
 from physrl.config.study import StudyConfig
@@ -146,7 +146,7 @@ def test_a_trial_reserves_its_own_process_first_and_then_every_actor() -> None:
 def test_a_local_cluster_holds_as_many_trials_as_it_was_started_for(slots: int) -> None:
     runtime = RuntimeConfig(rollout_workers=1, learner_ranks=2)
     reserved = slots * sum(bundle["CPU"] for bundle in trial_bundles(runtime))
-    assert reserved <= placed_cpus(slots_runtime(runtime, slots)) < reserved + 1
+    assert reserved <= cpus(slots_runtime(runtime, slots)) < reserved + 1
 
 
 def test_bases_are_adapted_but_not_trained(tmp_path: Path) -> None:
