@@ -158,8 +158,12 @@ def adapter_bytes(config: RunConfig, size: ModelSize) -> float:
 
 
 def checkpoint_bytes(config: RunConfig, size: ModelSize) -> float:
-    """The trained weights twice, for people and for DeepSpeed, and the optimizer's state."""
-    return 2 * adapter_bytes(config, size) + optimizer_bytes(config, size)
+    """The trained weights for people, for DeepSpeed again, and the optimizer's state.
+
+    Stage 3 has no weights besides the optimizer's own.
+    """
+    copies = 1 if zero_stage(config) == 3 else 2
+    return copies * adapter_bytes(config, size) + optimizer_bytes(config, size)
 
 
 def cache_bytes_per_token(config: RunConfig, size: ModelSize) -> float:

@@ -104,6 +104,9 @@ def test_a_gpu_that_both_use_in_turns() -> None:
 def test_a_checkpoint() -> None:
     # The adapter twice, and two moments.
     assert sizing.checkpoint_bytes(configured(LORA), SIZE) == 2 * 400 + 800
+    # The adapter once; two moments and the weights that they step.
+    stage_3 = configured(LORA, "runtime.zero_stage=3")
+    assert sizing.checkpoint_bytes(stage_3, SIZE) == 400 + 1200
 
 
 def test_a_micro_batch_holds_no_more_than_the_update() -> None:
