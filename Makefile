@@ -22,7 +22,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test image bench-train study-smoke bench-adapters
+.PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test image bench-train chaos study-smoke bench-adapters
 
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 15
@@ -65,7 +65,10 @@ parity: install $(PEERS)/ready ## Compare losses and gradients with TRL's, in an
 bench-learner: install $(PEERS)/ready ## Measure the learner's memory and time against TRL's, and its overhead
 	@$(BIN)/python tests/benchmarks/learner.py --peers $(PEERS)/bin/python
 
-bench-train: install $(PEERS)/ready ## Measure completions trained a second against TRL's
+chaos: install ## Kill, hang and break running jobs on purpose, and compare (REPETITIONS=20: half an hour)
+	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/benchmarks/chaos.py --repetitions $(or $(REPETITIONS),20)
+
+bench-train: install $(PEERS)/ready ## Measure training against TRL's, the loop's own time, sync against async
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/train.py --peers $(PEERS)/bin/python
 
 check-env: install ## Hold the environment against its promises: physics, shortcuts, leakage
