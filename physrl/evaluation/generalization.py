@@ -55,7 +55,7 @@ class Comparison:
 
 def family_of(subject: Subject) -> Family:
     """The family that a subject belongs to."""
-    if subject.kind != "trained":
+    if subject.kind not in ("trained", "baseline"):
         name = f"{subject.name} (base)" if subject.kind == "base" else subject.name
         return Family(subject.kind, name, subject.model, trained_on=subject.trained_on)
     parts = [subject.model, "+".join(subject.trained_on), subject.method]
