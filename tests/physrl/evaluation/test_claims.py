@@ -20,8 +20,8 @@ OVERRIDES = (
     "grid.tasks=[place, stability]",
     "grid.methods={grpo: {}, sft: {}}",
     "grid.models={tiny: {model: {lora: {rank: 16}}}}",
-    "grid.variants={default: {}, rank64: {overrides: {model: {lora: {rank: 64}}}}, wild: {overrides: "
-    "{model: {lora: {rank: 128}}, environment: {randomization: wild}}}}",
+    "grid.variants={default: {}, rank64: {overrides: {model: {lora: {rank: 64}}}}, wild: "
+    "{overrides: {model: {lora: {rank: 128}}, environment: {randomization: wild}}}}",
     "evaluation.tasks=[place, stability]",
     f"evaluation.scenes={SCENES}",
     "adaptation={tasks: [place, stability], steps: [0, 4], scenes: 200}",
