@@ -13,8 +13,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ray.exceptions import RayError
-
 from cluster.baseline import train_baseline
 from cluster.grid import run_trials, slots_runtime, trial_works, unfinished
 from cluster.session import ray_session
@@ -82,6 +80,8 @@ def _train_network(
     key: str, planned: BaselineConfig, store: CellStore, folder: Path, stop: StopRequest
 ) -> None:
     """Train a policy without language, and keep where it lies or why it is not there."""
+    from ray.exceptions import RayError  # after cluster, which sets the token
+
     run = planned.model_copy(update={"output": folder / "trials"})
     store.start(key, run.name)
     began = time.monotonic()
