@@ -8,6 +8,11 @@ REAL_IMAGES ?= $(wildcard ../shared/data/real_towers)
 # The peers to compare with have an environment of their own.
 PEERS := .venv-peers
 REQUIREMENTS := $(filter-out requirements/peers.txt, $(wildcard requirements/*.txt))
+# What builds images. Podman and buildah write health checks in Docker's format alone.
+ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(if $(shell command -v $(engine)),$(engine))))
+DOCKER_FORMAT := $(if $(filter docker,$(notdir $(ENGINE))),,--format docker)
+# What tests give as wrong or public passwords.
+NO_SECRETS := ^(wrong|hush|pw|secret|AKIAABCDEFGHIJKLMNOP|a-secret-of-the-tests)$$
 # The demo reports how long installation took.
 NOTE_SECONDS = echo $$(( $$(date +%s) - $$(cat $(VENV)/install-started) )) > $(VENV)/install-seconds
 
@@ -17,10 +22,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install doctor demo study-smoke bench-adapters test parity bench-learner check-env bench-env lint format docs clean
+.PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test image bench-train study-smoke bench-adapters
 
 help: ## List the commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 15
 
 install: $(VENV)/ready-$(DEVICE) ## Build .venv; again only if a requirement changed (DEVICE=gpu for GPUs)
 
@@ -40,6 +45,19 @@ bench-adapters: install ## Measure many adapters on one server against a server 
 test: install ## Run the tests
 	@$(BIN)/python -m pytest
 
+test-s3: install ## Run the storage tests against SeaweedFS, with faults on the way
+	@$(BIN)/python -m pytest tests/physrl/storage tests/jobs/test_pull.py
+
+helm-test: install ## Check the Helm chart: schemas, rules, security, and whether wrong edits are caught
+	@$(BIN)/python -m pytest tests/helm
+	@$(BIN)/python -m tests.helm.mutations
+
+image: ## Build the image physrl:cpu with docker, podman or buildah (DEVICE=gpu for GPUs, BASE= another base)
+	@test -f docker/Dockerfile.$(DEVICE) || { echo "error: DEVICE is $(DEVICE): set DEVICE=cpu or DEVICE=gpu"; exit 2; }
+	@test -n "$(ENGINE)" || { echo "error: neither docker, podman nor buildah is here: install one, or set ENGINE="; exit 2; }
+	@$(ENGINE) build $(DOCKER_FORMAT) --file docker/Dockerfile.$(DEVICE) --tag physrl:$(DEVICE) \
+		$(if $(BASE),--build-arg BASE=$(BASE)) --build-arg REVISION=$$(git rev-parse HEAD) .
+
 parity: install $(PEERS)/ready ## Compare losses and gradients with TRL's, in an environment of its own
 	@$(PEERS)/bin/python tests/parity/trl_fixture.py build/trl.json
 	@$(BIN)/python tests/parity/test_trl_parity.py build/trl.json
@@ -47,22 +65,30 @@ parity: install $(PEERS)/ready ## Compare losses and gradients with TRL's, in an
 bench-learner: install $(PEERS)/ready ## Measure the learner's memory and time against TRL's, and its overhead
 	@$(BIN)/python tests/benchmarks/learner.py --peers $(PEERS)/bin/python
 
+bench-train: install $(PEERS)/ready ## Measure completions trained a second against TRL's
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/train.py --peers $(PEERS)/bin/python
+
 check-env: install ## Hold the environment against its promises: physics, shortcuts, leakage
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/check_env.py
 
 bench-env: install ## Measure how fast scenes are drawn, settled and rendered
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_env.py
 
-lint: install ## Check style, types and import rules
+lint: install ## Check style, types, import rules, Dockerfiles; look for secrets
 	@echo "ruff"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@echo "mypy"; $(BIN)/mypy --no-error-summary
 	@echo "import-linter"; $(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+	@echo "hadolint"; $(BIN)/hadolint docker/Dockerfile.*
+	@echo "secrets"; git ls-files -z | grep -zvE '\.(png|jpg|safetensors)$$|^helm/physrl/dashboards/ray\.json$$' | xargs -0 \
+		$(BIN)/detect-secrets-hook --cores 1 --no-verify --disable-plugin HexHighEntropyString \
+		--exclude-lines '[sS]ecretName: |secretKeyRef:' --exclude-secrets '$(NO_SECRETS)'
 
 format: install ## Format the code and sort its imports
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
 
-docs: install ## Write docs/config.md anew
+docs: install ## Write docs/config.md and the chart's dashboards anew
 	@$(BIN)/python -m jobs.config_reference
+	@$(BIN)/python helm/dashboards.py
 
 clean: ## Remove .venv and caches; runs/ stays
 	@rm -rf $(VENV) $(PEERS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -34,7 +34,7 @@ def adapt(spec: AdaptationSpec, checkpoint: Path | None, cluster: Cluster) -> Ad
         result = evaluate_task(cluster, config, config.task, "test", "greedy", greedy)
         successes.append(tuple(answer.success for answer in result.answers))
 
-    cluster.learners.load(config)
+    cluster.learners.load(config, None)
     measure()
     for measured, following in pairwise(spec.steps):
         for step in range(measured, following):

@@ -17,7 +17,8 @@ from typing import Any
 
 import ray
 
-from cluster.session import SERVER_CPUS, actor_environment
+from cluster.placement import SERVER_CPUS
+from cluster.session import actor_environment
 from cluster.vllm_environment import engine_environment
 from physrl.config.model import ModelConfig
 from physrl.config.run import RuntimeConfig

@@ -3,83 +3,132 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 
 import ray
-from ray.exceptions import RayActorError
 
-from cluster.inference import InferenceServers
-from cluster.learner_group import LearnerGroup
-from cluster.rollout_pool import RolloutPool
+from cluster.event_loop import EventLoop
+from cluster.inference import InferenceServer, InferenceServers
+from cluster.learner_group import LearnerGroup, LearnerRank
+from cluster.placement import Placement
+from cluster.policy import Policy
+from cluster.rollout_worker import RolloutWorker
+from cluster.rollouts import Rollouts
 from cluster.session import ray_session
+from cluster.trainer import Trainer
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
-from physrl.errors import GenerationError
+from physrl.tracing import Trace
 
 
 class Cluster:
-    """Rollout workers, inference servers and learner ranks; the servers start in the background."""
+    """Rollout workers, inference servers and learner ranks; they start in the background.
 
-    def __init__(self, config: RunConfig) -> None:
+    Args:
+        worker, server, rank: what the actors are made of; other classes in tests.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        *,
+        worker: type[RolloutWorker] = RolloutWorker,
+        server: type[InferenceServer] = InferenceServer,
+        rank: type[LearnerRank] = LearnerRank,
+    ) -> None:
+        runtime = config.runtime
+        self.trace = Trace()
+        """What actors were called for, since somebody last took it."""
+        self._loop = EventLoop()
+        self._placement = Placement.reserve(runtime)
         self._dequantized = config.folder / ".dequantized"
         served = config.model
         if served.quantization is not None:
             ray.get(
                 ray.remote(_dequantize)
-                .options(num_gpus=config.runtime.gpus_per_rank)
+                .options(num_gpus=runtime.gpus_per_rank)
                 .remote(config.model, self._dequantized)
             )
             served = served.model_copy(update={"path": str(self._dequantized)})
-        self.servers = InferenceServers(served, config.runtime, seed=config.seed)
-        self.pool = RolloutPool(config.runtime)
-        self.policy_version = 0
-        """Of the weights that the servers hold; 0 is the base model."""
-        self._runtime = config.runtime
+        self.servers = InferenceServers(
+            served,
+            runtime,
+            seed=config.seed,
+            loop=self._loop,
+            placement=self._placement,
+            trace=self.trace,
+            server=server,
+        )
+        self.rollouts = Rollouts(
+            runtime,
+            self.servers,
+            loop=self._loop,
+            placement=self._placement,
+            trace=self.trace,
+            worker=worker,
+        )
+        self.learners = Trainer(lambda: LearnerGroup(runtime, self._placement, rank))
+        self._runtime = runtime
         self._has_adapter = config.model.lora is not None
-        # Beside the run's files, where every machine of a cluster reads.
-        self._adapters = config.folder / ".adapters"
+        self._version = 0
 
-    @cached_property
-    def learners(self) -> LearnerGroup:
-        """The learner's ranks, started when they are first needed."""
-        return LearnerGroup(self._runtime)
+    @property
+    def policy_version(self) -> int:
+        """Of the policy that completions are asked of; 0 is the base model."""
+        return self._version
 
     def wait_for_servers(self) -> None:
         """Wait until every inference server has started.
 
         Raises:
-            GenerationError: one did not.
+            LostError: one did not.
         """
-        try:
-            ray.get(self.servers.ready())
-        except RayActorError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise GenerationError(f"an inference server did not start: {reason}") from error
+        self.servers.wait()
 
     def continue_from(self, version: int) -> None:
         """Count on from a checkpoint's policy version; versions never repeat."""
-        self.policy_version = max(self.policy_version, version)
+        self._version = max(self._version, version)
 
-    def publish(self) -> int:
-        """Bring the learner's weights to the servers under a new policy version."""
-        self.policy_version += 1
-        if not self._has_adapter:
-            self.servers.load_weights(self.learners.weights(), self.policy_version)
-            return self.policy_version
-        folder = self._adapters / f"policy-{self.policy_version:08d}"
-        self.learners.save_model(folder)
-        self.servers.load_adapter(folder / "adapter", self.policy_version)
-        shutil.rmtree(folder)  # the servers hold it now
-        return self.policy_version
+    def publish(self) -> None:
+        """Ask for completions of the learner's weights from now on, under a new version.
+
+        In async mode servers take them in the background, between calls.
+        """
+        self._version += 1
+        if self._has_adapter:
+            policy = Policy(self._version, "adapter", self.learners.adapter())
+        else:
+            policy = Policy(self._version, "weights", self.learners.weights())
+        if self._runtime.mode == "async":
+            self.servers.serve_soon(policy)
+        else:
+            self.servers.serve(policy)
+
+    def serve_adapter(self, folder: Path) -> None:
+        """Ask for completions of an adapter on this machine from now on."""
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        self._version += 1
+        self.servers.serve(Policy(self._version, "adapter", ray.put(files)))
+
+    @contextmanager
+    def learning(self) -> Iterator[None]:
+        """While the learner works: servers that share its GPUs give them up."""
+        if self._runtime.layout == "disaggregated":
+            yield
+            return
+        self.servers.sleep()
+        try:
+            yield
+        finally:
+            self.servers.wake()
 
     def stop(self) -> None:
         """End all actors."""
+        self._loop.stop()
         self.servers.stop()
-        self.pool.stop()
-        if "learners" in self.__dict__:
-            self.learners.stop()
-        shutil.rmtree(self._adapters, ignore_errors=True)
+        self.rollouts.stop()
+        self.learners.stop()
+        self._placement.release()
         shutil.rmtree(self._dequantized, ignore_errors=True)
 
 

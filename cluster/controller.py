@@ -1,45 +1,61 @@
-"""The synchronous loop: moves records between the actors and owns the policy version.
+"""The training loop: moves records between the actors and owns the policy version.
 
-    RolloutPool.prepare -> scenes, prompts --+
-                                             v
-    InferenceServers.submit -> completions of policy v
-                                             v
-    RolloutPool.roll_out -> actions, outcomes, rewards
-                                             v
-    rollout_advantages -> TrainingBatch -> LearnerGroup.update -> weights
-                                             v
-    Cluster.publish -> policy v + 1 --> the next step
+    RolloutQueue.take -> groups of completions, carried out   (of a policy up to k versions old)
+                              v
+    rollout_advantages -> TrainingBatch -> Trainer.update -> weights
+                              v
+    Cluster.publish -> policy v + 1 --> the next completions
+                              v
+    metrics, rollouts, and now and then a checkpoint
 
-Chunks of a batch go through these stages as references: while one chunk is simulated the next is
-generated. Scenes of the next step are drawn while the learner works.
+In sync mode k is 0: while the learner works, scenes of the next step are drawn, and no more. In
+async mode completions of the next k steps are computed meanwhile. Actors that are lost are replaced
+where they are used (`ActorPool`, `Trainer`); what happens here happens once.
 """
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+import ray
+
+from cluster.actor_pool import pool_metrics
+from cluster.answered import answered, load_answered, save_answered
 from cluster.cluster import Cluster
 from cluster.evaluation import evaluate_task
-from cluster.rollout_pool import Prepared
-from cluster.stopping import StopRequest
+from cluster.gauges import RunGauges
+from cluster.proposals import Proposals
+from cluster.rollout_queue import RolloutQueue
+from cluster.rollouts import Order
+from cluster.stopping import Stopped, StopRequest
 from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
 from physrl.algorithms.budget import spend
 from physrl.algorithms.dynamic_sampling import refill
 from physrl.algorithms.watch import Watch
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
-from physrl.data.rollouts import write_rollouts
-from physrl.errors import GenerationError
+from physrl.curriculum import make_curriculum
+from physrl.data.rollout_log import RolloutLog
+from physrl.errors import CheckpointError, GenerationError, LostError, StorageError
 from physrl.metrics import MetricsWriter, read_metrics
 from physrl.protocols import Sampling
 from physrl.rollout import scene_source, step_indices, training_sampling
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
+from physrl.storage.mirror import open_mirror
+from physrl.tracing import write_chrome_trace
+from physrl.tracking import trackers
 from physrl.types import JSON, Metrics, RolloutGroup, Split
 
+LEARNING = ("updating", "syncing", "loading")
+"""Phases in which the learner works."""
+UPLOAD_SECONDS, STOPPED_UPLOAD_SECONDS = 900.0, 20.0
+"""How long a finished run waits for its storage, and one that somebody stopped."""
+Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 
@@ -69,89 +85,163 @@ class Controller:
         self._config, self._cluster = config, cluster
         self._reporter, self._stop = reporter, stop
         self._source = scene_source(config, config.task, split)
-        self._checkpoints = Checkpoints(config.folder, config.checkpoint.keep_last)
-        self._metrics = MetricsWriter(config.folder)
-        self._prepared: dict[int, list[Prepared]] = {}
+        keep = config.checkpoint
+        self._checkpoints = Checkpoints(config.folder, keep.keep_last, keep.keep_best)
+        self._mirror = open_mirror(config)
+        sinks = [*trackers(config), RunGauges(config.name, config.name)]
+        self._metrics = MetricsWriter(config.folder, sinks)
+        self._rollout_log = RolloutLog(config.folder)
+        # The queue orders one step more than may be stale, so that its scenes are drawn early.
+        curriculum = make_curriculum(config, self._source)
+        self._proposals = Proposals(curriculum, config.runtime.staleness + 1)
+        self._queue = RolloutQueue(
+            cluster.rollouts, self._order, config.algorithm.steps, config.runtime.staleness
+        )
+        self._shown: dict[int, Future[list[ray.ObjectRef]]] = {}
         self._times: Metrics = {}
+        self._score: float | None = None
+        self._published: dict[int, int] = {}
+        """From policy versions to the steps that they have learned from."""
 
     def train(self) -> Checkpoint:
         """Run all steps that the newest checkpoint has not, and return the last checkpoint.
 
-        A requested stop ends the loop after the step that is under way, with a checkpoint.
+        A requested stop ends the loop with a checkpoint: after an update that is under way, but
+        without waiting for completions.
         """
         config = self._config
         newest = self._restore()
-        budget: Metrics = {} if newest is None else newest.state["budget"]
         watch = Watch()
         for row in read_metrics(config.folder):
             watch(row)
-        for step in range(0 if newest is None else newest.step, config.algorithm.steps):
-            began = time.monotonic()
-            metrics = self._step(step)
-            if config.evaluation.every and (step + 1) % config.evaluation.every == 0:
-                metrics |= self._validate()
-            self._times["step"] = time.monotonic() - began
-            metrics |= {f"time/{phase}_s": seconds for phase, seconds in self._times.items()}
-            metrics["policy/version"] = self._cluster.policy_version
-            budget = spend(budget, metrics)
-            metrics |= budget
-            for warning in watch(metrics):
-                logger.warning("step %d: %s", step + 1, warning)
-            self._metrics.write(step + 1, metrics)
-            self._reporter.step(step + 1, metrics)
-            last = step + 1 == config.algorithm.steps or self._stop.requested
-            if last or (step + 1) % config.checkpoint.every == 0:
-                self._reporter.phase("saving")
-                newest = self._commit(step + 1, budget)
-            if last:
-                break
-        self._metrics.close()
+        step = 0 if newest is None else newest.step
+        budget: Metrics = {} if newest is None else newest.state["budget"]
+        try:
+            while step < config.algorithm.steps and not self._stop.requested:
+                metrics = self._measured_step(step)
+                step += 1
+                budget = spend(budget, metrics)
+                self._record(step, metrics | budget, watch)
+                if step % config.checkpoint.every == 0 and step < config.algorithm.steps:
+                    newest = self._commit_if_possible(step, budget) or newest
+        except Stopped:
+            pass
+        if newest is None or newest.step < step:
+            newest = self._commit(step, budget)
+        self._queue.cancel()
+        self._finish()
         if isinstance(config.algorithm, SFTConfig):  # RL publishes after every step
             self._cluster.publish()
-        assert newest is not None  # committed at the last step
         return newest
 
-    def _step(self, step: int) -> Metrics:
+    def _record(self, step: int, metrics: Metrics, watch: Watch) -> None:
+        """What people see of a step that is done."""
+        accuracy = metrics.get(f"validation/{self._config.task}/accuracy")
+        if accuracy is not None or not self._config.evaluation.every:
+            self._score = metrics.get("reward") if accuracy is None else accuracy
+        if self._mirror is not None:
+            metrics |= self._mirror.metrics()
+        for warning in watch(metrics):
+            logger.warning("step %d: %s", step, warning)
+        self._metrics.write(step, metrics)
+        self._reporter.step(step, metrics)
+
+    def _finish(self) -> None:
+        """Have everything on the disk, and in storage."""
+        self._rollout_log.close()
+        self._metrics.close()
+        if self._mirror is None:
+            return
+        with self._mirror, self._phase("uploading"):
+            self._mirror.sync()
+            if not self._stop.requested:
+                self._mirror.wait(UPLOAD_SECONDS)
+                return
+            try:
+                self._mirror.wait(STOPPED_UPLOAD_SECONDS)
+            except StorageError as error:
+                logger.warning("%s", error)
+
+    def _measured_step(self, step: int) -> Metrics:
+        """One step, and where its time went."""
+        config, cluster = self._config, self._cluster
         self._times = {}
+        pools = {
+            "rollout_workers": cluster.rollouts.pool,
+            "inference_servers": cluster.servers.pool,
+        }
+        before = {name: pool.statistics for name, pool in pools.items()}
+        quarantined, recoveries = (
+            len(cluster.rollouts.quarantine.scenes),
+            len(cluster.learners.recoveries_s),
+        )
+        began = time.monotonic()
+        cluster.trace.drain()
+        metrics = self._step(step)
+        if config.evaluation.every and (step + 1) % config.evaluation.every == 0:
+            metrics |= self._validate()
+        seconds = time.monotonic() - began
+        self._times["step"] = seconds
+        spans = cluster.trace.drain()
+        if self._profiles(step):
+            write_chrome_trace(self._profile / f"step-{step + 1:08d}.json", spans)
+        metrics |= {f"time/{phase}_s": spent for phase, spent in self._times.items()}
+        for name, pool in pools.items():
+            slots = seconds * len(pool.handles)
+            metrics |= pool_metrics(name, before[name], pool.statistics, slots)
+        worked = sum(self._times.get(phase, 0.0) for phase in LEARNING)
+        lost = cluster.learners.recoveries_s[recoveries:]
+        metrics |= {
+            "idle/learner": 1 - worked / seconds,
+            "faults/learner_restarts": float(len(lost)),
+            "faults/quarantined_scenes": float(
+                len(cluster.rollouts.quarantine.scenes) - quarantined
+            ),
+            "policy/version": float(cluster.policy_version),
+        }
+        return metrics | ({"faults/learner_recovery_s": max(lost)} if lost else {})
+
+    def _step(self, step: int) -> Metrics:
         algorithm = self._config.algorithm
         if isinstance(algorithm, SFTConfig):
             return self._imitate(step)
-        drawn = self._collect(step)
-        sampled = refill(drawn, partial(self._draw, step), self._config, algorithm, step)
+        began = time.monotonic()
+        with self._phase("rolling out"):
+            drawn = self._await(self._queue.take(step))
+            self._proposals.observe(step, step_indices(self._config, step), drawn)
+            sampled = refill(drawn, partial(self._draw, step), self._config, algorithm, step)
+        staleness = check_staleness(
+            sampled.groups, self._published, step, self._config.runtime.staleness
+        )
         # What refills left out would flatter the policy: its metrics are those of the first draw.
         metrics = rollout_metrics(drawn) | self._learn(sampled.groups, step) | sampled.metrics
         completions = sampled.drawn * algorithm.group_size
-        metrics["throughput/completions_per_s"] = completions / sum(self._times.values())
-        return metrics
+        metrics["throughput/completions_per_s"] = completions / (time.monotonic() - began)
+        return metrics | {
+            "policy/staleness": float(staleness),
+            "policy/steps_waiting": float(len(self._queue.waiting)),
+        }
 
     def _imitate(self, step: int) -> Metrics:
+        for each in range(step, min(step + 2, self._config.algorithm.steps)):
+            if each not in self._shown:
+                indices = step_indices(self._config, each)
+                self._shown[each] = self._cluster.rollouts.demonstrate(self._source, indices)
+        with self._phase("demonstrating"):
+            demonstrations = self._await(self._shown.pop(step))
         with self._phase("updating"):
-            indices = step_indices(self._config, step)
-            demonstrations = self._cluster.pool.demonstrate(self._source, indices)
             return self._cluster.learners.imitate(demonstrations, step)
 
-    def _collect(self, step: int) -> list[RolloutGroup]:
-        """Completions of the current policy about the step's scenes, carried out."""
-        prepared = self._prepared.pop(step, None) or self._prepare(step_indices(self._config, step))
-        groups = self._roll_out(step, prepared)
-        if step + 1 < self._config.algorithm.steps:
-            self._prepared[step + 1] = self._prepare(step_indices(self._config, step + 1))
-        return groups
+    def _order(self, step: int) -> Order:
+        return self._order_of(step, step_indices(self._config, step))
+
+    def _order_of(self, step: int, indices: range) -> Order:
+        source = self._proposals.source(step, indices)
+        return Order(source, indices, training_sampling(self._config, step), self._config.reward)
 
     def _draw(self, step: int, indices: range) -> list[RolloutGroup]:
         """Completions about other scenes."""
-        return self._roll_out(step, self._prepare(indices))
-
-    def _roll_out(self, step: int, prepared: list[Prepared]) -> list[RolloutGroup]:
-        with self._phase("rolling out"):
-            groups = self._cluster.pool.roll_out(
-                prepared,
-                self._cluster.servers,
-                training_sampling(self._config, step),
-                self._config.reward,
-            )
-        refuse_stale(groups, self._cluster.policy_version)
-        return groups
+        return self._await(self._cluster.rollouts.submit(self._order_of(step, indices)))
 
     def _learn(self, groups: list[RolloutGroup], step: int) -> Metrics:
         """Advantages, update, new weights to the servers."""
@@ -159,13 +249,16 @@ class Controller:
         assert not isinstance(algorithm, SFTConfig)
         longest = self._config.model.max_completion_tokens
         advantages = rollout_advantages(groups, algorithm, longest)
-        with self._phase("updating"):
-            updated = self._cluster.learners.update(rollout_batch(groups, advantages), step)
+        with self._cluster.learning(), self._phase("updating"):
+            batch = rollout_batch(groups, advantages)
+            if self._profiles(step):
+                updated = self._cluster.learners.profiled_update(batch, step, self._profile)
+            else:
+                updated = self._cluster.learners.update(batch, step)
         with self._phase("syncing"):
-            self._cluster.publish()
+            self._publish(step + 1)
         with self._phase("writing"):
-            path = self._config.folder / "rollouts" / f"step-{step + 1:08d}.parquet"
-            write_rollouts(path, groups, advantages.ravel().tolist(), step + 1)
+            self._rollout_log.write(step + 1, groups, advantages.ravel().tolist())
         return updated
 
     def _validate(self) -> Metrics:
@@ -180,44 +273,115 @@ class Controller:
             )
         return {f"validation/{config.task}/accuracy": result.count.share}
 
-    def _prepare(self, indices: range) -> list[Prepared]:
-        return self._cluster.pool.prepare(self._source, indices)
-
     def _restore(self) -> Checkpoint | None:
         """Load the newest checkpoint, or start afresh where there is none."""
         with self._phase("loading"):
-            self._cluster.learners.load(self._config)
             newest = self._checkpoints.latest()
+            self._cluster.learners.load(self._config, newest)
             if newest is not None:
-                self._cluster.learners.load_state(newest.path / "learner")
                 self._cluster.continue_from(newest.state["policy_version"])
+                self._score = newest.state.get("score")
+                self._proposals.restore(newest.state["curriculum"], newest.step)
+                self._queue.put_back(load_answered(newest.path))
             self._metrics.truncate_after(0 if newest is None else newest.step)
+            if newest is not None:
+                self._published = {int(v): s for v, s in newest.state["published"].items()}
             if not isinstance(self._config.algorithm, SFTConfig):
-                self._cluster.publish()
+                self._publish(0 if newest is None else newest.step)
         return newest
 
-    def _commit(self, step: int, budget: Metrics) -> Checkpoint:
-        def write(folder: Path) -> None:
-            self._cluster.learners.save_model(folder)
-            self._cluster.learners.save_state(folder / "learner")
+    def _publish(self, steps: int) -> None:
+        """Have the servers take the learner's weights, which have learned from so many steps."""
+        self._cluster.publish()
+        self._published[self._cluster.policy_version] = steps
+        oldest = steps - self._config.runtime.staleness
+        self._published = {v: s for v, s in self._published.items() if s >= oldest}
 
+    def _commit_if_possible(self, step: int, budget: Metrics) -> Checkpoint | None:
+        """A checkpoint, or a warning where the disk has no room: there may be by the next."""
+        try:
+            return self._commit(step, budget)
+        except CheckpointError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            logger.warning("%s; the run goes on without it", error)
+            return None
+
+    def _commit(self, step: int, budget: Metrics) -> Checkpoint:
         # Scenes and sampling seeds are functions of the step: it is the data cursor and RNG state.
-        state: JSON = {"policy_version": self._cluster.policy_version, "budget": budget}
-        return self._checkpoints.commit(step, state, write)
+        state: JSON = {
+            "policy_version": self._cluster.policy_version,
+            "published": self._published,
+            "budget": budget,
+            "curriculum": self._proposals.states,
+        }
+        if self._score is not None:
+            state["score"] = self._score
+        waiting = {
+            each: answered(self._source, step_indices(self._config, each), groups)
+            for each, groups in self._queue.waiting.items()
+        }
+
+        def write(folder: Path) -> None:
+            self._cluster.learners.save(folder)
+            save_answered(waiting, folder)
+
+        with self._phase("saving"):
+            checkpoint = self._checkpoints.commit(step, state, write)
+        self._cluster.learners.continue_from(checkpoint)
+        if self._mirror is not None:
+            self._mirror.checkpoint(checkpoint)
+        return checkpoint
+
+    def _profiles(self, step: int) -> bool:
+        return self._config.runtime.profile_step == step + 1
+
+    @property
+    def _profile(self) -> Path:
+        return self._config.folder / "profile"
+
+    def _await(self, future: "Future[Result]") -> Result:
+        """What actors compute, unless somebody wants to stop.
+
+        Raises:
+            Stopped: a stop was requested.
+        """
+        return self._stop.wait_for(future)
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
         self._reporter.phase(name)
         began = time.monotonic()
-        yield
-        key = name.replace(" ", "_")
-        self._times[key] = self._times.get(key, 0.0) + time.monotonic() - began
+        try:
+            with self._cluster.trace.span(name, "controller"):
+                yield
+        finally:
+            key = name.replace(" ", "_")
+            self._times[key] = self._times.get(key, 0.0) + time.monotonic() - began
 
 
-def refuse_stale(groups: Sequence[RolloutGroup], current: int) -> None:
-    """Raise GenerationError unless every completion is of the servers' policy version."""
+def check_staleness(
+    groups: Sequence[RolloutGroup], published: Mapping[int, int], step: int, most: int
+) -> int:
+    """How many steps have been learned from since the policy of the oldest completion.
+
+    Args:
+        published: from policy versions to the steps that they have learned from.
+        step: as many have been learned from by now.
+
+    Raises:
+        GenerationError: more than `most`, or a completion is of no policy that was published.
+        LostError: there are no groups: every scene of the step was left out.
+    """
     versions = {attempt.completion.policy_version for g in groups for attempt in g.attempts}
-    if versions != {current}:
+    if not versions:
+        raise LostError("every scene of a step was left out: see the warnings before")
+    if not versions <= published.keys():
+        raise GenerationError(f"completions of policy versions {sorted(versions)}, not published")
+    staleness = step - min(published[version] for version in versions)
+    if not 0 <= staleness <= most:
         raise GenerationError(
-            f"completions of policy versions {sorted(versions)}, not of {current} alone"
+            f"completions of a policy that is {staleness} steps old cannot train: {most} is the "
+            "most (runtime.max_staleness)"
         )
+    return staleness

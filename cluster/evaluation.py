@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cluster.cluster import Cluster
+from cluster.rollouts import Order
 from physrl.config.run import RunConfig, TaskName
 from physrl.data.photos import Photo
 from physrl.evaluation.evaluator import answered, answered_photo, photo_prompt
@@ -42,8 +43,8 @@ def evaluate_task(
 ) -> TaskResult:
     """The configured number of held-out scenes of one task, under one way of decoding."""
     source = scene_source(config, task, split)
-    prepared = cluster.pool.prepare(source, range(config.evaluation.scenes))
-    groups = cluster.pool.roll_out(prepared, cluster.servers, sampling, config.reward)
+    order = Order(source, range(config.evaluation.scenes), sampling, config.reward)
+    groups = cluster.rollouts.collect(order)
     answers = [answered(group.scene, rollout) for group in groups for rollout in group.rollouts]
     return TaskResult(task, decoding, tuple(answers))
 

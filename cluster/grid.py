@@ -15,7 +15,7 @@ from typing import Any
 from ray import tune
 
 from cluster.cluster import Cluster
-from cluster.session import RANK_CPUS, SERVER_CPUS, WORKER_CPUS, placed_cpus
+from cluster.placement import WORKER_CPUS, bundles, cpus
 from cluster.trial_runner import MakeCluster, Train, TrialRunner, TrialWork
 from cluster.work_queue import ATTEMPTS, one_line
 from physrl.config.run import RuntimeConfig
@@ -24,7 +24,6 @@ from physrl.evaluation.plan import StudyPlan, Subject
 
 RUNNER_CPUS = 0.25
 """Of a trial's own process, which mostly waits."""
-ACTOR_CPUS = max(WORKER_CPUS, SERVER_CPUS, RANK_CPUS)
 
 
 def trial_works(plan: StudyPlan, folder: Path) -> dict[str, TrialWork]:
@@ -126,31 +125,19 @@ def _end(tuner: tune.Tuner, works: Mapping[str, TrialWork], store: CellStore) ->
 
 
 def trial_bundles(runtime: RuntimeConfig) -> list[dict[str, float]]:
-    """What a trial reserves at once: its own process, then servers, ranks and workers.
-
-    Actors look for a bundle by themselves, so that every bundle holds the largest of them.
-    """
-    parts = [
-        (runtime.gpus_per_server, runtime.inference_servers),
-        (runtime.gpus_per_rank, runtime.learner_ranks),
-        (0.0, runtime.rollout_workers),
-    ]
-    return [{"CPU": RUNNER_CPUS}] + [
-        {"CPU": ACTOR_CPUS} | ({"GPU": gpus} if gpus else {})
-        for gpus, count in parts
-        for _ in range(count)
-    ]
+    """What a trial reserves at once: its own process, then what its run does."""
+    return [{"CPU": RUNNER_CPUS}, *bundles(runtime)]
 
 
 def slots_runtime(runtime: RuntimeConfig, slots: int) -> RuntimeConfig:
     """A runtime that is placed on as much as so many trials at once: what to start Ray for."""
-    cpus = slots * sum(bundle["CPU"] for bundle in trial_bundles(runtime))
+    reserved = slots * sum(bundle["CPU"] for bundle in trial_bundles(runtime))
     more = {
         "inference_servers": runtime.inference_servers * slots,
         "learner_ranks": runtime.learner_ranks * slots,
     }
-    others = placed_cpus(runtime.model_copy(update=more | {"rollout_workers": 0}))
-    workers = math.ceil((cpus - others) / WORKER_CPUS)
+    others = cpus(runtime.model_copy(update=more | {"rollout_workers": 0}))
+    workers = math.ceil((reserved - others) / WORKER_CPUS)
     return runtime.model_copy(update=more | {"rollout_workers": workers})
 
 

@@ -1,17 +1,25 @@
 """The learner: one Ray actor a DeepSpeed rank."""
 
 import socket
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import GetTimeoutError, RayActorError
 
-from cluster.session import RANK_CPUS, actor_environment
+from cluster.actor_pool import actor_loss
+from cluster.placement import RANK_CPUS, Placement
+from cluster.session import actor_environment
 from physrl.algorithms.metrics import combine
 from physrl.config.run import RunConfig, RuntimeConfig
+from physrl.errors import LearnerLostError
 from physrl.types import Demonstration, Metrics, TrainingBatch, TrainingExample
+
+PIECE_BYTES = 64 << 20
+"""Of a file on its way between machines."""
 
 
 class LearnerRank:
@@ -62,14 +70,29 @@ class LearnerRank:
 
     def update(self, batch: TrainingBatch, step: int) -> Metrics:
         """This rank's share of an update on rollouts."""
+        self._seed(step)
         return self._learner.update(batch, step)
+
+    def profiled_update(self, batch: TrainingBatch, step: int, folder: Path) -> Metrics:
+        """The same, with a trace of its operators in the folder."""
+        from physrl.profiling import profile_update
+
+        with profile_update(folder / f"learner-rank-{self._rank}.json.gz"):
+            return self.update(batch, step)
 
     def imitate(self, *demonstrations: Sequence[Demonstration], step: int) -> Metrics:
         """This rank's share of an update on demonstrations."""
         from physrl.algorithms.batch import demonstration_batch
 
+        self._seed(step)
         flat = [one for part in demonstrations for one in part]
         return self._learner.update(demonstration_batch(flat, self._collator), step)
+
+    def _seed(self, step: int) -> None:
+        """What dropout draws is a function of the step, so that a run can go on anywhere."""
+        import torch
+
+        torch.manual_seed((self._config.seed << 32) + (step << 8) + self._rank)
 
     def logprobs(self, examples: Sequence[TrainingExample]) -> list[list[float]]:
         """Log-probabilities of each example's completion tokens under the current weights."""
@@ -78,9 +101,21 @@ class LearnerRank:
         with evaluating(self._engine.model):
             return self._learner.score(examples)
 
-    def weights(self) -> Mapping[str, Any]:
-        """What is trained, on the CPU: from the first rank, and nothing from the others."""
-        return self._engine.weights()
+    def weights(self) -> tuple[int, Mapping[str, Any]]:
+        """What is trained, on the CPU: from the first rank, and nothing from the others.
+
+        How many there are comes first, for who only wants to know that they are there.
+        """
+        weights = self._engine.weights()
+        return len(weights), weights
+
+    def adapter(self) -> tuple[int, dict[str, bytes]]:
+        """The same for the files of the PEFT adapter by name."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_model(Path(folder))
+            paths = (path for path in (Path(folder) / "adapter").glob("*") if path.is_file())
+            files = {path.name: path.read_bytes() for path in paths}
+        return len(files), files
 
     def save_model(self, folder: Path) -> None:
         """Write `adapter/` or `model/`; gathers, so every rank calls it and the first writes."""
@@ -94,40 +129,87 @@ class LearnerRank:
         """Write the optimizer's state; every rank calls it."""
         self._engine.save(folder)
 
+    def files(self, folder: Path) -> tuple[str, list[str]]:
+        """This rank's machine, and what lies in a folder of it."""
+        found = (path for path in folder.rglob("*") if path.is_file())
+        names = [path.relative_to(folder).as_posix() for path in found]
+        return ray.get_runtime_context().get_node_id(), names
+
+    def read(self, file: Path) -> Iterator[bytes]:
+        """A file of this rank's machine in pieces."""
+        with file.open("rb") as stream:
+            while piece := stream.read(PIECE_BYTES):
+                yield piece
+
+    def write(self, file: Path, piece: bytes) -> None:
+        """Append to a file of this rank's machine."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab") as stream:
+            stream.write(piece)
+
     def load_state(self, folder: Path) -> None:
         """Continue from a saved state; every rank calls it."""
         self._engine.load(folder)
 
 
 class LearnerGroup:
-    """All ranks together; what they report is summed to the update's metrics."""
+    """All ranks together; what they report is summed to the update's metrics.
 
-    def __init__(self, runtime: RuntimeConfig) -> None:
-        self._ranks = [
-            ray.remote(LearnerRank)
+    Ranks read and write folders of this process. On another machine without a shared folder, the
+    files travel through the object store.
+
+    Args:
+        rank: what the actors are made of; another class in tests.
+
+    Raises (all methods):
+        LearnerLostError: a rank died or hangs, and the group is of no use any more.
+    """
+
+    def __init__(
+        self,
+        runtime: RuntimeConfig,
+        placement: Placement,
+        rank: type[LearnerRank] = LearnerRank,
+    ) -> None:
+        self._timeout_s = runtime.update_timeout_s
+        environment = {"env_vars": actor_environment(runtime.threads)}
+        self.ranks = [
+            ray.remote(rank)
             .options(
                 num_cpus=RANK_CPUS,
-                num_gpus=runtime.gpus_per_rank,
-                runtime_env={"env_vars": actor_environment(runtime.threads)},
+                num_gpus=placement.rank_gpus,
+                runtime_env=environment,
+                scheduling_strategy=placement.rank(number),
             )
-            .remote(rank, runtime.threads)
-            for rank in range(runtime.learner_ranks)
+            .remote(number, runtime.threads)
+            for number in range(runtime.learner_ranks)
         ]
-        address, port = ray.get(self._ranks[0].meeting_point.remote())
-        self._all("join", len(self._ranks), address, port)
+        address, port = self._get([self.ranks[0].meeting_point.remote()])[0]
+        self._all("join", len(self.ranks), address, port)
 
     def load(self, config: RunConfig) -> None:
         """Load the configured model on every rank, with a fresh optimizer."""
+        for folder in map(Path, filter(None, (config.model.path, config.model.adapter))):
+            if folder.is_dir():
+                self._send(folder)
         self._all("load", config)
 
-    def update(self, batch: TrainingBatch, step: int) -> Metrics:
+    def update(self, batch: "ray.ObjectRef[TrainingBatch]", step: int) -> Metrics:
         """Train on rollouts; returns the update's metrics."""
-        return combine(self._all("update", ray.put(batch), step))
+        return combine(self._all("update", batch, step))
+
+    def profiled_update(
+        self, batch: "ray.ObjectRef[TrainingBatch]", step: int, folder: Path
+    ) -> Metrics:
+        """The same, with a trace of each rank's operators in the folder."""
+        metrics = combine(self._all("profiled_update", batch, step, folder))
+        self._bring(folder)
+        return metrics
 
     def imitate(self, demonstrations: Sequence[ray.ObjectRef], step: int) -> Metrics:
         """Train on demonstrations that lie in the object store."""
-        refs = [rank.imitate.remote(*demonstrations, step=step) for rank in self._ranks]
-        return combine(ray.get(refs))
+        calls = [rank.imitate.remote(*demonstrations, step=step) for rank in self.ranks]
+        return combine(self._get(calls))
 
     def logprobs(self, examples: Sequence[TrainingExample]) -> list[list[float]]:
         """Log-probabilities of completions under the current weights."""
@@ -136,27 +218,73 @@ class LearnerGroup:
 
     def weights(self) -> ray.ObjectRef:
         """What is trained, gathered on the first rank: a reference into the object store."""
-        first, *others = [rank.weights.remote() for rank in self._ranks]
-        if others:  # they only take part in the gathering
-            ray.get(others)
-        return first
+        return self._from_first("weights")
+
+    def adapter(self) -> ray.ObjectRef:
+        """The adapter's files by name, gathered on the first rank: a reference."""
+        return self._from_first("adapter")
 
     def save_model(self, folder: Path) -> None:
         """Write `adapter/` or `model/` into the folder."""
         self._all("save_model", folder)
+        self._bring(folder)
 
     def save_state(self, folder: Path) -> None:
         """Write every rank's optimizer state into the folder."""
         self._all("save_state", folder)
+        self._bring(folder)
 
     def load_state(self, folder: Path) -> None:
         """Continue from what `save_state` wrote."""
+        self._send(folder)
         self._all("load_state", folder)
 
     def stop(self) -> None:
         """End all ranks."""
-        for rank in self._ranks:
+        for rank in self.ranks:
             ray.kill(rank)
 
+    def _from_first(self, method: str) -> ray.ObjectRef:
+        """The second result of the first rank, left in the object store."""
+        calls = [getattr(rank, method).options(num_returns=2).remote() for rank in self.ranks]
+        self._get([count for count, _ in calls])  # the others only take part in the gathering
+        return calls[0][1]
+
+    def _bring(self, folder: Path) -> None:
+        """What ranks wrote elsewhere comes here; what a shared folder shows is here."""
+        for rank, (_, names) in zip(self.ranks, self._all("files", folder), strict=True):
+            for name in names:
+                file = folder / name
+                if file.exists():
+                    continue
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with file.open("wb") as stream:
+                    for piece in rank.read.options(num_returns="streaming").remote(file):
+                        stream.write(self._get([piece])[0])
+
+    def _send(self, folder: Path) -> None:
+        """What ranks will read goes to those machines that do not have it."""
+        here = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+        machines: set[str] = set()
+        for rank, (machine, names) in zip(self.ranks, self._all("files", folder), strict=True):
+            if machine in machines:
+                continue
+            machines.add(machine)
+            for name in sorted(here - set(names)):
+                with (folder / name).open("rb") as stream:
+                    while piece := stream.read(PIECE_BYTES):
+                        self._get([rank.write.remote(folder / name, piece)])
+
     def _all(self, method: str, *arguments: object) -> list[Any]:
-        return list(ray.get([getattr(rank, method).remote(*arguments) for rank in self._ranks]))
+        return self._get([getattr(rank, method).remote(*arguments) for rank in self.ranks])
+
+    def _get(self, calls: Sequence[ray.ObjectRef]) -> list[Any]:
+        try:
+            return list(ray.get(list(calls), timeout=self._timeout_s))
+        except GetTimeoutError:
+            raise LearnerLostError(
+                f"a learner rank does not answer within {self._timeout_s:g} s "
+                "(runtime.update_timeout_s)"
+            ) from None
+        except RayActorError as error:
+            raise LearnerLostError(f"a learner rank is lost: {actor_loss(error)}") from error

@@ -45,13 +45,7 @@ class ManyPolicies(VLLMEngine):
         ]
         outputs = iter(
             self._llm.generate(
-                [
-                    {
-                        "prompt": self._collator.chat_text(prompt),
-                        "multi_modal_data": {"image": list(prompt.images)} if prompt.images else {},
-                    }
-                    for prompt, _, _, _ in flat
-                ],
+                [self._inputs(prompt) for prompt, _, _, _ in flat],
                 [self._sampling_params(prompt, sampling) for prompt, _, sampling, _ in flat],
                 lora_request=[request for _, _, _, request in flat],
                 use_tqdm=False,

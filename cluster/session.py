@@ -9,15 +9,9 @@ from contextlib import contextmanager
 import ray
 
 from cluster.authentication import cluster_announced
+from cluster.placement import cpus, gpus
 from physrl.config.run import RuntimeConfig
 from physrl.errors import UserError
-
-OBJECT_STORE_BYTES = 512 << 20
-"""Of a local cluster: pictures and tiny weights need little."""
-
-WORKER_CPUS, SERVER_CPUS, RANK_CPUS = 0.5, 0.25, 0.5
-"""Of a core, for placement only: workers, servers and the learner mostly take turns. Not 0, or
-they could land on a cluster's head, which offers no cores to keep work away."""
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +19,21 @@ QUIET = {
     # Actors without a GPU of their own must see none.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_DEDUP_LOGS": "1",
+    # A failed call's error comes with each of its results, of which one is looked at.
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 
 
 @contextmanager
 def ray_session(runtime: RuntimeConfig) -> Iterator[None]:
-    """Join a running Ray cluster, or start a local one and end it on leaving."""
+    """Join a running Ray cluster, or start a local one and end it on leaving.
+
+    In a process that Ray runs, such as a trial's, there is nothing to do.
+    """
+    if ray.is_initialized():
+        yield
+        return
     os.environ.update({key: os.environ.get(key, value) for key, value in QUIET.items()})
     joins = cluster_announced()
     if joins:
@@ -46,29 +48,19 @@ def ray_session(runtime: RuntimeConfig) -> Iterator[None]:
         ray.shutdown()
 
 
-def placed_cpus(runtime: RuntimeConfig) -> float:
-    """Cores that the actors of a run are placed on."""
-    return (
-        runtime.rollout_workers * WORKER_CPUS
-        + runtime.inference_servers * SERVER_CPUS
-        + runtime.learner_ranks * RANK_CPUS
-    )
-
-
 def check_gpus(runtime: RuntimeConfig, there: float) -> None:
     """Refuse a run that would wait for ever for GPUs; a cluster that is joined may yet grow.
 
     Raises:
         UserError: with both numbers.
     """
-    servers = runtime.inference_servers * runtime.gpus_per_server
-    needed = servers + runtime.learner_ranks * runtime.gpus_per_rank
+    needed = gpus(runtime)
     if needed > there:
         raise UserError(
-            f"runtime asks for {needed:g} GPUs ({runtime.inference_servers} servers x "
-            f"{runtime.gpus_per_server:g} + {runtime.learner_ranks} ranks x "
-            f"{runtime.gpus_per_rank:g}), but this machine has {there:g}: lower them, or join a "
-            "cluster that has them"
+            f"runtime asks for {needed:g} GPUs for {runtime.inference_servers} servers and "
+            f"{runtime.learner_ranks} ranks, but this machine has {there:g}: lower "
+            "runtime.inference_servers, gpus_per_server, learner_ranks or gpus_per_rank, or join "
+            "a cluster that has more"
         )
 
 
@@ -103,8 +95,8 @@ def _start_local(runtime: RuntimeConfig) -> None:
         dashboard_host="127.0.0.1",
         dashboard_port=runtime.dashboard_port,
         # More actors than cores are slow, not impossible.
-        num_cpus=max(os.cpu_count() or 1, math.ceil(placed_cpus(runtime))),
-        object_store_memory=OBJECT_STORE_BYTES,
+        num_cpus=max(os.cpu_count() or 1, math.ceil(cpus(runtime))),
+        object_store_memory=runtime.object_store_mb << 20,
         logging_level=logging.WARNING,
         log_to_driver=False,
     )

@@ -1,9 +1,18 @@
-"""Ctrl-C and `ray job stop` end a run after the step that is under way."""
+"""Ctrl-C and `ray job stop` end a run with a checkpoint."""
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
+
+POLL_SECONDS = 0.2
+Result = TypeVar("Result")
+
+
+class Stopped(Exception):
+    """Somebody asked the run to stop, and what it waited for is given up."""
 
 
 class StopRequest:
@@ -11,6 +20,21 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.requested = False
+
+    def wait_for(self, future: "Future[Result]") -> Result:
+        """A future's result.
+
+        Raises:
+            Stopped: a stop is requested before it is there; the future is cancelled.
+        """
+        while not self.requested:
+            try:
+                return future.result(POLL_SECONDS)
+            except TimeoutError:
+                if future.done():  # it raised the error itself
+                    raise
+        future.cancel()
+        raise Stopped
 
 
 @contextmanager

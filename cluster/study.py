@@ -14,8 +14,9 @@ import ray
 
 from cluster.cell_server import PolicyFiles, ServedPolicy, policy_files, start_cell_server
 from cluster.cell_worker import CellWorker
+from cluster.placement import WORKER_CPUS
 from cluster.probe_worker import ProbeWorker, probed_model
-from cluster.session import WORKER_CPUS, actor_environment
+from cluster.session import actor_environment
 from cluster.work_queue import Finished, Work, run_all
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig

@@ -5,7 +5,8 @@ each sampled token. New weights, an adapter or all of them, go in with every cac
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,17 @@ BAN = -100.0
 """Added to the logits of tokens that must not be sampled: the least that vLLM takes."""
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The slot sizes that vLLM offers; an adapter fits any that is not smaller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Prompts that are under way together."""
+
+    prompts: tuple[Prompt, ...]
+    prompt_token_ids: tuple[tuple[int, ...], ...]
+    """As the learner will see them."""
+    request_ids: tuple[str, ...]
+    policy_version: int
 
 
 class VLLMEngine:
@@ -63,6 +75,7 @@ class VLLMEngine:
             weight_transfer_config={"backend": weight_transfer.BACKEND},
             **_device_options(model, runtime),
             **_lora_options(model, max_adapters),
+            **runtime.vllm,
         )
 
     @property
@@ -77,30 +90,56 @@ class VLLMEngine:
         return self._version
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
-        """One group of completions a prompt, in the prompts' order.
+        """One group of completions a prompt, in the prompts' order; nothing else may be under way.
 
         Raises:
-            GenerationError: a prompt is longer than `max_prompt_tokens` (nothing is generated
-                then), vLLM saw another prompt than the learner will, or the last sync failed.
+            GenerationError: as `begin` and `finish`.
+        """
+        batch = self.begin(prompts, sampling)
+        outputs: dict[str, Any] = {}
+        while len(outputs) < len(batch.request_ids):
+            outputs |= self.step()
+        return self.finish(batch, outputs)
+
+    def begin(self, prompts: Sequence[Prompt], sampling: Sampling) -> "Batch":
+        """Hand prompts to vLLM, which computes them in later steps, beside those it has.
+
+        Raises:
+            GenerationError: a prompt is longer than `max_prompt_tokens` (nothing is begun then), or
+                the last sync failed.
         """
         version = self.policy_version
-        expected = [self._checked_ids(prompt) for prompt in prompts]
-        outputs = self._llm.generate(
-            [
-                {
-                    "prompt": self._collator.chat_text(prompt),
-                    "multi_modal_data": {"image": list(prompt.images)} if prompt.images else {},
-                }
-                for prompt in prompts
-            ],
+        expected = tuple(self._checked_ids(prompt) for prompt in prompts)
+        request_ids = self._llm.enqueue(
+            [self._inputs(prompt) for prompt in prompts],
             [self._sampling_params(prompt, sampling) for prompt in prompts],
             lora_request=self._adapter,
             use_tqdm=False,
         )
+        # vLLM answers under the name without the random end that it adds.
+        names = tuple(name.rpartition("-")[0] for name in request_ids)
+        return Batch(tuple(prompts), expected, names, version)
+
+    def step(self) -> dict[str, Any]:
+        """One step of all that is under way: vLLM's outputs that it finished, by request."""
+        return {output.request_id: output for output in self._llm.llm_engine.step()}
+
+    def finish(self, batch: "Batch", outputs: Mapping[str, Any]) -> list[Generation]:
+        """What a batch's outputs say, in the prompts' order.
+
+        Raises:
+            GenerationError: vLLM saw another prompt than the learner will.
+        """
         return [
-            self._generation(prompt, ids, output, version)
-            for prompt, ids, output in zip(prompts, expected, outputs, strict=True)
+            self._generation(prompt, ids, outputs[name], batch.policy_version)
+            for prompt, ids, name in zip(
+                batch.prompts, batch.prompt_token_ids, batch.request_ids, strict=True
+            )
         ]
+
+    def abort(self, batch: "Batch") -> None:
+        """Forget a batch that is under way."""
+        self._llm.llm_engine.abort_request(list(batch.request_ids))
 
     def load_adapter(self, folder: Path, version: int) -> None:
         """Put a PEFT adapter in the place of the last one.
@@ -131,11 +170,24 @@ class VLLMEngine:
         self._forget()
         self._version = version
 
+    def sleep(self) -> None:
+        """Move the weights to the host's memory and give up the cache, on a GPU that is shared."""
+        self._llm.sleep(level=1)
+
+    def wake(self) -> None:
+        """Take back what `sleep` gave up."""
+        self._llm.wake_up()
+
     def _forget(self) -> None:
         """Empty what was computed with the old weights: keys and values, and encoded pictures."""
         if not self._llm.reset_prefix_cache():
             raise GenerationError("vLLM kept its prefix cache across a weight sync")
         self._llm.llm_engine.reset_encoder_cache()
+
+    def _inputs(self, prompt: Prompt) -> dict[str, Any]:
+        """A prompt as vLLM takes it."""
+        images = {"image": list(prompt.images)} if prompt.images else {}
+        return {"prompt": self._collator.chat_text(prompt), "multi_modal_data": images}
 
     def _checked_ids(self, prompt: Prompt) -> tuple[int, ...]:
         if len(prompt.images) > self._max_images:
@@ -193,7 +245,7 @@ class VLLMEngine:
 
 def _device_options(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, Any]:
     if runtime.gpus_per_server:
-        return {}
+        return {"enable_sleep_mode": runtime.layout == "colocated"}
     longest = model.max_prompt_tokens + model.max_completion_tokens
     return {
         "enforce_eager": True,

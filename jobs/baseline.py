@@ -27,7 +27,7 @@ from physrl.evaluation.plan import Asked, Condition, Subject, make_cell
 from physrl.evaluation.results import Decoding, PolicyResult, TaskResult
 from physrl.report.table import make_table
 from physrl.rollout import prepare
-from physrl.storage.run_folder import CONFIG
+from physrl.storage.run_files import CONFIG
 
 
 def run(config: BaselineConfig, *, resume: bool) -> None:

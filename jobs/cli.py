@@ -114,12 +114,28 @@ def report(
     job.run(folders)
 
 
-@app.command(epilog="Example: physrl doctor")
-def doctor() -> None:
-    """Say what was found on this machine, and what is missing."""
-    from jobs import doctor as job
+@app.command(
+    epilog="Example: physrl doctor -- what a run needs, and whether it fits: physrl doctor "
+    "--config jobs/configs/demo.yaml runtime.learner_ranks=2"
+)
+def doctor(
+    overrides: Overrides = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML file of a run that is to be sized.")
+    ] = None,
+) -> None:
+    """Say what was found on this machine and what is missing; of a run, whether it fits."""
+    if config is None and not overrides:
+        from jobs import doctor as job
 
-    if not job.run():
+        fine = job.run()
+    else:
+        checked = load_config(config, overrides or ())
+        preflight.check_sizing(checked)
+        from jobs import fit
+
+        fine = fit.run(checked)
+    if not fine:
         raise typer.Exit(1)
 
 
@@ -197,6 +213,34 @@ def collect(
     from jobs import collect as job
 
     job.run(checked)
+
+
+@app.command(epilog="Example: physrl pull s3://bucket/runs/demo --step best --out models/demo")
+def pull(
+    location: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run in storage: s3://bucket/prefix/run, or its folder."
+        ),
+    ],
+    step: Annotated[
+        str, typer.Option(metavar="N|latest|best", help="Which checkpoint.")
+    ] = "latest",
+    out: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder to put it into; by default the run's name."),
+    ] = None,
+    listing: Annotated[
+        bool, typer.Option("--list", help="Say which checkpoints there are, and download none.")
+    ] = False,
+) -> None:
+    """Download a checkpoint from storage, verified; the same command continues."""
+    from jobs import pull as job
+
+    if listing:
+        job.show(location)
+    else:
+        job.run(location, step, out)
 
 
 @app.command(

@@ -23,6 +23,7 @@ from physrl.data.photos import load_configured_photos
 from physrl.evaluation.results import Decoding, EvaluationTask, PolicyResult
 from physrl.report.table import make_table
 from physrl.storage.checkpoints import Checkpoint
+from physrl.storage.mirror import store_files
 from physrl.types import Split
 
 INSTALL_SECONDS = Path(".venv") / "install-seconds"
@@ -59,6 +60,7 @@ def run(config: RunConfig) -> None:
         }
         facts |= {"peak memory (GB)": f"{memory.gigabytes:.1f}"}
         report = write(config, results, [config.folder / name for name in ("warm", "sft")], facts)
+    store_files(config)
     console.print(make_table(results, "Held-out scenes and photographs"))
     console.print(f"report: {report}\nTensorBoard: tensorboard --logdir {config.folder}")
     print(json.dumps(summary(results, seconds, memory.gigabytes)))

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from platform import python_version
 
@@ -89,11 +89,20 @@ def _deepspeed_operator() -> Finding:
     """The compiled extension that DeepSpeed wants on a CPU; without it the first start compiles."""
     name = "DeepSpeed's CPU operator"
     cache = Path(os.environ.get("TORCH_EXTENSIONS_DIR", "~/.cache/torch_extensions")).expanduser()
-    if next(cache.glob("**/deepspeed_shm_comm.so"), None):
+    if next(cache.glob("**/deepspeed_shm_comm.so"), None) or _built_with_deepspeed():
         return Finding(name, "built")
     if shutil.which("g++"):
         return Finding(name, "not built", "the first run builds it, in a minute", required=False)
     return Finding(name, "not built", "install g++ (Debian: apt install g++)")
+
+
+def _built_with_deepspeed() -> bool:
+    """As in an image: it was compiled when DeepSpeed was installed."""
+    try:
+        files = distribution("deepspeed").files or ()
+    except PackageNotFoundError:
+        return False
+    return any(file.name.startswith("deepspeed_shm_comm_op.") for file in files)
 
 
 def _machine() -> Iterator[Finding]:

@@ -10,7 +10,6 @@ from physrl.config.run import RunConfig
 from physrl.data.photos import load_configured_photos
 from physrl.report.table import make_table
 
-ADAPTER_VERSION = 1
 STRUCTURE = {"checkpoints", "model", "adapter"}
 """Folders of a run that say nothing about the policy."""
 
@@ -23,8 +22,7 @@ def run(config: RunConfig, policy: str) -> None:
         with console.status("waiting for vLLM"):
             cluster.wait_for_servers()
         if config.model.adapter is not None:
-            cluster.servers.load_adapter(Path(config.model.adapter), ADAPTER_VERSION)
-            cluster.continue_from(ADAPTER_VERSION)
+            cluster.serve_adapter(Path(config.model.adapter))
         with console.status("evaluating"):
             result = evaluate_policy(cluster, config, name, photos)
     path = config.folder / "evaluation" / f"{name}.json"

@@ -8,7 +8,7 @@ from physrl.config.algorithm import SFTConfig
 from physrl.config.load import validate
 from physrl.errors import ConfigError
 from physrl.metrics import read_metrics
-from physrl.storage.run_folder import CONFIG
+from physrl.storage.run_files import CONFIG
 
 SHARED: dict[str, bool | set[str]] = {
     "seed": True,

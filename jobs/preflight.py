@@ -5,6 +5,7 @@ import socket
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from uuid import uuid4
 
 from cluster.authentication import announced_address
 from jobs.adapters import read_adapter
@@ -15,6 +16,7 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.model import MODEL_TYPES, ModelConfig
 from physrl.config.run import TaskName, check_divisible
 from physrl.errors import ConfigError, UserError
+from physrl.tracking import check_tracking
 
 CONNECT_SECONDS = 5
 
@@ -31,6 +33,7 @@ def check(config: RunConfig) -> None:
             f"model.quantization is {config.model.quantization} but bitsandbytes is not installed: "
             "pip install bitsandbytes, or set model.quantization=null"
         )
+    check_tracking(config.tracking)
     if config.model.adapter is not None:
         _check_adapter(Path(config.model.adapter), config)
     if config.evaluation.real_images is not None:
@@ -41,6 +44,8 @@ def check(config: RunConfig) -> None:
         from physrl.data.dataset import check_data
 
         check_data(config)
+    if config.stored is not None:
+        check_storage(config.stored)
     if (address := announced_address()) is not None:
         _check_cluster(address)
     elif config.runtime.dashboard:  # a cluster that is joined holds its dashboard's port by right
@@ -49,6 +54,27 @@ def check(config: RunConfig) -> None:
     _check_scenes(config)
     for task in sorted({*config.tasks, *config.evaluation.tasks}):
         _check_conversation(task, config)
+
+
+def check_storage(place: str) -> None:
+    """Refuse storage that is not there, not open to us, or lets two writers of one run both win.
+
+    Raises:
+        UserError: with the place and the remedy.
+    """
+    from physrl.storage.object_store import open_store
+
+    store, probe = open_store(place), f".probe-{uuid4().hex}"
+    store.check()
+    try:
+        conditional = store.create(probe, b"") and not store.create(probe, b"")
+    finally:
+        store.delete(probe)
+    if not conditional:
+        raise UserError(
+            f"storage is {place}: its server ignores conditions on writes (If-None-Match), so that "
+            "two processes could damage one run: choose storage that honours them"
+        )
 
 
 def check_training(environment: EnvironmentConfig) -> None:
@@ -77,6 +103,17 @@ def check_collection(config: CollectConfig) -> None:
 
     settings = GENERATORS[config.generator](config.environment)
     _check_task(config.task, settings, config.seed)
+
+
+def check_sizing(config: RunConfig) -> None:
+    """Refuse a model that cannot be counted, and a Ray cluster that does not answer.
+
+    Raises:
+        UserError: with the value and the remedy.
+    """
+    check_model("model.path", config.model.path, config.model)
+    if (address := announced_address()) is not None:
+        _check_cluster(address)
 
 
 def check_demo(config: RunConfig) -> None:

@@ -14,6 +14,7 @@ from physrl.data.photos import Photo, load_configured_photos
 from physrl.evaluation.results import PolicyResult
 from physrl.report.table import make_table
 from physrl.storage.checkpoints import Checkpoint
+from physrl.storage.mirror import store_files
 from physrl.storage.run_folder import open_run
 from physrl.types import Split
 
@@ -32,6 +33,7 @@ def run(config: RunConfig) -> None:
             )
             return
         results.append(measure(cluster, config, config.algorithm.type, photos))
+    store_files(config)
     console.print(make_table(results, f"{config.name} on held-out scenes"))
     console.print(f"checkpoint {checkpoint.path}\nreport: physrl report {config.folder}")
 
@@ -75,7 +77,13 @@ def warm_config(config: RunConfig) -> RunConfig:
 
 def inner_run(config: RunConfig, name: str, algorithm: SFTConfig) -> RunConfig:
     """A run with another algorithm inside this run's folder, opened with its own config.yaml."""
-    changes = {"name": name, "output": config.folder, "algorithm": algorithm, "warm_start": None}
+    changes = {
+        "name": name,
+        "output": config.folder,
+        "storage": config.stored,
+        "algorithm": algorithm,
+        "warm_start": None,
+    }
     inner = config.model_copy(update=changes)
     open_run(inner, resume=True)
     return inner

@@ -29,6 +29,22 @@ class GenerationError(PhysRLError):
     """A generator broke its contract: wrong prompt ids, missing log-probabilities, old weights."""
 
 
+class AbortedError(GenerationError):
+    """Completions were given up for newer weights, and have to be asked for again."""
+
+
+class LostError(PhysRLError):
+    """Actors of one kind are gone, and no others start in their place."""
+
+
+class LearnerLostError(LostError):
+    """A learner rank died or hangs; the others wait for it."""
+
+
+class LostCallError(PhysRLError):
+    """Every actor that was given a call died of it or hung."""
+
+
 class DivergedError(PhysRLError):
     """Losses or gradients stay infinite or NaN: the last checkpoint is the last good state."""
 

@@ -37,6 +37,7 @@ from physrl.types import (
     SceneSpec,
     Split,
     Turn,
+    scene_id,
 )
 
 OTHERS = 1 << 20
@@ -76,6 +77,11 @@ class SceneSource:
     def attempts(self) -> int:
         """How often a scene may be answered at most."""
         return max(TASKS[task].attempts for task in self.tasks)
+
+    def scene_id(self, index: int) -> str:
+        """The name of one of its scenes."""
+        place, which = divmod(index, len(self.tasks))
+        return scene_id(self.tasks[which], self.split, self.generator, self.seed, place)
 
 
 _dataset = lru_cache(maxsize=16)(open_dataset)

@@ -109,11 +109,16 @@ class SceneSpec:
 
     @property
     def scene_id(self) -> str:
-        return f"{self.task}/{self.split}/{self.generator}/{self.seed}/{self.index}"
+        return scene_id(self.task, self.split, self.generator, self.seed, self.index)
 
     @property
     def tower(self) -> tuple[Block, ...]:
         return self.blocks[:-1] if self.movable else self.blocks
+
+
+def scene_id(task: str, split: Split, generator: str, seed: int, index: int) -> str:
+    """The name of a scene, drawn or not."""
+    return f"{task}/{split}/{generator}/{seed}/{index}"
 
 
 @dataclass(frozen=True, slots=True)

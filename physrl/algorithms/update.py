@@ -16,6 +16,7 @@ from physrl.algorithms.registry import make_loss
 from physrl.config.algorithm import AlgorithmConfig, RLConfig, SFTConfig
 from physrl.config.run import RunConfig
 from physrl.data.collate import Collator, ModelInputs
+from physrl.data.rows import share_rows
 from physrl.errors import GenerationError
 from physrl.models.engine import Engine
 from physrl.models.logprobs import completion_logprobs
@@ -159,7 +160,7 @@ class Learner:
         return masks and example.truncated
 
     def _micro_batches(self, examples: Sequence[TrainingExample]) -> Iterator[_MicroBatch]:
-        """This rank's rows; as many micro-batches as any other rank has."""
+        """This rank's part; as many micro-batches as any other rank has."""
         prompts = [self._collator.prompt_length(example.prompt) for example in examples]
         completions = [len(example.completion_ids) for example in examples]
         model = self._config.model
@@ -170,16 +171,21 @@ class Learner:
             "model.max_completion_tokens",
             model.max_completion_tokens,
         )
-        lengths = [sum(both) for both in zip(prompts, completions, strict=True)]
-        pictures = [tuple(map(id, example.prompt.images)) for example in examples]
-        budget = self._config.runtime.tokens_per_micro_batch
-        packed = pack(lengths, pictures, self._engine.world_size, budget)
+        examples = _by_prompt(examples)
+        ranks, length = self._engine.world_size, self._collator.prompt_length
+        rows = share_rows(examples, length, most=-(-len(examples) // ranks))
+        lengths = [
+            length(examples[row[0]].prompt) + sum(len(examples[n].completion_ids) for n in row)
+            for row in rows
+        ]
+        pictures = [tuple(map(id, examples[row[0]].prompt.images)) for row in rows]
+        packed = pack(lengths, pictures, ranks, self._config.runtime.tokens_per_micro_batch)
         mine = packed[self._engine.rank]
-        for rows in mine:
-            part = [examples[row] for row in rows]
+        for chosen in mine:
+            part = [examples[number] for row in chosen for number in rows[row]]
             yield self._micro_batch(part, [self._counted_tokens(each) for each in part])
         # The others wait for this rank in each of their passes.
-        shortest = examples[lengths.index(min(lengths))]
+        shortest = examples[rows[lengths.index(min(lengths))][0]]
         idle = replace(shortest, advantage=0.0, sampling_logprobs=())
         for _ in range(max(map(len, packed)) - len(mine)):
             yield self._micro_batch([idle], [0])
@@ -241,6 +247,14 @@ def learning_rate(config: AlgorithmConfig, update: int) -> float:
         "constant": 1.0,
     }
     return config.lr * factors[config.decay]
+
+
+def _by_prompt(examples: Sequence[TrainingExample]) -> list[TrainingExample]:
+    """Those of one prompt next to each other, in the order in which prompts first occur."""
+    grouped: dict[int, list[TrainingExample]] = {}
+    for example in examples:
+        grouped.setdefault(id(example.prompt), []).append(example)
+    return [example for group in grouped.values() for example in group]
 
 
 def _refuse_longer(length: int, what: str, key: str, limit: int) -> None:

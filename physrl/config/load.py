@@ -34,6 +34,15 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
     return validate(read_tree(path, overrides))
 
 
+def parse_config(text: str, name: str) -> RunConfig:
+    """The validated configuration in a file's text.
+
+    Raises:
+        ConfigError: as `load_config`; the message calls the file by this name.
+    """
+    return validate(_parse_yaml(text, name))
+
+
 def load_collect_config(path: Path | None, overrides: Sequence[str] = ()) -> CollectConfig:
     """The validated configuration of a dataset to collect, from a file and overrides.
 
@@ -80,7 +89,7 @@ def validated(section: type[AnySection], tree: Mapping[str, Any]) -> AnySection:
 def read_yaml(path: Path) -> Tree:
     """A YAML file whose top is a table."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"config file {path} does not exist: check --config") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -88,12 +97,18 @@ def read_yaml(path: Path) -> Tree:
         raise ConfigError(
             f"config file {path} cannot be read: {reason}: name a readable YAML file"
         ) from None
+    return _parse_yaml(text, str(path))
+
+
+def _parse_yaml(text: str, name: str) -> Tree:
+    try:
+        tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
         line = " ".join(str(error).split())
-        raise ConfigError(f"config file {path} is not valid YAML: {line}") from None
+        raise ConfigError(f"config file {name} is not valid YAML: {line}") from None
     if not isinstance(tree, dict | None):
         raise ConfigError(
-            f"config file {path} holds a {type(tree).__name__}, not a table of keys: write lines "
+            f"config file {name} holds a {type(tree).__name__}, not a table of keys: write lines "
             "such as 'seed: 1'"
         )
     return tree or {}

@@ -11,6 +11,7 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.location import Location
 from physrl.config.model import ModelConfig
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
+from physrl.config.tracking import TrackingConfig
 
 TaskName = Literal["stability", "stabilize", "place_x", "place_y", "place", "place_closed_loop"]
 ExpandedPath = Annotated[Path, AfterValidator(Path.expanduser)]
@@ -20,8 +21,16 @@ DEFAULT_TYPES = {"algorithm": "grpo", "warm_start": "sft", "reward": "simulated"
 
 
 class RuntimeConfig(Section):
-    """How many Ray actors do what."""
+    """How many Ray actors do what, and when they are given up."""
 
+    mode: Literal["sync", "async"] = "sync"
+    """`sync` learns from the current policy's completions alone; `async` generates while the
+    learner works, from a policy that is up to `max_staleness` updates old."""
+    max_staleness: int = Field(1, ge=1, le=64)
+    """In `async`: how many steps completions may be older than the policy that they train, and how
+    many steps' completions wait for the learner at most."""
+    layout: Literal["disaggregated", "colocated"] = "disaggregated"
+    """Servers and ranks on GPUs of their own, or server i and rank i in turns on the same one."""
     rollout_workers: int = Field(2, ge=1)
     """PyBullet workers, a core each."""
     inference_servers: int = Field(1, ge=1)
@@ -34,20 +43,70 @@ class RuntimeConfig(Section):
     """0: the learner runs on the CPU. NCCL refuses two ranks that share a GPU."""
     threads: int = Field(1, ge=1)
     """OpenMP threads of each actor; more than the cores allow is many times slower."""
+    prompts_per_call: int = Field(16, ge=1)
+    """Prompts that go together through a worker, a server and a worker again."""
+    calls_per_server: int = Field(1, ge=1)
+    """Calls that a server computes at once (continuous batching). With 1, completions are the same
+    however the run goes; more keep a GPU busy while the last completions of a call are long."""
+    in_flight: Literal["finish", "abort"] = "finish"
+    """What becomes of completions under way when new weights come: they are finished on theirs
+    first, or given up and begun again."""
     kv_cache_mb: int = Field(256, ge=16)
     """Memory of each server's key-value cache."""
     max_num_seqs: int = Field(256, ge=1)
     """Sequences that one server decodes at once."""
+    vllm: dict[str, Any] = Field({})
+    """More arguments of vLLM's own, such as tensor_parallel_size and
+    distributed_executor_backend: ray for servers over several machines."""
     zero_stage: Literal[0, 1, 2, 3] = 0
     """What DeepSpeed splits over the ranks: optimizer (1), gradients (2), weights (3)."""
     offload: Offload = "none"
     """What waits in the host's memory, for GPUs: the optimizer's state, or the weights as well."""
     tokens_per_micro_batch: int = Field(8192, ge=64)
     """Padded tokens that a rank holds in one forward pass."""
+    worker_timeout_s: float = Field(120, gt=0)
+    """A worker that takes longer over one call hangs, and is replaced."""
+    generation_timeout_s: float = Field(900, gt=0)
+    """The same for a server."""
+    update_timeout_s: float = Field(3600, gt=0)
+    """The same for a learner rank."""
+    start_timeout_s: float = Field(900, gt=0)
+    """The same for an actor's start, and for the cluster to have room for the run."""
+    object_store_mb: int = Field(512, ge=128)
+    """Shared memory of a local cluster's object store: what travels between actors."""
     dashboard: bool = False
     """Start Ray's dashboard with a local cluster."""
     dashboard_port: int = Field(8265, ge=1024, le=65535)
     """Where the dashboard listens."""
+    profile_step: int | None = Field(None, ge=1)
+    """The step, counted from 1, of which `profile/` gets a trace for Perfetto; null: none."""
+
+    @property
+    def staleness(self) -> int:
+        """How many steps completions may be older than the policy that they train."""
+        return self.max_staleness if self.mode == "async" else 0
+
+    @model_validator(mode="after")
+    def _in_turns(self) -> "RuntimeConfig":
+        if self.layout == "disaggregated":
+            return self
+        if self.mode == "async":
+            raise ValueError(
+                "has layout colocated but mode async: servers and ranks that share a GPU take "
+                "turns; set runtime.mode=sync or runtime.layout=disaggregated"
+            )
+        if self.gpus_per_server != 1 or self.gpus_per_rank != 1:
+            raise ValueError(
+                f"has layout colocated but gpus_per_server {self.gpus_per_server:g} and "
+                f"gpus_per_rank {self.gpus_per_rank}: set both to 1, or "
+                "runtime.layout=disaggregated"
+            )
+        if self.inference_servers != self.learner_ranks:
+            raise ValueError(
+                f"has layout colocated but {self.inference_servers} inference_servers and "
+                f"{self.learner_ranks} learner_ranks, which share GPUs: set as many of each"
+            )
+        return self
 
     @model_validator(mode="after")
     def _offloads_from_gpus(self) -> "RuntimeConfig":
@@ -99,7 +158,10 @@ class CheckpointConfig(Section):
     every: int = Field(20, ge=1)
     """Steps between checkpoints; the last step always leaves one."""
     keep_last: int = Field(2, ge=1)
-    """Older checkpoints are deleted."""
+    """Older checkpoints are deleted, here and in `storage`."""
+    keep_best: int = Field(0, ge=0)
+    """Checkpoints that stay besides, by validation accuracy where it is measured, else by the mean
+    reward of their step."""
 
 
 class RunConfig(Section):
@@ -113,6 +175,9 @@ class RunConfig(Section):
         Path("runs"), validate_default=True
     )
     """Folder that holds a folder for each run."""
+    storage: Location | None = None
+    """A folder, or s3://bucket/prefix, where the run is kept as well: from there it is resumed on
+    another machine, and `physrl pull` brings its checkpoints."""
     task: TaskName = "place"
     """What is trained on."""
     mixture: tuple[TaskName, ...] = ()
@@ -140,6 +205,8 @@ class RunConfig(Section):
     """How it is measured."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """What is kept."""
+    tracking: TrackingConfig = TrackingConfig()
+    """Who is told of its metrics."""
     runtime: RuntimeConfig = RuntimeConfig()
     """Which processes do the work."""
 
@@ -147,6 +214,11 @@ class RunConfig(Section):
     def folder(self) -> Path:
         """Where this run writes."""
         return self.output / self.name
+
+    @property
+    def stored(self) -> str | None:
+        """Where this run is kept besides; None if nowhere."""
+        return None if self.storage is None else f"{self.storage}/{self.name}"
 
     @model_validator(mode="before")
     @classmethod
@@ -175,6 +247,17 @@ class RunConfig(Section):
             )
         if self.data is not None:
             raise ValueError(f"{named} but data holds one task's scenes: set data=null")
+        return self
+
+    @model_validator(mode="after")
+    def _kept_elsewhere(self) -> "RunConfig":
+        if self.storage is not None and not self.storage.startswith("s3://"):
+            place = Path(self.storage)
+            if place == self.output or place.is_relative_to(self.folder):
+                raise ValueError(
+                    f"storage is {place}, where the run itself writes: name another folder, or set "
+                    "storage=null"
+                )
         return self
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from physrl.data.rows import share_rows
 from physrl.errors import GenerationError
 from physrl.types import Image, Prompt, TrainingExample
 
@@ -20,25 +21,38 @@ Outline = tuple[tuple[str, str, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class ModelInputs:
-    """One micro-batch of B right-padded rows of length T that show P pictures.
+    """One micro-batch of E examples in R right-padded rows of length T that show P pictures.
 
-    Every picture is held once, however many rows show it. Where no row shows any there is one
-    blank picture, so that the vision tower runs on every rank of a learner alike.
+    A row holds a prompt and, one after another, the completions of all examples that it serves
+    (`share_rows`). Every picture is held once, however many rows show it. Where no row shows any
+    there is one blank picture, so that the vision tower runs on every rank of a learner alike.
     """
 
     input_ids: Tensor
-    """B x T."""
-    attention_mask: Tensor
-    """B x T."""
+    """R x T."""
+    segments: Tensor
+    """R x T: 0 in the prompt, n in the row's n-th completion, -1 in the padding."""
+    skipped: Tensor
+    """R x T: how many tokens of other completions stand between a token and its prompt."""
     mm_token_type_ids: Tensor
-    """B x T: 1 where a picture's token stands."""
-    completion_mask: Tensor
-    """B x T, bool: the tokens whose log-probabilities are wanted."""
+    """R x T: 1 where a picture's token stands."""
+    completion_lengths: Tensor
+    """E, in the order in which the rows hold them."""
     pixel_values: Tensor
     image_grid_thw: Tensor
     """P x 3."""
     images_of_row: tuple[tuple[int, ...], ...]
     """Which of the P pictures each row shows, in order."""
+
+    @property
+    def attention_mask(self) -> Tensor:
+        """R x T: 0 in the padding, else 1."""
+        return (self.segments >= 0).long()
+
+    @property
+    def completion_mask(self) -> Tensor:
+        """R x T, bool: the tokens whose log-probabilities are wanted."""
+        return self.segments > 0
 
     def to(self, device: torch.device) -> "ModelInputs":
         moved = {
@@ -80,19 +94,17 @@ class Collator:
         return self._chat_text(_outline(prompt))
 
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
-        """The prompt's token ids, its pictures' tokens included."""
-        grids = self._images(prompt.images)[1] if prompt.images else ()
-        return tuple(self._tokens(prompt, grids))
+        """The prompt's token ids, each placeholder repeated once a token of its picture."""
+        repeats = map(self._picture_tokens, prompt.images)
+        ids: list[int] = []
+        for token in self._text_ids(_outline(prompt)):
+            ids += [token] * (next(repeats) if token == self._image_token_id else 1)
+        return tuple(ids)
 
     def prompt_length(self, prompt: Prompt) -> int:
-        """How many tokens `prompt_ids` would give; reads only the pictures' sizes."""
-        patches = 0
-        for image in prompt.images:
-            height, width, _ = image.shape
-            patches += int(
-                self._processor.image_processor.get_number_of_image_patches(height, width)
-            )
-        return len(self._text_ids(_outline(prompt))) - len(prompt.images) + patches // self._merge
+        """How many tokens `prompt_ids` would give."""
+        text = len(self._text_ids(_outline(prompt))) - len(prompt.images)
+        return text + sum(map(self._picture_tokens, prompt.images))
 
     def __call__(self, examples: Sequence[TrainingExample]) -> ModelInputs:
         """Collate examples to one micro-batch.
@@ -102,32 +114,30 @@ class Collator:
         """
         if any(not example.completion_ids for example in examples):
             raise GenerationError("an example without a completion has nothing to learn from")
-        pictures = {id(image): image for one in examples for image in one.prompt.images}
+        shared = share_rows(examples, self.prompt_length)
+        prompts = [examples[first].prompt for first, *_ in shared]
+        pictures = {id(image): image for prompt in prompts for image in prompt.images}
         order = {identity: place for place, identity in enumerate(pictures)}
         images_of_row = tuple(
-            tuple(order[id(image)] for image in example.prompt.images) for example in examples
+            tuple(order[id(image)] for image in prompt.images) for prompt in prompts
         )
         pixel_values, grids = self._images(list(pictures.values()) or [self._blank])
-        prompts = [
-            self._tokens(example.prompt, [grids[image] for image in images])
-            for example, images in zip(examples, images_of_row, strict=True)
+        rows = [
+            _Row(self.prompt_ids(prompt), [examples[number].completion_ids for number in numbers])
+            for prompt, numbers in zip(prompts, shared, strict=True)
         ]
-        length = max(
-            len(prompt) + len(example.completion_ids)
-            for prompt, example in zip(prompts, examples, strict=True)
-        )
-        shape = (len(examples), length)
+        shape = (len(rows), max(row.length for row in rows))
         input_ids = torch.full(shape, int(self._tokenizer.pad_token_id))
-        attention_mask = torch.zeros(shape, dtype=torch.long)
-        completion_mask = torch.zeros(shape, dtype=torch.bool)
-        for row, (prompt, example) in enumerate(zip(prompts, examples, strict=True)):
-            stop = len(prompt) + len(example.completion_ids)
-            input_ids[row, :stop] = torch.tensor([*prompt, *example.completion_ids])
-            attention_mask[row, :stop] = 1
-            completion_mask[row, len(prompt) : stop] = True
-        types = ((input_ids == self._image_token_id) & ~completion_mask).long()
+        segments = torch.full(shape, -1)
+        skipped = torch.zeros(shape, dtype=torch.long)
+        for place, row in enumerate(rows):
+            input_ids[place, : row.length] = torch.tensor(row.ids)
+            segments[place, : row.length] = torch.tensor(row.segments)
+            skipped[place, : row.length] = torch.tensor(row.skipped)
+        types = ((input_ids == self._image_token_id) & (segments == 0)).long()
+        lengths = torch.tensor([len(example.completion_ids) for example in examples])
         return ModelInputs(
-            input_ids, attention_mask, types, completion_mask, pixel_values, grids, images_of_row
+            input_ids, segments, skipped, types, lengths, pixel_values, grids, images_of_row
         )
 
     def _apply_template(self, outline: Outline) -> str:
@@ -147,14 +157,11 @@ class Collator:
         output = self._processor.image_processor(images=copies, return_tensors="pt")
         return output["pixel_values"], output["image_grid_thw"]
 
-    def _tokens(self, prompt: Prompt, grids: Sequence[Tensor]) -> list[int]:
-        """Token ids with each picture's placeholder repeated once a merged patch."""
-        repeats = iter([int(grid.prod()) // self._merge for grid in grids])
-        ids: list[int] = []
-        for token in self._text_ids(_outline(prompt)):
-            count = next(repeats) if token == self._image_token_id else 1
-            ids += [token] * count
-        return ids
+    def _picture_tokens(self, image: Image) -> int:
+        """What a picture's size makes of it; the picture itself is not looked at."""
+        height, width, _ = image.shape
+        patches = self._processor.image_processor.get_number_of_image_patches(height, width)
+        return int(patches) // self._merge
 
     def _encode_text(self, outline: Outline) -> list[int]:
         return list(
@@ -162,15 +169,22 @@ class Collator:
         )
 
 
+class _Row:
+    """A prompt and its completions, token by token."""
+
+    def __init__(self, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> None:
+        self.ids = list(prompt)
+        self.segments = [0] * len(prompt)
+        self.skipped = [0] * len(prompt)
+        for number, completion in enumerate(completions, start=1):
+            self.skipped += [len(self.ids) - len(prompt)] * len(completion)
+            self.segments += [number] * len(completion)
+            self.ids += completion
+
+    @property
+    def length(self) -> int:
+        return len(self.ids)
+
+
 def _outline(prompt: Prompt) -> Outline:
     return tuple((turn.role, turn.text, len(turn.images)) for turn in prompt.turns)
-
-
-def gather_completions(values: Tensor, mask: Tensor) -> Tensor:
-    """Rows of B x T restricted to the mask, left-aligned and padded with zeros: B x C."""
-    lengths = mask.sum(dim=1)
-    longest = int(lengths.max())
-    positions = torch.arange(longest, device=values.device).expand(len(values), longest)
-    gathered = values.new_zeros(len(values), longest)
-    gathered[positions < lengths[:, None]] = values[mask]
-    return gathered

@@ -32,9 +32,9 @@ def view(camera: Camera) -> View:
     eye = np.array([camera.x, camera.height, camera.distance])
     forward = np.array([0.0, camera.look_at_height - camera.height, -camera.distance])
     forward /= np.sqrt(forward @ forward)
-    right = np.array([1.0, 0.0, 0.0])
+    _, y, z = forward
     focal = 0.5 / np.tan(np.radians(camera.fov_degrees) / 2)
-    return View(eye, np.stack([right, np.cross(right, forward), forward]), float(focal))
+    return View(eye, np.array([(1.0, 0.0, 0.0), (0.0, -z, y), (0.0, y, z)]), float(focal))
 
 
 def project(camera: Camera, points: Floats) -> tuple[Floats, Floats]:

@@ -1,6 +1,7 @@
 """Pictures: what draws them, and PyBullet's software renderer."""
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -19,6 +20,8 @@ SMALLEST_PICTURE = 16
 """Pictures of fewer pixels a side show no blocks."""
 DIFFUSE = 1.1
 """Ambient and direct light together."""
+RESET_AFTER = 500
+"""Pictures; PyBullet keeps a little of every block that it removes."""
 
 
 class Window(NamedTuple):
@@ -77,12 +80,15 @@ class TinyRenderer:
     """Flat colours without shadows, antialiased by rendering larger and averaging.
 
     PyBullet draws the blocks; ground and wall are rows of one colour each, which need no drawing.
+    The blocks of the last picture are removed one by one, which costs less than a reset.
     """
 
     def __init__(self) -> None:
         self._client = pybullet.connect(pybullet.DIRECT)
         if self._client < 0:
             raise SimulationError("PyBullet refused a connection: too many renderers are open")
+        self._bodies: list[int] = []
+        self._pictures = 0
 
     def close(self) -> None:
         pybullet.disconnect(self._client)
@@ -101,9 +107,8 @@ class TinyRenderer:
         picture: Image = np.repeat(shrink(rows[:, None].repeat(SUPERSAMPLING, 1)), size, axis=1)
         window = _window(drawn, camera, size)
         if window.width > 0 and window.height > 0:
-            pybullet.resetSimulation(physicsClientId=self._client)
-            for pose in drawn:
-                self._add(pose, rgb(pose.color, appearance))
+            self._clear()
+            self._bodies += [self._add(pose, rgb(pose.color, appearance)) for pose in drawn]
             colors, hit = self._blocks(camera, appearance, size, window)
             behind = rows[window.top * SUPERSAMPLING : window.bottom * SUPERSAMPLING, None]
             picture[window.top : window.bottom, window.left : window.right] = shrink(
@@ -111,7 +116,14 @@ class TinyRenderer:
             )
         return picture
 
-    def _add(self, pose: Pose, color: Vector) -> None:
+    def _clear(self) -> None:
+        while self._bodies:
+            pybullet.removeBody(self._bodies.pop(), physicsClientId=self._client)
+        if self._pictures % RESET_AFTER == 0:
+            pybullet.resetSimulation(physicsClientId=self._client)
+        self._pictures += 1
+
+    def _add(self, pose: Pose, color: Vector) -> int:
         shape = pybullet.createVisualShape(
             pybullet.GEOM_BOX,
             halfExtents=[pose.size / 2] * 3,
@@ -119,9 +131,10 @@ class TinyRenderer:
             physicsClientId=self._client,
         )
         x, y, z = pose.position
-        pybullet.createMultiBody(
+        body: int = pybullet.createMultiBody(
             0, -1, shape, (x, -z, y), pose.orientation, physicsClientId=self._client
         )
+        return body
 
     def _blocks(
         self, camera: Camera, appearance: Appearance, size: int, window: Window
@@ -176,13 +189,18 @@ def background(camera: Camera, appearance: Appearance, size: int) -> Image:
 
 
 def shrink(large: Image) -> Image:
-    """The mean of every SUPERSAMPLING x SUPERSAMPLING pixels, rounded."""
-    total = sum(
-        large[i::SUPERSAMPLING, j::SUPERSAMPLING].astype(np.uint16)
-        for i in range(SUPERSAMPLING)
-        for j in range(SUPERSAMPLING)
+    """The mean of every SUPERSAMPLING x SUPERSAMPLING pixels, rounded, halves to even."""
+    wide = large.astype(np.uint16)
+    total = reduce(
+        np.add,
+        (
+            wide[i::SUPERSAMPLING, j::SUPERSAMPLING]
+            for i in range(SUPERSAMPLING)
+            for j in range(SUPERSAMPLING)
+        ),
     )
-    small: Image = np.round(total / SUPERSAMPLING**2).astype(np.uint8)
+    odd = total // SUPERSAMPLING**2 % 2
+    small: Image = ((total + SUPERSAMPLING**2 // 2 - 1 + odd) // SUPERSAMPLING**2).astype(np.uint8)
     return small
 
 

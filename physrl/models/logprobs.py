@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from physrl.data.collate import ModelInputs, gather_completions
+from physrl.data.collate import ModelInputs
 from physrl.models.token_scores import token_scores
 
 
@@ -21,20 +21,22 @@ def completion_logprobs(
         temperature: what the sampler divided its logits by.
 
     Returns:
-        Two B x C tensors, left-aligned and zero-padded, C the longest completion. Gradients flow
+        Two E x C tensors, left-aligned and zero-padded, C the longest completion. Gradients flow
         through both; an entropy that no loss uses costs no backward pass.
     """
     hidden = last_hidden(model, inputs)
-    # The state before a token predicts it.
-    states = hidden[:, :-1][inputs.completion_mask[:, 1:]]
-    tokens = inputs.input_ids[inputs.completion_mask]
+    rows, columns = inputs.completion_mask.nonzero(as_tuple=True)
+    # The state before a token predicts it: that of the prompt's last token for each first one.
+    first = inputs.segments[rows, columns] != inputs.segments[rows, columns - 1]
+    states = hidden[rows, columns - 1 - first * inputs.skipped[rows, columns]]
+    tokens = inputs.input_ids[rows, columns]
     head = core(model).get_output_embeddings()
     logprobs, entropies = token_scores(head, states, tokens, banned, temperature)
     return _rows(logprobs, inputs), _rows(entropies, inputs)
 
 
 def last_hidden(model: Any, inputs: ModelInputs) -> Tensor:
-    """The last layer's states, B x T x H; each picture is encoded once."""
+    """The last layer's states, R x T x H; each prompt and each picture is computed once."""
     backbone = core(model).model
     features = backbone.get_image_features(
         inputs.pixel_values, inputs.image_grid_thw, return_dict=True
@@ -42,20 +44,35 @@ def last_hidden(model: Any, inputs: ModelInputs) -> Tensor:
     shown = [image for images in inputs.images_of_row for image in images]
     pictures: dict[str, Any] = {}
     if shown:
-        pictures = {
-            "image_grid_thw": inputs.image_grid_thw[shown],
-            "mm_encoder_outputs": {"image": type(features)(**_gather_images(features, shown))},
+        pictures["mm_encoder_outputs"] = {
+            "image": type(features)(**_gather_images(features, shown))
         }
+    positions, _ = backbone.get_rope_index(
+        inputs.input_ids,
+        inputs.mm_token_type_ids,
+        image_grid_thw=inputs.image_grid_thw[shown],
+        attention_mask=inputs.attention_mask,
+    )
     output = backbone(
         input_ids=inputs.input_ids,
-        attention_mask=inputs.attention_mask,
-        mm_token_type_ids=inputs.mm_token_type_ids,
+        attention_mask=visible(inputs.segments),
+        position_ids=positions - inputs.skipped,
         use_cache=False,
         **pictures,
     )
     hidden: Tensor = output.last_hidden_state
     # A rank whose rows show no picture still has gradients, of zero, for the vision tower.
     return hidden if shown else hidden + 0.0 * _total(features)
+
+
+def visible(segments: Tensor) -> Tensor:
+    """Which tokens each token sees: R x 1 x T x T, bool.
+
+    Those before it in the prompt and in its own completion. Padding sees the prompt, because a
+    softmax over nothing is not a number.
+    """
+    seen, own = segments[:, None, :], segments[:, :, None]
+    return (((seen == 0) | (seen == own)).tril())[:, None]
 
 
 def core(model: Any) -> Any:
@@ -79,6 +96,7 @@ def _total(features: Any) -> Tensor:
 
 
 def _rows(flat: Tensor, inputs: ModelInputs) -> Tensor:
-    dense = flat.new_zeros(inputs.completion_mask.shape)
-    dense[inputs.completion_mask] = flat
-    return gather_completions(dense, inputs.completion_mask)
+    """Values of all completions' tokens, one completion a row."""
+    lengths = inputs.completion_lengths
+    there = torch.arange(int(lengths.max()), device=flat.device) < lengths[:, None]
+    return flat.new_zeros(there.shape).masked_scatter(there, flat)

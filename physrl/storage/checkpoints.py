@@ -6,22 +6,21 @@ renamed; whatever a writer that died left behind is therefore never taken for a 
 
 import errno
 import fcntl
-import hashlib
 import json
 import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from physrl.errors import CheckpointError
+from physrl.storage.manifest import STATE, sync_folder, verify, write_manifest
+from physrl.storage.retention import best_first, kept, score_of
 from physrl.types import JSON
 
-MANIFEST = "MANIFEST.json"
-STATE = "state.json"
 PARTIAL = ".partial-"
 _STEP = re.compile(r"step-(\d{8,})")
 FULL_BELOW = 2**20
@@ -39,18 +38,19 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of one run, oldest removed first.
+    """The checkpoints of one run: the last ones stay, and the best.
 
     Args:
         folder: the run's folder; checkpoints lie in its `checkpoints/`.
-        keep_last: how many checkpoints stay, at least one.
+        keep_last: how many of the newest stay, at least one.
+        keep_best: how many stay by the `score` in their state, wherever they lie.
     """
 
-    def __init__(self, folder: Path, keep_last: int) -> None:
+    def __init__(self, folder: Path, keep_last: int, keep_best: int = 0) -> None:
         if keep_last < 1:
             raise ValueError(f"keep_last is {keep_last}: at least one checkpoint must stay")
         self._folder = folder / "checkpoints"
-        self._keep_last = keep_last
+        self._keep_last, self._keep_best = keep_last, keep_best
 
     def commit(self, step: int, state: JSON, write: Callable[[Path], None]) -> Checkpoint:
         """Make the checkpoint of a step; it exists once this returns, and not at all before.
@@ -58,18 +58,19 @@ class Checkpoints:
         Checkpoints of later steps are removed: the run has gone back behind them.
 
         Args:
-            state: what state.json holds; `step` is added to it.
+            state: what state.json holds; `step` is added to it. The number under `score` says how
+                good the policy is; higher is better.
             write: puts the weights and the learner's state into the folder that it is given.
 
         Raises:
             CheckpointError: the storage is full or forbidden, another process is writing, or
                 nothing was written.
         """
-        final = self._folder / f"step-{step:08d}"
+        final = self._folder / step_name(step)
         partial = self._folder / f"{PARTIAL}{final.name}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with _only_writer(self._folder):
+            with only_writer(self._folder):
                 self._remove_partial()
                 partial.mkdir()
                 try:
@@ -81,7 +82,7 @@ class Checkpoints:
                             "machines that write them; set output= to one that is"
                         )
                     (partial / STATE).write_text(json.dumps({**state, "step": step}))
-                    _write_manifest(partial)
+                    write_manifest(partial)
                     self._replace(final, partial)
                 finally:
                     shutil.rmtree(partial, ignore_errors=True)
@@ -95,74 +96,89 @@ class Checkpoints:
 
         Damaged and incomplete ones are passed over with a warning that names the file.
         """
-        for step, path in reversed(self._steps()):
+        return self._first_whole([step for step, _ in reversed(self._steps())])
+
+    def best(self) -> Checkpoint | None:
+        """The whole checkpoint of the highest score; None if none has a score."""
+        return self._first_whole(best_first(self._scores()))
+
+    def _first_whole(self, steps: Sequence[int]) -> Checkpoint | None:
+        for step in steps:
+            path = self._folder / step_name(step)
             try:
                 verify(path)
             except CheckpointError as error:
                 _logger.warning("%s; trying the checkpoint before it", error)
             else:
-                return Checkpoint(path, step, json.loads((path / STATE).read_bytes()))
+                return Checkpoint(path, step, read_state(path))
         return None
+
+    def _scores(self) -> dict[int, float | None]:
+        return {step: score_of(read_state(path)) for step, path in self._steps()}
 
     def _steps(self) -> list[tuple[int, Path]]:
         """The step folders, whole or not, oldest first."""
         if not self._folder.is_dir():
             return []
-        matches = ((_STEP.fullmatch(path.name), path) for path in self._folder.iterdir())
-        return sorted((int(match[1]), path) for match, path in matches if match)
+        found = ((step_of(path.name), path) for path in self._folder.iterdir())
+        return sorted((step, path) for step, path in found if step is not None)
 
     def _replace(self, final: Path, partial: Path) -> None:
         if final.exists():
             final.rename(self._folder / f"{PARTIAL}replaced-{final.name}")
         partial.rename(final)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
 
     def _prune(self, newest: int) -> None:
         self._remove_partial()
         for step, path in self._steps():
             if step > newest:
                 shutil.rmtree(path)
-        for _, path in self._steps()[: -self._keep_last]:
-            shutil.rmtree(path)
+        stay = kept(self._scores(), self._keep_last, self._keep_best)
+        for step, path in self._steps():
+            if step not in stay:
+                shutil.rmtree(path)
 
     def _remove_partial(self) -> None:
         for path in self._folder.glob(f"{PARTIAL}*"):
             shutil.rmtree(path)
 
 
-def verify(path: Path) -> None:
-    """Check every file of a checkpoint against its manifest.
+def step_name(step: int) -> str:
+    """The name of a checkpoint's folder."""
+    return f"step-{step:08d}"
 
-    Raises:
-        CheckpointError: a file is missing, damaged, unreadable or not in the manifest.
-    """
-    files = _read_manifest(path)
-    present = {str(file.relative_to(path)) for file in _files(path)}
-    for name in sorted(present | files.keys()):
-        if name not in present:
-            raise CheckpointError(f"checkpoint {path} is incomplete: {name} is missing")
-        if name not in files:
-            raise CheckpointError(f"checkpoint {path} is damaged: {name} is not in its manifest")
-        try:
-            intact = _describe(path / name) == files[name]
-        except OSError as error:
-            raise CheckpointError(f"checkpoint {path}: {name} cannot be read: {error}") from None
-        if not intact:
-            raise CheckpointError(
-                f"checkpoint {path} is damaged: {name} differs from its manifest; remove the folder"
-            )
+
+def step_of(name: str) -> int | None:
+    """The step whose checkpoint has this name; None if it is no checkpoint's."""
+    match = _STEP.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def read_state(path: Path) -> JSON:
+    """What a checkpoint's state.json holds; nothing if it cannot be read."""
+    try:
+        state = json.loads((path / STATE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return dict(state) if isinstance(state, dict) else {}
 
 
 @contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system frees when its holder dies."""
+def only_writer(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system frees when its holder dies.
+
+    Raises:
+        CheckpointError: another process holds it.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CheckpointError(
-                f"another process is writing checkpoints to {folder}: stop it, or use another name="
+                f"another process is writing checkpoints to {folder}: stop it, or choose another "
+                "folder"
             ) from None
         yield
     finally:
@@ -179,53 +195,6 @@ def _full_disk_named(folder: Path) -> Iterator[None]:
         if hidden and shutil.disk_usage(folder).free < FULL_BELOW:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise
-
-
-def _files(folder: Path) -> list[Path]:
-    """Every file under a checkpoint's folder but its manifest."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in files if path != folder / MANIFEST)
-
-
-def _describe(file: Path) -> JSON:
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"size": file.stat().st_size, "sha256": digest}
-
-
-def _write_manifest(folder: Path) -> None:
-    files = _files(folder)
-    for file in files:
-        _sync(file)
-    manifest = {str(file.relative_to(folder)): _describe(file) for file in files}
-    (folder / MANIFEST).write_text(json.dumps({"files": manifest}, indent=1))
-    _sync(folder / MANIFEST)
-    _sync_folder(folder)
-
-
-def _read_manifest(path: Path) -> dict[str, JSON]:
-    try:
-        files = json.loads((path / MANIFEST).read_bytes())["files"]
-    except FileNotFoundError:
-        raise CheckpointError(f"checkpoint {path} is incomplete: {MANIFEST} is missing") from None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise CheckpointError(f"checkpoint {path} is damaged: {MANIFEST} cannot be read") from None
-    if not isinstance(files, dict) or STATE not in files:
-        raise CheckpointError(f"checkpoint {path} is damaged: {MANIFEST} does not list {STATE}")
-    return files
-
-
-def _sync(file: Path) -> None:
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _cannot_write(path: Path, error: OSError) -> str:

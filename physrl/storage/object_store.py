@@ -5,15 +5,28 @@ slashes divide them.
 """
 
 import errno
-import os
-import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
-from physrl.errors import MissingObjectError, StorageError
+from physrl.errors import StorageError
 
-PARTIAL = ".partial-"
 S3 = "s3://"
+PARTIAL = ".partial-"
+"""How the name of a file begins that is not whole yet."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+Progress = Callable[[int], None]
+"""Is told of bytes as they arrive, from any thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a list says of an object: bytes, and when it was written in seconds since 1970."""
+
+    size: int
+    modified: float
 
 
 class ObjectStore(Protocol):
@@ -43,6 +56,24 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def upload(self, key: str, path: Path) -> None:
+        """Write a file of any size as an object, as long as it is now: it may be growing."""
+        ...
+
+    def upload_new(self, key: str, path: Path) -> bool:
+        """Write a file as an object if there is none under this key; False where there is one."""
+        ...
+
+    def download(self, key: str, path: Path, progress: Progress) -> None:
+        """Write an object to a file, which is there once all of it is.
+
+        What a download that was cut left beside the file is not loaded again.
+
+        Raises:
+            MissingObjectError: there is none.
+        """
+        ...
+
     def get(self, key: str) -> bytes:
         """The object.
 
@@ -55,12 +86,20 @@ class ObjectStore(Protocol):
         """How many bytes the object has; None if there is none."""
         ...
 
+    def entries(self, prefix: str = "") -> dict[str, Entry]:
+        """The objects whose keys begin so, in the keys' order."""
+        ...
+
     def keys(self, prefix: str = "") -> list[str]:
         """The keys that begin so, sorted."""
         ...
 
     def delete(self, key: str) -> None:
         """Remove an object, if there is one."""
+        ...
+
+    def clear_partial(self, prefix: str = "") -> None:
+        """Remove what writers that died left half written under keys that begin so."""
         ...
 
 
@@ -74,93 +113,35 @@ def open_store(location: str) -> ObjectStore:
         from physrl.storage.s3 import S3Store  # boto3 takes its time
 
         return S3Store(location)
+    from physrl.storage.folder_store import FolderStore
+
     return FolderStore(Path(location))
 
 
-class FolderStore:
-    """A local folder: keys are paths of files in it."""
+def open_source(path: Path) -> BinaryIO:
+    """A file that is to be uploaded.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.location = str(folder)
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be read: {error.strerror or error}: it is not uploaded"
+        ) from None
 
-    def check(self) -> None:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self._folder):
-                pass
-        except OSError as error:
-            raise self._refused("written", error) from None
 
-    def put(self, key: str, data: bytes) -> None:
-        try:
-            self._write(key, data).replace(self._folder / key)
-        except OSError as error:
-            raise self._refused(f"written ({key})", error) from None
-
-    def create(self, key: str, data: bytes) -> bool:
-        try:
-            partial = self._write(key, data)
-            try:
-                os.link(partial, self._folder / key)  # unlike a rename, never over another file
-            except FileExistsError:
-                return False
-            finally:
-                partial.unlink()
-        except OSError as error:
-            raise self._refused(f"written ({key})", error) from None
-        return True
-
-    def get(self, key: str) -> bytes:
-        try:
-            return (self._folder / key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            raise MissingObjectError(f"{self._folder / key} does not exist") from None
-        except OSError as error:
-            raise self._refused(f"read ({key})", error) from None
-
-    def size(self, key: str) -> int | None:
-        try:
-            return (self._folder / key).stat().st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise self._refused(f"read ({key})", error) from None
-
-    def keys(self, prefix: str = "") -> list[str]:
-        folder = self._folder / prefix.rpartition("/")[0]
-        files = (path for path in folder.rglob("*") if path.is_file())
-        whole = (path for path in files if not path.name.startswith(PARTIAL))
-        keys = (path.relative_to(self._folder).as_posix() for path in whole)
-        return sorted(key for key in keys if key.startswith(prefix))
-
-    def delete(self, key: str) -> None:
-        try:
-            (self._folder / key).unlink(missing_ok=True)
-        except OSError as error:
-            raise self._refused(f"written ({key})", error) from None
-
-    def _write(self, key: str, data: bytes) -> Path:
-        """The data on the disk, in a file beside its place that no list shows."""
-        folder = (self._folder / key).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=PARTIAL, dir=folder)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).chmod(0o644)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        return Path(name)
-
-    def _refused(self, what: str, error: OSError) -> StorageError:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Name the file that is being downloaded when its disk is full or forbidden."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
             remedy = "free some space, or name a folder on another disk"
         else:
             remedy = "name a folder that you own"
-        return StorageError(
-            f"folder {self._folder} cannot be {what}: {error.strerror or error}: {remedy}"
-        )
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror or error}: {remedy}"
+        ) from None

@@ -9,47 +9,60 @@ from pathlib import Path
 from typing import Any
 
 import physrl
-from physrl.config import RunConfig, load_config
-from physrl.config.load import dump_yaml
+from physrl.config import RunConfig
+from physrl.config.load import dump_yaml, parse_config
 from physrl.config.run import RuntimeConfig
-from physrl.errors import ConfigError
+from physrl.errors import ConfigError, MissingObjectError
+from physrl.storage.object_store import ObjectStore, open_store
+from physrl.storage.restore import restore
+from physrl.storage.run_files import CONFIG
 
-CONFIG = "config.yaml"
 PACKAGES = (
     "deepspeed", "numpy", "peft", "physrl", "pybullet", "ray", "torch", "transformers", "vllm"
 )  # fmt: skip
 SCENE_SOURCES = ("environments", "tasks")
 MAY_DIFFER: dict[str, bool | set[str]] = {
     "output": True,
+    "storage": True,
     "checkpoint": True,
+    "tracking": True,
     "runtime": set(RuntimeConfig.model_fields) - {"zero_stage", "learner_ranks"},
 }
-"""Where a run computes and what it keeps; but DeepSpeed's state fits one stage and rank count."""
+"""Where a run computes, what it keeps and whom it tells; but DeepSpeed's state fits one stage and
+rank count."""
 _logger = logging.getLogger(__name__)
 
 
 def open_run(config: RunConfig, *, resume: bool) -> Path:
     """The run's folder, ready to be written to, with its configuration in it.
 
+    Where the run is kept in storage too, its name is taken there, or it is brought from there if
+    the folder is behind.
+
     Args:
         resume: continue a run that is there; where there is none, one is started.
 
     Raises:
-        ConfigError: the folder cannot be written, holds a run that was not to be resumed, or holds
-            a run of another configuration.
+        ConfigError: the folder cannot be written, or folder or storage hold a run that was not to
+            be resumed, or one of another configuration.
+        StorageError: the storage cannot be read or written.
     """
     folder = config.folder
+    store = None if config.stored is None else open_store(config.stored)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / CONFIG).exists():
-            _write_config(config, folder)
-            return folder
-        if not resume:
-            raise ConfigError(
-                f"{folder} already holds a run: continue it with --resume, choose another name=, "
-                "or delete the folder"
-            )
-        _check_same(config, folder)
+        if (folder / CONFIG).exists():
+            _check_resumable(config, str(folder), (folder / CONFIG).read_text(), resume)
+        if store is not None:
+            _restore_stored(config, store, resume)
+        started = (folder / CONFIG).exists()
+        text = (folder / CONFIG).read_text() if started else _config_text(config)
+        if store is not None:
+            _take_name(config, store, text, resume)
+        if not started:
+            partial = folder / f".{CONFIG}"
+            partial.write_text(text)
+            partial.replace(folder / CONFIG)
     except OSError as error:
         raise ConfigError(
             f"output folder {folder} cannot be written: {error.strerror or error}: "
@@ -96,28 +109,57 @@ def _git_commit() -> str | None:
         return None
 
 
-def _write_config(config: RunConfig, folder: Path) -> None:
+def _config_text(config: RunConfig) -> str:
     # Comments, so that the file is itself a configuration that can be run again.
     comments = "".join(f"# {name}: {version}\n" for name, version in versions().items())
-    partial = folder / f".{CONFIG}"
-    partial.write_text(comments + dump_yaml(config))
-    partial.replace(folder / CONFIG)
+    return comments + dump_yaml(config)
 
 
-def _check_same(config: RunConfig, folder: Path) -> None:
-    old, new = (
-        each.model_dump(mode="json", exclude=MAY_DIFFER)
-        for each in (load_config(folder / CONFIG), config)
-    )
-    difference = _first_difference(old, new)
-    if difference is not None:
-        key, before, now = difference
+def _restore_stored(config: RunConfig, store: ObjectStore, resume: bool) -> None:
+    try:
+        text = store.get(CONFIG).decode()
+    except MissingObjectError:
+        return
+    except UnicodeDecodeError:
+        text = "unreadable"
+    _check_resumable(config, store.location, text, resume)
+    restore(store, config.folder)
+
+
+def _take_name(config: RunConfig, store: ObjectStore, text: str, resume: bool) -> None:
+    """Claim the run's name in storage: of two that start at the same time one is refused."""
+    if not store.create(CONFIG, text.encode()):
+        _check_resumable(config, store.location, store.get(CONFIG).decode(), resume)
+
+
+def _check_resumable(config: RunConfig, place: str, text: str, resume: bool) -> None:
+    """Refuse to go on with a run that was not asked for, or has another configuration."""
+    if not resume:
         raise ConfigError(
-            f"{folder} holds a run with {key}={before}, not {now}: resume it with {key}={before}, "
-            "or choose another name="
+            f"{place} already holds a run: continue it with --resume, choose another name=, or "
+            "delete it"
         )
-    if f"# scene generator: {scene_generator_hash()}" not in (folder / CONFIG).read_text():
-        _logger.warning("%s was started with another scene generator: its scenes differ", folder)
+    old = parse_config(text, f"{place}/{CONFIG}")
+    before, now = (each.model_dump(mode="json", exclude=MAY_DIFFER) for each in (old, config))
+    # What lies in the run's own folder, such as a warm start's weights, has moved with it.
+    difference = _first_difference(_moved(before, old.output, config.output), now)
+    if difference is not None:
+        key, was, wanted = difference
+        raise ConfigError(
+            f"{place} holds a run with {key}={was}, not {wanted}: resume it with {key}={was}, or "
+            "choose another name="
+        )
+    if f"# scene generator: {scene_generator_hash()}" not in text:
+        _logger.warning("%s was started with another scene generator: its scenes differ", place)
+
+
+def _moved(tree: Any, old: Path, new: Path) -> Any:
+    """The same values with paths inside one folder led to another."""
+    if isinstance(tree, dict):
+        return {key: _moved(value, old, new) for key, value in tree.items()}
+    if isinstance(tree, str) and Path(tree).is_relative_to(old):
+        return str(new / Path(tree).relative_to(old))
+    return tree
 
 
 def _first_difference(

@@ -1,15 +1,18 @@
 """An S3 bucket as an object store.
 
 Endpoint, region and credentials are those of the environment or the machine's role, as every AWS
-tool reads them; none of them is ever written anywhere. Uploads carry a SHA-256 that the server
-checks, downloads are held against the checksum that it keeps.
+tool reads them; none of them is ever written anywhere, and a pickled store is its location alone.
+Uploads carry a SHA-256 that the server checks, downloads are held against the checksum that it
+keeps.
 """
 
 import random
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -19,17 +22,24 @@ from botocore.exceptions import (
     ClientError,
     ConnectionError,
     HTTPClientError,
+    IncompleteReadError,
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
 )
 
 from physrl.errors import MissingObjectError, StorageError
+from physrl.storage import s3_transfer as transfer
+from physrl.storage.object_store import Entry, Progress
 
 ATTEMPTS = 5
 """Of each request, with exponential waits and jitter between them."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
+CHECK_SECONDS = 10
+"""How long a server may be silent when it is first asked."""
+CHECK_ATTEMPTS = 2
+CONNECTIONS = 32
 FORBIDDEN = {
     "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"
 }  # fmt: skip
@@ -50,39 +60,39 @@ class S3Store:
         self.location = f"s3://{self._bucket}/{prefix}".rstrip("/")
         if not self._bucket:
             raise StorageError(f"{location} names no bucket: write s3://bucket/prefix")
-        config = Config(
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-        )
-        with self._named("opened"):
-            self._client: Any = boto3.session.Session().client("s3", config=config)
+        self._client = self._connect(READ_SECONDS, ATTEMPTS)
+
+    def __reduce__(self) -> tuple[type["S3Store"], tuple[str]]:
+        return S3Store, (self.location,)
 
     def check(self) -> None:
         # Says why it is refused, which HEAD of a bucket does not; and some servers create a
         # missing bucket on the first PUT.
+        client = self._connect(CHECK_SECONDS, min(CHECK_ATTEMPTS, ATTEMPTS))
         with self._named("read"):
-            self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
+            client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
 
     def put(self, key: str, data: bytes) -> None:
         with self._named(f"written ({key})"):
-            self._put(key, data)
+            transfer.put(self._client, self._bucket, self._prefix + key, data)
 
     def create(self, key: str, data: bytes) -> bool:
-        for attempt in range(ATTEMPTS - 1):
-            try:
-                return self._create(key, data)
-            except _ConflictError:
-                time.sleep(random.uniform(0, 2**attempt))
-        return self._create(key, data)
+        return self._once(key, partial(transfer.put, data=data))
+
+    def upload(self, key: str, path: Path) -> None:
+        with self._named(f"written ({key})"):
+            transfer.upload(self._client, self._bucket, self._prefix + key, path)
+
+    def upload_new(self, key: str, path: Path) -> bool:
+        return self._once(key, partial(transfer.upload, path=path))
+
+    def download(self, key: str, path: Path, progress: Progress) -> None:
+        with self._named(f"read ({key})"):
+            transfer.download(self._client, self._bucket, self._prefix + key, path, progress)
 
     def get(self, key: str) -> bytes:
         with self._named(f"read ({key})"):
-            answer = self._client.get_object(
-                Bucket=self._bucket, Key=self._prefix + key, ChecksumMode="ENABLED"
-            )
-            data: bytes = answer["Body"].read()
-            return data
+            return transfer.read(self._client, Bucket=self._bucket, Key=self._prefix + key)
 
     def size(self, key: str) -> int | None:
         try:
@@ -92,34 +102,57 @@ class S3Store:
             return None
         return int(answer["ContentLength"])
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def entries(self, prefix: str = "") -> dict[str, Entry]:
         with self._named("listed"):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix + prefix
             )
-            found = [one["Key"] for page in pages for one in page.get("Contents", ())]
-        return sorted(key.removeprefix(self._prefix) for key in found)
+            found = {
+                one["Key"].removeprefix(self._prefix): Entry(
+                    one["Size"], one["LastModified"].timestamp()
+                )
+                for page in pages
+                for one in page.get("Contents", ())
+            }
+        return dict(sorted(found.items()))
+
+    def keys(self, prefix: str = "") -> list[str]:
+        return list(self.entries(prefix))
 
     def delete(self, key: str) -> None:
         with self._named(f"written ({key})"):
             self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
 
-    def _create(self, key: str, data: bytes) -> bool:
+    def clear_partial(self, prefix: str = "") -> None:
+        with self._named("written"):
+            transfer.clear(self._client, self._bucket, self._prefix + prefix)
+
+    def _connect(self, read_seconds: float, attempts: int) -> Any:
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=read_seconds,
+            max_pool_connections=CONNECTIONS,
+        )
+        with self._named("opened"):
+            return boto3.session.Session().client("s3", config=config)
+
+    def _once(self, key: str, write: Callable[..., None]) -> bool:
+        """Write under a condition; False where there is an object already."""
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                return self._create(key, write)
+            except _ConflictError:
+                time.sleep(random.uniform(0, 2**attempt))
+        return self._create(key, write)
+
+    def _create(self, key: str, write: Callable[..., None]) -> bool:
         try:
             with self._named(f"written ({key})"):
-                self._put(key, data, IfNoneMatch="*")
+                write(self._client, self._bucket, self._prefix + key, IfNoneMatch="*")
         except _LostRaceError:
             return False
         return True
-
-    def _put(self, key: str, data: bytes, **conditions: str) -> None:
-        self._client.put_object(
-            Bucket=self._bucket,
-            Key=self._prefix + key,
-            Body=data,
-            ChecksumAlgorithm="SHA256",
-            **conditions,
-        )
 
     @contextmanager
     def _named(self, what: str) -> Iterator[None]:
@@ -133,7 +166,7 @@ class S3Store:
             ) from None
         except ClientError as error:
             raise self._refused(what, error) from None
-        except (ConnectionError, HTTPClientError) as error:
+        except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
             raise StorageError(
                 f"{self.location} cannot be {what}: {self._endpoint} does not answer "
                 f"({type(error).__name__}): check the server, the network and AWS_ENDPOINT_URL"
@@ -166,7 +199,9 @@ class S3Store:
                 "name one that exists"
             )
         if code == LOST_RACE:
-            return _LostRaceError(code)
+            return _LostRaceError(
+                f"{self.location} cannot be {what}: another process is writing it: try again"
+            )
         if code == "NoSuchKey" or (status == 404 and what.startswith("read")):
             return MissingObjectError(f"{self.location} cannot be {what}: there is no such object")
         if code in FORBIDDEN or status == 403:

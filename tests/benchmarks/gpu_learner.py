@@ -29,6 +29,7 @@ from physrl.algorithms.update import Learner
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.data.collate import Collator
+from physrl.data.rows import share_rows
 from physrl.models.linear_scores import linear_scores
 from physrl.models.loading import load_processor, peft_config
 from physrl.models.tiny import tiny_config
@@ -137,7 +138,10 @@ def update(tiny: bool, sequences: int, completion: int, device: torch.device) ->
     seconds = now(device) - start
     # The vision tower sees patches, once for several rows; what it computes is left out.
     parameters = sum(w.numel() for name, w in model.named_parameters() if "visual" not in name)
-    flops = 4 * parameters * sum(lengths) / seconds
+    # Nor is a prompt computed again for each of its completions.
+    rows = share_rows(batch.examples, collator.prompt_length)
+    repeated = sum(lengths[row[0]] - completion for row in rows for _ in row[1:])
+    flops = 4 * parameters * (sum(lengths) - repeated) / seconds
     known = [peak for name, peak in PEAKS.items() if not tiny and name in device_name(device)]
     return {
         "parameters": parameters,

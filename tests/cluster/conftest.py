@@ -1,14 +1,38 @@
 """One local Ray cluster for all tests of the runtime."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from cluster.event_loop import EventLoop
+from cluster.placement import Placement
 from cluster.session import ray_session  # before Ray itself: it sets the token
 from physrl.config.run import RuntimeConfig
 
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    with ray_session(RuntimeConfig()):
+    # Cores on paper: runs of several modules have theirs reserved at once.
+    with ray_session(RuntimeConfig(rollout_workers=32)):
         yield
+
+
+@pytest.fixture(scope="session")
+def event_loop_thread() -> Iterator[EventLoop]:
+    loop = EventLoop()
+    yield loop
+    loop.stop()
+
+
+@pytest.fixture(scope="module")
+def reserve(ray_cluster: None) -> Iterator[Callable[[RuntimeConfig], Placement]]:
+    """Reserves room for a run; it is given back with the module's end."""
+    reserved = []
+
+    def take(runtime: RuntimeConfig) -> Placement:
+        reserved.append(Placement.reserve(runtime))
+        return reserved[-1]
+
+    yield take
+    for placement in reserved:
+        placement.release()

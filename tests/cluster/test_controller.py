@@ -11,15 +11,16 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from cluster.cluster import Cluster
-from cluster.controller import Controller, refuse_stale
+from cluster.controller import Controller, check_staleness
 from cluster.evaluation import evaluate_policy
+from cluster.rollouts import Order
 from cluster.stopping import StopRequest
 from physrl.algorithms.advantage import advantages as group_advantages
 from physrl.algorithms.batch import group_rewards, rollout_batch
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.data.rollouts import read_rollouts
-from physrl.errors import GenerationError
+from physrl.errors import GenerationError, LostError
 from physrl.loop import ReferenceLoop
 from physrl.metrics import read_metrics
 from physrl.rollout import scene_source, step_indices, training_sampling
@@ -40,6 +41,18 @@ class Silent:
 
     def step(self, step: int, metrics: Metrics) -> None:
         self.steps.append(step)
+
+
+class Interrupting(Silent):
+    """A person who stops a run when they see its first step."""
+
+    def __init__(self, stop: StopRequest) -> None:
+        super().__init__()
+        self.stop = stop
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        super().step(step, metrics)
+        self.stop.requested = True
 
 
 GRPO = {"type": "grpo", "steps": 2, "prompts_per_step": PROMPTS, "group_size": GROUP}
@@ -78,9 +91,8 @@ def cluster(ray_cluster: None, folder: Path) -> Iterator[Cluster]:
 
 def collect(cluster: Cluster, config: RunConfig) -> list[RolloutGroup]:
     source = scene_source(config, config.task, "train")
-    prepared = cluster.pool.prepare(source, step_indices(config, 0))
-    sampling = training_sampling(config, 0)
-    return cluster.pool.roll_out(prepared, cluster.servers, sampling, config.reward)
+    order = Order(source, step_indices(config, 0), training_sampling(config, 0), config.reward)
+    return cluster.rollouts.collect(order)
 
 
 @pytest.mark.parametrize("updates", [1, 2])
@@ -88,7 +100,7 @@ def test_same_completions_give_the_reference_loops_rewards_advantages_and_loss(
     cluster: Cluster, folder: Path, updates: int
 ) -> None:
     config = make_config(folder, "oracle", updates_per_rollout=updates)
-    cluster.learners.load(config)
+    cluster.learners.load(config, None)
     cluster.publish()
     groups = collect(cluster, config)
     advantages = group_advantages(group_rewards(groups), "group", "group")
@@ -112,13 +124,14 @@ def test_servers_sample_from_the_learners_weights_after_an_update(
     cluster: Cluster, folder: Path
 ) -> None:
     config = make_config(folder, "synced")
-    cluster.learners.load(config)
+    cluster.learners.load(config, None)
     cluster.publish()
     groups = collect(cluster, config)
     # Any advantages will do to change the weights.
     advantages = np.tile([1.0, -1.0], (PROMPTS, GROUP // 2))
     cluster.learners.update(rollout_batch(groups, advantages), 0)
-    version = cluster.publish()
+    cluster.publish()
+    version = cluster.policy_version
     for group in collect(cluster, config):
         examples = [
             TrainingExample(attempt.prompt, attempt.completion.token_ids)
@@ -134,7 +147,7 @@ def test_later_attempts_see_what_happened_and_are_learned_from(
     cluster: Cluster, folder: Path
 ) -> None:
     config = make_config(folder, "closed-loop").model_copy(update={"task": "place_closed_loop"})
-    cluster.learners.load(config)
+    cluster.learners.load(config, None)
     cluster.publish()
     groups = collect(cluster, config)
     attempts = [attempt for group in groups for attempt in group.attempts]
@@ -154,13 +167,14 @@ def test_a_run_leaves_checkpoints_metrics_and_rollouts_and_resumes(
     cluster: Cluster, folder: Path
 ) -> None:
     config = make_config(folder, "resumed", steps=3)
-    reporter, stop = Silent(), StopRequest()
-    stop.requested = True  # as by Ctrl-C: the step under way is finished and kept
-    first = Controller(config, cluster, reporter, stop).train()
-    assert (first.step, reporter.steps) == (1, [1])
+    stop = StopRequest()
+    stopped = Interrupting(stop)
+    first = Controller(config, cluster, stopped, stop).train()
+    assert (first.step, stopped.steps) == (1, [1])
 
+    reporter = Silent()
     last = Controller(config, cluster, reporter, StopRequest()).train()
-    assert (last.step, reporter.steps) == (3, [1, 2, 3])
+    assert (last.step, reporter.steps) == (3, [2, 3])
     rows = read_metrics(config.folder)
     assert [row["step"] for row in rows] == [1, 2, 3]
     # What was spent counts on over a resumption.
@@ -192,8 +206,7 @@ def test_a_resumed_run_is_the_run(cluster: Cluster, folder: Path) -> None:
 
     parts = make_config(folder, "parts")
     stop = StopRequest()
-    stop.requested = True
-    Controller(parts, cluster, Silent(), stop).train()
+    Controller(parts, cluster, Interrupting(stop), stop).train()
     Controller(parts, cluster, Silent(), StopRequest()).train()
     resumed = ray.get(cluster.learners.weights())
     for name, weight in uninterrupted.items():
@@ -221,9 +234,16 @@ def test_sft_learns_the_targets(cluster: Cluster, folder: Path) -> None:
 
 def test_stale_completions_are_refused(cluster: Cluster, folder: Path) -> None:
     groups = collect(cluster, make_config(folder, "stale"))
-    refuse_stale(groups, cluster.policy_version)
-    with pytest.raises(GenerationError, match="policy versions"):
-        refuse_stale(groups, cluster.policy_version + 1)
+    published = {cluster.policy_version: 5, cluster.policy_version + 1: 6}
+    assert check_staleness(groups, published, 5, 0) == 0
+    assert check_staleness(groups, published, 7, 2) == 2
+    for step in (4, 8):
+        with pytest.raises(GenerationError, match="steps old cannot train"):
+            check_staleness(groups, published, step, 2)
+    with pytest.raises(GenerationError, match="not published"):
+        check_staleness(groups, {cluster.policy_version + 1: 6}, 6, 2)
+    with pytest.raises(LostError, match="left out"):
+        check_staleness([], published, 5, 2)
 
 
 def test_evaluation_counts_every_scene(cluster: Cluster, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Every Qwen-VL family through SFT, GRPO and weight sync: vLLM against the learner's own scores."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,17 @@ import pytest
 import ray
 import torch
 
+from cluster.event_loop import EventLoop
 from cluster.inference import InferenceServers
 from cluster.learner_group import LearnerGroup
+from cluster.placement import Placement
+from cluster.policy import Policy
 from physrl.config.load import validate
 from physrl.config.run import RunConfig, RuntimeConfig
 from physrl.models.loading import load_model
 from physrl.models.tiny import IMAGE_SIZE
 from physrl.protocols import Sampling
+from physrl.tracing import Trace
 from physrl.types import (
     Demonstration,
     Generation,
@@ -26,6 +30,7 @@ from physrl.types import (
     TrainingExample,
 )
 
+Reserve = Callable[[RuntimeConfig], Placement]
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 ADAPTERS = {"rank": 4, "alpha": 32, "rslora": True, "vision": True, "projector": True}
 SAMPLING = Sampling(group_size=4, temperature=0.7, max_tokens=8, seed=3)
@@ -34,8 +39,8 @@ GRPO: dict[str, Any] = {"type": "grpo", "lr": 1e-2, "steps": 4, "decay": "consta
 
 
 @pytest.fixture(scope="module")
-def learners(ray_cluster: None) -> Iterator[LearnerGroup]:
-    group = LearnerGroup(RuntimeConfig())
+def learners(reserve: Reserve) -> Iterator[LearnerGroup]:
+    group = LearnerGroup(RuntimeConfig(), reserve(RuntimeConfig()))
     yield group
     group.stop()
 
@@ -105,14 +110,11 @@ def examples_of(
     ]
 
 
-def publish(
-    learners: LearnerGroup, servers: InferenceServers, folder: Path, lora: bool, version: int
-) -> None:
-    learners.save_model(folder / str(version))
+def publish(learners: LearnerGroup, servers: InferenceServers, lora: bool, version: int) -> None:
     if lora:
-        servers.load_adapter(folder / str(version) / "adapter", version)
+        servers.serve(Policy(version, "adapter", learners.adapter()))
     else:
-        servers.load_weights(learners.weights(), version)
+        servers.serve(Policy(version, "weights", learners.weights()))
 
 
 def sample_and_compare(
@@ -132,10 +134,22 @@ def sample_and_compare(
 
 @pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
 def test_a_family_trains_and_is_served_as_it_was_trained(
-    learners: LearnerGroup, checkpoint: Path, lora: bool, tmp_path: Path
+    learners: LearnerGroup,
+    event_loop_thread: EventLoop,
+    reserve: Reserve,
+    checkpoint: Path,
+    lora: bool,
+    tmp_path: Path,
 ) -> None:
     config = make_config(checkpoint, lora, SFT)
-    servers = InferenceServers(config.model, config.runtime, seed=0)
+    servers = InferenceServers(
+        config.model,
+        config.runtime,
+        seed=0,
+        loop=event_loop_thread,
+        placement=reserve(config.runtime),
+        trace=Trace(),
+    )
     prompts = make_prompts()
     try:
         learners.load(config)
@@ -143,20 +157,21 @@ def test_a_family_trains_and_is_served_as_it_was_trained(
         imitated: list[Metrics] = [learners.imitate([shown], step) for step in range(4)]
         assert imitated[-1]["loss"] < imitated[0]["loss"] - 0.1
 
-        publish(learners, servers, tmp_path, lora, version=1)
+        publish(learners, servers, lora, version=1)
         first = sample_and_compare(learners, servers, prompts)
 
+        learners.save_model(tmp_path / "1")
         grpo = make_config(checkpoint, lora, GRPO)
         key, part = ("adapter", "adapter") if lora else ("path", "model")
         model = grpo.model.model_copy(update={key: str(tmp_path / "1" / part)})
         learners.load(grpo.model_copy(update={"model": model}))
         advantages = np.tile([1.0, -1.0], 2 * len(prompts))
         batch = TrainingBatch(tuple(examples_of(prompts, first, advantages)))
-        updated = learners.update(batch, 0)
+        updated = learners.update(ray.put(batch), 0)
         assert 0 < updated["grad_norm"] < np.inf
 
         # The same prompts: what was computed with the last policy must be forgotten.
-        publish(learners, servers, tmp_path, lora, version=2)
+        publish(learners, servers, lora, version=2)
         second = sample_and_compare(learners, servers, prompts)
         assert [g.completions for g in second] != [g.completions for g in first]
     finally:

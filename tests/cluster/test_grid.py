@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cluster.grid import run_trials, slots_runtime, trial_bundles, trial_works, unfinished
-from cluster.session import placed_cpus
+from cluster.placement import cpus
 from cluster.stopping import StopRequest
 from cluster.trial_runner import TrialWork
 from physrl.config.run import RunConfig, RuntimeConfig
@@ -140,7 +140,7 @@ def test_a_trial_reserves_its_own_process_first_and_then_every_actor() -> None:
 def test_a_local_cluster_holds_as_many_trials_as_it_was_started_for(slots: int) -> None:
     runtime = RuntimeConfig(rollout_workers=1, learner_ranks=2)
     reserved = slots * sum(bundle["CPU"] for bundle in trial_bundles(runtime))
-    assert reserved <= placed_cpus(slots_runtime(runtime, slots)) < reserved + 1
+    assert reserved <= cpus(slots_runtime(runtime, slots)) < reserved + 1
 
 
 def test_bases_are_adapted_but_not_trained(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Inference servers against the learner's own scores: real vLLM in real Ray actors."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,10 @@ import ray
 import torch
 from peft import get_peft_model
 
+from cluster.event_loop import EventLoop
 from cluster.inference import InferenceServers
+from cluster.placement import Placement
+from cluster.policy import Policy
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.config.run import RuntimeConfig
 from physrl.data.collate import Collator
@@ -20,6 +25,7 @@ from physrl.models.loading import peft_config
 from physrl.models.logprobs import completion_logprobs
 from physrl.models.tiny import IMAGE_SIZE, TAGS, build_tiny, save_checkpoint
 from physrl.protocols import Sampling
+from physrl.tracing import Trace
 from physrl.types import Generation, Prompt, TrainingExample
 
 QUESTION = "Will any block fall?"
@@ -28,6 +34,7 @@ GREEDY = Sampling(group_size=1, temperature=0, max_tokens=8, seed=0)
 TOLERANCE = 1e-3
 """Nats between vLLM's and transformers' log-probability of a token, both in float32."""
 LORA = LoRAConfig(rank=4, alpha=64)
+Reserve = Callable[[RuntimeConfig], Placement]
 
 
 @dataclass(frozen=True)
@@ -66,20 +73,34 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
 
 
 @pytest.fixture(scope="module")
-def servers(ray_cluster: None, base: Base) -> Iterator[InferenceServers]:
-    yield from started(ModelConfig(path=str(base.folder), max_prompt_tokens=64))
+def servers(
+    event_loop_thread: EventLoop, reserve: Reserve, base: Base
+) -> Iterator[InferenceServers]:
+    model = ModelConfig(path=str(base.folder), max_prompt_tokens=64)
+    yield from started(model, event_loop_thread, reserve)
 
 
 @pytest.fixture(scope="module")
-def lora_servers(ray_cluster: None, base: Base) -> Iterator[InferenceServers]:
-    yield from started(ModelConfig(path=str(base.folder), max_prompt_tokens=64, lora=LORA))
+def lora_servers(
+    event_loop_thread: EventLoop, reserve: Reserve, base: Base
+) -> Iterator[InferenceServers]:
+    model = ModelConfig(path=str(base.folder), max_prompt_tokens=64, lora=LORA)
+    yield from started(model, event_loop_thread, reserve)
 
 
-def started(model: ModelConfig) -> Iterator[InferenceServers]:
-    servers = InferenceServers(model, RuntimeConfig(kv_cache_mb=64, max_num_seqs=32), seed=0)
-    assert ray.get(servers.ready()) == [0]
+def started(model: ModelConfig, loop: EventLoop, reserve: Reserve) -> Iterator[InferenceServers]:
+    runtime = RuntimeConfig(kv_cache_mb=64, max_num_seqs=32, calls_per_server=2, in_flight="abort")
+    servers = InferenceServers(
+        model, runtime, seed=0, loop=loop, placement=reserve(runtime), trace=Trace()
+    )
+    servers.wait()
+    assert servers.policy.version == 0
     yield servers
     servers.stop()
+
+
+def serve(servers: InferenceServers, weights: dict[str, np.ndarray], version: int) -> None:
+    servers.serve(Policy(version, "weights", ray.put(weights)))
 
 
 def shake(model: torch.nn.Module, seed: int) -> None:
@@ -129,7 +150,7 @@ def test_full_weights_agree_with_the_learner_before_and_after_a_sync(
     np.testing.assert_allclose(sampled(old), before, atol=TOLERANCE)
 
     model, _ = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
-    servers.load_weights(shaken(model.eval(), seed=2), version=7)
+    serve(servers, shaken(model.eval(), seed=2), version=7)
 
     # The same prompts: prefixes and encoded pictures of the old weights must be gone.
     new = servers.generate(prompts, SAMPLING)
@@ -154,7 +175,8 @@ def test_adapters_agree_with_the_learner_before_and_after_a_sync(
         torch.manual_seed(version)
         adapted = get_peft_model(source, config).eval()
         adapted.save_pretrained(tmp_path / str(version))
-        lora_servers.load_adapter(tmp_path / str(version), version)
+        files = {p.name: p.read_bytes() for p in (tmp_path / str(version)).iterdir()}
+        lora_servers.serve(Policy(version, "adapter", ray.put(files)))
 
         # The same prompts: prefixes of the previous adapter must be gone.
         generations = lora_servers.generate(prompts, SAMPLING)
@@ -170,7 +192,7 @@ def test_greedy_gives_the_likeliest_tokens_and_their_logprobs(
     servers: InferenceServers, base: Base
 ) -> None:
     model, _ = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
-    servers.load_weights(shaken(model.eval(), seed=4), version=8)
+    serve(servers, shaken(model.eval(), seed=4), version=8)
     prompts = pictures(2)
     generations = servers.generate(prompts, GREEDY)
     scores = base.scores(model, prompts, generations, 1.0)
@@ -183,7 +205,7 @@ def test_completions_are_whole_and_hold_no_banned_token(
 ) -> None:
     model, processor = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
     model.model.language_model.norm.weight.data.zero_()  # every token equally likely
-    servers.load_weights(weights_of(model), version=9)
+    serve(servers, weights_of(model), version=9)
     prompt = pictures(1)[0]
     many = Sampling(group_size=64, temperature=1.0, max_tokens=40, seed=0)
     [generation] = servers.generate([prompt], many)
@@ -211,6 +233,38 @@ def test_completions_do_not_depend_on_the_rest_of_the_batch(servers: InferenceSe
     assert len(set(tokens(together[0]))) > 1
 
 
+def test_two_calls_at_once_get_what_each_would_alone(servers: InferenceServers) -> None:
+    first, second = pictures(2), pictures(3)
+    alone = [servers.generate(prompts, SAMPLING) for prompts in (first, second)]
+    with ThreadPoolExecutor() as callers:
+        together = list(callers.map(lambda p: servers.generate(p, SAMPLING), (first, second)))
+    for one, other in zip(alone, together, strict=True):
+        assert [tokens(group) for group in one] == [tokens(group) for group in other]
+
+
+def test_completions_under_way_give_way_to_new_weights(
+    servers: InferenceServers, base: Base
+) -> None:
+    """Whenever they come: a call's completions are all of one policy, whose scores they have."""
+    prompts = pictures(2)
+    long = Sampling(group_size=16, temperature=0.7, max_tokens=100, seed=3)
+    models = {}
+    for version in (11, 12, 13):
+        models[version], _ = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
+        weights = shaken(models[version].eval(), seed=version)
+        with ThreadPoolExecutor() as callers:
+            under_way = callers.submit(servers.generate, prompts, long)
+            time.sleep(0.3 * (version - 11))
+            serve(servers, weights, version)
+        generations = under_way.result()
+        (found,) = versions(generations)
+        if found in models:
+            scores = base.scores(models[found], prompts, generations, long.temperature)
+            np.testing.assert_allclose(sampled(generations), scores, atol=TOLERANCE)
+    (last,) = versions(servers.generate(prompts, SAMPLING))
+    assert last == 13
+
+
 def tokens(generation: Generation) -> tuple[tuple[int, ...], ...]:
     return tuple(completion.token_ids for completion in generation.completions)
 
@@ -229,13 +283,13 @@ def test_an_incomplete_sync_is_refused_and_can_be_mended(
     left_out = "model.language_model.norm.weight"
     partial = {name: value for name, value in weights.items() if name != left_out}
     with pytest.raises(GenerationError, match="left out 1 parameters"):
-        servers.load_weights(partial, version=10)
-    with pytest.raises(GenerationError, match="the last weight sync failed"):
+        serve(servers, partial, version=20)
+    with pytest.raises(GenerationError, match="left out 1 parameters"):  # it tries again, and fails
         servers.generate(pictures(1), SAMPLING)
 
-    servers.load_weights(weights, version=10)
+    serve(servers, weights, version=20)
     prompts = pictures(2)
     generations = servers.generate(prompts, SAMPLING)
-    assert versions(generations) == {10}
+    assert versions(generations) == {20}
     scores = base.scores(model, prompts, generations, SAMPLING.temperature)
     np.testing.assert_allclose(sampled(generations), scores, atol=TOLERANCE)

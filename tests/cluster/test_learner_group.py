@@ -1,7 +1,7 @@
 """Every ZeRO stage on one rank and on two: the losses and weights of plain PyTorch."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import ray
 import torch
 
 from cluster.learner_group import LearnerGroup
+from cluster.placement import Placement
 from physrl.algorithms.metrics import combine
 from physrl.algorithms.update import Learner
 from physrl.config.load import validate
@@ -31,9 +32,10 @@ pytestmark = pytest.mark.timeout(120, func_only=True)
 
 
 @pytest.fixture(scope="module")
-def groups(ray_cluster: None) -> Iterator[dict[int, LearnerGroup]]:
+def groups(reserve: Callable[[RuntimeConfig], Placement]) -> Iterator[dict[int, LearnerGroup]]:
     """One rank, and two."""
-    groups = {ranks: LearnerGroup(RuntimeConfig(learner_ranks=ranks)) for ranks in (1, 2)}
+    runtimes = {ranks: RuntimeConfig(learner_ranks=ranks) for ranks in (1, 2)}
+    groups = {ranks: LearnerGroup(runtime, reserve(runtime)) for ranks, runtime in runtimes.items()}
     yield groups
     for group in groups.values():
         group.stop()
@@ -87,7 +89,7 @@ def train(
 ) -> tuple[list[Metrics], Weights, list[list[float]]]:
     """Metrics of each update, and the weights and log-probabilities after the last."""
     group.load(config)
-    metrics = [group.update(batch, step) for step, batch in enumerate(batches)]
+    metrics = [group.update(ray.put(batch), step) for step, batch in enumerate(batches)]
     weights = ray.get(group.weights())
     return metrics, weights, group.logprobs(batches[0].examples[:2])
 
@@ -188,13 +190,13 @@ def test_a_resumed_learner_goes_on_exactly(
 ) -> None:
     group, config, batch = groups[2], make_config(2, stage, lora), make_batch()
     group.load(config)
-    group.update(batch, 0)
+    group.update(ray.put(batch), 0)
     group.save_state(tmp_path)
-    expected = group.update(batch, 1)
+    expected = group.update(ray.put(batch), 1)
     weights = ray.get(group.weights())
     group.load(config)
     group.load_state(tmp_path)
-    assert group.update(batch, 1) == expected
+    assert group.update(ray.put(batch), 1) == expected
     for name, weight in ray.get(group.weights()).items():
         assert torch.equal(weight, weights[name]), name
 

@@ -26,7 +26,7 @@ from physrl.environments.renderer import TinyRenderer
 from physrl.environments.version import GENERATOR_VERSION
 from physrl.errors import ConfigError, DataError, StorageError
 from physrl.rollout import SceneSource, demonstrate, prepare, scene_source
-from physrl.storage.object_store import FolderStore
+from physrl.storage.folder_store import FolderStore
 from physrl.tasks import TASKS
 
 PLAN = DatasetPlan(scenes=10, scenes_per_shard=4)

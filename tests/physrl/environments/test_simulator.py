@@ -8,9 +8,11 @@ from physrl.environments.simulator import (
     FALL_DISPLACEMENT,
     FRAMES_PER_SECOND,
     STEPS_BETWEEN_CHECKS,
+    Settled,
     Simulator,
     start_pose,
 )
+from physrl.errors import SimulationError
 from physrl.types import Block
 
 SETTINGS = EnvironmentConfig(margin=(0.05, 0.5), yaw=0.8, yaw_jitter=0.3)
@@ -37,6 +39,41 @@ def test_the_same_world_twice_is_equal_bit_for_bit(simulator: Simulator) -> None
     other = Simulator()
     assert other.settle(tower) == first
     other.close()
+
+
+def test_worlds_remember_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("physrl.environments.simulator.LONGEST_WORLD", 7)
+    rng = np.random.default_rng(1)
+    mixed = EnvironmentConfig(margin=(0.02, 0.5), yaw=0.8, yaw_jitter=0.3, sizes="mixed")
+    towers = [
+        sample_tower(rng, settings, count, stable=False, depth=True)
+        for settings in (SETTINGS, mixed)
+        for count in (2, 3, 4, 5)
+    ]
+    towers.append(tuple(Block(0.1 * level, 0.5 + level, 0, 0, "red") for level in range(6)))
+
+    def alone(tower: tuple[Block, ...]) -> Settled:
+        simulator = Simulator()
+        settled = simulator.settle(tower, give_up_beyond=1.0)
+        simulator.close()
+        return settled
+
+    expected = [alone(tower) for tower in towers]
+    simulator = Simulator()
+    for choice in rng.integers(len(towers), size=40):
+        other = towers[rng.integers(len(towers))]
+        next(iter(simulator.watch(other[: rng.integers(1, 4)])))
+        simulator.settle(other, drop=0.3, give_up_beyond=float(rng.choice([0.2, 1.0])))
+        assert simulator.settle(towers[choice], give_up_beyond=1.0) == expected[choice]
+    simulator.close()
+
+
+def test_a_world_that_burst_leaves_nothing_behind(simulator: Simulator) -> None:
+    tower = sample_tower(np.random.default_rng(0), SETTINGS, 4, stable=False, depth=True)
+    first = simulator.settle(tower)
+    with pytest.raises(SimulationError, match="not finite"):
+        simulator.settle([Block(float("nan"), 0.5, 0, 0, "blue"), Block(0, 1.5, 0, 0, "red")])
+    assert simulator.settle(tower) == first
 
 
 def test_a_block_falls_as_far_as_it_is_dropped(simulator: Simulator) -> None:

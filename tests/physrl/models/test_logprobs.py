@@ -145,3 +145,44 @@ def test_rows_without_pictures_reach_the_vision_tower_with_zero(family_checkpoin
     logprobs.sum().backward()
     vision = [weight.grad for name, weight in model.named_parameters() if "visual" in name]
     assert all(gradient is not None and not gradient.any() for gradient in vision)
+
+
+def shared(batch: list[TrainingExample], collator: Collator) -> list[TrainingExample]:
+    """Two answers of different lengths to each prompt."""
+    texts = ("<answer>-120 50</answer>", "No")
+    answers = [collator.completion_ids(text) for text in texts]
+    return [TrainingExample(one.prompt, answer) for one in batch for answer in answers]
+
+
+def test_completions_that_share_a_prompt_equal_each_alone(family_checkpoint: Path) -> None:
+    collator = Collator(load_processor(str(family_checkpoint)))
+    model = load_model(ModelConfig(path=str(family_checkpoint)))
+    batch = shared(conversations(collator), collator)
+    inputs = collator(batch)
+    assert len(inputs.input_ids) == 4
+    logprobs, _ = completion_logprobs(model, inputs, collator.banned_token_ids)
+    for row, example in zip(logprobs, batch, strict=True):
+        count = len(example.completion_ids)
+        expected = plain_logprobs(family_checkpoint, example)
+        torch.testing.assert_close(row[:count], expected, atol=1e-5, rtol=0)
+        assert not row[count:].any()
+
+
+def test_gradients_through_a_shared_prompt_equal_those_of_rows_alone(
+    family_checkpoint: Path,
+) -> None:
+    collator = Collator(load_processor(str(family_checkpoint)))
+    batch = shared(conversations(collator)[:2], collator)
+    weights = torch.linspace(-1, 1, len(batch))
+    gradients = []
+    for parts in ([batch], [[example] for example in batch]):
+        model = load_model(ModelConfig(path=str(family_checkpoint)))
+        sums = [
+            completion_logprobs(model, collator(part), collator.banned_token_ids)[0].sum(dim=1)
+            for part in parts
+        ]
+        (torch.cat(sums) * weights).sum().backward()
+        gradients.append({name: weight.grad for name, weight in model.named_parameters()})
+    together, alone = gradients
+    for name, gradient in together.items():
+        torch.testing.assert_close(gradient, alone[name], atol=2e-5, rtol=1e-4)

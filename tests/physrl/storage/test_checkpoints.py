@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from physrl.errors import CheckpointError
-from physrl.storage.checkpoints import Checkpoints, verify
+from physrl.storage.checkpoints import Checkpoints
+from physrl.storage.manifest import parse_manifest, verify
 
 STATE = {"policy_version": 7, "cursor": [1, 2]}
 
@@ -195,3 +196,33 @@ def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="would hold no weights"):
         Checkpoints(tmp_path, 2).commit(20, STATE, lambda folder: None)
     assert Checkpoints(tmp_path, 2).latest() is None
+
+
+def test_the_best_stays_beside_the_last_and_is_found(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, 1, keep_best=1)
+    assert checkpoints.best() is None
+    for step, score in ((20, 0.1), (40, 0.9), (60, 0.5), (80, float("nan"))):
+        checkpoints.commit(step, {"score": score}, write)
+    assert steps(tmp_path) == ["step-00000040", "step-00000080"]
+    best, latest = checkpoints.best(), checkpoints.latest()
+    assert best is not None
+    assert latest is not None
+    assert (best.step, latest.step) == (40, 80)
+    flip(best.path / "learner/state.bin")
+    assert checkpoints.best() is None
+
+
+def test_without_scores_there_is_no_best(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, 1, keep_best=2)
+    for step in (20, 40):
+        checkpoints.commit(step, STATE, write)
+    assert steps(tmp_path) == ["step-00000040"]
+    assert checkpoints.best() is None
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "a/../b", "a//b", "", ".", "a/./b", "a\0b"])
+def test_a_manifest_leads_nowhere_else(name: str) -> None:
+    entry = {"size": 1, "sha256": "0" * 64}
+    data = json.dumps({"files": {"state.json": entry, name: entry}}).encode()
+    with pytest.raises(CheckpointError, match=r"x is damaged: MANIFEST\.json lists"):
+        parse_manifest(data, "x")

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from physrl.errors import MissingObjectError, StorageError
-from physrl.storage import object_store, s3
+from physrl.storage import folder_store, s3
 from physrl.storage.object_store import ObjectStore, open_store
 from physrl.storage.s3 import S3Store
 
@@ -75,7 +75,7 @@ def test_half_a_file_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         during.append((store.get("a"), store.keys()))
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(object_store.os, "fsync", sync)
+    monkeypatch.setattr(folder_store.os, "fsync", sync)
     with pytest.raises(StorageError, match=r"\(a\): No space left on device: free some space"):
         store.put("a", b"new")
     assert during == [(b"old", ["a"])]

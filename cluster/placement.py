@@ -1,0 +1,124 @@
+"""Which actor of a run goes where: one placement group, taken whole or not at all.
+
+disaggregated   servers | ranks | workers, a bundle each
+colocated       (server + rank) | workers: server i and rank i share bundle i and its GPU
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Self
+
+import ray
+from ray.util.placement_group import (
+    PlacementGroup,
+    get_current_placement_group,
+    placement_group,
+    remove_placement_group,
+)
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from physrl.config.run import RuntimeConfig
+from physrl.errors import UserError
+
+WORKER_CPUS, SERVER_CPUS, RANK_CPUS = 0.5, 0.25, 0.5
+"""Of a core, for placement only: workers, servers and the learner mostly take turns. Not 0, or
+they could land on a cluster's head, which offers no cores to keep work away."""
+logger = logging.getLogger(__name__)
+
+
+def bundles(runtime: RuntimeConfig) -> list[dict[str, float]]:
+    """What a run reserves: servers first, then ranks, then workers."""
+    server = _bundle(SERVER_CPUS, runtime.gpus_per_server)
+    rank = _bundle(RANK_CPUS, runtime.gpus_per_rank)
+    workers = [_bundle(WORKER_CPUS, 0)] * runtime.rollout_workers
+    if runtime.layout == "colocated":
+        shared = _bundle(SERVER_CPUS + RANK_CPUS, runtime.gpus_per_rank)
+        return [shared] * runtime.learner_ranks + workers
+    return [server] * runtime.inference_servers + [rank] * runtime.learner_ranks + workers
+
+
+def gpus(runtime: RuntimeConfig) -> float:
+    """How many GPUs a run reserves."""
+    return sum(bundle.get("GPU", 0) for bundle in bundles(runtime))
+
+
+def cpus(runtime: RuntimeConfig) -> float:
+    """How many cores a run reserves."""
+    return sum(bundle["CPU"] for bundle in bundles(runtime))
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The reserved bundles of a run."""
+
+    group: PlacementGroup
+    first: int
+    """Of its bundles; a trial's own process has the one before."""
+    owned: bool
+    runtime: RuntimeConfig
+
+    @classmethod
+    def reserve(cls, runtime: RuntimeConfig) -> Self:
+        """Take everything at once; inside a trial, what the trial has reserved.
+
+        Raises:
+            UserError: the cluster has too little, and has not grown within `start_timeout_s`.
+        """
+        trial = get_current_placement_group()
+        if trial is not None:
+            return cls(trial, 1, False, runtime)
+        wanted = bundles(runtime)
+        group = placement_group(wanted, strategy="PACK")
+        needed = {kind: sum(b.get(kind, 0) for b in wanted) for kind in ("GPU", "CPU")}
+        there = ray.cluster_resources()
+        short = [kind for kind in needed if needed[kind] > there.get(kind, 0)]
+        if short:
+            logger.warning("the cluster has too few %ss: waiting for it to grow", short[0])
+        if not group.wait(runtime.start_timeout_s):
+            remove_placement_group(group)
+            free = ray.available_resources()
+            raise UserError(
+                f"runtime needs {needed['GPU']:g} GPUs and {needed['CPU']:g} cores; the cluster "
+                f"has {there.get('GPU', 0):g} and {there.get('CPU', 0):g}, of which "
+                f"{free.get('GPU', 0):g} and {free.get('CPU', 0):g} were free for "
+                f"{runtime.start_timeout_s:g} s: lower runtime.inference_servers or "
+                "runtime.learner_ranks, or wait for other runs to end"
+            )
+        return cls(group, 0, True, runtime)
+
+    def server(self, number: int) -> PlacementGroupSchedulingStrategy:
+        """Where an inference server goes."""
+        return self._bundle(number)
+
+    def rank(self, number: int) -> PlacementGroupSchedulingStrategy:
+        """Where a learner rank goes."""
+        shared = self.runtime.layout == "colocated"
+        return self._bundle(number if shared else self.runtime.inference_servers + number)
+
+    def worker(self, number: int) -> PlacementGroupSchedulingStrategy:
+        """Where a rollout worker goes."""
+        return self._bundle(len(bundles(self.runtime)) - self.runtime.rollout_workers + number)
+
+    @property
+    def server_gpus(self) -> float:
+        """Of one server; half of one that it shares, which Ray then gives to both."""
+        return 0.5 if self.runtime.layout == "colocated" else self.runtime.gpus_per_server
+
+    @property
+    def rank_gpus(self) -> float:
+        """Of one rank."""
+        return 0.5 if self.runtime.layout == "colocated" else self.runtime.gpus_per_rank
+
+    def release(self) -> None:
+        """Give everything back."""
+        if self.owned:
+            remove_placement_group(self.group)
+
+    def _bundle(self, number: int) -> PlacementGroupSchedulingStrategy:
+        return PlacementGroupSchedulingStrategy(
+            self.group, placement_group_bundle_index=self.first + number
+        )
+
+
+def _bundle(cpus: float, gpus: float) -> dict[str, float]:
+    return {"CPU": cpus} | ({"GPU": gpus} if gpus else {})

@@ -1,0 +1,7 @@
+"""A run's metrics: JSON lines for programs, event files for TensorBoard, and who else listens."""
+
+from physrl.metrics.lines import read_metrics
+from physrl.metrics.sink import MetricsSink, Row
+from physrl.metrics.writer import MetricsWriter
+
+__all__ = ["MetricsSink", "MetricsWriter", "Row", "read_metrics"]

@@ -1,0 +1,49 @@
+"""Event files for TensorBoard, written without tensorflow and without a thread."""
+
+import io
+import os
+import socket
+import time
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from physrl.metrics.appending import append
+from physrl.metrics.sink import Row
+
+
+class EventFile:
+    """A sink that writes scalars to a file of its own, which TensorBoard reads after older ones."""
+
+    def __init__(self, folder: Path) -> None:
+        # TensorBoard reads files in the order of their names.
+        seconds, rest = divmod(time.time_ns(), 10**9)
+        writer = f"{seconds:010d}.{rest:09d}.{socket.gethostname()}.{os.getpid()}"
+        self._path = folder / f"events.out.tfevents.{writer}"
+        self.name = str(self._path)
+        self._head = [Event(wall_time=time.time(), file_version="brain.Event:2")]
+        """What comes before the next row."""
+
+    def write(self, row: Row) -> None:
+        scalars = [Summary.Value(tag=name, simple_value=v) for name, v in row.metrics.items()]
+        event = Event(wall_time=row.time, step=row.step, summary=Summary(value=scalars))
+        append(self._path, _records([*self._head, event]))
+        self._head = []
+
+    def truncate_after(self, step: int) -> None:
+        """TensorBoard drops what older files say of later steps, once the next row is there."""
+        start = SessionLog(status=SessionLog.START)
+        self._head.append(Event(wall_time=time.time(), step=step + 1, session_log=start))
+
+    def close(self) -> None:
+        """Every row is already in the file."""
+
+
+def _records(events: list[Event]) -> bytes:
+    stream = io.BytesIO()
+    writer = RecordWriter(stream)
+    for event in events:
+        writer.write(event.SerializeToString())
+    return stream.getvalue()

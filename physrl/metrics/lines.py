@@ -1,0 +1,67 @@
+"""`metrics.jsonl`: one line a step."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from physrl.errors import DataError
+from physrl.metrics.appending import append
+from physrl.metrics.sink import Row
+
+FILE = "metrics.jsonl"
+
+
+class MetricsLines:
+    """A sink that appends `{"step", "time", ...}`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self.name = str(self._path)
+
+    def write(self, row: Row) -> None:
+        line = json.dumps({"step": row.step, "time": row.time, **row.metrics})
+        append(self._path, f"{line}\n".encode())
+
+    def truncate_after(self, step: int) -> None:
+        """Forget later steps and a torn last line, in place: a full disk does not hinder it.
+
+        Raises:
+            DataError: a line is damaged, or the file cannot be written.
+        """
+        rows = read_metrics(self._path.parent)
+        if not self._path.exists():
+            return
+        kept = sum(row["step"] <= step for row in rows)
+        lines = self._path.read_bytes().split(b"\n")
+        try:
+            with self._path.open("r+b") as stream:
+                stream.truncate(sum(len(line) + 1 for line in lines[:kept]))
+        except OSError as error:
+            raise DataError(
+                f"{self._path} cannot be written: {error.strerror or error}: set output= to "
+                "another folder"
+            ) from None
+
+    def close(self) -> None:
+        """Every line is already in the file."""
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's metrics.jsonl in order; none if nothing was written yet.
+
+    A last line that a killed writer left torn is passed over.
+
+    Raises:
+        DataError: a line is not valid; names it.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return []
+    lines = path.read_text().split("\n")
+    rows = []
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            rows.append(dict(json.loads(line)))
+        except (ValueError, TypeError):
+            raise DataError(f"{path} line {number} is damaged: remove the line") from None
+    return rows

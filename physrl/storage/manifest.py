@@ -1,0 +1,115 @@
+"""The manifest of a checkpoint: every file's size and SHA-256; what differs from it is damaged."""
+
+import hashlib
+import json
+import os
+from pathlib import Path, PurePosixPath
+
+from physrl.errors import CheckpointError
+from physrl.types import JSON
+
+MANIFEST = "MANIFEST.json"
+STATE = "state.json"
+
+
+def verify(path: Path) -> None:
+    """Check every file of a checkpoint against its manifest.
+
+    Raises:
+        CheckpointError: a file is missing, damaged, unreadable or not in the manifest.
+    """
+    files = read_manifest(path)
+    present = {str(file.relative_to(path)) for file in _files(path)}
+    for name in sorted(present | files.keys()):
+        if name not in present:
+            raise CheckpointError(f"checkpoint {path} is incomplete: {name} is missing")
+        if name not in files:
+            raise CheckpointError(f"checkpoint {path} is damaged: {name} is not in its manifest")
+        try:
+            intact = describe(path / name) == files[name]
+        except OSError as error:
+            raise CheckpointError(f"checkpoint {path}: {name} cannot be read: {error}") from None
+        if not intact:
+            raise CheckpointError(
+                f"checkpoint {path} is damaged: {name} differs from its manifest; remove the folder"
+            )
+
+
+def describe(file: Path) -> JSON:
+    """A file's entry in a manifest."""
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"size": file.stat().st_size, "sha256": digest}
+
+
+def write_manifest(folder: Path) -> None:
+    """Describe all that a folder holds; everything is on the disk once this returns."""
+    files = _files(folder)
+    for file in files:
+        sync_file(file)
+    manifest = {str(file.relative_to(folder)): describe(file) for file in files}
+    (folder / MANIFEST).write_text(json.dumps({"files": manifest}, indent=1))
+    sync_file(folder / MANIFEST)
+    sync_folder(folder)
+
+
+def read_manifest(path: Path) -> dict[str, JSON]:
+    """The entries of a checkpoint's manifest by the files' names.
+
+    Raises:
+        CheckpointError: there is none, or it cannot be read.
+    """
+    try:
+        data = (path / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        raise CheckpointError(f"checkpoint {path} is incomplete: {MANIFEST} is missing") from None
+    except OSError:
+        raise CheckpointError(f"checkpoint {path} is damaged: {MANIFEST} cannot be read") from None
+    return parse_manifest(data, str(path))
+
+
+def parse_manifest(data: bytes, path: str) -> dict[str, JSON]:
+    """The entries of a manifest by the files' names, none of which leads out of the checkpoint.
+
+    Raises:
+        CheckpointError: it is no manifest of a checkpoint; names `path`.
+    """
+    try:
+        files = json.loads(data)["files"]
+        sizes = [(int(entry["size"]), str(entry["sha256"])) for entry in files.values()]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CheckpointError(f"checkpoint {path} is damaged: {MANIFEST} cannot be read") from None
+    if STATE not in files:
+        raise CheckpointError(f"checkpoint {path} is damaged: {MANIFEST} does not list {STATE}")
+    for name, (size, _) in zip(files, sizes, strict=True):
+        if not stays_inside(name) or size < 0:
+            raise CheckpointError(f"checkpoint {path} is damaged: {MANIFEST} lists '{name}'")
+    return dict(files)
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a name from elsewhere is one of a file inside the folder that it is put in."""
+    path = PurePosixPath(name)
+    odd = {".", ".."} & {name, *path.parts} or "\0" in name
+    return str(path) == name and not path.is_absolute() and not odd
+
+
+def sync_file(file: Path) -> None:
+    """Have the system write a file to the disk."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the system write a folder's list of files to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Every file under a checkpoint's folder but its manifest."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in files if path != folder / MANIFEST)

@@ -1,0 +1,84 @@
+"""Async against sync mode, with stages that cost the same: what is overlapped shows as time saved.
+
+    python tests/benchmarks/async_speedup.py
+
+Servers and learner wait a while in each call, far longer than they work, so that other load on the
+machine hardly matters. Ends with one JSON line; the ideal is 2.
+"""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+from loop_phases import Quiet, run_config
+from rich.console import Console
+from rich.table import Table
+
+from cluster.cluster import Cluster
+from cluster.controller import Controller
+from cluster.inference import InferenceServer
+from cluster.learner_group import LearnerRank
+from cluster.session import ray_session
+from cluster.stopping import StopRequest
+from physrl.config.load import validate
+from physrl.config.run import RunConfig
+from physrl.metrics import read_metrics
+
+STAGE_S = 2.0
+"""Of a step's generation, and of its update."""
+WARM_UP = 2
+STALENESS = 1
+
+
+class SlowServer(InferenceServer):
+    """Takes its time."""
+
+    def generate(self, *arguments: Any) -> Any:
+        time.sleep(STAGE_S)
+        return super().generate(*arguments)
+
+
+class SlowRank(LearnerRank):
+    """Takes its time."""
+
+    def update(self, *arguments: Any) -> Any:
+        time.sleep(STAGE_S)
+        return super().update(*arguments)
+
+
+def seconds_a_step(folder: Path, mode: Literal["sync", "async"]) -> float:
+    config = slow_config(folder, mode)
+    with ray_session(config.runtime):
+        cluster = Cluster(config, server=SlowServer, rank=SlowRank)
+        try:
+            Controller(config, cluster, Quiet(), StopRequest()).train()
+        finally:
+            cluster.stop()
+    rows = read_metrics(config.folder)
+    most = STALENESS if mode == "async" else 0
+    assert all(row["policy/staleness"] <= most for row in rows)
+    return fmean(row["time/step_s"] for row in rows[WARM_UP:])
+
+
+def slow_config(folder: Path, mode: str) -> RunConfig:
+    tree = run_config(folder, mode, prompts=8, group=8).model_dump(mode="json")
+    tree["runtime"] |= {"mode": mode, "max_staleness": STALENESS}
+    return validate(tree)
+
+
+def measure() -> dict[str, float]:
+    """`async_vs_sync`: how many times faster."""
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = {mode: seconds_a_step(Path(folder), mode) for mode in ("sync", "async")}
+    table = Table("mode", "s a step")
+    for mode, spent in seconds.items():
+        table.add_row(mode, f"{spent:.2f}")
+    Console(width=100).print(table)
+    return {"async_vs_sync": seconds["sync"] / seconds["async"]}
+
+
+if __name__ == "__main__":
+    print(json.dumps({name: round(value, 2) for name, value in measure().items()}))

@@ -1,0 +1,120 @@
+"""How much of a step is neither generation, simulation, forward, backward nor optimizer.
+
+    python tests/benchmarks/loop_phases.py
+
+Trains an adapter on the tiny base in sync mode, with actors that note when they really work; what
+no actor's work covers is the loop's: Ray's calls, serialization, collation, advantages, files. Ends
+with one JSON line.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from noted_work import NOTES, NotingRank, NotingServer, NotingWorker, Work, read_notes
+from rich.console import Console
+from rich.table import Table
+
+from cluster.cluster import Cluster
+from cluster.controller import Controller
+from cluster.session import ray_session
+from cluster.stopping import StopRequest
+from physrl.config.load import validate
+from physrl.config.run import RunConfig
+from physrl.metrics import read_metrics
+from physrl.types import Metrics
+
+ROOT = Path(__file__).parents[2]
+WARM_UP = 2
+WORK = ("generation", "simulation", "learner")
+SIZES = {"short": (8, 8), "long": (32, 16)}
+"""Prompts a step and completions a prompt."""
+
+
+class Quiet:
+    """A reporter that says nothing."""
+
+    def phase(self, name: str) -> None: ...
+
+    def step(self, step: int, metrics: Metrics) -> None: ...
+
+
+def run_config(folder: Path, name: str, prompts: int, group: int) -> RunConfig:
+    return validate(
+        {
+            "name": name,
+            "output": str(folder),
+            "model": {
+                "path": str(ROOT / "assets" / "tiny-base"),
+                "lora": {"rank": 16, "vision": True},
+                "max_prompt_tokens": 96,
+            },
+            "algorithm": {
+                "steps": 12,
+                "prompts_per_step": prompts,
+                "group_size": group,
+                "lr": 1e-3,
+                "max_grad_norm": 1.0,
+            },
+            "checkpoint": {"every": 100},
+        }
+    )
+
+
+def covered(work: Sequence[Work], kinds: Sequence[str], start: float, end: float) -> float:
+    """Seconds between two moments in which some of this work was done."""
+    pieces = sorted(
+        (max(each.start, start), min(each.end, end))
+        for each in work
+        if each.kind in kinds and each.start < end and each.end > start
+    )
+    seconds, until = 0.0, start
+    for begin, finish in pieces:
+        seconds += max(0.0, finish - max(begin, until))
+        until = max(until, finish)
+    return seconds
+
+
+def measure() -> dict[str, float]:
+    """`loop_overhead` of long steps, of short ones, and `sync_share`, medians over steps."""
+    figures: dict[str, float] = {}
+    table = Table("steps", "s", *WORK, "sync", "of no actor's work")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ[NOTES] = str(folder / "notes")
+        (folder / "notes").mkdir()
+        first = run_config(folder, "first", *SIZES["short"])
+        with ray_session(first.runtime):
+            cluster = Cluster(first, worker=NotingWorker, server=NotingServer, rank=NotingRank)
+            try:
+                for size, counts in SIZES.items():
+                    config = run_config(folder, size, *counts)
+                    Controller(config, cluster, Quiet(), StopRequest()).train()
+                    rows = read_metrics(config.folder)[WARM_UP:]
+                    figures |= shares(size, rows, read_notes(), table)
+            finally:
+                cluster.stop()
+    Console(width=100).print(table)
+    return figures
+
+
+def shares(
+    size: str, rows: Sequence[Metrics], work: Sequence[Work], table: Table
+) -> dict[str, float]:
+    steps = [(row["time"] - row["time/step_s"], row["time"], row["time/step_s"]) for row in rows]
+    part = {
+        kind: median(covered(work, (kind,), start, end) / s for start, end, s in steps)
+        for kind in (*WORK, "sync")
+    }
+    overhead = median(1 - covered(work, WORK, start, end) / s for start, end, s in steps)
+    seconds = median(s for _, _, s in steps)
+    table.add_row(size, f"{seconds:.2f}", *(f"{p:.1%}" for p in part.values()), f"{overhead:.1%}")
+    suffix = "" if size == "long" else f"_{size}"
+    return {f"loop_overhead{suffix}": overhead, f"sync_share{suffix}": part["sync"]}
+
+
+if __name__ == "__main__":
+    print(json.dumps({name: round(value, 4) for name, value in measure().items()}))

@@ -1,0 +1,33 @@
+"""The table of metrics names every metric that the sources do."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("physrl/algorithms", "physrl/storage/mirror.py", "cluster")
+METRIC = re.compile(r'f?"([a-z_]+(?:/[a-z_]*(?:\{\w+\}[a-z_]*)?)+)"(?=:|\]| in| =)')
+NAMED = re.compile(r"`([a-z_]+(?:/[a-z_<>]+)+)`")
+
+
+def pattern(name: str) -> str:
+    """Matches what a placeholder, of the page or of the sources, may stand for."""
+    return re.sub(r"<\w+>|\{\w+\}", "[a-z_<>]+", name)
+
+
+def test_every_metric_is_explained() -> None:
+    named = set(NAMED.findall((ROOT / "docs" / "monitoring.md").read_text()))
+    used = {
+        name
+        for source in SOURCES
+        for file in sorted((ROOT / source).rglob("*.py")) or [ROOT / source]
+        for name in METRIC.findall(file.read_text())
+    }
+    assert len(used) > 30
+    unexplained = {
+        name
+        for name in used
+        if not any(
+            re.fullmatch(pattern(each), name) or re.fullmatch(pattern(name), each) for each in named
+        )
+    }
+    assert unexplained == set()

@@ -1,0 +1,90 @@
+"""The chart as Helm's own engine renders it, for every set of values that is checked."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import helm_python
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "helm" / "physrl"
+# Its engine logs every refusal that the tests provoke.
+helm_python.disable_logging()
+
+RELEASE, NAMESPACE = "physrl", "research"
+ERROR = 3
+"""Of a lint message; strict lint makes one of warnings too."""
+
+Document = dict[str, Any]
+Values = dict[str, Any]
+
+
+def values_files() -> dict[str, Path | None]:
+    """What is rendered: the defaults, each values file, and one that turns every option on."""
+    files = {path.stem: path for path in sorted(CHART.glob("values-*.yaml"))}
+    return {"values": None, **files, "everything": Path(__file__).parent / "everything.yaml"}
+
+
+def read_values(path: Path | None) -> Values:
+    """The values of a file; none for the defaults."""
+    return {} if path is None else dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+@cache
+def default_values() -> Values:
+    """What values.yaml holds."""
+    return read_values(CHART / "values.yaml")
+
+
+def merged(over: Values, base: Values | None = None) -> Values:
+    """Values over the defaults, table by table, as Helm lays them."""
+    out = dict(default_values() if base is None else base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = merged(value, out[key]) if both else value
+    return out
+
+
+def lint(values: Values, chart: Path = CHART) -> list[str]:
+    """Errors and warnings of Helm's strict lint."""
+    report = helm_python.lint(str(chart), values, strict=True, namespace=NAMESPACE)
+    messages = [m["error"] for m in report["messages"] if m["severity"] >= ERROR - 1]
+    return [*messages, *report["errors"]]
+
+
+def render(values: Values, chart: Path = CHART, release: str = RELEASE) -> dict[str, str]:
+    """Text by template.
+
+    Raises:
+        HelmError: the values are refused, or a template fails.
+    """
+    with helm_python.Chart.load(str(chart)) as loaded:
+        return dict(loaded.render(values, name=release, namespace=NAMESPACE))
+
+
+def documents(rendered: Mapping[str, str]) -> list[Document]:
+    """The Kubernetes objects of rendered templates."""
+    return [
+        document
+        for name, text in rendered.items()
+        if name.endswith(".yaml")
+        for document in yaml.load_all(text, Loader=_Strict)
+        if document
+    ]
+
+
+def of_kind(objects: list[Document], *kinds: str) -> Iterator[Document]:
+    """Those of some kinds."""
+    return (one for one in objects if one["kind"] in kinds)
+
+
+class _Strict(yaml.CSafeLoader):
+    """Refuses a key that a table holds twice, of which one would win silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        if twice := {key for key in keys if keys.count(key) > 1}:
+            raise yaml.YAMLError(f"keys given twice: {', '.join(sorted(twice))}")
+        return super().construct_mapping(node, deep=deep)

@@ -1,0 +1,177 @@
+"""Objects against the schemas of Kubernetes and KubeRay: unknown fields are mistakes."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cel
+import jsonschema
+import kubernetes_validate
+import yaml
+
+from tests.helm.chart import ROOT, Document
+
+KUBERNETES = "1.33"
+CRDS = {"RayCluster": "ray.io_rayclusters", "RayJob": "ray.io_rayjobs"}
+POD_MONITOR = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["apiVersion", "kind", "metadata", "spec"],
+    "properties": {
+        "apiVersion": {"const": "monitoring.coreos.com/v1"},
+        "kind": {"const": "PodMonitor"},
+        "metadata": {"type": "object", "required": ["name"]},
+        "spec": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["selector", "podMetricsEndpoints"],
+            "properties": {
+                "selector": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "matchLabels": {"additionalProperties": {"type": "string"}},
+                        "matchExpressions": {"type": "array"},
+                    },
+                },
+                "podMetricsEndpoints": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": ["port"],
+                        "properties": {
+                            "port": {"type": "string"},
+                            "interval": {"type": "string", "pattern": "^[0-9]+(s|m)$"},
+                            "relabelings": {"type": "array", "items": {"type": "object"}},
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+"""The part of the Prometheus operator's CRD that the chart uses."""
+
+
+def find_crds() -> Path | None:
+    """The folder shared/kuberay-crds beside this repository or above it; None where it is not."""
+    places = (parent / "shared" / "kuberay-crds" for parent in ROOT.parents)
+    return next((place for place in places if place.is_dir()), None)
+
+
+def schema_complaints(document: Document) -> list[str]:
+    """What its schema says against an object; of a Ray object, without CRDs, only of its pods."""
+    where = f"{document.get('kind')}/{document.get('metadata', {}).get('name')}"
+    return [f"{where}: {text}" for text in _cached(json.dumps(document, sort_keys=True))]
+
+
+@cache
+def _cached(text: str) -> tuple[str, ...]:
+    document = json.loads(text)
+    kind, version = document.get("kind"), document.get("apiVersion")
+    if kind in CRDS:
+        return tuple(_against_crd(document))
+    if kind == "PodMonitor":
+        return tuple(_failures(POD_MONITOR, document))
+    try:
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return (f"{'.'.join(map(str, error.path))}: {error.message[:300]}",)
+    except kubernetes_validate.SchemaNotFoundError:
+        return (f"Kubernetes {KUBERNETES} has no {kind} of {version}",)
+    return ()
+
+
+def _against_crd(document: Document) -> Iterator[str]:
+    folder = find_crds()
+    if folder is None:
+        return
+    versions = _crd(folder / f"{CRDS[document['kind']]}.yaml.gz")
+    group, _, version = document.get("apiVersion", "").partition("/")
+    if group != "ray.io" or version not in versions:
+        yield f"no CRD of {document.get('apiVersion')}"
+        return
+    schema = versions[version]
+    filled = with_defaults(schema, deepcopy(document))
+    yield from _failures(strict(schema), filled)
+    yield from cel_failures(schema, filled, "")
+
+
+@cache
+def _crd(path: Path) -> dict[str, Any]:
+    with gzip.open(path, "rt", encoding="utf-8") as text:
+        content = yaml.load(text, Loader=yaml.CSafeLoader)
+    versions = content["spec"]["versions"]
+    return {v["name"]: v["schema"]["openAPIV3Schema"] for v in versions if v["served"]}
+
+
+def _failures(schema: Any, document: Document) -> Iterator[str]:
+    for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
+        yield f"{'.'.join(map(str, error.path))}: {error.message[:300]}"
+
+
+def strict(schema: Any) -> Any:
+    """A CRD's schema as JSON Schema that forbids what it does not name."""
+    key = id(schema)
+    if key not in _STRICT:
+        _STRICT[key] = _strict(schema)
+    return _STRICT[key]
+
+
+_STRICT: dict[int, Any] = {}
+
+
+def _strict(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    out = {k: v for k, v in schema.items() if not k.startswith("x-") and k != "default"}
+    for key in ("items", "additionalProperties", "anyOf", "oneOf", "allOf"):
+        if key in out:
+            out[key] = _strict(out[key])
+    if "properties" in out:
+        out["properties"] = {name: _strict(one) for name, one in out["properties"].items()}
+        if not schema.get("x-kubernetes-preserve-unknown-fields"):
+            out.setdefault("additionalProperties", False)
+    if out.pop("nullable", False):
+        return {"anyOf": [out, {"type": "null"}]}
+    return out
+
+
+def with_defaults(schema: Any, value: Any) -> Any:
+    """A value with a CRD's defaults in it, as the API server stores it."""
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        for name, one in properties.items():
+            if "default" in one:
+                value.setdefault(name, deepcopy(one["default"]))
+        others = schema.get("additionalProperties")
+        for name in value:
+            value[name] = with_defaults(properties.get(name) or others or {}, value[name])
+    elif isinstance(value, list):
+        return [with_defaults(schema.get("items", {}), one) for one in value]
+    return value
+
+
+def cel_failures(schema: Any, value: Any, path: str) -> Iterator[str]:
+    """Rules in CEL that a new object breaks; those about changes (oldSelf) need an old one."""
+    if not isinstance(schema, dict):
+        return
+    for rule in schema.get("x-kubernetes-validations", ()):
+        if "oldSelf" not in rule["rule"] and not cel.evaluate(rule["rule"], {"self": value}):
+            yield f"{path}: {rule.get('message', rule['rule'])}"
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        others = schema.get("additionalProperties") or {}
+        for name, one in value.items():
+            yield from cel_failures(properties.get(name, others), one, f"{path}.{name}")
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from cel_failures(schema.get("items", {}), one, f"{path}[{index}]")

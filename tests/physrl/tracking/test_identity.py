@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from physrl.config.load import validate
+from physrl.config.run import RunConfig
+from physrl.errors import DataError
+from physrl.tracking.identity import identity
+
+
+def config(output: Path, name: str = "mine") -> RunConfig:
+    return validate({"name": name, "output": str(output)})
+
+
+def test_a_run_keeps_its_number(tmp_path: Path) -> None:
+    first = identity(config(tmp_path))
+    assert first == identity(config(tmp_path))
+    assert first.title == "mine"
+    assert first.id.startswith("mine-")
+
+
+def test_a_run_of_a_deleted_runs_name_is_another(tmp_path: Path) -> None:
+    first = identity(config(tmp_path))
+    (tmp_path / "mine" / "tracking.json").unlink()
+    assert identity(config(tmp_path)).id != first.id
+
+
+def test_a_part_of_a_run_is_named_after_it(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "config.yaml").touch()
+    assert identity(config(tmp_path / "demo", "warm")).title == "demo/warm"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}"])
+def test_a_damaged_file_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "tracking.json").write_text(content)
+    with pytest.raises(DataError, match=r"tracking.json is damaged: remove the file"):
+        identity(config(tmp_path))
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    with pytest.raises(DataError, match=r"tracking.json cannot be written: .*: set output="):
+        identity(config(tmp_path))
