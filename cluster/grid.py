@@ -32,8 +32,11 @@ def trial_works(plan: StudyPlan, folder: Path) -> dict[str, TrialWork]:
     for subject in plan.subjects:
         adaptations = tuple(spec for spec in plan.adaptations if spec.subject == subject)
         if subject.kind == "trained" or adaptations:
-            place = {"output": folder / "trials", "name": _run_name(subject)}
-            config = plan.config_of(subject).model_copy(update=place)
+            config = plan.config_of(subject)
+            place: dict[str, object] = {"output": folder / "trials", "name": _run_name(subject)}
+            if config.storage is not None:
+                place["storage"] = f"{config.storage}/{plan.name}/trials"
+            config = config.model_copy(update=place)
             works[subject.key] = TrialWork(subject, config, adaptations)
     return works
 
