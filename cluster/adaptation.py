@@ -40,9 +40,10 @@ def adapt(spec: AdaptationSpec, checkpoint: Path | None, cluster: Cluster) -> Ad
     cluster.learners.load(config, None)
     measure()
     for measured, following in pairwise(spec.steps):
-        for step in range(measured, following):
-            shown = demonstrate(source, step_indices(config, step), renderer)
-            cluster.learners.imitate([ray.put(shown)], step)
+        with cluster.learning():
+            for step in range(measured, following):
+                shown = demonstrate(source, step_indices(config, step), renderer)
+                cluster.learners.imitate([ray.put(shown)], step)
         measure()
     renderer.close()
     return AdaptationCurve(

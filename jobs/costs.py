@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from cluster.placement import gpus
 from jobs.console import console
 from physrl.config.algorithm import SFTConfig
 from physrl.config.model import ModelConfig
@@ -78,7 +79,7 @@ def trial_hours(run: RunConfig) -> float:
             seconds += decoding_seconds(run, answers) / run.runtime.inference_servers
             tokens = answers * (run.model.max_prompt_tokens + run.model.max_completion_tokens)
         seconds += update_seconds(run.model, tokens) / run.runtime.learner_ranks
-    return seconds * _reserved(run) / 3600
+    return seconds * gpus(run.runtime) / 3600
 
 
 def decoding_seconds(run: RunConfig, answers: int) -> float:
@@ -104,12 +105,6 @@ def parameters(model: ModelConfig) -> float:
     return float(named[1]) * 1e9 if named else 7e9
 
 
-def _reserved(run: RunConfig) -> float:
-    runtime = run.runtime
-    servers = runtime.inference_servers * runtime.gpus_per_server
-    return servers + runtime.learner_ranks * runtime.gpus_per_rank
-
-
 def _cell_hours(plan: StudyPlan, cell: CellSpec) -> float:
     if cell.subject.kind not in ("trained", "base"):
         return 0.0
@@ -122,7 +117,7 @@ def _adaptation_hours(spec: AdaptationSpec) -> float:
     shown = spec.steps[-1] * run.algorithm.prompts_per_step
     seconds = update_seconds(run.model, shown * (run.model.max_prompt_tokens + ANSWER_TOKENS))
     seconds += decoding_seconds(run, spec.scenes * len(spec.steps))
-    return seconds * _reserved(run) / 3600
+    return seconds * gpus(run.runtime) / 3600
 
 
 def _probe_hours(plan: StudyPlan, spec: ProbeSpec) -> float:

@@ -17,16 +17,18 @@ from cluster.baseline import train_baseline
 from cluster.grid import run_trials, slots_runtime, trial_works, unfinished
 from cluster.session import ray_session
 from cluster.stopping import StopRequest, stop_on_signals
-from cluster.study import answer_cells, probe_models
-from cluster.work_queue import Finished, Work
+from cluster.study import ADAPTERS, answer_cells, probe_models
+from cluster.work_queue import Finished, Work, one_line
 from jobs.console import console
 from jobs.progress import TrainingProgress
 from jobs.status import show_matrix
 from jobs.sweep_progress import SweepProgress, TrialLines
 from jobs.train import train
+from physrl.config.baseline import BaselineConfig
 from physrl.config.run import RuntimeConfig
 from physrl.config.study import StudyConfig
 from physrl.data.photos import load_photos
+from physrl.errors import PhysRLError
 from physrl.evaluation.cells import CellStore, Trained
 from physrl.evaluation.findings import read_findings
 from physrl.evaluation.plan import StudyPlan
@@ -45,30 +47,66 @@ def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | N
     """
     began = time.monotonic()
     store.save_plan(plan)
-    folder = study_folder(plan)
-    works = trial_works(plan, folder)
-    runtime = next(iter(plan.trials)).config.runtime
-    slots = at_once or _slots(runtime)
-    with ray_session(slots_runtime(runtime, slots)):
-        left = unfinished(works, store)
-        if left:
-            console.print(f"{len(left)} of {len(works)} models to train or adapt")
-            if not run_trials(works, store, folder, train, [TrialLines(len(left))]):
+    if not plan.keys <= store.done():
+        runtime = next(iter(plan.trials)).config.runtime
+        slots = at_once or _slots(runtime)
+        with ray_session(slots_runtime(runtime, slots)):
+            if not _train(plan, store):
                 console.print("stopped; the same command continues")
                 return False
-        with stop_on_signals() as stop:
-            if not _train_baselines(plan, store, folder, stop):
-                console.print("stopped; the same command continues")
-                return False
-        real_images = config.evaluation.real_images
-        cells = answer_cells(plan, store, folder, real_images, workers=2 * slots)
-        done = store.done()
-        _show("cells", len({cell.key for cell in plan.cells} - done), store, cells)
-        probes = probe_models(plan, store, workers=slots)
-        _show("probes", len({spec.key for spec in plan.probes} - done), store, probes)
+            _measure(config, plan, store, slots)
     show_matrix(plan, store)
     _report(config, plan, store, time.monotonic() - began)
     return True
+
+
+def _train(plan: StudyPlan, store: CellStore) -> bool:
+    """Train and adapt all models, then the networks; whether nothing was interrupted."""
+    folder = study_folder(plan)
+    works = trial_works(plan, folder)
+    left = unfinished(works, store)
+    if left:
+        console.print(f"{len(left)} of {len(works)} models to train or adapt")
+        if not run_trials(works, store, folder, train, [TrialLines(len(left))]):
+            return False
+    with stop_on_signals() as stop:
+        for key, run in plan.baselines.items():
+            if key not in store.done() and not stop.requested:
+                _train_network(key, run, store, folder, stop)
+    return not stop.requested
+
+
+def _train_network(
+    key: str, planned: BaselineConfig, store: CellStore, folder: Path, stop: StopRequest
+) -> None:
+    """Train a policy without language, and keep where it lies or why it is not there."""
+    from ray.exceptions import RayError  # after cluster, which sets the token
+
+    run = planned.model_copy(update={"output": folder / "trials"})
+    store.start(key, run.name)
+    began = time.monotonic()
+    try:
+        with TrainingProgress(console, run.name, run.ppo.iterations) as progress:
+            checkpoint = train_baseline(run, progress, stop)
+    except (RayError, PhysRLError) as error:
+        store.fail(key, run.name, one_line(error), tries=1)
+        console.print(f"failed: {run.name}: {one_line(error)}", soft_wrap=True)
+        return
+    if checkpoint.step == run.ppo.iterations:
+        seconds, rows = time.monotonic() - began, tuple(read_metrics(run.folder))
+        store.write_trained(Trained(key, run.name, str(checkpoint.path), seconds, rows))
+
+
+def _measure(config: StudyConfig, plan: StudyPlan, store: CellStore, slots: int) -> None:
+    """Answer all cells, and probe all models, that can be and are not there."""
+    done = store.done()
+    runtime = next(iter(plan.trials)).config.runtime
+    # On GPUs enough at once to fill a server's batches.
+    workers = ADAPTERS if _has_gpus(runtime) else 2 * slots
+    cells = answer_cells(plan, store, study_folder(plan), config.evaluation.real_images, workers)
+    _show("cells", len({cell.key for cell in plan.cells} - done), store, cells)
+    probes = probe_models(plan, store, workers=slots)
+    _show("probes", len({spec.key for spec in plan.probes} - done), store, probes)
 
 
 def _report(config: StudyConfig, plan: StudyPlan, store: CellStore, seconds: float) -> None:
@@ -87,28 +125,13 @@ def study_folder(plan: StudyPlan) -> Path:
     return next(iter(plan.trials)).config.output / plan.name
 
 
-def _train_baselines(plan: StudyPlan, store: CellStore, folder: Path, stop: StopRequest) -> bool:
-    """Train the networks without language that are not there; whether nothing was interrupted."""
-    done = store.done()
-    for key, planned in plan.baselines.items():
-        if key in done:
-            continue
-        run = planned.model_copy(update={"output": folder / "trials"})
-        store.start(key, run.name)
-        began = time.monotonic()
-        with TrainingProgress(console, run.name, run.ppo.iterations) as progress:
-            checkpoint = train_baseline(run, progress, stop)
-        if checkpoint.step < run.ppo.iterations:
-            return False
-        seconds = time.monotonic() - began
-        rows = tuple(read_metrics(run.folder))
-        store.write_trained(Trained(key, run.name, str(checkpoint.path), seconds, rows))
-    return True
-
-
 def _slots(runtime: RuntimeConfig) -> int:
     """A trial a core, or a single one where it takes whole GPUs."""
-    return 1 if runtime.gpus_per_server or runtime.gpus_per_rank else os.cpu_count() or 1
+    return 1 if _has_gpus(runtime) else os.cpu_count() or 1
+
+
+def _has_gpus(runtime: RuntimeConfig) -> bool:
+    return bool(runtime.gpus_per_server or runtime.gpus_per_rank)
 
 
 def _show(name: str, total: int, store: CellStore, events: Iterator[Work | Finished]) -> None:

@@ -145,6 +145,13 @@ class StudyPlan:
     adaptations: tuple[AdaptationSpec, ...]
     probes: tuple[ProbeSpec, ...]
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """Of all results."""
+        keys = [trial.key for trial in self.trials] + [cell.key for cell in self.cells]
+        keys += [spec.key for spec in self.adaptations] + [spec.key for spec in self.probes]
+        return frozenset(keys) | frozenset(self.baselines)
+
     def config_of(self, subject: Subject) -> RunConfig:
         """The run of a trained subject, or what a base's runs begin with.
 

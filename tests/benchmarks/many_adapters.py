@@ -14,7 +14,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
-import ray
 import typer
 
 from cluster.cell_server import PolicyFiles, ServedPolicy, start_cell_server
@@ -81,6 +80,8 @@ def make_adapters(folder: Path, count: int) -> list[PolicyFiles]:
 
 def on_one_server(policies: list[PolicyFiles], prompts: list[Prompt]) -> list[list[Generation]]:
     """All policies' answers from one server that starts and ends here."""
+    import ray  # after cluster, which sets the token
+
     model = ModelConfig(path=str(TINY_BASE), lora=LORA, max_prompt_tokens=96)
     server = start_cell_server(model, RuntimeConfig(), seed=0, adapters=len(policies))
     with ThreadPoolExecutor(len(policies)) as threads:

@@ -7,16 +7,10 @@ from typing import Any
 
 import pytest
 
-from cluster.grid import (
-    TrialWork,
-    run_trials,
-    slots_runtime,
-    trial_bundles,
-    trial_works,
-    unfinished,
-)
+from cluster.grid import run_trials, slots_runtime, trial_bundles, trial_works, unfinished
 from cluster.placement import cpus
 from cluster.stopping import StopRequest
+from cluster.trial_runner import TrialWork
 from physrl.config.run import RunConfig, RuntimeConfig
 from physrl.config.study import StudyConfig
 from physrl.evaluation.cells import CellStore, open_cell_store

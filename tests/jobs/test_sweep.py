@@ -72,6 +72,16 @@ def test_a_mistake_is_one_line(
     assert message in refused(capsys, "sweep", "--config", str(study), override)
 
 
+def test_examples_that_do_not_fit_are_refused(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(
+        capsys, "sweep", "--config", str(study), "evaluation.prompting=[{}, {shots: 2}]",
+        "base.model.max_prompt_tokens=100",
+    )  # fmt: skip
+    assert line.startswith("error: model.max_prompt_tokens is 100, but place after 2 examples has")
+
+
 def test_a_larger_study_than_the_command_line_allows_is_refused(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
