@@ -43,7 +43,7 @@ bench-adapters: install ## Measure many adapters on one server against a server 
 	@$(BIN)/python tests/benchmarks/many_adapters.py
 
 test: install ## Run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-s3: install ## Run the storage tests against SeaweedFS, with faults on the way
 	@$(BIN)/python -m pytest tests/physrl/storage tests/jobs/test_pull.py

@@ -20,9 +20,13 @@ from typing import Any
 
 import boto3
 import pytest
+from hypothesis import settings
 
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
+
+settings.register_profile("physrl", deadline=None)  # busy machines are slow, not wrong
+settings.load_profile("physrl")
 
 
 @pytest.fixture(autouse=True)
