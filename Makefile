@@ -69,7 +69,7 @@ chaos: install ## Kill, hang and break running jobs on purpose, and compare (REP
 	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/benchmarks/chaos.py --repetitions $(or $(REPETITIONS),20)
 
 bench-train: install $(PEERS)/ready ## Measure training against TRL's, the loop's own time, sync against async
-	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/train.py --peers $(PEERS)/bin/python
+	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/benchmarks/train.py --peers $(PEERS)/bin/python
 
 check-env: install ## Hold the environment against its promises: physics, shortcuts, leakage
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/check_env.py

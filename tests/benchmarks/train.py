@@ -1,12 +1,13 @@
-"""Completions trained a second, beside TRL's GRPOTrainer on the same prompts.
+"""Completions trained a second, beside TRL's GRPOTrainer on the same prompts; the loop's own time.
 
     make bench-train
 
 Both train the tiny base on the same scenes, one after the other, on the same cores: pictures, group
 size, length of completions, updates and their rate are the same. This project also draws the
 scenes and carries the answers out in PyBullet meanwhile; TRL finds its prompts in a file, and its
-reward costs nothing. TRL runs in one and in two processes, and the faster counts. Leave the machine
-idle. Prints a table, then one JSON line.
+reward costs nothing. TRL runs in one and in two processes, and the faster counts; physrl in sync
+mode, and in async with completions at most one step old. Then come `loop_phases.py` and
+`async_speedup.py`. Leave the machine idle. Prints tables, then one JSON line.
 """
 
 import argparse
@@ -18,6 +19,8 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 
+import async_speedup
+import loop_phases
 from rich.console import Console
 from rich.table import Table
 
@@ -42,13 +45,14 @@ def main() -> None:
     parser.add_argument("--peers", default=str(ROOT / ".venv-peers/bin/python"))
     parser.add_argument("--group", type=int, default=16)
     parser.add_argument("--prompts", type=int, default=16, help="of a step")
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=12)
     options = parser.parse_args()
     os.environ.update(ALONE)
     with tempfile.TemporaryDirectory() as folder:
         config = run_config(options, Path(folder))
         figures = compare_with_trl(config, options.peers, Path(folder))
-    print(json.dumps({name: round(value, 2) for name, value in figures.items()}))
+    figures |= loop_phases.measure() | async_speedup.measure()
+    print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
 
 
 def run_config(options: argparse.Namespace, folder: Path) -> RunConfig:
@@ -75,6 +79,8 @@ def run_config(options: argparse.Namespace, folder: Path) -> RunConfig:
                 "max_grad_norm": 1.0,
             },
             "checkpoint": {"every": options.steps},
+            # Half of a step's prompts: while those are simulated, the others are answered.
+            "runtime": {"prompts_per_call": options.prompts // 2},
         }
     )
 
@@ -83,7 +89,11 @@ def compare_with_trl(config: RunConfig, peers: str, folder: Path) -> dict[str, f
     """Ours over the best of TRL's settings."""
     prompts = folder / "prompts.parquet"
     write_prompts(config, prompts)
-    rates = {"physrl": completions_per_second(config, time_physrl(config))}
+    rates = {}
+    for mode in ("sync", "async"):
+        runtime = config.runtime.model_copy(update={"mode": mode})
+        ours = config.model_copy(update={"name": mode, "runtime": runtime})
+        rates[mode] = completions_per_second(ours, time_physrl(ours))
     for name, processes in TRL_PROCESSES.items():
         seconds = time_trl(config, processes, peers, prompts, folder / "trl.json")
         rates[name] = completions_per_second(config, seconds)
@@ -92,7 +102,7 @@ def compare_with_trl(config: RunConfig, peers: str, folder: Path) -> dict[str, f
     for name, rate in rates.items():
         table.add_row(name, f"{rate:.1f}", f"{rate / best:.2f}")
     Console(width=100).print(table)
-    return {"vs_trl": rates["physrl"] / best}
+    return {"vs_trl": rates["async"] / best, "vs_trl_sync": rates["sync"] / best}
 
 
 def completions_per_second(config: RunConfig, seconds: list[float]) -> float:
