@@ -17,6 +17,7 @@ import yaml
 
 from tests.helm.chart import CHART, RELEASE, Values, read_values, values_files
 from tests.helm.check import complaints
+from tests.helm.schemas import find_crds
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ def catches(edit: Edit) -> bool:
 
 def main() -> None:
     """Try every mutation."""
+    if find_crds() is None:
+        sys.exit("error: KubeRay's CRDs are missing: put them into ../shared/kuberay-crds")
     files, (edits, mistakes) = values_files(), read_mutations()
     wrong = {
         name: found for name, path in files.items() if (found := complaints(read_values(path)))
