@@ -12,6 +12,7 @@ import yaml
 from physrl.config import load_config
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
+from physrl.config.study import StudyConfig, load_study_config
 from physrl.errors import ConfigError
 from tests.helm.chart import ROOT, Document, Values, of_kind
 from tests.helm.pods import cluster_specs, mebibytes, pods, selects
@@ -21,7 +22,7 @@ LONGEST = {"RayCluster": 53, "RayJob": 47}
 DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 QUEUE = "kueue.x-k8s.io/queue-name"
 MOUNT, VOLUME = "/etc/physrl/", "/mnt/physrl"
-LOADERS = {"train": load_config, "evaluate": load_config}
+LOADERS = {"train": load_config, "evaluate": load_config, "sweep": load_study_config}
 """What reads a job's configuration, by verb."""
 
 
@@ -160,20 +161,19 @@ def configured(objects: list[Document], values: Values) -> Iterator[str]:
     for job in of_kind(objects, "RayJob"):
         where, words = f"RayJob/{job['metadata']['name']}", shlex.split(job["spec"]["entrypoint"])
         verb = words[2].removeprefix("jobs.")
-        if verb not in LOADERS:
-            continue
         path = words[words.index("--config") + 1]
         given = [word for word in words[5:] if re.match(r"[a-z_.]+=", word)]
         url = values["storage"]["url"]
         if verb == "train" and url and f"storage={url}" not in given:
             yield f"{where}: is not kept in {url}"
-        overrides = [word for word in given if not word.startswith("storage=")]
         try:
+            config = _load(verb, path, files, given)
+            if isinstance(config, StudyConfig):
+                continue
             if path.startswith(MOUNT) and _load(verb, path, files, ()) != validate(
                 values["configs"][Path(path).stem]
             ):
                 yield f"{where}: the mounted file says something else than its values"
-            config = _load(verb, path, files, overrides)
             if not config.output.is_relative_to(VOLUME):
                 yield f"{where}: writes to {config.output}, which only one pod sees"
         except (ConfigError, KeyError) as error:
@@ -182,7 +182,9 @@ def configured(objects: list[Document], values: Values) -> Iterator[str]:
         yield from _has_room(where, config, job["spec"].get("rayClusterSpec", {}))
 
 
-def _load(verb: str, path: str, files: dict[str, str], overrides: Sequence[str]) -> RunConfig:
+def _load(
+    verb: str, path: str, files: dict[str, str], overrides: Sequence[str]
+) -> RunConfig | StudyConfig:
     if not path.startswith(MOUNT):
         return LOADERS[verb](ROOT / path, overrides)
     with tempfile.TemporaryDirectory() as folder:
