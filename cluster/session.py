@@ -22,6 +22,8 @@ QUIET = {
     # A failed call's error comes with each of its results, of which one is looked at.
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Actors have processes of their own: one for each core, started in advance, would only cost.
+    "RAY_prestart_worker_first_driver": "0",
 }
 
 
