@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import (
+    ActorUnschedulableError,
+    OutOfMemoryError,
+    RayActorError,
+    RuntimeEnvSetupError,
+)
 
 from physrl.errors import LostCallError, LostError
 from physrl.tracing import Trace
@@ -21,7 +26,10 @@ from physrl.types import Metrics
 ATTEMPTS = 3
 """A call whose actor dies or hangs is made so often before it is given up."""
 STARTS = 3
-"""So many fresh actors in a row that cannot start end the pool; at its beginning one does."""
+"""So often another actor is started in one place in vain, where no other actor is left; at a pool's
+beginning the first that cannot start ends it."""
+ACTOR_LOST = (RayActorError, OutOfMemoryError, RuntimeEnvSetupError, ActorUnschedulableError)
+"""What Ray raises of an actor that is gone or never was."""
 logger = logging.getLogger(__name__)
 
 
@@ -31,6 +39,8 @@ class _Member:
     handle: ray.actor.ActorHandle
     lost_at: float | None = None
     """When the one was lost whose place it takes."""
+    failed_starts: int = 0
+    """In this place, in a row."""
     started: bool = False
     calls: int = 0
     busy_since: float = 0.0
@@ -76,7 +86,6 @@ class ActorPool:
         self._changed = asyncio.Condition()
         self._starting: set[asyncio.Task[None]] = set()
         self._ever_started = False
-        self._failed_starts = 0
         self._failure: LostError | None = None
         self._statistics = PoolStatistics()
         self._members = [_Member(number, make(number)) for number in range(count)]
@@ -110,8 +119,8 @@ class ActorPool:
             member = await self._acquire()
             try:
                 return await self._call(member, method, arguments, returns)
-            except (RayActorError, TimeoutError) as error:
-                reason = self._reason(error)
+            except (*ACTOR_LOST, TimeoutError) as error:
+                reason = actor_loss(error, self._timeout_s)
                 self._replace(member, f"{method}: {reason}")
                 if attempt == ATTEMPTS:
                     raise LostCallError(
@@ -128,8 +137,8 @@ class ActorPool:
         async def one(member: _Member) -> None:
             try:
                 await self._call(member, method, arguments, 1)
-            except (RayActorError, TimeoutError) as error:
-                self._replace(member, f"{method}: {self._reason(error)}")
+            except (*ACTOR_LOST, TimeoutError) as error:
+                self._replace(member, f"{method}: {actor_loss(error, self._timeout_s)}")
 
         await asyncio.gather(*(one(member) for member in self._members if member.started))
 
@@ -193,7 +202,8 @@ class ActorPool:
         ray.kill(lost.handle)  # of one that hangs
         lost_at = lost.lost_at if lost.lost_at and not lost.started else time.monotonic()
         self._statistics.restarts += 1
-        fresh = _Member(lost.number, self._make(lost.number), lost_at)
+        failed = 0 if lost.started else lost.failed_starts
+        fresh = _Member(lost.number, self._make(lost.number), lost_at, failed)
         self._members[lost.number] = fresh
         self._start(fresh)
 
@@ -206,33 +216,34 @@ class ActorPool:
         ready = asyncio.wrap_future(member.handle.ready.remote().future())
         try:
             await asyncio.wait_for(ready, self._start_timeout_s)
-        except (RayActorError, TimeoutError) as error:
-            await self._note_failed_start(member, self._reason(error))
+        except Exception as error:  # whatever it is, nobody may wait for this actor for ever
+            await self._note_failed_start(member, actor_loss(error, self._start_timeout_s))
             return
         async with self._changed:
             member.started = self._ever_started = True
-            self._failed_starts = 0
+            member.failed_starts = 0
             if member.lost_at is not None:
                 self._statistics.recoveries_s.append(time.monotonic() - member.lost_at)
             self._changed.notify_all()
 
     async def _note_failed_start(self, member: _Member, reason: str) -> None:
         async with self._changed:
-            self._failed_starts += 1
-            if not self._ever_started or self._failed_starts >= STARTS:
-                self._failure = LostError(f"{self._name} did not start: {reason}")
+            member.failed_starts += 1
+            others = any(each.started for each in self._members)
+            if not self._ever_started or (member.failed_starts >= STARTS and not others):
+                self._failure = LostError(
+                    f"{self._name} {member.number + 1} did not start: {reason}; mend that, and "
+                    "continue a run with --resume"
+                )
                 self._changed.notify_all()
                 return
         self._replace(member, f"start: {reason}")
 
-    def _reason(self, error: Exception) -> str:
-        if isinstance(error, TimeoutError):
-            return f"no answer within {self._timeout_s:g} s"
-        return actor_loss(error)
 
-
-def actor_loss(error: Exception) -> str:
+def actor_loss(error: Exception, timeout_s: float) -> str:
     """Why an actor is lost, without Ray's guesses at what else it may have been."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {timeout_s:g} s"
     return str(error).strip().splitlines()[-1].strip().split(". ")[0]
 
 

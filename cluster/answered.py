@@ -5,55 +5,30 @@ answers are all that is kept.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from physrl.rollout import SceneSource
 from physrl.types import Generation, RolloutGroup
 
 FOLDER = "queue"
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The answers of one step."""
-
-    indices: tuple[int, ...]
-    """Of the scenes that there is an answer to."""
-    attempts: tuple[tuple[Generation, ...], ...]
-    """First one group a scene; then, for each further attempt, one completion a rollout that made
-    it."""
-
-
+Indexed = tuple[int, RolloutGroup]
+"""A group, and the index of its scene in the source that it came from."""
+Answered = dict[int, tuple[tuple[Generation, ...], ...]]
+"""By a scene's index, its attempts: first a group, then one completion for each rollout that tried
+again."""
 _ANSWERED = TypeAdapter(Answered)
 
 
-def answered(source: SceneSource, indices: range, groups: Sequence[RolloutGroup]) -> Answered:
-    """What there is to keep of a step's rollouts.
+def answers_in(groups: Sequence[Indexed]) -> Answered:
+    """The answers that rollouts hold."""
+    return {index: _attempts(group) for index, group in groups}
 
-    Args:
-        indices: the step's, which those of scenes that were left out are among.
-    """
-    places = {source.scene_id(index): index for index in indices}
-    first = tuple(
-        Generation(
-            group.rollouts[0].attempts[0].prompt_token_ids,
-            tuple(rollout.attempts[0].completion for rollout in group.rollouts),
-        )
-        for group in groups
-    )
-    rollouts = [rollout for group in groups for rollout in group.rollouts]
-    most = max((len(rollout.attempts) for rollout in rollouts), default=1)
-    later = [
-        tuple(
-            Generation(each.prompt_token_ids, (each.completion,))
-            for each in (r.attempts[attempt] for r in rollouts if len(r.attempts) > attempt)
-        )
-        for attempt in range(1, most)
-    ]
-    return Answered(tuple(places[group.scene.scene_id] for group in groups), (first, *later))
+
+def answers_of(answered: Answered, indices: Sequence[int], attempt: int) -> list[Generation]:
+    """What is answered to the prompts of an attempt, in the order of scenes and their rollouts."""
+    tried = (answered[index] for index in indices)
+    return [one for attempts in tried if len(attempts) > attempt for one in attempts[attempt]]
 
 
 def save_answered(steps: Mapping[int, Answered], checkpoint: Path) -> None:
@@ -70,3 +45,20 @@ def load_answered(checkpoint: Path) -> dict[int, Answered]:
         int(path.stem.removeprefix("step-")) - 1: _ANSWERED.validate_json(path.read_bytes())
         for path in sorted((checkpoint / FOLDER).glob("step-*.json"))
     }
+
+
+def _attempts(group: RolloutGroup) -> tuple[tuple[Generation, ...], ...]:
+    rollouts = group.rollouts
+    first = Generation(
+        rollouts[0].attempts[0].prompt_token_ids,
+        tuple(rollout.attempts[0].completion for rollout in rollouts),
+    )
+    most = max(len(rollout.attempts) for rollout in rollouts)
+    later = [
+        tuple(
+            Generation(each.prompt_token_ids, (each.completion,))
+            for each in (r.attempts[attempt] for r in rollouts if len(r.attempts) > attempt)
+        )
+        for attempt in range(1, most)
+    ]
+    return ((first,), *later)

@@ -10,7 +10,7 @@ import ray
 from cluster.event_loop import EventLoop
 from cluster.inference import InferenceServer, InferenceServers
 from cluster.learner_group import LearnerGroup, LearnerRank
-from cluster.placement import Placement
+from cluster.placement import RANK_CPUS, Placement
 from cluster.policy import Policy
 from cluster.rollout_worker import RolloutWorker
 from cluster.rollouts import Rollouts
@@ -46,7 +46,11 @@ class Cluster:
         if served.quantization is not None:
             ray.get(
                 ray.remote(_dequantize)
-                .options(num_gpus=runtime.gpus_per_rank)
+                .options(
+                    num_cpus=RANK_CPUS,
+                    num_gpus=self._placement.rank_gpus,
+                    scheduling_strategy=self._placement.rank(0),
+                )
                 .remote(config.model, self._dequantized)
             )
             served = served.model_copy(update={"path": str(self._dequantized)})

@@ -17,21 +17,21 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import ray
 
-from cluster.actor_pool import pool_metrics
-from cluster.answered import answered, load_answered, save_answered
+from cluster.answered import answers_in, load_answered, save_answered
 from cluster.cluster import Cluster
 from cluster.evaluation import evaluate_task
 from cluster.gauges import RunGauges
 from cluster.proposals import Proposals
 from cluster.rollout_queue import RolloutQueue
 from cluster.rollouts import Order
+from cluster.step_meter import StepMeter
 from cluster.stopping import Stopped, StopRequest
 from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
 from physrl.algorithms.budget import spend
@@ -51,10 +51,12 @@ from physrl.tracing import write_chrome_trace
 from physrl.tracking import trackers
 from physrl.types import JSON, Metrics, RolloutGroup, Split
 
-LEARNING = ("updating", "syncing", "loading")
-"""Phases in which the learner works."""
-UPLOAD_SECONDS, STOPPED_UPLOAD_SECONDS = 900.0, 20.0
+UPLOAD_SECONDS, STOPPED_UPLOAD_SECONDS = 60.0, 20.0
 """How long a finished run waits for its storage, and one that somebody stopped."""
+NOTHING_LEFT = (
+    "every scene of a step was left out: mend what the warnings before it name, and continue with "
+    "--resume"
+)
 Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
@@ -98,7 +100,7 @@ class Controller:
             cluster.rollouts, self._order, config.algorithm.steps, config.runtime.staleness
         )
         self._shown: dict[int, Future[list[ray.ObjectRef]]] = {}
-        self._times: Metrics = {}
+        self._meter = StepMeter(cluster, reporter)
         self._score: float | None = None
         self._published: dict[int, int] = {}
         """From policy versions to the steps that they have learned from."""
@@ -110,35 +112,43 @@ class Controller:
         without waiting for completions.
         """
         config = self._config
-        newest = self._restore()
-        watch = Watch()
-        for row in read_metrics(config.folder):
-            watch(row)
-        step = 0 if newest is None else newest.step
-        budget: Metrics = {} if newest is None else newest.state["budget"]
-        try:
+        with self._everything_kept():
+            newest = self._restore()
+            watch = Watch()
+            for row in read_metrics(config.folder):
+                watch(row)
+            step = 0 if newest is None else newest.step
+            budget: Metrics = {} if newest is None else newest.state["budget"]
             while step < config.algorithm.steps and not self._stop.requested:
-                metrics = self._measured_step(step)
+                try:
+                    metrics = self._measured_step(step)
+                except Stopped:
+                    break
                 step += 1
                 budget = spend(budget, metrics)
                 self._record(step, metrics | budget, watch)
                 if step % config.checkpoint.every == 0 and step < config.algorithm.steps:
                     newest = self._commit_if_possible(step, budget) or newest
-        except Stopped:
-            pass
-        if newest is None or newest.step < step:
-            newest = self._commit(step, budget)
-        self._queue.cancel()
-        self._finish()
+            if newest is None or newest.step < step:
+                newest = self._commit(step, budget)
         if isinstance(config.algorithm, SFTConfig):  # RL publishes after every step
             self._cluster.publish()
         return newest
 
+    @contextmanager
+    def _everything_kept(self) -> Iterator[None]:
+        """However it ends: what is ordered is given up, what was made is on the disk and stored."""
+        with ExitStack() as last:
+            last.callback(self._metrics.close)  # the last: a tracker may take its time
+            last.callback(self._upload)
+            last.callback(self._rollout_log.close)
+            last.callback(self._queue.cancel)
+            yield
+
     def _record(self, step: int, metrics: Metrics, watch: Watch) -> None:
         """What people see of a step that is done."""
         accuracy = metrics.get(f"validation/{self._config.task}/accuracy")
-        if accuracy is not None or not self._config.evaluation.every:
-            self._score = metrics.get("reward") if accuracy is None else accuracy
+        self._score = accuracy if self._config.evaluation.every else metrics.get("reward")
         if self._mirror is not None:
             metrics |= self._mirror.metrics()
         for warning in watch(metrics):
@@ -146,68 +156,40 @@ class Controller:
         self._metrics.write(step, metrics)
         self._reporter.step(step, metrics)
 
-    def _finish(self) -> None:
-        """Have everything on the disk, and in storage."""
-        self._rollout_log.close()
-        self._metrics.close()
+    def _upload(self) -> None:
+        """Have everything in storage; what does not get there now is left to the job's end."""
         if self._mirror is None:
             return
-        with self._mirror, self._phase("uploading"):
+        with self._mirror, self._meter.phase("uploading"):
             self._mirror.sync()
-            if not self._stop.requested:
-                self._mirror.wait(UPLOAD_SECONDS)
-                return
             try:
-                self._mirror.wait(STOPPED_UPLOAD_SECONDS)
+                seconds = STOPPED_UPLOAD_SECONDS if self._stop.requested else UPLOAD_SECONDS
+                self._mirror.wait(seconds)
             except StorageError as error:
                 logger.warning("%s", error)
 
     def _measured_step(self, step: int) -> Metrics:
         """One step, and where its time went."""
-        config, cluster = self._config, self._cluster
-        self._times = {}
-        pools = {
-            "rollout_workers": cluster.rollouts.pool,
-            "inference_servers": cluster.servers.pool,
-        }
-        before = {name: pool.statistics for name, pool in pools.items()}
-        quarantined, recoveries = (
-            len(cluster.rollouts.quarantine.scenes),
-            len(cluster.learners.recoveries_s),
-        )
+        config = self._config
         began = time.monotonic()
-        cluster.trace.drain()
         metrics = self._step(step)
         if config.evaluation.every and (step + 1) % config.evaluation.every == 0:
             metrics |= self._validate()
-        seconds = time.monotonic() - began
-        self._times["step"] = seconds
-        spans = cluster.trace.drain()
+        measured, spans = self._meter.read(time.monotonic() - began)
         if self._profiles(step):
             write_chrome_trace(self._profile / f"step-{step + 1:08d}.json", spans)
-        metrics |= {f"time/{phase}_s": spent for phase, spent in self._times.items()}
-        for name, pool in pools.items():
-            slots = seconds * len(pool.handles)
-            metrics |= pool_metrics(name, before[name], pool.statistics, slots)
-        worked = sum(self._times.get(phase, 0.0) for phase in LEARNING)
-        lost = cluster.learners.recoveries_s[recoveries:]
-        metrics |= {
-            "idle/learner": 1 - worked / seconds,
-            "faults/learner_restarts": float(len(lost)),
-            "faults/quarantined_scenes": float(
-                len(cluster.rollouts.quarantine.scenes) - quarantined
-            ),
-            "policy/version": float(cluster.policy_version),
-        }
-        return metrics | ({"faults/learner_recovery_s": max(lost)} if lost else {})
+        return metrics | measured | {"policy/version": float(self._cluster.policy_version)}
 
     def _step(self, step: int) -> Metrics:
         algorithm = self._config.algorithm
         if isinstance(algorithm, SFTConfig):
             return self._imitate(step)
         began = time.monotonic()
-        with self._phase("rolling out"):
-            drawn = self._await(self._queue.take(step))
+        with self._meter.phase("rolling out"):
+            indexed = self._await(self._queue.take(step))
+            drawn = [group for _, group in indexed]
+            if not drawn:
+                raise LostError(NOTHING_LEFT)
             sampled = refill(drawn, partial(self._draw, step), self._config, algorithm, step)
         # From here on the step is done, whatever is asked for meanwhile.
         self._proposals.observe(step, step_indices(self._config, step), drawn)
@@ -228,9 +210,11 @@ class Controller:
             if each not in self._shown:
                 indices = step_indices(self._config, each)
                 self._shown[each] = self._cluster.rollouts.demonstrate(self._source, indices)
-        with self._phase("demonstrating"):
+        with self._meter.phase("demonstrating"):
             demonstrations = self._await(self._shown.pop(step))
-        with self._phase("updating"):
+        if not demonstrations:
+            raise LostError(NOTHING_LEFT)
+        with self._cluster.learning(), self._meter.phase("updating"):
             return self._cluster.learners.imitate(demonstrations, step)
 
     def _order(self, step: int) -> Order:
@@ -242,7 +226,8 @@ class Controller:
 
     def _draw(self, step: int, indices: range) -> list[RolloutGroup]:
         """Completions about other scenes."""
-        return self._await(self._cluster.rollouts.submit(self._order_of(step, indices)))
+        order = self._order_of(step, indices)
+        return [group for _, group in self._await(self._cluster.rollouts.submit(order))]
 
     def _learn(self, groups: list[RolloutGroup], step: int) -> Metrics:
         """Advantages, update, new weights to the servers."""
@@ -250,33 +235,36 @@ class Controller:
         assert not isinstance(algorithm, SFTConfig)
         longest = self._config.model.max_completion_tokens
         advantages = rollout_advantages(groups, algorithm, longest)
-        with self._cluster.learning(), self._phase("updating"):
+        with self._cluster.learning(), self._meter.phase("updating"):
             batch = rollout_batch(groups, advantages)
             if self._profiles(step):
                 updated = self._cluster.learners.profiled_update(batch, step, self._profile)
             else:
                 updated = self._cluster.learners.update(batch, step)
-        with self._phase("syncing"):
+        with self._meter.phase("syncing"):
             self._publish(step + 1)
-        with self._phase("writing"):
+        with self._meter.phase("writing"):
             self._rollout_log.write(step + 1, groups, advantages.ravel().tolist())
         return updated
 
     def _validate(self) -> Metrics:
         """Greedy success on validation scenes of the trained task."""
         config = self._config
-        with self._phase("validating"):
+        with self._meter.phase("validating"):
             if isinstance(config.algorithm, SFTConfig):
                 self._cluster.publish()
             greedy = Sampling(1, 0.0, config.model.max_completion_tokens, seed=config.seed)
-            result = evaluate_task(
-                self._cluster, config, config.task, "validation", "greedy", greedy, StopRequest()
-            )
+            try:
+                result = evaluate_task(
+                    self._cluster, config, config.task, "validation", "greedy", greedy, self._stop
+                )
+            except Stopped:  # the step is done all the same
+                return {}
         return {f"validation/{config.task}/accuracy": result.count.share}
 
     def _restore(self) -> Checkpoint | None:
         """Load the newest checkpoint, or start afresh where there is none."""
-        with self._phase("loading"):
+        with self._meter.phase("loading"):
             newest = self._checkpoints.latest()
             self._cluster.learners.load(self._config, newest)
             if newest is not None:
@@ -320,16 +308,13 @@ class Controller:
         }
         if self._score is not None:
             state["score"] = self._score
-        waiting = {
-            each: answered(self._source, step_indices(self._config, each), groups)
-            for each, groups in self._queue.waiting.items()
-        }
+        waiting = {step: answers_in(groups) for step, groups in self._queue.waiting.items()}
 
         def write(folder: Path) -> None:
             self._cluster.learners.save(folder)
             save_answered(waiting, folder)
 
-        with self._phase("saving"):
+        with self._meter.phase("saving"):
             checkpoint = self._checkpoints.commit(step, state, write)
         self._cluster.learners.continue_from(checkpoint)
         if self._mirror is not None:
@@ -351,17 +336,6 @@ class Controller:
         """
         return self._stop.wait_for(future)
 
-    @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        self._reporter.phase(name)
-        began = time.monotonic()
-        try:
-            with self._cluster.trace.span(name, "controller"):
-                yield
-        finally:
-            key = name.replace(" ", "_")
-            self._times[key] = self._times.get(key, 0.0) + time.monotonic() - began
-
 
 def check_staleness(
     groups: Sequence[RolloutGroup], published: Mapping[int, int], step: int, most: int
@@ -374,11 +348,8 @@ def check_staleness(
 
     Raises:
         GenerationError: more than `most`, or a completion is of no policy that was published.
-        LostError: there are no groups: every scene of the step was left out.
     """
     versions = {attempt.completion.policy_version for g in groups for attempt in g.attempts}
-    if not versions:
-        raise LostError("every scene of a step was left out: see the warnings before")
     if not versions <= published.keys():
         raise GenerationError(f"completions of policy versions {sorted(versions)}, not published")
     staleness = step - min(published[version] for version in versions)

@@ -5,6 +5,7 @@ generate, load (any thread) --> waiting jobs --> the engine's own thread:
     a step of the engine, finished batches back to their callers
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from cluster.vllm_engine import Batch, VLLMEngine
 from physrl.errors import AbortedError
 from physrl.protocols import Sampling
 from physrl.types import Generation, Prompt
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -40,10 +43,14 @@ class _Between:
 
 
 class EngineLoop:
-    """Owns an engine; its methods may be called from any thread and wait for their results."""
+    """Owns an engine; its methods may be called from any thread and wait for their results.
 
-    def __init__(self, engine: VLLMEngine) -> None:
-        self._engine = engine
+    Args:
+        broken: called when a step of the engine fails, after which it is of no use.
+    """
+
+    def __init__(self, engine: VLLMEngine, broken: Callable[[], None]) -> None:
+        self._engine, self._broken = engine, broken
         self._waiting: deque[_Generate | _Between] = deque()
         self._under_way: list[_Generate] = []
         self._arrived = threading.Condition()
@@ -108,10 +115,12 @@ class EngineLoop:
     def _step(self) -> None:
         try:
             outputs = self._engine.step()
-        except Exception as error:  # the engine is of no use after it: say so to everybody
+        except Exception as error:
+            logger.exception("a step of vLLM failed")
             for job in self._under_way:
                 job.done.set_exception(error)
             self._under_way.clear()
+            self._broken()
             return
         for job in list(self._under_way):
             batch = job.batch

@@ -51,7 +51,7 @@ def evaluate_task(
     source = scene_source(config, task, split)
     order = Order(source, range(config.evaluation.scenes), sampling, config.reward)
     groups = stop.wait_for(cluster.rollouts.submit(order))
-    answers = [answered(group.scene, rollout) for group in groups for rollout in group.rollouts]
+    answers = [answered(group.scene, rollout) for _, group in groups for rollout in group.rollouts]
     return TaskResult(task, decoding, tuple(answers))
 
 

@@ -6,6 +6,7 @@ that holds older weights fetches these first, from the object store.
 
 import asyncio
 import logging
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +40,7 @@ class InferenceServer:
         from cluster.vllm_engine import VLLMEngine
 
         self._engine = VLLMEngine(model, runtime, seed=seed)
-        self._loop = EngineLoop(self._engine)
+        self._loop = EngineLoop(self._engine, broken=_die)
         self._aborts = runtime.in_flight == "abort"
         self._version = BASE.version
         self._one_follows = threading.Lock()
@@ -174,7 +175,8 @@ class InferenceServers:
         self._loop.submit(self.pool.everywhere("follow", policy)).add_done_callback(_log_failure)
 
     def sleep(self) -> None:
-        """Free the servers' GPUs for learners that share them."""
+        """Free the servers' GPUs for learners that share them, also those that are to start."""
+        self.wait()
         self._loop.run(self.pool.everywhere("sleep"))
 
     def wake(self) -> None:
@@ -184,6 +186,11 @@ class InferenceServers:
     def stop(self) -> None:
         """End the actors, whatever they are doing, and free their memory."""
         self.pool.stop()
+
+
+def _die() -> None:
+    """Have another server take this one's place."""
+    os._exit(1)
 
 
 def _log_failure(served: "Future[None]") -> None:

@@ -1,5 +1,6 @@
 """The learner: one Ray actor a DeepSpeed rank."""
 
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError
+from ray.exceptions import GetTimeoutError
 
-from cluster.actor_pool import actor_loss
+from cluster.actor_pool import ACTOR_LOST, actor_loss
 from cluster.placement import RANK_CPUS, Placement
 from cluster.session import actor_environment
 from physrl.algorithms.metrics import combine
@@ -129,11 +130,13 @@ class LearnerRank:
         """Write the optimizer's state; every rank calls it."""
         self._engine.save(folder)
 
-    def files(self, folder: Path) -> tuple[str, list[str]]:
-        """This rank's machine, and what lies in a folder of it."""
-        found = (path for path in folder.rglob("*") if path.is_file())
-        names = [path.relative_to(folder).as_posix() for path in found]
-        return ray.get_runtime_context().get_node_id(), names
+    def files(self, folder: Path) -> tuple[str, dict[str, int]]:
+        """This rank's machine, and the sizes of what lies in a folder of it."""
+        return ray.get_runtime_context().get_node_id(), sizes(folder)
+
+    def forget(self, folder: Path) -> None:
+        """Remove a folder of this rank's machine."""
+        shutil.rmtree(folder, ignore_errors=True)
 
     def read(self, file: Path) -> Iterator[bytes]:
         """A file of this rank's machine in pieces."""
@@ -141,10 +144,11 @@ class LearnerRank:
             while piece := stream.read(PIECE_BYTES):
                 yield piece
 
-    def write(self, file: Path, piece: bytes) -> None:
-        """Append to a file of this rank's machine."""
+    def write(self, file: Path, piece: bytes, start: int) -> None:
+        """Write a piece of a file of this rank's machine; what stood behind it goes."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("ab") as stream:
+        with file.open("r+b" if start else "wb") as stream:
+            stream.seek(start)
             stream.write(piece)
 
     def load_state(self, folder: Path) -> None:
@@ -184,8 +188,12 @@ class LearnerGroup:
             .remote(number, runtime.threads)
             for number in range(runtime.learner_ranks)
         ]
-        address, port = self._get([self.ranks[0].meeting_point.remote()])[0]
-        self._all("join", len(self.ranks), address, port)
+        try:
+            address, port = self._get([self.ranks[0].meeting_point.remote()])[0]
+            self._all("join", len(self.ranks), address, port)
+        except LearnerLostError:
+            self.stop()  # one that waits for the others would keep its place
+            raise
 
     def load(self, config: RunConfig) -> None:
         """Load the configured model on every rank, with a fresh optimizer."""
@@ -252,28 +260,31 @@ class LearnerGroup:
 
     def _bring(self, folder: Path) -> None:
         """What ranks wrote elsewhere comes here; what a shared folder shows is here."""
-        for rank, (_, names) in zip(self.ranks, self._all("files", folder), strict=True):
-            for name in names:
-                file = folder / name
-                if file.exists():
-                    continue
+        for rank, (_, there) in zip(self.ranks, self._all("files", folder), strict=True):
+            elsewhere = there.items() - sizes(folder).items()
+            for name, _ in sorted(elsewhere):
+                file, partial = folder / name, folder / f"{name}.part"
                 file.parent.mkdir(parents=True, exist_ok=True)
-                with file.open("wb") as stream:
+                with partial.open("wb") as stream:
                     for piece in rank.read.options(num_returns="streaming").remote(file):
                         stream.write(self._get([piece])[0])
+                partial.replace(file)
+            if elsewhere:
+                self._get([rank.forget.remote(folder)])
 
     def _send(self, folder: Path) -> None:
         """What ranks will read goes to those machines that do not have it."""
-        here = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
         machines: set[str] = set()
-        for rank, (machine, names) in zip(self.ranks, self._all("files", folder), strict=True):
+        for rank, (machine, there) in zip(self.ranks, self._all("files", folder), strict=True):
             if machine in machines:
                 continue
             machines.add(machine)
-            for name in sorted(here - set(names)):
+            for name, _ in sorted(sizes(folder).items() - there.items()):
                 with (folder / name).open("rb") as stream:
+                    start = 0
                     while piece := stream.read(PIECE_BYTES):
-                        self._get([rank.write.remote(folder / name, piece)])
+                        self._get([rank.write.remote(folder / name, piece, start)])
+                        start += len(piece)
 
     def _all(self, method: str, *arguments: object) -> list[Any]:
         return self._get([getattr(rank, method).remote(*arguments) for rank in self.ranks])
@@ -286,5 +297,12 @@ class LearnerGroup:
                 f"a learner rank does not answer within {self._timeout_s:g} s "
                 "(runtime.update_timeout_s)"
             ) from None
-        except RayActorError as error:
-            raise LearnerLostError(f"a learner rank is lost: {actor_loss(error)}") from error
+        except ACTOR_LOST as error:
+            reason = actor_loss(error, self._timeout_s)
+            raise LearnerLostError(f"a learner rank is lost: {reason}") from error
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """The files of a folder, by their paths in it."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in found}

@@ -5,6 +5,7 @@ colocated       (server + rank) | workers: server i and rank i share bundle i an
 """
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 def bundles(runtime: RuntimeConfig) -> list[dict[str, float]]:
     """What a run reserves: servers first, then ranks, then workers."""
-    server = _bundle(SERVER_CPUS, runtime.gpus_per_server)
+    server = _bundle(SERVER_CPUS, 0 if spreads(runtime) else runtime.gpus_per_server)
     rank = _bundle(RANK_CPUS, runtime.gpus_per_rank)
     workers = [_bundle(WORKER_CPUS, 0)] * runtime.rollout_workers
     if runtime.layout == "colocated":
@@ -37,9 +38,19 @@ def bundles(runtime: RuntimeConfig) -> list[dict[str, float]]:
     return [server] * runtime.inference_servers + [rank] * runtime.learner_ranks + workers
 
 
+def spreads(runtime: RuntimeConfig) -> bool:
+    """Whether vLLM spreads each server over machines, with GPUs that it reserves itself."""
+    return runtime.vllm.get("distributed_executor_backend") == "ray"
+
+
 def gpus(runtime: RuntimeConfig) -> float:
-    """How many GPUs a run reserves."""
-    return sum(bundle.get("GPU", 0) for bundle in bundles(runtime))
+    """How many GPUs a run takes."""
+    reserved = sum(bundle.get("GPU", 0) for bundle in bundles(runtime))
+    if not spreads(runtime):
+        return reserved
+    parts = ("tensor_parallel_size", "pipeline_parallel_size")
+    sizes = [int(runtime.vllm.get(part, 1)) for part in parts]
+    return reserved + runtime.inference_servers * math.prod(sizes)
 
 
 def cpus(runtime: RuntimeConfig) -> float:
@@ -86,9 +97,9 @@ class Placement:
             )
         return cls(group, 0, True, runtime)
 
-    def server(self, number: int) -> PlacementGroupSchedulingStrategy:
-        """Where an inference server goes."""
-        return self._bundle(number)
+    def server(self, number: int) -> PlacementGroupSchedulingStrategy | str:
+        """Where an inference server goes; vLLM would take a whole group that it finds itself in."""
+        return "DEFAULT" if spreads(self.runtime) else self._bundle(number)
 
     def rank(self, number: int) -> PlacementGroupSchedulingStrategy:
         """Where a learner rank goes."""
@@ -102,6 +113,8 @@ class Placement:
     @property
     def server_gpus(self) -> float:
         """Of one server; half of one that it shares, which Ray then gives to both."""
+        if spreads(self.runtime):
+            return 0
         return 0.5 if self.runtime.layout == "colocated" else self.runtime.gpus_per_server
 
     @property

@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from cluster.answered import Answered
+from cluster.answered import Answered, Indexed
 from cluster.rollouts import Order, Rollouts
-from physrl.types import RolloutGroup
 
 
 @dataclass(frozen=True, slots=True)
 class _Ordered:
-    groups: "Future[list[RolloutGroup]]"
+    groups: "Future[list[Indexed]]"
     gate: "Future[None]" = field(default_factory=Future)
 
 
@@ -38,7 +37,7 @@ class RolloutQueue:
         self._steps, self._staleness = steps, staleness
         self._ordered: dict[int, _Ordered] = {}
 
-    def take(self, step: int) -> "Future[list[RolloutGroup]]":
+    def take(self, step: int) -> "Future[list[Indexed]]":
         """The rollouts of the next step to learn from; the policy has learned from those before."""
         latest = step + self._staleness
         for each in range(step, min(latest + 2, self._steps)):
@@ -52,7 +51,7 @@ class RolloutQueue:
         return self._ordered.pop(step).groups
 
     @property
-    def waiting(self) -> dict[int, list[RolloutGroup]]:
+    def waiting(self) -> dict[int, list[Indexed]]:
         """Steps whose rollouts are done before the learner has come to them."""
         ordered = {step: each.groups for step, each in self._ordered.items()}
         return {

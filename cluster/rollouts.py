@@ -22,8 +22,8 @@ from typing import TypeVar
 import ray
 from ray.exceptions import ObjectLostError
 
-from cluster.actor_pool import ActorPool
-from cluster.answered import Answered
+from cluster.actor_pool import ATTEMPTS, ActorPool
+from cluster.answered import Answered, Indexed, answers_of
 from cluster.event_loop import EventLoop
 from cluster.inference import InferenceServers
 from cluster.placement import WORKER_CPUS, Placement
@@ -31,15 +31,15 @@ from cluster.rollout_worker import RolloutWorker
 from cluster.session import actor_environment
 from physrl.config.reward import RewardConfig
 from physrl.config.run import RuntimeConfig
-from physrl.errors import LostCallError, SimulationError
+from physrl.errors import LostCallError, LostError, SimulationError
 from physrl.protocols import Sampling
 from physrl.rollout import SceneSource, retry_sampling
 from physrl.tracing import Trace
 from physrl.types import RolloutGroup
 
 Item = TypeVar("Item")
-Ask = Callable[[int, ray.ObjectRef], Awaitable[ray.ObjectRef]]
-"""From the number of an attempt, from 0, and its prompts to what is answered."""
+Ask = Callable[[Sequence[int], int, ray.ObjectRef], Awaitable[ray.ObjectRef]]
+"""From scenes' indices, the number of an attempt, from 0, and its prompts to what is answered."""
 logger = logging.getLogger(__name__)
 
 
@@ -97,10 +97,10 @@ class Rollouts:
         self.quarantine = Quarantine()
         self.pool = loop.run(_make_pool(make, runtime, trace))
 
-    def submit(
-        self, order: Order, gate: "Future[None] | None" = None
-    ) -> "Future[list[RolloutGroup]]":
+    def submit(self, order: Order, gate: "Future[None] | None" = None) -> "Future[list[Indexed]]":
         """Start rolling out; the future's groups are in the order of their scenes.
+
+        Scenes that kill their workers are not among them.
 
         Args:
             gate: completions are not asked for before it is there; scenes are drawn at once.
@@ -110,31 +110,25 @@ class Rollouts:
             LostError: there are no workers, or no servers, any more.
         """
 
-        async def ask(attempt: int, prompts: ray.ObjectRef) -> ray.ObjectRef:
+        async def ask(
+            indices: Sequence[int], attempt: int, prompts: ray.ObjectRef
+        ) -> ray.ObjectRef:
             if gate is not None and attempt == 0:
-                await asyncio.wrap_future(gate)
+                await asyncio.shield(asyncio.wrap_future(gate))
             sampling = retry_sampling(order.sampling) if attempt else order.sampling
             return await self._servers.generate_later(prompts, sampling)
 
-        async def carry(indices: Sequence[int]) -> list[RolloutGroup]:
-            return await self._roll_out(order, indices, ask)
+        return self._submit(order, order.indices, ask)
 
-        return self._loop.submit(self._in_chunks(order.source, order.indices, carry))
-
-    def repeat(self, order: Order, answered: Answered) -> "Future[list[RolloutGroup]]":
+    def repeat(self, order: Order, answered: Answered) -> "Future[list[Indexed]]":
         """Roll out again what was answered before, without asking anybody."""
 
-        async def ask(attempt: int, prompts: ray.ObjectRef) -> ray.ObjectRef:
-            return ray.put(answered.attempts[attempt])
+        async def ask(
+            indices: Sequence[int], attempt: int, prompts: ray.ObjectRef
+        ) -> ray.ObjectRef:
+            return ray.put(answers_of(answered, indices, attempt))
 
-        async def carry(indices: Sequence[int]) -> list[RolloutGroup]:
-            return await self._roll_out(order, indices, ask)
-
-        return self._loop.submit(self._carefully(order.source, answered.indices, carry))
-
-    def collect(self, order: Order) -> list[RolloutGroup]:
-        """Roll out, and wait."""
-        return self.submit(order).result()
+        return self._submit(order, sorted(answered), ask)
 
     def demonstrate(self, source: SceneSource, indices: range) -> "Future[list[ray.ObjectRef]]":
         """Start demonstrating: references to lists of demonstrations, in the scenes' order."""
@@ -149,13 +143,22 @@ class Rollouts:
         """End all workers."""
         self.pool.stop()
 
+    def _submit(self, order: Order, indices: Sequence[int], ask: Ask) -> "Future[list[Indexed]]":
+        async def carry(chunk: Sequence[int]) -> list[Indexed]:
+            groups = await self._roll_out(order, chunk, ask)
+            return list(zip(chunk, groups, strict=True))
+
+        return self._loop.submit(self._in_chunks(order.source, indices, carry))
+
     async def _in_chunks(
         self,
         source: SceneSource,
-        indices: range,
+        indices: Sequence[int],
         carry: Callable[[Sequence[int]], Awaitable[list[Item]]],
     ) -> list[Item]:
-        chunks = [indices[at : at + self._chunk] for at in range(0, len(indices), self._chunk)]
+        known = self.quarantine.scenes
+        wanted = [index for index in indices if source.scene_id(index) not in known]
+        chunks = [wanted[at : at + self._chunk] for at in range(0, len(wanted), self._chunk)]
         parts = await asyncio.gather(*(self._carefully(source, c, carry) for c in chunks))
         return [item for part in parts for item in part]
 
@@ -169,23 +172,25 @@ class Rollouts:
         try:
             return await _persistently(carry, indices)
         except (LostCallError, SimulationError) as error:
-            if len(indices) == 1:
-                self.quarantine.add(source, indices[0], error)
-                return []
-        alone = [[index] for index in indices]
-        parts = [await self._carefully(source, index, carry) for index in alone]
-        return [item for part in parts for item in part]
+            logger.warning("scenes %s are tried one by one: %s", list(indices), error)
+        items: list[Item] = []
+        for index in indices:
+            try:
+                items += await _persistently(carry, [index])
+            except (LostCallError, SimulationError) as error:
+                self.quarantine.add(source, index, error)
+        return items
 
     async def _roll_out(self, order: Order, indices: Sequence[int], ask: Ask) -> list[RolloutGroup]:
         source = order.source
         _, scenes, prompts = await self.pool.call("prepare", source, indices, returns=3)
-        generations = await ask(0, prompts)
+        generations = await ask(indices, 0, prompts)
         asked, groups, prompts = await self.pool.call(
             "roll_out", source, scenes, prompts, generations, order.reward, returns=3
         )
         attempt = 1
         while asked:
-            generations = await ask(attempt, prompts)
+            generations = await ask(indices, attempt, prompts)
             asked, groups, prompts = await self.pool.call(
                 "retry", source, groups, prompts, generations, order.reward, returns=3
             )
@@ -196,12 +201,22 @@ class Rollouts:
 async def _persistently(
     carry: Callable[[Sequence[int]], Awaitable[list[Item]]], indices: Sequence[int]
 ) -> list[Item]:
-    """Again from the start where a machine took with it what lay between the stages."""
-    while True:
+    """Again from the start where a machine took with it what lay between the stages.
+
+    Raises:
+        LostError: a machine that is gone held what is needed each time, such as new weights.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
         try:
             return await carry(indices)
         except ObjectLostError as error:
-            logger.warning("scenes %s are begun again: %s", list(indices), error)
+            reason = str(error).strip().splitlines()[0]
+            if attempt == ATTEMPTS:
+                raise LostError(
+                    f"scenes {list(indices)} cannot be rolled out: {reason}; continue with --resume"
+                ) from error
+            logger.warning("scenes %s are begun again: %s", list(indices), reason)
+    raise AssertionError  # the last attempt returns or raises
 
 
 async def _make_pool(

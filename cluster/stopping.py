@@ -31,8 +31,8 @@ class StopRequest:
             try:
                 return future.result(POLL_SECONDS)
             except TimeoutError:
-                if future.done():  # it raised the error itself
-                    raise
+                if future.done():  # meanwhile, or with this very error
+                    return future.result()
         future.cancel()
         raise Stopped
 

@@ -20,8 +20,8 @@ from physrl.errors import LearnerLostError
 from physrl.storage.checkpoints import Checkpoint
 from physrl.types import Metrics, TrainingBatch, TrainingExample
 
-RESTARTS = 3
-"""As many in a row that do not get one call done end the run."""
+ATTEMPTS = 3
+"""As many learners that are lost over one call end the run."""
 Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
@@ -45,14 +45,15 @@ class Trainer:
         """The updates since that checkpoint."""
         self.recoveries_s: list[float] = []
         """How long each restart took, replay included."""
+        self._caught_up = False
+        """Whether the ranks hold what was learned."""
 
     def load(self, config: RunConfig, checkpoint: Checkpoint | None) -> None:
         """Load the configured model and continue from a checkpoint, or from nothing."""
         self._config, self._checkpoint = config, checkpoint
         self._since = []
-        if self._group is None:
-            self._group = self._make()
-        self._surely(self._reload)
+        self._caught_up = False
+        self._surely(lambda group: None)
 
     def update(self, batch: TrainingBatch, step: int) -> Metrics:
         """Train on rollouts; returns the update's metrics.
@@ -110,6 +111,7 @@ class Trainer:
         """End all ranks."""
         if self._group is not None:
             self._group.stop()
+        self._group, self._caught_up = None, False
 
     def _learn(self, update: Callable[[LearnerGroup], Metrics]) -> Metrics:
         metrics = self._surely(update)
@@ -117,29 +119,34 @@ class Trainer:
         return metrics
 
     def _surely(self, call: Callable[[LearnerGroup], Result]) -> Result:
-        for attempt in range(RESTARTS):
+        lost_at = None
+        for attempt in range(1, ATTEMPTS + 1):
             try:
-                if self._group is None:
-                    self._restart()
-                return call(self.group)
+                group = self._ready_group()
+                if lost_at is not None:
+                    self.recoveries_s.append(time.monotonic() - lost_at)
+                    lost_at = None
+                return call(group)
             except LearnerLostError as error:
-                if attempt + 1 == RESTARTS:
-                    raise
+                if attempt == ATTEMPTS:
+                    raise LearnerLostError(
+                        f"{error}, {ATTEMPTS} times in a row: mend that, and continue with --resume"
+                    ) from error
                 logger.warning("%s: all ranks start again", error)
+                lost_at = time.monotonic()
                 self.stop()
-                self._group = None
         raise AssertionError  # the last attempt returns or raises
 
-    def _restart(self) -> None:
-        began = time.monotonic()
-        self._group = self._make()
-        self._reload(self._group)
-        for update in self._since:
-            update(self._group)
-        self.recoveries_s.append(time.monotonic() - began)
-
-    def _reload(self, group: LearnerGroup) -> None:
-        assert self._config is not None
-        group.load(self._config)
-        if self._checkpoint is not None:
-            group.load_state(self._checkpoint.path / "learner")
+    def _ready_group(self) -> LearnerGroup:
+        """The ranks, brought to where they were if need be."""
+        assert self._config is not None  # loaded before
+        if self._group is None:
+            self._group = self._make()
+        if not self._caught_up:
+            self._group.load(self._config)
+            if self._checkpoint is not None:
+                self._group.load_state(self._checkpoint.path / "learner")
+            for update in self._since:
+                update(self._group)
+            self._caught_up = True
+        return self._group

@@ -61,22 +61,22 @@ class VLLMEngine:
         self._max_images = model.max_images
         self._adapter: Any = None
         self._version: int | None = 0
-        self._llm = LLM(
-            model=model.path,
-            dtype=model.dtype,
-            seed=seed,
-            kv_cache_memory_bytes=runtime.kv_cache_mb << 20,
-            max_num_seqs=runtime.max_num_seqs,
-            max_model_len=model.max_prompt_tokens + model.max_completion_tokens,
-            limit_mm_per_prompt={"image": model.max_images, "video": 0},
+        options: dict[str, Any] = {
+            "model": model.path,
+            "dtype": model.dtype,
+            "seed": seed,
+            "kv_cache_memory_bytes": runtime.kv_cache_mb << 20,
+            "max_num_seqs": runtime.max_num_seqs,
+            "max_model_len": model.max_prompt_tokens + model.max_completion_tokens,
+            "limit_mm_per_prompt": {"image": model.max_images, "video": 0},
             # Pictures are new at every step: vLLM would keep 4 GB of them, preprocessed.
-            mm_processor_cache_gb=0,
-            logprobs_mode="processed_logprobs",
-            weight_transfer_config={"backend": weight_transfer.BACKEND},
+            "mm_processor_cache_gb": 0,
+            "logprobs_mode": "processed_logprobs",
+            "weight_transfer_config": {"backend": weight_transfer.BACKEND},
             **_device_options(model, runtime),
             **_lora_options(model, max_adapters),
-            **runtime.vllm,
-        )
+        }
+        self._llm = LLM(**(options | runtime.vllm))
 
     @property
     def policy_version(self) -> int:
@@ -245,7 +245,11 @@ class VLLMEngine:
 
 def _device_options(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, Any]:
     if runtime.gpus_per_server:
-        return {"enable_sleep_mode": runtime.layout == "colocated"}
+        # Inside of a placement group vLLM would take the whole run's for its own.
+        return {
+            "enable_sleep_mode": runtime.layout == "colocated",
+            "distributed_executor_backend": "mp" if runtime.gpus_per_server > 1 else "uni",
+        }
     longest = model.max_prompt_tokens + model.max_completion_tokens
     return {
         "enforce_eager": True,

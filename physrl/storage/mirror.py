@@ -22,7 +22,7 @@ from typing import Self
 from physrl.config.run import RunConfig
 from physrl.errors import PhysRLError, StorageError
 from physrl.storage.checkpoint_writer import CheckpointWriter, LostSnapshotError, RunTakenError
-from physrl.storage.checkpoints import Checkpoint, step_name
+from physrl.storage.checkpoints import Checkpoint, Checkpoints, step_name
 from physrl.storage.object_store import Entry, ObjectStore, open_store
 from physrl.storage.retention import kept, score_of
 from physrl.storage.run_files import run_files
@@ -51,7 +51,7 @@ def open_mirror(config: RunConfig) -> "RunMirror | None":
 
 
 def store_files(config: RunConfig) -> None:
-    """Bring what a run's folder got since its last checkpoint, such as a report, into storage.
+    """Bring into storage what is not there yet: a report, or a checkpoint that had no time to.
 
     Raises:
         StorageError: it does not get there.
@@ -59,7 +59,10 @@ def store_files(config: RunConfig) -> None:
     """
     mirror = open_mirror(config)
     if mirror is not None:
+        newest = Checkpoints(config.folder, config.checkpoint.keep_last).latest()
         with mirror:
+            if newest is not None:
+                mirror.checkpoint(newest)
             mirror.sync()
             mirror.wait(LAST_SECONDS)
 

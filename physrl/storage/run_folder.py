@@ -26,10 +26,11 @@ MAY_DIFFER: dict[str, bool | set[str]] = {
     "storage": True,
     "checkpoint": True,
     "tracking": True,
-    "runtime": set(RuntimeConfig.model_fields) - {"zero_stage", "learner_ranks"},
+    "runtime": set(RuntimeConfig.model_fields)
+    - {"zero_stage", "learner_ranks", "mode", "max_staleness"},
 }
 """Where a run computes, what it keeps and whom it tells; but DeepSpeed's state fits one stage and
-rank count."""
+rank count, and what waits for the learner one staleness."""
 _logger = logging.getLogger(__name__)
 
 

@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -41,6 +42,8 @@ from physrl.config.run import RunConfig
 from physrl.data.rollouts import read_rollouts
 from physrl.metrics import read_metrics
 from physrl.storage.checkpoints import Checkpoint
+from physrl.storage.mirror import store_files
+from physrl.storage.run_folder import open_run
 from physrl.types import Metrics
 
 ROOT = Path(__file__).parents[2]
@@ -176,7 +179,6 @@ class Chaos:
         cluster = Cluster(config, worker=ChaoticWorker)
         (self.orders / "poison").write_text(str(scene))
         try:
-            began = time.time()
             self.train(cluster, config.name)
             named = f"stability/train/iid/0/{scene}" in cluster.rollouts.quarantine.scenes
         finally:
@@ -185,7 +187,6 @@ class Chaos:
         rows = read_metrics(config.folder)
         counted = sum(row["faults/quarantined_scenes"] for row in rows) == 1
         slowest = max(row["time/step_s"] for row in rows)
-        assert time.time() - began >= slowest
         return Outcome(named and counted, scenes_lost(config.folder, left_out=1), slowest)
 
     def driver(self, number: int, storage: str | None, peaceful: str) -> Outcome:
@@ -216,6 +217,38 @@ class Chaos:
         lost = scenes_lost(folder) if survived else STEPS * PROMPTS
         return Outcome(survived, lost, (recovered or time.time()) - began)
 
+    def storage_fails(self, number: int, server: Any, peaceful: str) -> Outcome:
+        """The store answers 500, is slow, and cuts uploads; at the end all is there."""
+        faults = load(ROOT / "tests" / "physrl" / "storage" / "conftest.py")
+        network = faults.Network(server)
+        for kind in ("500 InternalError", "503 SlowDown", "cut upload", "slow", "lost answer"):
+            network.fail(kind, "PUT", times=4)
+        handler = type("Bound", (faults.Handler,), {"network": network})
+        name = f"storage-fails-{number}"
+        direct = os.environ["AWS_ENDPOINT_URL"]
+        with faults.Server(("127.0.0.1", 0), handler) as proxy:
+            threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True).start()
+            os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{proxy.server_port}"
+            try:
+                config = make_config(self.folder, name, storage="s3://chaos/runs")
+                open_run(config, resume=False)
+                cluster = Cluster(config)
+                try:
+                    end = Controller(config, cluster, Bystander({}), StopRequest()).train()
+                finally:
+                    cluster.stop()
+                began = time.time()
+                store_files(config)
+            finally:
+                os.environ["AWS_ENDPOINT_URL"] = direct
+                proxy.shutdown()
+        pulled = self.folder / "pulled" / name
+        command = [sys.executable, "-m", "jobs.cli", "pull", f"s3://chaos/runs/{name}"]
+        subprocess.run([*command, "--out", str(pulled)], cwd=ROOT, check=True)
+        weights = next(pulled.rglob("*.safetensors"))
+        same = digest(end.path) == peaceful == digest(weights.parents[1])
+        return Outcome(same, scenes_lost(config.folder), time.time() - began)
+
     def sigterm(self, number: int) -> Outcome:
         """What `ray job stop` sends: a whole checkpoint, exit code 0 and how to resume."""
         name = f"sigterm-{number}"
@@ -226,8 +259,9 @@ class Chaos:
         wait_for_steps(config, process, 1)
         began = time.time()
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=60)
+        process.wait(60)
         ended = time.time() - began
+        said = file.with_suffix(".log").read_bytes()
         whole = bool(list((config.folder / "checkpoints").glob("step-*/MANIFEST.json")))
         told = b"--resume" in said
         return Outcome(process.returncode == 0 and whole and told, 0, ended)
@@ -261,14 +295,14 @@ def fill(file: Path) -> None:
 
 def train_process(config: Path, *more: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "jobs.cli", "train", "--config", str(config), *more]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said = config.with_suffix(".log").open("ab")  # not a pipe, which fills
+    return subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
 
 
 def wait_for_steps(config: RunConfig, process: "subprocess.Popen[bytes]", steps: int) -> None:
     while len(read_metrics(config.folder)) < steps:
         if process.poll() is not None:
-            assert process.stdout is not None
-            raise RuntimeError(process.stdout.read().decode())
+            raise RuntimeError(f"{config.name} ended with {process.returncode}")
         time.sleep(0.02)
 
 
@@ -344,15 +378,17 @@ def show(found: dict[str, list[Outcome]]) -> None:
 
 
 ACTORS = ("worker", "server", "rank", "hang")
-OTHERS = ("poison", "full disk", "sigterm", "driver", "driver, storage fails")
+OTHERS = ("poison", "full disk", "sigterm", "storage", "driver")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=20)
-    parser.add_argument("--faults", default=",".join((*ACTORS, *OTHERS)).replace(", s", "; s"))
+    parser.add_argument("--faults", default=",".join((*ACTORS, *OTHERS)))
     given = parser.parse_args()
-    wanted = [name.replace(";", ",") for name in given.faults.split(",")]
+    wanted = given.faults.split(",")
+    if unknown := set(wanted) - {*ACTORS, *OTHERS}:
+        parser.error(f"--faults names {unknown}: choose from {', '.join((*ACTORS, *OTHERS))}")
     few = max(1, given.repetitions // 10)
     with tempfile.TemporaryDirectory(prefix="physrl-chaos-") as name:
         folder = Path(name)
@@ -370,6 +406,12 @@ def main() -> None:
             if "full disk" in wanted and os.geteuid() == 0:
                 disks = track(range(few), "full disk")
                 found["full disk"] = [chaos.full_disk(n, peaceful) for n in disks]
+            elif "full disk" in wanted:
+                console.print("full disk: left out, only root may mount a small one")
+            if "storage" in wanted:
+                with storage(folder / "failing-storage") as server:
+                    numbers = track(range(few), "storage")
+                    found["storage"] = [chaos.storage_fails(n, server, peaceful) for n in numbers]
         if "sigterm" in wanted:
             found["sigterm"] = [chaos.sigterm(n) for n in track(range(few), "sigterm")]
         if "driver" in wanted:

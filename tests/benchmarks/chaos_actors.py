@@ -58,15 +58,21 @@ class ChaoticServer(InferenceServer):
     """Dies within a group."""
 
     def generate(self, *arguments: Any) -> Any:
-        if ordered("kill-server"):
-            die_soon(0.1)
-        return super().generate(*arguments)
+        if not ordered("kill-server"):
+            return super().generate(*arguments)
+        die_soon(0.1)
+        super().generate(*arguments)
+        time.sleep(1)  # within the call, however fast it is
+        raise AssertionError
 
 
 class ChaoticRank(LearnerRank):
     """One of the ranks dies within a step."""
 
     def update(self, *arguments: Any) -> Any:
-        if ordered("kill-rank"):
-            die_soon(0.1)
-        return super().update(*arguments)
+        if not ordered("kill-rank"):
+            return super().update(*arguments)
+        die_soon(0.1)
+        super().update(*arguments)
+        time.sleep(1)
+        raise AssertionError

@@ -60,7 +60,7 @@ def engine() -> TwoStepEngine:
 
 @pytest.fixture
 def loop(engine: TwoStepEngine) -> Any:
-    return EngineLoop(engine)
+    return EngineLoop(engine, broken=lambda: engine.go.release(1000))
 
 
 def until(condition: Any) -> None:
@@ -131,3 +131,4 @@ def test_errors_reach_those_that_they_concern(engine: TwoStepEngine, loop: Engin
         engine.go.release()
         with pytest.raises(RuntimeError, match="out of memory"):
             loop.generate(["b"], SAMPLING)
+        until(lambda: engine.go._value >= 1000)  # whoever owns it was told
