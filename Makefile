@@ -22,7 +22,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test image bench-train study-smoke bench-adapters
+.PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test image bench-train chaos study-smoke bench-adapters audit
 
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 15
@@ -65,7 +65,10 @@ parity: install $(PEERS)/ready ## Compare losses and gradients with TRL's, in an
 bench-learner: install $(PEERS)/ready ## Measure the learner's memory and time against TRL's, and its overhead
 	@$(BIN)/python tests/benchmarks/learner.py --peers $(PEERS)/bin/python
 
-bench-train: install $(PEERS)/ready ## Measure completions trained a second against TRL's
+chaos: install ## Kill, hang and break running jobs on purpose, and compare (REPETITIONS=20: half an hour)
+	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/benchmarks/chaos.py --repetitions $(or $(REPETITIONS),20)
+
+bench-train: install $(PEERS)/ready ## Measure training against TRL's, the loop's own time, sync against async
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/train.py --peers $(PEERS)/bin/python
 
 check-env: install ## Hold the environment against its promises: physics, shortcuts, leakage
@@ -83,6 +86,11 @@ lint: install ## Check style, types, import rules, Dockerfiles; look for secrets
 		$(BIN)/detect-secrets-hook --cores 1 --no-verify --disable-plugin HexHighEntropyString \
 		--exclude-lines '[sS]ecretName: |secretKeyRef:' --exclude-secrets '$(NO_SECRETS)'
 
+audit: ## Look for known vulnerabilities in the pinned packages; needs the package index itself
+	@$(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install -qq pip-audit==2.10.1
+	@.venv-audit/bin/pip-audit --strict --disable-pip --no-deps \
+		$(foreach file,constraints cpu gpu deepspeed dev,-r requirements/$(file).txt)
+
 format: install ## Format the code and sort its imports
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
 
@@ -91,7 +99,7 @@ docs: install ## Write docs/config.md and the chart's dashboards anew
 	@$(BIN)/python helm/dashboards.py
 
 clean: ## Remove .venv and caches; runs/ stays
-	@rm -rf $(VENV) $(PEERS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(PEERS) .venv-audit build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -8,6 +8,7 @@ import ray
 from cluster.cell_server import policy_files
 from cluster.cluster import Cluster
 from cluster.evaluation import evaluate_task
+from cluster.stopping import StopRequest
 from physrl.config.run import RunConfig
 from physrl.environments.renderer import make_renderer
 from physrl.evaluation.adaptation import AdaptationCurve
@@ -31,7 +32,9 @@ def adapt(spec: AdaptationSpec, checkpoint: Path | None, cluster: Cluster) -> Ad
 
     def measure() -> None:
         cluster.publish()
-        result = evaluate_task(cluster, config, config.task, "test", "greedy", greedy)
+        result = evaluate_task(
+            cluster, config, config.task, "test", "greedy", greedy, StopRequest()
+        )
         successes.append(tuple(answer.success for answer in result.answers))
 
     cluster.learners.load(config, None)

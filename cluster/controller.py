@@ -208,8 +208,9 @@ class Controller:
         began = time.monotonic()
         with self._phase("rolling out"):
             drawn = self._await(self._queue.take(step))
-            self._proposals.observe(step, step_indices(self._config, step), drawn)
             sampled = refill(drawn, partial(self._draw, step), self._config, algorithm, step)
+        # From here on the step is done, whatever is asked for meanwhile.
+        self._proposals.observe(step, step_indices(self._config, step), drawn)
         staleness = check_staleness(
             sampled.groups, self._published, step, self._config.runtime.staleness
         )
@@ -269,7 +270,7 @@ class Controller:
                 self._cluster.publish()
             greedy = Sampling(1, 0.0, config.model.max_completion_tokens, seed=config.seed)
             result = evaluate_task(
-                self._cluster, config, config.task, "validation", "greedy", greedy
+                self._cluster, config, config.task, "validation", "greedy", greedy, StopRequest()
             )
         return {f"validation/{config.task}/accuracy": result.count.share}
 
@@ -283,6 +284,8 @@ class Controller:
                 self._score = newest.state.get("score")
                 self._proposals.restore(newest.state["curriculum"], newest.step)
                 self._queue.put_back(load_answered(newest.path))
+                if self._mirror is not None:
+                    self._mirror.checkpoint(newest)  # in case the last process did not come to it
             self._metrics.truncate_after(0 if newest is None else newest.step)
             if newest is not None:
                 self._published = {int(v): s for v, s in newest.state["published"].items()}

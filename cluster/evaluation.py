@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cluster.cluster import Cluster
 from cluster.rollouts import Order
+from cluster.stopping import StopRequest
 from physrl.config.run import RunConfig, TaskName
 from physrl.data.photos import Photo
 from physrl.evaluation.evaluator import answered, answered_photo, photo_prompt
@@ -14,9 +15,13 @@ from physrl.types import Split
 
 
 def evaluate_policy(
-    cluster: Cluster, config: RunConfig, policy: str, photos: Sequence[Photo]
+    cluster: Cluster, config: RunConfig, policy: str, photos: Sequence[Photo], stop: StopRequest
 ) -> PolicyResult:
-    """Every configured task on test scenes, greedy and sampled; the photographs, greedy."""
+    """Every configured task on test scenes, greedy and sampled; the photographs, greedy.
+
+    Raises:
+        Stopped: a stop was requested meanwhile.
+    """
     greedy = Sampling(1, 0.0, config.model.max_completion_tokens, seed=config.seed)
     # Far from the seeds of training steps, which count up from the run's.
     sampled = Sampling(
@@ -24,7 +29,7 @@ def evaluate_policy(
     )
     decodings: dict[Decoding, Sampling] = {"greedy": greedy, "sampled": sampled}
     results = [
-        evaluate_task(cluster, config, task, "test", decoding, sampling)
+        evaluate_task(cluster, config, task, "test", decoding, sampling, stop)
         for task in config.evaluation.tasks
         for decoding, sampling in decodings.items()
     ]
@@ -40,11 +45,12 @@ def evaluate_task(
     split: Split,
     decoding: Decoding,
     sampling: Sampling,
+    stop: StopRequest,
 ) -> TaskResult:
     """The configured number of held-out scenes of one task, under one way of decoding."""
     source = scene_source(config, task, split)
     order = Order(source, range(config.evaluation.scenes), sampling, config.reward)
-    groups = cluster.rollouts.collect(order)
+    groups = stop.wait_for(cluster.rollouts.submit(order))
     answers = [answered(group.scene, rollout) for group in groups for rollout in group.rollouts]
     return TaskResult(task, decoding, tuple(answers))
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cluster.cluster import Cluster, start_cluster
-from cluster.stopping import StopRequest, stop_on_signals
+from cluster.stopping import Stopped, StopRequest, stop_on_signals
 from jobs.console import console
 from jobs.memory import PeakMemory
 from jobs.report import write
@@ -36,10 +36,6 @@ MEASURES: dict[str, tuple[EvaluationTask, Decoding]] = {
     "real": ("real", "greedy"),
 }
 """What the last line counts."""
-
-
-class Stopped(Exception):
-    """The run was asked to stop; its checkpoints tell where it is."""
 
 
 def run(config: RunConfig) -> None:
@@ -108,7 +104,7 @@ def _train_and_evaluate(config: RunConfig) -> tuple[list[PolicyResult], dict[str
             if stop.requested:
                 raise Stopped
             with _timed(seconds, "evaluate"):
-                results.append(measure(cluster, config, policy, photos))
+                results.append(measure(cluster, config, policy, photos, stop))
 
         with _timed(seconds, "start vLLM"), console.status("waiting for vLLM"):
             cluster.wait_for_servers()

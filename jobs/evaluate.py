@@ -1,10 +1,12 @@
 """Measure a policy on held-out scenes and photographs."""
 
 import re
+import sys
 from pathlib import Path
 
 from cluster.cluster import start_cluster
 from cluster.evaluation import evaluate_policy
+from cluster.stopping import StopRequest
 from jobs.console import console
 from physrl.config.run import RunConfig
 from physrl.data.photos import load_configured_photos
@@ -24,7 +26,7 @@ def run(config: RunConfig, policy: str) -> None:
         if config.model.adapter is not None:
             cluster.serve_adapter(Path(config.model.adapter))
         with console.status("evaluating"):
-            result = evaluate_policy(cluster, config, name, photos)
+            result = evaluate_policy(cluster, config, name, photos, StopRequest())
     path = config.folder / "evaluation" / f"{name}.json"
     result.save(path)
     console.print(make_table([result], name))
@@ -35,3 +37,9 @@ def short_name(policy: str) -> str:
     """The run and step of a folder, or a hub name, as one word."""
     parts = [part for part in Path(policy).parts if part not in STRUCTURE]
     return re.sub(r"[^A-Za-z0-9.-]+", "_", "_".join(parts[-2:])).strip("_.")
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main(["evaluate", *sys.argv[1:]])

@@ -1,5 +1,6 @@
 """The HTML report of run folders."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -58,3 +59,9 @@ def _read_config(folder: Path) -> RunConfig:
     if not path.exists():
         raise DataError(f"{folder} is not a run folder: it has no config.yaml")
     return load_config(path).model_copy(update={"output": folder.parent, "name": folder.name})
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main(["report", *sys.argv[1:]])

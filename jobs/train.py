@@ -1,22 +1,28 @@
-"""Train one policy: a warm start where configured, then the run itself."""
+"""Train one policy: a warm start where configured, then the run itself.
 
+python -m jobs.train --config jobs/configs/demo.yaml name=mine
+"""
+
+import sys
 from collections.abc import Sequence
 
 from cluster.cluster import Cluster, start_cluster
 from cluster.controller import Controller
 from cluster.evaluation import evaluate_policy
-from cluster.stopping import StopRequest, stop_on_signals
+from cluster.stopping import Stopped, StopRequest, stop_on_signals
 from jobs.console import console
 from jobs.progress import TrainingProgress
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.data.photos import Photo, load_configured_photos
-from physrl.evaluation.results import PolicyResult
+from physrl.evaluation.results import PolicyResult, load_policy_result
 from physrl.report.table import make_table
 from physrl.storage.checkpoints import Checkpoint
 from physrl.storage.mirror import store_files
 from physrl.storage.run_folder import open_run
 from physrl.types import Split
+
+RESUME = "continue with the same command and --resume"
 
 
 def run(config: RunConfig) -> None:
@@ -24,29 +30,40 @@ def run(config: RunConfig) -> None:
     photos = load_configured_photos(config)
     console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
     with start_cluster(config) as cluster, stop_on_signals() as stop:
-        results = [measure(cluster, config, "base", photos)]
-        checkpoint, finished = train(config, cluster, stop)
-        if not finished or stop.requested:
-            console.print(
-                f"stopped after step {checkpoint.step} with {checkpoint.path}; "
-                "continue with the same command and --resume"
-            )
+        try:
+            results = [measure(cluster, config, "base", photos, stop)]
+            checkpoint, finished = train(config, cluster, stop)
+            if not finished:
+                where = f"step {checkpoint.step} with {checkpoint.path}"
+                console.print(f"stopped after {where}; {RESUME}")
+                return
+            results.append(measure(cluster, config, config.algorithm.type, photos, stop))
+        except Stopped:
+            console.print(f"stopped while a policy was measured; {RESUME}")
             return
-        results.append(measure(cluster, config, config.algorithm.type, photos))
     store_files(config)
     console.print(make_table(results, f"{config.name} on held-out scenes"))
     console.print(f"checkpoint {checkpoint.path}\nreport: physrl report {config.folder}")
 
 
 def measure(
-    cluster: Cluster, config: RunConfig, policy: str, photos: Sequence[Photo]
+    cluster: Cluster, config: RunConfig, policy: str, photos: Sequence[Photo], stop: StopRequest
 ) -> PolicyResult:
-    """Evaluate what the servers hold and keep the answers in the run's folder."""
+    """Evaluate what the servers hold and keep the answers in the run's folder.
+
+    What a run that was stopped has measured is not measured again.
+
+    Raises:
+        Stopped: a stop was requested meanwhile.
+    """
+    path = config.folder / "evaluation" / f"{policy}.json"
+    if path.exists():
+        return load_policy_result(path)
     with console.status("waiting for vLLM"):
         cluster.wait_for_servers()
     with console.status(f"evaluating {policy}"):
-        result = evaluate_policy(cluster, config, policy, photos)
-    result.save(config.folder / "evaluation" / f"{policy}.json")
+        result = evaluate_policy(cluster, config, policy, photos, stop)
+    result.save(path)
     return result
 
 
@@ -94,3 +111,9 @@ def started_from(config: RunConfig, checkpoint: Checkpoint) -> RunConfig:
     key, folder = ("path", "model") if config.model.lora is None else ("adapter", "adapter")
     model = config.model.model_copy(update={key: str(checkpoint.path / folder)})
     return config.model_copy(update={"model": model, "warm_start": None})
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main(["train", *sys.argv[1:]])

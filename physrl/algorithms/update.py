@@ -136,10 +136,9 @@ class Learner:
 
     def _counts(self, examples: Sequence[TrainingExample], applied: int) -> Metrics:
         """What the step looked at, and its updates; prompts and completions count as tokens."""
-        tokens = sum(
-            self._collator.prompt_length(example.prompt) + len(example.completion_ids)
-            for example in examples
-        )
+        prompts = {id(example.prompt): example.prompt for example in examples}
+        lengths = {key: self._collator.prompt_length(each) for key, each in prompts.items()}
+        tokens = sum(lengths[id(each.prompt)] + len(each.completion_ids) for each in examples)
         counts = {
             # A second attempt's prompt is named after the first's.
             "step/scenes": len({e.prompt.prompt_id.partition("#")[0] for e in examples}),
@@ -161,23 +160,20 @@ class Learner:
 
     def _micro_batches(self, examples: Sequence[TrainingExample]) -> Iterator[_MicroBatch]:
         """This rank's part; as many micro-batches as any other rank has."""
-        prompts = [self._collator.prompt_length(example.prompt) for example in examples]
-        completions = [len(example.completion_ids) for example in examples]
+        examples = _by_prompt(examples)
+        ranks = self._engine.world_size
+        rows = share_rows(examples, self._collator.prompt_length, most=-(-len(examples) // ranks))
+        prompts = [self._collator.prompt_length(examples[row[0]].prompt) for row in rows]
+        completions = [[len(examples[number].completion_ids) for number in row] for row in rows]
         model = self._config.model
         _refuse_longer(max(prompts), "prompt", "model.max_prompt_tokens", model.max_prompt_tokens)
         _refuse_longer(
-            max(completions),
+            max(map(max, completions)),
             "completion",
             "model.max_completion_tokens",
             model.max_completion_tokens,
         )
-        examples = _by_prompt(examples)
-        ranks, length = self._engine.world_size, self._collator.prompt_length
-        rows = share_rows(examples, length, most=-(-len(examples) // ranks))
-        lengths = [
-            length(examples[row[0]].prompt) + sum(len(examples[n].completion_ids) for n in row)
-            for row in rows
-        ]
+        lengths = [prompt + sum(row) for prompt, row in zip(prompts, completions, strict=True)]
         pictures = [tuple(map(id, examples[row[0]].prompt.images)) for row in rows]
         packed = pack(lengths, pictures, ranks, self._config.runtime.tokens_per_micro_batch)
         mine = packed[self._engine.rank]
@@ -265,7 +261,8 @@ def _refuse_longer(length: int, what: str, key: str, limit: int) -> None:
 def _sampling_logprobs(examples: Sequence[TrainingExample], mask: Tensor) -> Tensor | None:
     if not examples[0].sampling_logprobs:
         return None
-    values = torch.zeros_like(mask)
-    for row, example in enumerate(examples):
-        values[row, : len(example.sampling_logprobs)] = torch.tensor(example.sampling_logprobs)
-    return values
+    width = mask.shape[1]
+    values = [
+        [*one.sampling_logprobs, *[0.0] * (width - len(one.sampling_logprobs))] for one in examples
+    ]
+    return torch.tensor(values, dtype=mask.dtype, device=mask.device)

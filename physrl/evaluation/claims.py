@@ -6,9 +6,10 @@ matter; that nothing changes is supported where the interval is within what woul
 Anything else is too little data.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,8 +22,12 @@ from physrl.evaluation.generalization import Family, Place, family_of
 from physrl.evaluation.plan import Condition, Subject
 from physrl.evaluation.probes import Source
 from physrl.evaluation.resampling import Estimate, Floats, by_pairs, estimate, mean_of, resample
+from physrl.evaluation.trials import SHUFFLED
 
 Verdict = Literal["supported", "contradicted", "too little data"]
+STEPS: dict[str, Any] = {"algorithm": {"steps"}}
+RANK: dict[str, Any] = {"model": {"lora": {"rank", "alpha"}}}
+"""What longer or wider runs differ in from others."""
 CONTROLS: tuple[Source, ...] = ("pixels", "untrained")
 NEGLIGIBLE = 0.05
 """Of a share of successes."""
@@ -76,8 +81,8 @@ def judge_claims(findings: Findings) -> tuple[Claim, ...]:
             photo_gain := found.gain(photos),
             _stays_below(photo_gain),
         ),
-        _hurts(findings, "Longer training hurts", "steps", lambda run: run.algorithm.steps),
-        _hurts(findings, "A higher rank hurts", "LoRA rank", _rank),
+        _hurts(findings, "Longer training hurts", "steps", lambda run: run.algorithm.steps, STEPS),
+        _hurts(findings, "A higher rank hurts", "LoRA rank", _rank, RANK),
     )
 
 
@@ -131,25 +136,28 @@ def _faster_adaptation(findings: Findings) -> Claim:
 
 
 def _decodable_not_used(findings: Findings) -> Claim:
+    """Of the bases and the families that were trained on another task alone."""
+    asked = Condition("stability")
     statement = "Stability can be read off models that do not answer by it"
     measure = "read off the best layer, minus answered rightly; not trained on stability"
-    gaps, reads, controls = [], [], []
+    reads, controls, places = [], [], []
     for spec in findings.plan.probes:
-        result = findings.probes.get(spec.key)
-        entry = findings.matrix.find(spec.subject, Condition("stability"))
-        answers = None if entry is None else findings.cells.get(entry.cell.key)
-        if result is None or answers is None or not _is_compared(spec.subject, findings):
+        result, place = findings.probes.get(spec.key), (family_of(spec.subject), asked)
+        if result is None or spec.task != asked.task or asked.task in spec.subject.trained_on:
             continue
-        read = best_by_fold(result, "stability", "model")
-        if read is None or spec.task != "stability" or "stability" in spec.subject.trained_on:
+        if place not in findings.generalization.successes or not _is_compared(
+            spec.subject, findings
+        ):
             continue
-        others = (best_by_fold(result, "stability", source) for source in CONTROLS)
-        reads.append(read)
-        controls.append(np.max([other for other in others if other is not None], axis=0))
-        gaps.append(read - answers.count.share)
-    if not gaps:
+        read, *others = (best_by_fold(result, "stability", s) for s in ("model", *CONTROLS))
+        if read is not None:
+            reads.append(read)
+            controls.append(np.max([other for other in others if other is not None], axis=0))
+            places.append(place)
+    answered = findings.generalization.mean(list(dict.fromkeys(places)))
+    if answered is None:
         return Claim(statement, measure, None, "too little data")
-    gap = mean_over_folds(np.mean(gaps, axis=0))
+    gap = _apart(answered, mean_over_folds(np.mean(reads, axis=0)))
     above = mean_over_folds(np.mean(reads, axis=0) - np.mean(controls, axis=0))
     verdict: Verdict = "too little data"
     if gap.low > 0 and above.low > 0:
@@ -160,17 +168,25 @@ def _decodable_not_used(findings: Findings) -> Claim:
 
 
 def _hurts(
-    findings: Findings, statement: str, what: str, amount: Callable[[RunConfig], int | None]
+    findings: Findings,
+    statement: str,
+    what: str,
+    amount: Callable[[RunConfig], int | None],
+    but: dict[str, Any],
 ) -> Claim:
-    """The most of something against the least, all else equal, on tasks not trained on."""
+    """The most of something against the least, on tasks not trained on.
+
+    Args:
+        but: the keys in which the runs that are compared may differ; all else is equal.
+    """
     most: list[Place] = []
     least: list[Place] = []
-    groups: dict[tuple[str, str, tuple[str, ...]], dict[int, Family]] = {}
+    groups: dict[str, dict[int, Family]] = {}
     for family, run in findings.configs.items():
         value = amount(run)
-        if value is not None:
-            alike = (family.model, family.method, family.trained_on)
-            groups.setdefault(alike, {}).setdefault(value, family)
+        if value is not None and family.method != SHUFFLED:
+            alike = run.model_dump_json(exclude={"name": True, "seed": True} | but)
+            groups.setdefault(alike, {})[value] = family
     for members in groups.values():
         if len(members) < 2:
             continue
@@ -189,6 +205,14 @@ def _hurts(
         figure,
         _rises(fallen, matters=0.0),
     )
+
+
+def _apart(before: Estimate, after: Estimate) -> Estimate:
+    """The difference of two figures that were found independently of each other."""
+    value = after.value - before.value
+    down = math.hypot(after.value - after.low, before.high - before.value)
+    up = math.hypot(after.high - after.value, before.value - before.low)
+    return Estimate(value, value - down, value + up)
 
 
 def _rank(run: RunConfig) -> int | None:

@@ -1,6 +1,6 @@
 """All that a study's store holds of its plan, read once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +21,7 @@ class Findings:
 
     plan: StudyPlan
     matrix: Matrix
-    cells: dict[str, CellResult]
+    cells: Mapping[str, CellResult]
     """By key, as are the following."""
     trained: dict[str, Trained]
     adaptations: dict[str, AdaptationCurve]
@@ -68,6 +68,8 @@ def read_findings(plan: StudyPlan, store: CellStore, photos: Sequence[Photo] = (
     """
     matrix = make_matrix(plan, store)
     done = store.done()
+    ours = {trial.key for trial in plan.trials} | {cell.key for cell in plan.cells}
+    ours |= {spec.key for spec in plan.adaptations} | {spec.key for spec in plan.probes}
     trained = {t.key: store.read_trained(t.key) for t in plan.trials if t.key in done}
     curves = {a.key: store.read_adaptation(a.key) for a in plan.adaptations if a.key in done}
     probes = {p.key: store.read_probe(p.key) for p in plan.probes if p.key in done}
@@ -78,7 +80,7 @@ def read_findings(plan: StudyPlan, store: CellStore, photos: Sequence[Photo] = (
         trained={key: record for key, record in trained.items() if record is not None},
         adaptations={key: curve for key, curve in curves.items() if curve is not None},
         probes={key: result for key, result in probes.items() if result is not None},
-        failures=store.failures(),
+        failures={key: failure for key, failure in store.failures().items() if key in ours},
         human=human_accuracy(photos),
     )
 

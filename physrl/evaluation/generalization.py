@@ -107,6 +107,11 @@ class Generalization:
             return Estimate(share, *Count(round(share) * scenes, scenes).interval)
         return estimate(share, self._resampled[place])
 
+    def mean(self, places: Sequence[Place]) -> Estimate | None:
+        """The mean share of some cells; None where none of them is there."""
+        figures = self._mean(places)
+        return None if figures is None else estimate(*figures)
+
     def gain(self, places: Sequence[Place]) -> Estimate | None:
         """The mean gain over the bases in some cells; None where none of them has both."""
         figures = self._gains(places)

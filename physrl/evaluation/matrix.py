@@ -1,6 +1,6 @@
 """Cells in tables: who was trained on what, against what it was asked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,14 +52,33 @@ def make_matrix(plan: StudyPlan, store: CellStore) -> Matrix:
     return Matrix(plan.subjects, conditions, entries)
 
 
-def read_done(matrix: Matrix, store: CellStore) -> dict[str, CellResult]:
+class DoneCells(Mapping[str, CellResult]):
+    """The answers of a study's cells that are there, by key: read when they are asked for.
+
+    A large study's answers are gigabytes, of which figures keep the successes alone.
+    """
+
+    def __init__(self, matrix: Matrix, store: CellStore) -> None:
+        entries = matrix.entries.values()
+        self._keys = dict.fromkeys(e.cell.key for e in entries if e.status == "done")
+        self._store = store
+
+    def __getitem__(self, key: str) -> CellResult:
+        result = self._store.read_cell(key) if key in self._keys else None
+        if result is None:
+            raise KeyError(key)
+        return result
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def read_done(matrix: Matrix, store: CellStore) -> Mapping[str, CellResult]:
     """The answers of all cells that are there, by key."""
-    found = {
-        entry.cell.key: store.read_cell(entry.cell.key)
-        for entry in matrix.entries.values()
-        if entry.status == "done"
-    }
-    return {key: result for key, result in found.items() if result is not None}
+    return DoneCells(matrix, store)
 
 
 def _entry(

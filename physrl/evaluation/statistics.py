@@ -70,9 +70,8 @@ def paired_test(first: Floats, second: Floats) -> float:
     if len(first) == len(second) == 1:
         better, worse = int((differences > 0).sum()), int((differences < 0).sum())
         return float(binomtest(better, better + worse).pvalue)
-    changed = differences[differences != 0]
-    drawn = np.abs(_signs(len(changed)) @ changed)
-    as_far = int((drawn >= abs(changed.sum()) - ROUNDING).sum())
+    drawn = np.abs(_signs(len(differences)) @ differences)
+    as_far = int((drawn >= abs(differences.sum()) - ROUNDING).sum())
     return (as_far + 1) / (PERMUTATIONS + 1)
 
 

@@ -63,8 +63,10 @@ def save_dequantized(config: ModelConfig, folder: Path) -> None:
 
 def _load_base(config: ModelConfig) -> Any:
     dtype = DTYPES[config.dtype]
+    # Weights that are pickled run whatever code their author put into them.
+    safe = {"use_safetensors": True, "dtype": dtype}
     if config.quantization is None:
-        return AutoModelForImageTextToText.from_pretrained(config.path, dtype=dtype)
+        return AutoModelForImageTextToText.from_pretrained(config.path, **safe)
     nf4 = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -73,7 +75,7 @@ def _load_base(config: ModelConfig) -> Any:
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return AutoModelForImageTextToText.from_pretrained(
-        config.path, dtype=dtype, quantization_config=nf4, device_map={"": device}
+        config.path, **safe, quantization_config=nf4, device_map={"": device}
     )
 
 

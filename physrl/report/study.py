@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
+from physrl.config.run import TaskName
 from physrl.evaluation.adaptation import AdaptationCurve, area_under, samples_saved
 from physrl.evaluation.claims import Claim, judge_claims
 from physrl.evaluation.findings import Findings
@@ -20,10 +21,13 @@ from physrl.report import study_figures as figures
 from physrl.report.gallery import make_gallery
 from physrl.report.html import png_uri
 from physrl.report.report import GalleryItem
+from physrl.report.study_landscapes import landscape_figure
 
 PAGE, SUMMARY = "index.html", "summary.json"
 TEMPLATE = "study.html.j2"
 SIGNIFICANT = 0.05
+ONE_ATTEMPT: tuple[TaskName, ...] = ("stabilize", "place_x", "place_y", "place")
+"""Tasks whose answers are numbers, of which one is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +80,19 @@ class AdaptationRow:
 
 
 def write_study_report(
-    findings: Findings, folder: Path, facts: Mapping[str, str], *, examples_per_cell: int = 2
+    findings: Findings,
+    folder: Path,
+    facts: Mapping[str, str],
+    *,
+    examples_per_cell: int = 2,
+    landscapes: Sequence[TaskName] = ONE_ATTEMPT,
 ) -> Path:
     """Write `index.html` and `summary.json`; returns the page's path.
 
     Args:
         facts: durations, machine, versions: name to value.
         examples_per_cell: answers that the gallery shows of each; 0 leaves it out.
+        landscapes: tasks of which all answers to a scene are carried out: seconds each.
     """
     folder.mkdir(parents=True, exist_ok=True)
     claims = judge_claims(findings)
@@ -90,7 +100,8 @@ def write_study_report(
     summary = json.dumps(summarize(findings, claims), indent=1) + "\n"
     (folder / SUMMARY).write_text(summary, encoding="utf-8")
     page = folder / PAGE
-    page.write_text(render_study(findings, claims, gallery, facts), encoding="utf-8")
+    surveyed = landscape_figure(findings, landscapes)
+    page.write_text(render_study(findings, claims, gallery, surveyed, facts), encoding="utf-8")
     return page
 
 
@@ -98,6 +109,7 @@ def render_study(
     findings: Findings,
     claims: Sequence[Claim],
     gallery: Sequence[GalleryItem],
+    landscapes: str | None,
     facts: Mapping[str, str],
 ) -> str:
     """The page; nothing in it is loaded from elsewhere."""
@@ -111,6 +123,7 @@ def render_study(
         "sets": figures.sets_figure(findings),
         "adaptation": figures.adaptation_figure(findings),
         "photos": figures.photo_figure(findings),
+        "landscapes": landscapes,
     }
     return environment.get_template(TEMPLATE).render(
         findings=findings,

@@ -34,6 +34,7 @@ METHOD_COLORS = {
     "sft_shuffled": "#cc79a7",
     "physics": "#56b4e9",
     "guesser": "#9a8c00",
+    "ppo": "#7d5ba6",
 }
 """Beside those of `POLICY_COLORS`."""
 TITLES: dict[Target, str] = {

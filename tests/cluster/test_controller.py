@@ -248,7 +248,7 @@ def test_stale_completions_are_refused(cluster: Cluster, folder: Path) -> None:
 
 def test_evaluation_counts_every_scene(cluster: Cluster, folder: Path) -> None:
     config = make_config(folder, "evaluated")
-    result = evaluate_policy(cluster, config, "policy", photos=())
+    result = evaluate_policy(cluster, config, "policy", (), StopRequest())
     assert [(each.task, each.decoding, each.count.total) for each in result.results] == [
         ("place", "greedy", 8),
         ("place", "sampled", 8),

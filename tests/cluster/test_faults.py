@@ -28,7 +28,7 @@ TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
 STEPS, PROMPTS = 4, 4
 
 # A server's successor takes half a minute on a busy machine.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 def faulty(orders: Path) -> type[RolloutWorker]:

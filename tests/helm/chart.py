@@ -10,9 +10,6 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "physrl"
-# Its engine logs every refusal that the tests provoke.
-helm_python.disable_logging()
-
 RELEASE, NAMESPACE = "physrl", "research"
 ERROR = 3
 """Of a lint message; strict lint makes one of warnings too."""

@@ -20,7 +20,7 @@ Rule = Callable[[list[Document], Values], Iterator[str]]
 LONGEST = {"RayCluster": 53, "RayJob": 47}
 DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 QUEUE = "kueue.x-k8s.io/queue-name"
-MOUNT = "/etc/physrl/"
+MOUNT, VOLUME = "/etc/physrl/", "/mnt/physrl"
 LOADERS = {"train": load_config, "evaluate": load_config}
 """What reads a job's configuration, by verb."""
 
@@ -129,6 +129,8 @@ def mounted(objects: list[Document], values: Values) -> Iterator[str]:
         if pod.is_ray_node:
             if MOUNT not in [f"{path}/" for path in paths]:
                 yield f"{pod.owner}: no configurations at {MOUNT}"
+            if existing["name"] and VOLUME not in paths:
+                yield f"{pod.owner}: no volume at {VOLUME}"
             memory = volumes.get(paths.get("/dev/shm", ""), {}).get("emptyDir", {})
             if memory.get("medium") != "Memory":
                 yield f"{pod.owner}: /dev/shm is 64 MB"
@@ -161,13 +163,19 @@ def configured(objects: list[Document], values: Values) -> Iterator[str]:
         if verb not in LOADERS:
             continue
         path = words[words.index("--config") + 1]
-        overrides = [word for word in words[5:] if re.match(r"[a-z_.]+=", word)]
+        given = [word for word in words[5:] if re.match(r"[a-z_.]+=", word)]
+        url = values["storage"]["url"]
+        if verb == "train" and url and f"storage={url}" not in given:
+            yield f"{where}: is not kept in {url}"
+        overrides = [word for word in given if not word.startswith("storage=")]
         try:
             if path.startswith(MOUNT) and _load(verb, path, files, ()) != validate(
                 values["configs"][Path(path).stem]
             ):
                 yield f"{where}: the mounted file says something else than its values"
             config = _load(verb, path, files, overrides)
+            if not config.output.is_relative_to(VOLUME):
+                yield f"{where}: writes to {config.output}, which only one pod sees"
         except (ConfigError, KeyError) as error:
             yield f"{where}: {error}"
             continue

@@ -94,18 +94,22 @@ def test_jobs_say_what_they_run() -> None:
         one["metadata"]["name"]: one["spec"] for one in of_kind(objects("everything"), "RayJob")
     }
     assert spec["physrl-train"]["entrypoint"] == (
-        "python -m jobs.train --config /etc/physrl/place.yaml --resume "
-        "'algorithm.steps=3' 'evaluation.tasks=[place]'"
+        "python -m jobs.train --config /etc/physrl/place.yaml --resume 'output=/mnt/physrl/runs' "
+        "'storage=s3://bucket/runs' 'algorithm.steps=3' 'evaluation.tasks=[place]'"
     )
     assert spec["physrl-look"]["entrypoint"] == (
-        "python -m jobs.evaluate --config /etc/physrl/place.yaml --policy 's3://bucket/runs/place'"
+        "python -m jobs.evaluate --config /etc/physrl/place.yaml --policy 's3://bucket/runs/place' "
+        "'output=/mnt/physrl/runs'"
     )
     assert spec["physrl-train"]["backoffLimit"] == 0
     assert spec["physrl-look"]["backoffLimit"] == 2
     assert spec["physrl-demo"]["suspend"] is True
     assert spec["physrl-demo"]["activeDeadlineSeconds"] == 3600
     sweep = [one["spec"]["entrypoint"] for one in of_kind(objects("values-gpu-large"), "RayJob")]
-    assert sweep[1].startswith("python -m jobs.sweep --config jobs/configs/sweep-paper.yaml")
+    assert sweep[1] == (
+        "python -m jobs.sweep --config jobs/configs/sweep-paper.yaml "
+        "'store=s3://my-bucket/physrl/store'"
+    )
 
 
 def test_options_reach_the_pods() -> None:
@@ -156,9 +160,8 @@ def test_notes_say_what_to_type_next(name: str) -> None:
 
 def test_a_name_of_47_characters_is_taken_and_48_are_not() -> None:
     def job(length: int) -> Values:
-        return {
-            "jobs": [{"name": "a" * length, "verb": "train", "config": "jobs/configs/demo.yaml"}]
-        }
+        one = {"name": "a" * length, "verb": "train", "config": "jobs/configs/demo.yaml"}
+        return {"jobs": [one], "storage": {"claim": {"name": "runs"}}}
 
     assert render(job(40))
     with pytest.raises(HelmError, match="48 characters and KubeRay takes 47"):

@@ -7,6 +7,7 @@ from helm_python import HelmError
 
 from tests.helm.chart import merged, render
 
+CLAIM = {"storage": {"claim": {"name": "runs"}}}
 JOB = {"name": "a", "verb": "train", "config": "jobs/configs/demo.yaml"}
 
 
@@ -35,7 +36,8 @@ JOB = {"name": "a", "verb": "train", "config": "jobs/configs/demo.yaml"}
         ("storage.url", "gs://bucket", "'gs://bucket' does not match pattern"),
         ("storage.url", "s3://key:secret@bucket", "does not match pattern"),
         ("storage.endpoint", "https://me:pw@host", "does not match pattern"),
-        ("storage.claim.create", True, "storage.claim.name is empty: name the claim"),
+        ("storage.claim", {"name": "", "create": True}, "claim.name is empty: name the claim"),
+        ("jobs", [JOB, JOB | {"name": "b", "deadlineSeconds": 1}], "minimum: got 1, want 60"),
         ("tensorboard.enabled", True, "storage.url is empty: set storage.url=s3://"),
         ("kueue.queue", "gpu", "autoscaling.enabled is true, .*set autoscaling.enabled=false"),
         ("termination.gracePeriodSeconds", 60, "is 60: it must exceed .*stopSeconds, which is 120"),
@@ -50,7 +52,7 @@ def test_wrong_values_are_refused(path: str, value: Any, message: str) -> None:
     for table in reversed(tables):
         over = {table: over}
     with pytest.raises(HelmError, match=message):
-        render(over)
+        render(merged(over, CLAIM))
 
 
 @pytest.mark.parametrize("release", ["2nd", "a.b"])
@@ -64,3 +66,8 @@ def test_values_are_laid_over_defaults_table_by_table() -> None:
         "a": {"b": 1, "c": 2},
         "d": 3,
     }
+
+
+def test_jobs_need_a_volume() -> None:
+    with pytest.raises(HelmError, match=r"storage\.claim\.name is empty: .*name a claim"):
+        render({"jobs": [JOB]})

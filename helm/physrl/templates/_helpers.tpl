@@ -40,11 +40,15 @@ app.kubernetes.io/part-of: physrl
 {{- end -}}
 {{- end }}
 
-{{/* The command of a job. A retry continues from the last checkpoint. */}}
+{{/* The command of a job: a retry continues from the last checkpoint, runs lie on the volume. */}}
 {{- define "physrl.entrypoint" -}}
+{{- $url := .root.Values.storage.url -}}
 python -m jobs.{{ .job.verb }} --config {{ include "physrl.configPath" . }}
 {{- if eq .job.verb "train" }} --resume{{ end }}
 {{- with .job.policy }} --policy {{ squote . }}{{ end }}
+{{- if eq .job.verb "sweep" }} {{ squote (printf "store=%s/store" ($url | default "/mnt/physrl/runs")) }}
+{{- else }} 'output=/mnt/physrl/runs'{{ end }}
+{{- if and $url (eq .job.verb "train") }} {{ squote (printf "storage=%s" $url) }}{{ end }}
 {{- range .job.overrides }} {{ squote . }}{{ end }}
 {{- end }}
 
@@ -88,6 +92,9 @@ volcano.sh/queue-name: {{ . }}
 {{- if or (gt (int $group.minReplicas) (int $group.replicas)) (gt (int $group.replicas) (int $group.maxReplicas)) }}
 {{- fail (printf "groups.%s has minReplicas %d, replicas %d, maxReplicas %d: they must not fall" $name (int $group.minReplicas) (int $group.replicas) (int $group.maxReplicas)) }}
 {{- end }}
+{{- end }}
+{{- if and $values.jobs (not $values.storage.claim.name) }}
+{{- fail "jobs are asked for but storage.claim.name is empty: runs lie on a volume that all pods see; name a claim" }}
 {{- end }}
 {{- range $values.jobs }}
 {{- if and (eq .verb "evaluate") (not .policy) }}

@@ -73,7 +73,7 @@ nvidia.com/gpu: {{ . }}
   value: {{ . | quote }}
 {{- end }}
 {{- with .Values.storage.region }}
-- name: AWS_REGION
+- name: AWS_DEFAULT_REGION
   value: {{ . | quote }}
 {{- end }}
 {{- with .Values.storage.secretName }}

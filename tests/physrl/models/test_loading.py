@@ -2,12 +2,14 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file
 
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.models.loading import load_model
@@ -47,3 +49,12 @@ def test_activations_are_checkpointed_where_asked() -> None:
     model = load_model(ModelConfig(path=TINY_BASE, gradient_checkpointing=True))
     assert model.is_gradient_checkpointing
     assert not load_model(ModelConfig(path=TINY_BASE)).is_gradient_checkpointing
+
+
+def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+    folder = shutil.copytree(TINY_BASE, tmp_path / "pickled")
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+    with pytest.raises(OSError, match=r"model\.safetensors"):
+        load_model(ModelConfig(path=str(folder)))

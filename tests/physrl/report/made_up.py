@@ -120,7 +120,7 @@ def _answer(task: str, name: str, success: bool) -> Answered:
         success=success,
         status="settled",
         reward=float(success),
-        offset=None,
+        offset=None if task == "stability" else (1.5, 2.0 if task == "place" else 0.0),
         ideal_offset=None,
         said_falls=None,
         falls=None,

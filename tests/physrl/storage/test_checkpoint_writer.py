@@ -135,6 +135,7 @@ def test_a_successor_in_the_middle_of_a_commit_wins(
     assert whole_steps(place, tmp_path / "back") == {20: won}
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_a_checkpoint_of_the_same_step_is_replaced(
     place: str, tmp_path: Path, commit: Commit
 ) -> None:
@@ -144,6 +145,7 @@ def test_a_checkpoint_of_the_same_step_is_replaced(
     assert whole_steps(place, tmp_path / "back") == {20: f"{tmp_path / 'b'} 20".encode() * 100}
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_the_last_and_the_best_stay_and_what_was_left_behind_goes(
     place: str, tmp_path: Path, commit: Commit
 ) -> None:
@@ -186,6 +188,7 @@ def test_a_manifest_whose_answer_is_lost_is_no_lost_race(
     assert 20 in whole_steps(f"s3://{bucket}/run", tmp_path / "back")
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_who_writes_is_told_by_host_and_process_alone(place: str) -> None:
     store = open_store(place)
     CheckpointWriter(store, 1).own()

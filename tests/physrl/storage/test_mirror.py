@@ -183,6 +183,7 @@ def test_a_silent_server_holds_nobody_up(
     network.faults.clear()
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_who_lost_the_run_hears_it_and_keeps_training(
     place: str, run: Path, tmp_path: Path, commit: Commit
 ) -> None:
@@ -259,6 +260,7 @@ for step in (20, 40):
     assert "Uploads" not in client._client.list_multipart_uploads(Bucket=bucket)
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_a_full_disk_at_the_snapshot_ends_nothing(
     place: str, run: Path, commit: Commit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +294,7 @@ def test_a_full_storage_is_named(
     assert stored(str(tmp_path / "full")) == [20]
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_file_systems_without_hard_links_get_copies(
     place: str, run: Path, commit: Commit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

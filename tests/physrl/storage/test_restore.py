@@ -151,6 +151,7 @@ def storage(place: str) -> str:
     return place.removesuffix("/run")
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_a_new_run_takes_its_name_in_storage(storage: str, tmp_path: Path) -> None:
     first = config(tmp_path / "a", storage, "seed=3")
     open_run(first, resume=False)
@@ -187,6 +188,7 @@ def test_of_two_runs_that_start_at_once_one_gets_the_name(storage: str, tmp_path
     assert len(refused) == 3
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_a_stored_run_is_resumed_elsewhere(storage: str, tmp_path: Path, commit: Commit) -> None:
     first = config(tmp_path / "a", storage)
     open_run(first, resume=False)
@@ -200,6 +202,7 @@ def test_a_stored_run_is_resumed_elsewhere(storage: str, tmp_path: Path, commit:
     assert latest.step == 20
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_a_run_without_storage_gets_it_when_it_is_resumed(storage: str, tmp_path: Path) -> None:
     bare = load_config(None, [f"output={tmp_path}", "name=run"])
     open_run(bare, resume=False)
@@ -207,6 +210,7 @@ def test_a_run_without_storage_gets_it_when_it_is_resumed(storage: str, tmp_path
     assert open_store(f"{storage}/run").keys() == ["config.yaml"]
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_what_lies_in_the_runs_folder_has_moved_with_it(storage: str, tmp_path: Path) -> None:
     def inner(place: str) -> RunConfig:
         weights = f"model.path={tmp_path / place}/run/warm/checkpoints/step-00000020/model"
@@ -218,6 +222,7 @@ def test_what_lies_in_the_runs_folder_has_moved_with_it(storage: str, tmp_path: 
         open_run(config(tmp_path / "c", storage, "model.path=/elsewhere"), resume=True)
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_another_scene_generator_is_told_of_a_stored_run_too(
     storage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

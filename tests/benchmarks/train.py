@@ -1,0 +1,190 @@
+"""Completions trained a second, beside TRL's GRPOTrainer on the same prompts.
+
+    make bench-train
+
+Both train the tiny base on the same scenes, one after the other, on the same cores: pictures, group
+size, length of completions, updates and their rate are the same. This project also draws the
+scenes and carries the answers out in PyBullet meanwhile; TRL finds its prompts in a file, and its
+reward costs nothing. TRL runs in one and in two processes, and the faster counts. Leave the machine
+idle. Prints a table, then one JSON line.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from physrl.config.load import validate
+from physrl.config.run import RunConfig
+
+ROOT = Path(__file__).parents[2]
+WARM_UP = 2
+"""Steps that do not count: caches fill, and TRL's first generation is slower."""
+LENGTH = 24
+RATE = 5e-4
+ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+TRL_PROCESSES = {"TRL, one process": 1, "TRL, two processes": 2}
+"""Of one thread each, as here: two threads of one process are slower than one wherever anything
+else runs."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peers", default=str(ROOT / ".venv-peers/bin/python"))
+    parser.add_argument("--group", type=int, default=16)
+    parser.add_argument("--prompts", type=int, default=16, help="of a step")
+    parser.add_argument("--steps", type=int, default=10)
+    options = parser.parse_args()
+    os.environ.update(ALONE)
+    with tempfile.TemporaryDirectory() as folder:
+        config = run_config(options, Path(folder))
+        figures = compare_with_trl(config, options.peers, Path(folder))
+    print(json.dumps({name: round(value, 2) for name, value in figures.items()}))
+
+
+def run_config(options: argparse.Namespace, folder: Path) -> RunConfig:
+    """GRPO on the tiny base as the demo does it, with one update a rollout."""
+    return validate(
+        {
+            "name": "physrl",
+            "output": str(folder),
+            "environment": {"num_blocks": [2, 4]},
+            "model": {
+                "path": str(ROOT / "assets/tiny-base"),
+                "max_prompt_tokens": 96,
+                "max_completion_tokens": LENGTH,
+            },
+            "algorithm": {
+                "type": "grpo",
+                "steps": options.steps,
+                "prompts_per_step": options.prompts,
+                "group_size": options.group,
+                "lr": RATE,
+                "decay": "linear",
+                "warmup_fraction": 0.0,
+                "weight_decay": 0.0,
+                "max_grad_norm": 1.0,
+            },
+            "checkpoint": {"every": options.steps},
+        }
+    )
+
+
+def compare_with_trl(config: RunConfig, peers: str, folder: Path) -> dict[str, float]:
+    """Ours over the best of TRL's settings."""
+    prompts = folder / "prompts.parquet"
+    write_prompts(config, prompts)
+    rates = {"physrl": completions_per_second(config, time_physrl(config))}
+    for name, processes in TRL_PROCESSES.items():
+        seconds = time_trl(config, processes, peers, prompts, folder / "trl.json")
+        rates[name] = completions_per_second(config, seconds)
+    best = max(rates[name] for name in TRL_PROCESSES)
+    table = Table("trainer", "completions trained a second", "against TRL's best")
+    for name, rate in rates.items():
+        table.add_row(name, f"{rate:.1f}", f"{rate / best:.2f}")
+    Console(width=100).print(table)
+    return {"vs_trl": rates["physrl"] / best}
+
+
+def completions_per_second(config: RunConfig, seconds: list[float]) -> float:
+    algorithm = config.algorithm
+    rate = algorithm.prompts_per_step * algorithm.group_size * len(seconds) / sum(seconds)
+    print(f"{rate:.1f} completions a second, steps of", *(f"{each:.2f}" for each in seconds), "s")
+    return rate
+
+
+def write_prompts(config: RunConfig, path: Path) -> None:
+    """The prompts of all steps as TRL reads them: a picture, and a conversation of one turn."""
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from PIL import Image
+
+    from physrl.environments.renderer import make_renderer
+    from physrl.rollout import prepare, scene_source
+
+    renderer = make_renderer(config.environment)
+    indices = range(config.algorithm.steps * config.algorithm.prompts_per_step)
+    _, prompts = prepare(scene_source(config, config.task, "train"), indices, renderer)
+    renderer.close()
+    rows = []
+    for prompt in prompts:
+        (turn,) = prompt.turns
+        png = io.BytesIO()
+        Image.fromarray(turn.images[0]).save(png, "PNG")
+        rows.append(
+            {
+                "image": {"bytes": png.getvalue(), "path": None},
+                "prompt": [{"role": turn.role, "content": turn.text}],
+            }
+        )
+    picture = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    talk = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
+    pq.write_table(pa.Table.from_pylist(rows, pa.schema({"image": picture, "prompt": talk})), path)
+
+
+def time_trl(
+    config: RunConfig, processes: int, peers: str, prompts: Path, out: Path
+) -> list[float]:
+    """Seconds of each step that counts."""
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    algorithm = config.algorithm
+    subprocess.run(
+        [
+            peers,
+            *([*launch, str(processes)] if processes > 1 else []),
+            str(Path(__file__).with_name("trl_train.py")),
+            str(prompts),
+            str(out),
+            f"--model={config.model.path}",
+            f"--group={algorithm.group_size}",
+            f"--prompts={algorithm.prompts_per_step}",
+            f"--steps={algorithm.steps}",
+            f"--warm-up={WARM_UP}",
+            f"--length={LENGTH}",
+            f"--rate={algorithm.lr}",
+        ],
+        check=True,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        stdout=sys.stderr,
+    )
+    seconds: list[float] = json.loads(out.read_text())
+    return seconds
+
+
+class Quiet:
+    """A reporter that says nothing."""
+
+    def phase(self, name: str) -> None: ...
+
+    def step(self, step: int, metrics: dict[str, float]) -> None: ...
+
+
+def time_physrl(config: RunConfig) -> list[float]:
+    """Seconds of each step that counts, from one line of the run's metrics to the next."""
+    from cluster.cluster import start_cluster
+    from cluster.controller import Controller
+    from cluster.stopping import StopRequest
+    from physrl.metrics import read_metrics
+
+    with start_cluster(config) as cluster:
+        Controller(config, cluster, Quiet(), StopRequest()).train()
+    rows = read_metrics(config.folder)
+    for name in (key for key in rows[-1] if key.startswith("time/")):
+        print(name, *(f"{row.get(name, 0.0):.2f}" for row in rows))
+    ends = [row["time"] for row in rows]
+    return [end - start for start, end in pairwise(ends)][WARM_UP - 1 :]
+
+
+if __name__ == "__main__":
+    main()
