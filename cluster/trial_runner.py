@@ -52,6 +52,8 @@ class TrialWork:
 class TrialRunner(tune.Trainable):
     """A slot of the grid. Its actors stay for the next trial of the same model and runtime."""
 
+    _thread: threading.Thread | None = None
+
     def setup(
         self,
         config: dict[str, Any],
@@ -105,7 +107,7 @@ class TrialRunner(tune.Trainable):
     def _take(self, key: str) -> None:
         self._work, self._stop = self._works[key], StopRequest()
         self._error: Exception | None = None
-        self._thread: threading.Thread | None = None
+        self._thread = None
 
     def _run(self) -> None:
         try:
