@@ -50,7 +50,7 @@ class PolicyFiles:
         return self.model, self.adapter is not None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Request:
     policy: PolicyFiles
     prompts: Sequence[Prompt]

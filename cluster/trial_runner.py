@@ -52,6 +52,8 @@ class TrialWork:
 class TrialRunner(tune.Trainable):
     """A slot of the grid. Its actors stay for the next trial of the same model and runtime."""
 
+    _thread: threading.Thread | None = None
+
     def setup(
         self,
         config: dict[str, Any],
@@ -60,16 +62,16 @@ class TrialRunner(tune.Trainable):
         train: Train,
         make_cluster: MakeCluster,
     ) -> None:
-        """Begin the first trial; Tune calls it, with what `run_trials` gives to all."""
+        """Take the first trial; Tune calls it, with what `run_trials` gives to all."""
         self._works, self._train_run, self._make_cluster = works, train, make_cluster
         self._results = open_cell_store(store)
         self._cluster: Cluster | None = None
         self._cluster_of: object = None
-        self._begin(config["trial"]["key"])
+        self._take(config["trial"]["key"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin the next trial."""
-        self._begin(new_config["trial"]["key"])
+        """Take the next trial."""
+        self._take(new_config["trial"]["key"])
         return True
 
     def step(self) -> dict[str, Any]:
@@ -78,6 +80,9 @@ class TrialRunner(tune.Trainable):
         Raises:
             Exception: what ended the trial.
         """
+        if self._thread is None:  # not before: Tune also sets actors up that it then does without
+            self._thread = threading.Thread(target=self._run, daemon=True, name="trial")
+            self._thread.start()
         self._thread.join(REPORT_SECONDS)
         done = not self._thread.is_alive()
         if done and self._error is not None:
@@ -94,15 +99,15 @@ class TrialRunner(tune.Trainable):
     def cleanup(self) -> None:
         """Stop after the step under way, with a checkpoint, and end the actors."""
         self._stop.requested = True
-        self._thread.join(STOP_SECONDS)
+        if self._thread is not None:
+            self._thread.join(STOP_SECONDS)
         if self._cluster is not None:
             self._cluster.stop()
 
-    def _begin(self, key: str) -> None:
+    def _take(self, key: str) -> None:
         self._work, self._stop = self._works[key], StopRequest()
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True, name="trial")
-        self._thread.start()
+        self._thread = None
 
     def _run(self) -> None:
         try:

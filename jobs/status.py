@@ -1,6 +1,7 @@
 """What is there of the studies in a store: done, running, failed, missing."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from rich.table import Table
 
@@ -19,6 +20,10 @@ def run(location: str) -> None:
     Raises:
         DataError: there is none.
     """
+    if "://" not in location and not Path(location).is_dir():
+        raise DataError(
+            f"store {location} does not exist: name that of a study, as its store= says"
+        )
     store = open_cell_store(location)
     plans = store.plans()
     if not plans:

@@ -154,6 +154,8 @@ def test_a_store_without_a_study_is_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert "holds no study" in refused(capsys, "status", str(tmp_path))
+    assert "does not exist" in refused(capsys, "status", str(tmp_path / "typo"))
+    assert not (tmp_path / "typo").exists()
 
 
 @pytest.mark.parametrize("name", ["smoke", "small", "paper"])
