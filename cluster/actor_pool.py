@@ -26,8 +26,10 @@ from physrl.types import Metrics
 ATTEMPTS = 3
 """A call whose actor dies or hangs is made so often before it is given up."""
 STARTS = 3
-"""So often another actor is started in one place in vain, where no other actor is left; at a pool's
-beginning the first that cannot start ends it."""
+"""So often an actor's place is filled anew in vain, where no other actor is left; an actor that cannot
+start in the first place ends the pool at once."""
+LONGEST_PAUSE_S = 30.0
+"""Between two tries to fill a place."""
 ACTOR_LOST = (RayActorError, OutOfMemoryError, RuntimeEnvSetupError, ActorUnschedulableError)
 """What Ray raises of an actor that is gone or never was."""
 logger = logging.getLogger(__name__)
@@ -39,6 +41,8 @@ class _Member:
     handle: ray.actor.ActorHandle
     lost_at: float | None = None
     """When the one was lost whose place it takes."""
+    proven: bool = False
+    """Whether an actor has started in this place before."""
     failed_starts: int = 0
     """In this place, in a row."""
     started: bool = False
@@ -85,7 +89,6 @@ class ActorPool:
         self._timeout_s, self._start_timeout_s = timeout_s, start_timeout_s
         self._changed = asyncio.Condition()
         self._starting: set[asyncio.Task[None]] = set()
-        self._ever_started = False
         self._failure: LostError | None = None
         self._statistics = PoolStatistics()
         self._members = [_Member(number, make(number)) for number in range(count)]
@@ -202,8 +205,9 @@ class ActorPool:
         ray.kill(lost.handle)  # of one that hangs
         lost_at = lost.lost_at if lost.lost_at and not lost.started else time.monotonic()
         self._statistics.restarts += 1
+        proven = lost.proven or lost.started
         failed = 0 if lost.started else lost.failed_starts
-        fresh = _Member(lost.number, self._make(lost.number), lost_at, failed)
+        fresh = _Member(lost.number, self._make(lost.number), lost_at, proven, failed)
         self._members[lost.number] = fresh
         self._start(fresh)
 
@@ -220,8 +224,7 @@ class ActorPool:
             await self._note_failed_start(member, actor_loss(error, self._start_timeout_s))
             return
         async with self._changed:
-            member.started = self._ever_started = True
-            member.failed_starts = 0
+            member.started = True
             if member.lost_at is not None:
                 self._statistics.recoveries_s.append(time.monotonic() - member.lost_at)
             self._changed.notify_all()
@@ -230,13 +233,14 @@ class ActorPool:
         async with self._changed:
             member.failed_starts += 1
             others = any(each.started for each in self._members)
-            if not self._ever_started or (member.failed_starts >= STARTS and not others):
+            if not member.proven or (member.failed_starts >= STARTS and not others):
                 self._failure = LostError(
                     f"{self._name} {member.number + 1} did not start: {reason}; mend that, and "
                     "continue a run with --resume"
                 )
                 self._changed.notify_all()
                 return
+        await asyncio.sleep(min(2.0**member.failed_starts, LONGEST_PAUSE_S))
         self._replace(member, f"start: {reason}")
 
 

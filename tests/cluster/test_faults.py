@@ -50,10 +50,11 @@ def faulty(orders: Path) -> type[RolloutWorker]:
     return Faulty
 
 
-def make_config(folder: Path, name: str, **runtime: Any) -> RunConfig:
+def make_config(folder: Path, name: str, *, seed: int = 0, **runtime: Any) -> RunConfig:
     return validate(
         {
             "name": name,
+            "seed": seed,
             "output": str(folder),
             "task": "stability",
             "model": {"path": str(TINY_BASE), "max_prompt_tokens": 96},
@@ -147,13 +148,13 @@ def test_killed_actors_of_every_kind_change_nothing(cluster: Cluster, folder: Pa
 
 
 def test_a_scene_that_kills_every_worker_is_left_out(cluster: Cluster, folder: Path) -> None:
-    config = make_config(folder, "poisoned")
+    config = make_config(folder, "poisoned", seed=1)  # what is left out stays so in a cluster
     (folder / "die-2").touch()
     try:
         rows, _ = train(cluster, config)
     finally:
         (folder / "die-2").unlink()
-    left_out = "stability/train/iid/0/2"
+    left_out = "stability/train/iid/1/2"
     assert "roll_out was given up after 3" in cluster.rollouts.quarantine.scenes[left_out]
     assert [row["faults/quarantined_scenes"] for row in rows] == [1, 0, 0, 0]
     others = [scene for scene in range(STEPS * PROMPTS) if scene != 2]
@@ -202,9 +203,12 @@ def test_looking_ahead_stays_within_its_bound_and_survives_a_stop(
     assert waiting.keys() == {1, 2}
     version = checkpoint.state["policy_version"]
 
+    (folder / "die-once-5").touch()
     rows, _ = train(cluster, config)
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
-    # What waited was learned from as it was: completions of the policy before the stop.
+    # What waited was learned from as it was, also where a worker died of it: completions of the
+    # policy before the stop.
+    assert not (folder / "die-once-5").exists()
     for step in (1, 2):
         path = config.folder / "rollouts" / f"step-{step + 1:08d}.parquet"
         table = read_rollouts(path)
