@@ -26,8 +26,8 @@ from physrl.types import Metrics
 ATTEMPTS = 3
 """A call whose actor dies or hangs is made so often before it is given up."""
 STARTS = 3
-"""So often an actor's place is filled anew in vain, where no other actor is left; an actor that cannot
-start in the first place ends the pool at once."""
+"""So often a place is filled anew in vain, where no other actor is left; an actor that cannot start
+in the first place ends the pool at once."""
 LONGEST_PAUSE_S = 30.0
 """Between two tries to fill a place."""
 ACTOR_LOST = (RayActorError, OutOfMemoryError, RuntimeEnvSetupError, ActorUnschedulableError)
