@@ -13,6 +13,11 @@ ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(if $(shell comman
 DOCKER_FORMAT := $(if $(filter docker,$(notdir $(ENGINE))),,--format docker)
 # What tests give as wrong or public passwords.
 NO_SECRETS := ^(wrong|hush|pw|secret|AKIAABCDEFGHIJKLMNOP|a-secret-of-the-tests)$$
+# Whose cluster jobs are submitted to: the variables that Ray's own client reads, or given.
+ADDRESS ?= $(or $(RAY_API_SERVER_ADDRESS),$(RAY_ADDRESS))
+TOKEN ?= $(RAY_AUTH_TOKEN)
+# Ray kills a stopped job after 3 seconds otherwise, too soon for a checkpoint.
+JOB_ENVIRONMENT := {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "60"}}
 # The demo reports how long installation took.
 NOTE_SECONDS = echo $$(( $$(date +%s) - $$(cat $(VENV)/install-started) )) > $(VENV)/install-seconds
 
@@ -22,7 +27,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test image bench-train chaos study-smoke bench-adapters audit
+.PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test image bench-train chaos study-smoke bench-adapters audit \
+	e2e submit-train submit-sweep pull-checkpoint
 
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 15
@@ -47,6 +53,27 @@ test: install ## Run the tests
 
 test-s3: install ## Run the storage tests against SeaweedFS, with faults on the way
 	@$(BIN)/python -m pytest tests/physrl/storage tests/jobs/test_pull.py
+
+e2e: install ## Submit, stop, resume, sweep and pull on a Ray cluster and an S3 server of this machine
+	@$(BIN)/python -m tests.e2e.e2e
+
+# Not on the command line, where every user of this machine could read it.
+submit-train submit-sweep: export RAY_AUTH_TOKEN := $(TOKEN)
+submit-train submit-sweep: export RAY_AUTH_MODE := $(if $(TOKEN),token,$(or $(RAY_AUTH_MODE),disabled))
+submit-train submit-sweep: export RAY_API_SERVER_ADDRESS := $(ADDRESS)
+
+submit-train: install ## Train on a cluster: CONFIG=FILE RUN=NAME ADDRESS=http://... [ARGS='key=value --resume']
+submit-sweep: install ## Run a study on a cluster: the same variables
+
+submit-train submit-sweep:
+	@$(BIN)/python -m jobs.submission --name '$(RUN)' --config '$(CONFIG)'
+	@$(BIN)/ray job submit --working-dir . --runtime-env-json '$(JOB_ENVIRONMENT)' -- \
+		python -m jobs.$(@:submit-%=%) --config '$(CONFIG)' name='$(RUN)' $(ARGS)
+
+pull-checkpoint: install ## Bring a checkpoint: STORAGE=s3://... RUN=NAME [STEP=best] [OUT=FOLDER]
+	@test -n "$(STORAGE)" || { echo "error: STORAGE is empty: name the storage= of the run, such as s3://bucket/runs" >&2; exit 2; }
+	@test -n "$(RUN)" || { echo "error: RUN is empty: name the run, such as RUN=mine" >&2; exit 2; }
+	@$(BIN)/python -m jobs.pull '$(STORAGE)/$(RUN)' --step $(or $(STEP),latest) $(if $(OUT),--out '$(OUT)')
 
 helm-test: install ## Check the Helm chart: schemas, rules, security, and whether wrong edits are caught
 	@$(BIN)/python -m pytest tests/helm

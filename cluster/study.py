@@ -14,7 +14,7 @@ import ray
 
 from cluster.cell_server import PolicyFiles, ServedPolicy, policy_files, start_cell_server
 from cluster.cell_worker import CellWorker
-from cluster.placement import WORKER_CPUS
+from cluster.placement import SERVER_CPUS, WORKER_CPUS
 from cluster.probe_worker import ProbeWorker, probed_model
 from cluster.session import actor_environment
 from cluster.work_queue import Finished, Work, run_all
@@ -80,14 +80,16 @@ def answer_cells(
 
     Args:
         scratch: a folder that all machines share, for bases that are served from a copy.
-        workers: how many cells are under way at once.
+        workers: how many cells are under way at once, at most.
     """
     done = store.done()
     missing = [cell for cell in plan.cells if cell.key not in done]
     if not missing:
         return
     policies = served_subjects(plan, store)
-    with _actors(CellWorker, store.location, real_images, count=workers) as actors:
+    servers = max((plan.config_of(one).runtime.inference_servers for one in policies), default=0)
+    count = fitting(workers, ray.cluster_resources().get("CPU", 0), servers)
+    with _actors(CellWorker, store.location, real_images, count=count) as actors:
         yield from run_all(actors, _without_server(plan, store, missing))
         for group in by_server(plan, list(policies)):
             cells = [cell for cell in missing if cell.subject in group]
@@ -155,8 +157,14 @@ def probe_models(plan: StudyPlan, store: CellStore, workers: int) -> Iterator[Wo
     if not works:
         return
     gpus = max(plan.config_of(spec.subject).runtime.gpus_per_rank for spec in plan.probes)
-    with _actors(ProbeWorker, store.location, count=workers, gpus=gpus) as actors:
+    count = fitting(workers, ray.cluster_resources().get("CPU", 0), servers=0)
+    with _actors(ProbeWorker, store.location, count=count, gpus=gpus) as actors:
         yield from run_all(actors, works)
+
+
+def fitting(workers: int, cores: float, servers: int) -> int:
+    """As many workers as a cluster's cores hold beside the servers that they wait for."""
+    return max(1, min(workers, int((cores - servers * SERVER_CPUS) / WORKER_CPUS)))
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """What would end a submission minutes later, found before it.
 
-python -m jobs.submission [--folder .] [--name RUN]      then `ray job submit --working-dir .`
+python -m jobs.submission [--folder .] [--name RUN] [--config FILE]
+
+and then `ray job submit --working-dir .`, as `make submit-train` does.
 
 The cluster's address and token are those that `ray job submit` reads: RAY_API_SERVER_ADDRESS or
 RAY_ADDRESS, RAY_AUTH_MODE, RAY_AUTH_TOKEN.
@@ -98,6 +100,20 @@ def check_folder(folder: Path) -> None:
         )
 
 
+def check_config(folder: Path, config: str) -> None:
+    """Refuse a file that the job would not find in its working directory.
+
+    Raises:
+        UserError: with the file.
+    """
+    if Path(os.path.normpath(config)) not in _sent(folder):
+        raise UserError(
+            f"--config is '{config}', which is not sent with working directory {folder}: name a "
+            "file by its path within that folder, one that .gitignore does not name, such as "
+            "jobs/configs/demo.yaml"
+        )
+
+
 def _sent(folder: Path) -> list[Path]:
     """The files that git does not ignore, which are those that Ray sends; without git, all."""
     listing = subprocess.run(
@@ -131,13 +147,16 @@ def check_name(name: str) -> None:
 
 def main(
     folder: Annotated[Path, typer.Option(help="What is sent as the working directory.")] = Path(),
-    name: Annotated[str | None, typer.Option(help="Of the RayJob, where it is to be one.")] = None,
+    name: Annotated[str | None, typer.Option(help="The run's, held against Kubernetes.")] = None,
+    config: Annotated[str | None, typer.Option(help="The run's, which has to be sent.")] = None,
 ) -> None:
     """Check what `ray job submit` will need; exit code 2 and one line where it is not there."""
     try:
         if name is not None:
             check_name(name)
         check_folder(folder)
+        if config is not None:
+            check_config(folder, config)
         check_cluster(os.environ)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

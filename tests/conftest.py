@@ -58,7 +58,7 @@ class SeaweedFS:
         (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
         names = ("master.port", "volume.port", "filer.port", "s3.port")
         names = (*names, *(f"{name}.grpc" for name in names))
-        ports = dict(zip(names, _free_ports(len(names)), strict=True))
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
         options = {"dir": folder, "ip": "127.0.0.1", "s3.config": folder / "s3.json"} | ports
         options |= {"volume.max": 1000, "master.volumeSizeLimitMB": 64, "master.telemetry": "false"}
         options |= {"s3.port.iceberg": 0, "s3.port.lance": 0}
@@ -107,7 +107,7 @@ def seaweedfs(seaweed_server: SeaweedFS) -> dict[str, str]:
     return seaweed_server.environment
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [probe.getsockname()[1] for probe in probes]
     for probe in probes:

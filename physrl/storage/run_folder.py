@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 import subprocess
 from collections.abc import Mapping
 from importlib import metadata
@@ -20,6 +21,7 @@ from physrl.storage.run_files import CONFIG
 PACKAGES = (
     "deepspeed", "numpy", "peft", "physrl", "pybullet", "ray", "torch", "transformers", "vllm"
 )  # fmt: skip
+WORKING_DIRECTORY = "working directory"
 SCENE_SOURCES = ("environments", "tasks")
 MAY_DIFFER: dict[str, bool | set[str]] = {
     "output": True,
@@ -112,7 +114,8 @@ def _git_commit() -> str | None:
 
 def _config_text(config: RunConfig) -> str:
     # Comments, so that the file is itself a configuration that can be run again.
-    comments = "".join(f"# {name}: {version}\n" for name, version in versions().items())
+    facts = versions() | {WORKING_DIRECTORY: str(Path.cwd())}
+    comments = "".join(f"# {name}: {fact}\n" for name, fact in facts.items())
     return comments + dump_yaml(config)
 
 
@@ -143,7 +146,13 @@ def _check_resumable(config: RunConfig, place: str, text: str, resume: bool) -> 
     old = parse_config(text, f"{place}/{CONFIG}")
     before, now = (each.model_dump(mode="json", exclude=MAY_DIFFER) for each in (old, config))
     # What lies in the run's own folder, such as a warm start's weights, has moved with it.
-    difference = _first_difference(_moved(before, old.output, config.output), now)
+    before = _moved(before, old.output, config.output)
+    difference = _first_difference(before, now)
+    started_in = re.search(f"^# {WORKING_DIRECTORY}: (.+)$", text, re.MULTILINE)
+    if difference is not None and started_in is not None:
+        # A submission's files too: Ray unpacks each into a folder of its own.
+        moved = _moved(before, Path(started_in[1]), Path.cwd())
+        difference = difference if _first_difference(moved, now) else None
     if difference is not None:
         key, was, wanted = difference
         raise ConfigError(

@@ -7,7 +7,7 @@ import pytest
 
 from cluster.cell_server import PolicyFiles
 from cluster.probe_worker import probed_model
-from cluster.study import answer_cells, by_server, served_model, served_subjects
+from cluster.study import answer_cells, by_server, fitting, served_model, served_subjects
 from cluster.work_queue import Finished
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.config.study import StudyConfig
@@ -86,6 +86,13 @@ def test_cells_of_controls_are_answered_once(ray_cluster: None, tmp_path: Path) 
         assert result is not None
         assert result.count.share == 1
     assert list(answer_cells(plan, store, tmp_path, None, workers=1)) == []
+
+
+def test_workers_leave_room_for_the_servers_that_they_wait_for() -> None:
+    assert fitting(4, cores=2, servers=1) == 3  # half a core each, a quarter for the server
+    assert fitting(4, cores=3, servers=1) == 4
+    assert fitting(4, cores=2, servers=0) == 4
+    assert fitting(8, cores=0.5, servers=1) == 1
 
 
 def test_a_probe_reads_the_subjects_own_weights(tmp_path: Path) -> None:

@@ -74,3 +74,23 @@ def test_what_is_not_exported_is_found(dashboards: ModuleType, tmp_path: Path) -
     patterns = dashboards.queried(content)
     assert patterns == {"ray_physrl_reward", "ray_physrl_time_.+_s", "ray_physrl_kl"}
     assert dashboards.missing(patterns, names) == ["ray_physrl_kl"]
+
+
+def test_only_what_needs_accelerators_or_an_event_may_be_absent(
+    dashboards: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {
+        name for path in dashboards.FOLDER.glob("*.json") for name in of_file(dashboards, path)
+    }
+    there = {name.replace(".+", "x") for name in asked if "gpu" not in name}
+    page = tmp_path / "metrics"
+    page.write_text("".join(f"{name} 1\n" for name in there))
+    assert dashboards.check([str(page)])
+    assert "  not here: ray_node_gpus_utilization\n" in capsys.readouterr().out
+    page.write_text("".join(f"{name} 1\n" for name in there - {"ray_tasks"}))
+    assert not dashboards.check([str(page)])
+    assert "  not exported: ray_tasks\n" in capsys.readouterr().out
+
+
+def of_file(dashboards: ModuleType, path: Path) -> set[str]:
+    return set(dashboards.queried(json.loads(path.read_text())))

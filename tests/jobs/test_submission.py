@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from jobs import submission
-from jobs.submission import check_cluster, check_folder, check_name
+from jobs.submission import check_cluster, check_config, check_folder, check_name
 from physrl.errors import UserError
 
+ROOT = Path(__file__).parents[2]
+DEMO = "jobs/configs/demo.yaml"
 TOKEN = "t" * 64
 # Ray's own guard of its dashboard, before a page of this test's.
 DASHBOARD = """
@@ -108,6 +111,24 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         check_folder(tmp_path / "x")
 
 
+@pytest.mark.parametrize("config", ["", "runs/mine.yaml", "/etc/mine.yaml", "absent.yaml"])
+def test_a_config_that_would_not_be_sent(tmp_path: Path, config: str) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    (tmp_path / ".gitignore").write_text("runs/\n")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "mine.yaml").touch()
+    with pytest.raises(UserError, match=f"--config is '{config}'.*within that folder"):
+        check_config(tmp_path, config)
+
+
+def test_a_config_that_is_sent(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").touch()
+    check_config(tmp_path, "mine.yaml")
+    check_config(tmp_path, "./mine.yaml")
+    with pytest.raises(UserError, match="by its path within that folder"):
+        check_config(tmp_path, str(tmp_path / "mine.yaml"))  # no path of the cluster's
+
+
 @pytest.mark.parametrize("name", ["Place", "2nd", "a_b", "a-", "", "a" * 48])
 def test_names_that_kubernetes_refuses(name: str) -> None:
     with pytest.raises(UserError, match=f"the name '{name}'.*a letter first"):
@@ -125,3 +146,43 @@ def test_a_mistake_is_one_line_and_code_2() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: the name 'My Run'")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "message"),
+    [
+        ("submit-train", {"RUN": "My_Run"}, "the name 'My_Run' (6 characters) is none that Kub"),
+        ("submit-train", {"RUN": "mine"}, "--config is '', which is not sent"),
+        ("submit-sweep", {"RUN": "mine", "CONFIG": DEMO}, "RAY_ADDRESS is '': name the dashboard"),
+        (
+            "submit-train",
+            {"RUN": "mine", "CONFIG": DEMO, "ADDRESS": "http://127.0.0.1:1"},
+            "no Ray dashboard answers at http://127.0.0.1:1",
+        ),
+        ("pull-checkpoint", {"RUN": "mine"}, "STORAGE is empty: name the storage= of the run"),
+        ("pull-checkpoint", {"STORAGE": "s3://b/runs"}, "RUN is empty: name the run"),
+    ],
+)
+def test_targets_refuse_in_one_line(target: str, given: dict[str, str], message: str) -> None:
+    done = make(target, given)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
+    assert line.startswith(f"error: {message}")
+
+
+@pytest.mark.parametrize(
+    ("token", "message"), [("", "asks for a token"), ("x" * 64, "refuses RAY_AUTH_TOKEN")]
+)
+def test_targets_pass_the_token_on(dashboard: str, token: str, message: str) -> None:
+    given = {"RUN": "mine", "CONFIG": DEMO, "ADDRESS": dashboard, "TOKEN": token}
+    done = make("submit-train", given)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: the cluster at {dashboard} {message}")
+
+
+def make(target: str, given: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """A target of the Makefile, with this test's Python and no cluster in the environment."""
+    variables = [f"{name}={value}" for name, value in given.items()]
+    command = ["make", "--old-file=install", f"BIN={sys.prefix}/bin", target, *variables]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MAKE"))}
+    return subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True, check=False)

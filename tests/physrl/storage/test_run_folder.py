@@ -66,6 +66,22 @@ def test_moved_run_may_be_resumed(tmp_path: Path) -> None:
     assert open_run(config(tmp_path / "new"), resume=True) == tmp_path / "new" / "a"
 
 
+def test_working_directory_may_be_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Ray unpacks each submission into a folder of its own, where the same text is another path.
+    def submitted(package: str, *overrides: str) -> RunConfig:
+        (tmp_path / package / "base").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / package)
+        return config(tmp_path, *overrides)
+
+    first = submitted("_ray_pkg_1", "model.path=base")
+    assert first.model.path == str(tmp_path / "_ray_pkg_1" / "base")
+    open_run(first, resume=False)
+    assert open_run(submitted("_ray_pkg_2", "model.path=base"), resume=True) == tmp_path / "a"
+    (tmp_path / "_ray_pkg_3" / "other").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"model.path=.*_1/base, not .*_3/other"):
+        open_run(submitted("_ray_pkg_3", "model.path=other"), resume=True)
+
+
 def test_other_scene_generator_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = open_run(config(tmp_path), resume=False)
     text = (folder / "config.yaml").read_text()
