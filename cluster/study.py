@@ -96,8 +96,8 @@ def answer_cells(
             if not cells:
                 continue
             runs = [plan.config_of(subject) for subject in group]
-            with _servers(runs, scratch) as servers:
-                yield from run_all(actors, _ordered(cells, policies, servers))
+            with _servers(runs, scratch) as started:
+                yield from run_all(actors, _ordered(cells, policies, started))
 
 
 def _without_server(plan: StudyPlan, store: CellStore, cells: Sequence[CellSpec]) -> list[Work]:
