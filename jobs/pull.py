@@ -161,7 +161,7 @@ def _from_here(base: str, config: Path) -> str:
     """A base that is not here but lay where the run was started: its path within the project."""
     if Path(base).is_dir() or not config.exists():
         return base
-    started_in = working_directory(config.read_text())
+    started_in = working_directory(config.read_text(errors="replace"))
     if started_in is None or not Path(base).is_relative_to(started_in):
         return base
     return str(Path(base).relative_to(started_in))
