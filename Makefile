@@ -12,7 +12,7 @@ REQUIREMENTS := $(filter-out requirements/peers.txt, $(wildcard requirements/*.t
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(if $(shell command -v $(engine)),$(engine))))
 DOCKER_FORMAT := $(if $(filter docker,$(notdir $(ENGINE))),,--format docker)
 # What tests give as wrong or public passwords.
-NO_SECRETS := ^(wrong|hush|pw|secret|AKIAABCDEFGHIJKLMNOP|a-secret-of-the-tests)$$
+NO_SECRETS := ^(wrong|hush|pw|secret|AKIAABCDEFGHIJKLMNOP|a-secret-of-the-tests|open-sesame)$$
 # Whose cluster jobs are submitted to: the variables that Ray's own client reads, or given.
 ADDRESS ?= $(or $(RAY_API_SERVER_ADDRESS),$(RAY_ADDRESS))
 TOKEN ?= $(RAY_AUTH_TOKEN)
@@ -31,7 +31,7 @@ export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 	e2e submit-train submit-sweep pull-checkpoint
 
 help: ## List the commands
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 15
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 17
 
 install: $(VENV)/ready-$(DEVICE) ## Build .venv; again only if a requirement changed (DEVICE=gpu for GPUs)
 
@@ -57,7 +57,7 @@ test-s3: install ## Run the storage tests against SeaweedFS, with faults on the 
 e2e: install ## Submit, stop, resume, sweep and pull on a Ray cluster and an S3 server of this machine
 	@$(BIN)/python -m tests.e2e.e2e
 
-# Not on the command line, where every user of this machine could read it.
+# Ray reads these from the environment; a command line could be read by all users of this machine.
 submit-train submit-sweep: export RAY_AUTH_TOKEN := $(TOKEN)
 submit-train submit-sweep: export RAY_AUTH_MODE := $(if $(TOKEN),token,$(or $(RAY_AUTH_MODE),disabled))
 submit-train submit-sweep: export RAY_API_SERVER_ADDRESS := $(ADDRESS)

@@ -87,8 +87,8 @@ def answer_cells(
     if not missing:
         return
     policies = served_subjects(plan, store)
-    servers = max((plan.config_of(one).runtime.inference_servers for one in policies), default=0)
-    count = fitting(workers, ray.cluster_resources().get("CPU", 0), servers)
+    most = max((plan.config_of(one).runtime.inference_servers for one in policies), default=0)
+    count = fitting(workers, ray.cluster_resources().get("CPU", 0), servers=most)
     with _actors(CellWorker, store.location, real_images, count=count) as actors:
         yield from run_all(actors, _without_server(plan, store, missing))
         for group in by_server(plan, list(policies)):

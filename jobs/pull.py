@@ -24,6 +24,7 @@ from physrl.storage.checkpoints import only_writer, step_name
 from physrl.storage.manifest import read_manifest, verify
 from physrl.storage.object_store import S3, ObjectStore, open_store
 from physrl.storage.run_files import CONFIG
+from physrl.storage.run_folder import working_directory
 from physrl.storage.stored_checkpoints import (
     StoredCheckpoint,
     choose,
@@ -82,8 +83,11 @@ def describe(path: Path, stored: StoredCheckpoint, config: Path) -> list[str]:
     """What was brought, where it lies, and how it is loaded."""
     score = "" if stored.score is None else f", score {stored.score:.4g}"
     lines = [f"checkpoint {path}: step {stored.step}{score}, {stored.size / 1e6:.1f} MB, verified"]
+    override = ""
     if (path / "adapter").is_dir():
-        base = _base(path / "adapter")
+        named = _base(path / "adapter")
+        base = _from_here(named, config)
+        override = "" if base == named else f" model.path={base}"
         lines += [
             f"adapter of {base}: {path / 'adapter'}",
             f"  base = AutoModelForImageTextToText.from_pretrained({base!r})",
@@ -95,7 +99,7 @@ def describe(path: Path, stored: StoredCheckpoint, config: Path) -> list[str]:
             f"  model = AutoModelForImageTextToText.from_pretrained({str(path / 'model')!r})",
         ]
     if config.exists():
-        lines.append(f"measure it: physrl evaluate --config {config} --policy {path}")
+        lines.append(f"measure it: physrl evaluate --config {config} --policy {path}{override}")
     return lines
 
 
@@ -151,6 +155,16 @@ def _base(adapter: Path) -> str:
         return str(settings["base_model_name_or_path"])
     except (OSError, ValueError, KeyError, TypeError):
         return "the base model"
+
+
+def _from_here(base: str, config: Path) -> str:
+    """A base that is not here but lay where the run was started: its path within the project."""
+    if Path(base).is_dir() or not config.exists():
+        return base
+    started_in = working_directory(config.read_text(errors="replace"))
+    if started_in is None or not Path(base).is_relative_to(started_in):
+        return base
+    return str(Path(base).relative_to(started_in))
 
 
 def _progress() -> Progress:

@@ -103,6 +103,12 @@ def scene_generator_hash() -> str:
     return digest.hexdigest()
 
 
+def working_directory(text: str) -> Path | None:
+    """Where the run of a config.yaml was started, if the text says so."""
+    found = re.search(f"^# {WORKING_DIRECTORY}: (.+)$", text, re.MULTILINE)
+    return None if found is None else Path(found[1])
+
+
 def _git_commit() -> str | None:
     folder = Path(physrl.__file__).parent
     command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
@@ -148,10 +154,10 @@ def _check_resumable(config: RunConfig, place: str, text: str, resume: bool) -> 
     # What lies in the run's own folder, such as a warm start's weights, has moved with it.
     before = _moved(before, old.output, config.output)
     difference = _first_difference(before, now)
-    started_in = re.search(f"^# {WORKING_DIRECTORY}: (.+)$", text, re.MULTILINE)
+    started_in = working_directory(text)
     if difference is not None and started_in is not None:
         # A submission's files too: Ray unpacks each into a folder of its own.
-        moved = _moved(before, Path(started_in[1]), Path.cwd())
+        moved = _moved(before, started_in, Path.cwd())
         difference = difference if _first_difference(moved, now) else None
     if difference is not None:
         key, was, wanted = difference

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs import cli, preflight
+from jobs.pull import describe
 from physrl.config import load_config
 from physrl.errors import StorageError, UserError
 from physrl.storage.checkpoints import Checkpoints
@@ -14,6 +15,7 @@ from physrl.storage.folder_store import FolderStore
 from physrl.storage.manifest import verify
 from physrl.storage.mirror import RunMirror
 from physrl.storage.object_store import open_store
+from physrl.storage.stored_checkpoints import StoredCheckpoint
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -64,6 +66,23 @@ def test_a_checkpoint_comes_whole_and_is_explained(
     assert "adapter of Some/Base" in said
     assert f"PeftModel.from_pretrained(base, '{path}/adapter')" in said
     assert f"--policy {path}" in said
+
+
+def test_a_base_of_the_clusters_is_named_as_it_is_here(tmp_path: Path) -> None:
+    adapter = tmp_path / "step" / "adapter"
+    adapter.mkdir(parents=True)
+    base = {"base_model_name_or_path": "/gone/_ray_pkg_1/assets/tiny-base"}
+    (adapter / "adapter_config.json").write_text(json.dumps(base))
+    stored = StoredCheckpoint(1, "runs/mine", {}, None, "")
+    config = tmp_path / "config.yaml"
+    config.write_text("# working directory: /gone/_ray_pkg_1\nseed: 1\n")
+    said = describe(adapter.parent, stored, config)
+    assert f"adapter of assets/tiny-base: {adapter}" in said
+    assert said[-1].endswith(f"--policy {adapter.parent} model.path=assets/tiny-base")
+    config.write_text("# working directory: /another\n")
+    said = describe(adapter.parent, stored, config)
+    assert f"adapter of /gone/_ray_pkg_1/assets/tiny-base: {adapter}" in said
+    assert said[-1].endswith(f"--policy {adapter.parent}")
 
 
 def test_what_is_there_is_listed(place: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ def curve(*shares: float) -> AdaptationCurve:
     return AdaptationCurve("key", (0, 1, 2, 4), 10, rows)
 
 
-def test_the_area_weighs_measurements_by_the_steps_between_them() -> None:
+def test_the_area_counts_measurements_by_the_steps_between_them() -> None:
     # (0 + .2) / 2 + (.2 + .4) / 2 + 2 (.4 + .8) / 2 = .1 + .3 + 1.2, over 4 steps.
     assert area_under(curve(0, 0.2, 0.4, 0.8)) == pytest.approx(0.4)
 
