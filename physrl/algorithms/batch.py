@@ -100,11 +100,16 @@ def rollout_batch(groups: Sequence[RolloutGroup], advantages: Rewards) -> Traini
 def demonstration_batch(
     demonstrations: Sequence[Demonstration], tokenizer: Tokenizes
 ) -> TrainingBatch:
-    """One example a demonstration."""
+    """One example a demonstration.
+
+    Second questions come last: of n updates each takes every n-th example, and so both questions
+    about its scenes.
+    """
+    ordered = sorted(demonstrations, key=lambda one: "#" in one.prompt.prompt_id)
     return TrainingBatch(
         tuple(
             TrainingExample(one.prompt, tokenizer.completion_ids(one.target), weight=one.weight)
-            for one in demonstrations
+            for one in ordered
         )
     )
 

@@ -145,8 +145,12 @@ def test_a_second_demonstration_of_each_scene(
         assert second.prompt.text == ask_alone(first.prompt, task, action).text
         assert second.prompt.images[0] is first.prompt.images[0]
         assert (first.weight, second.weight) == (1.0, 0.3)
-    weights = [each.weight for each in demonstration_batch(shown, Letters()).examples]
-    assert weights == [1.0, 0.3] * 4
+    examples = demonstration_batch(shown, Letters()).examples
+    assert [each.weight for each in examples] == [1.0] * 4 + [0.3] * 4
+    # Each of two updates takes every second example: both questions of two scenes.
+    for part in (examples[::2], examples[1::2]):
+        names = [each.prompt.prompt_id.removesuffix("#outcome") for each in part]
+        assert names[:2] == names[2:]
 
 
 @pytest.mark.parametrize("auxiliary", [BEFORE, TARGET])
