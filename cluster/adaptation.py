@@ -11,6 +11,7 @@ from cluster.evaluation import evaluate_task
 from cluster.stopping import StopRequest
 from physrl.config.run import RunConfig
 from physrl.environments.renderer import make_renderer
+from physrl.environments.simulator import Simulator
 from physrl.evaluation.adaptation import AdaptationCurve
 from physrl.evaluation.plan import AdaptationSpec
 from physrl.protocols import Sampling
@@ -27,7 +28,7 @@ def adapt(spec: AdaptationSpec, checkpoint: Path | None, cluster: Cluster) -> Ad
     config = _started(spec, checkpoint)
     greedy = Sampling(1, 0.0, config.model.max_completion_tokens, seed=config.seed)
     source = scene_source(config, config.task, "train")
-    renderer = make_renderer(config.environment)
+    renderer, simulator = make_renderer(config.environment), Simulator()
     successes: list[tuple[bool, ...]] = []
 
     def measure() -> None:
@@ -42,10 +43,11 @@ def adapt(spec: AdaptationSpec, checkpoint: Path | None, cluster: Cluster) -> Ad
     for measured, following in pairwise(spec.steps):
         with cluster.learning():
             for step in range(measured, following):
-                shown = demonstrate(source, step_indices(config, step), renderer)
+                shown = demonstrate(source, step_indices(config, step), renderer, simulator)
                 cluster.learners.imitate([ray.put(shown)], step)
         measure()
     renderer.close()
+    simulator.close()
     return AdaptationCurve(
         spec.key, spec.steps, config.algorithm.prompts_per_step, tuple(successes)
     )

@@ -88,10 +88,10 @@ def answer_scenes(
     scenes, prompts = prepared
     source, sampling, reward = cell_source(cell), cell_sampling(cell), cell.asked.reward
     generations = generator.generate(prompts, sampling)
-    groups = roll_out(scenes, prompts, generations, reward, simulator)
+    groups = roll_out(scenes, prompts, generations, reward, simulator, source.auxiliary)
     while prompts := follow_ups(groups, renderer, source):
         generations = generator.generate(prompts, retry_sampling(sampling))
-        groups = retry(groups, prompts, generations, reward, simulator)
+        groups = retry(groups, prompts, generations, reward, simulator, source.auxiliary)
     answers = [answered(group.scene, rollout) for group in groups for rollout in group.rollouts]
     return CellResult(cell.key, tuple(answers))
 

@@ -38,7 +38,8 @@ class RolloutWorker:
         self, source: SceneSource, indices: Sequence[int]
     ) -> tuple[int, list[Demonstration]]:
         """How many, and prompts with their ideal answers."""
-        shown = demonstrate(source, indices, self._renderer(source.environment))
+        renderer = self._renderer(source.environment)
+        shown = demonstrate(source, indices, renderer, self._simulator)
         return len(shown), shown
 
     def roll_out(
@@ -54,7 +55,7 @@ class RolloutWorker:
         Returns:
             How many prompts follow, the groups, and what the model is asked next.
         """
-        groups = roll_out(scenes, prompts, generations, reward, self._simulator)
+        groups = roll_out(scenes, prompts, generations, reward, self._simulator, source.auxiliary)
         return self._with_follow_ups(source, groups)
 
     def retry(
@@ -66,7 +67,7 @@ class RolloutWorker:
         reward: RewardConfig,
     ) -> tuple[int, list[RolloutGroup], list[Prompt]]:
         """Carry out the next attempts; returns as `roll_out` does."""
-        retried = retry(groups, prompts, generations, reward, self._simulator)
+        retried = retry(groups, prompts, generations, reward, self._simulator, source.auxiliary)
         return self._with_follow_ups(source, retried)
 
     def _with_follow_ups(

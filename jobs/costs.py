@@ -73,7 +73,9 @@ def trial_hours(run: RunConfig) -> float:
     for algorithm in phases:
         scenes = algorithm.steps * algorithm.prompts_per_step
         if isinstance(algorithm, SFTConfig):
-            tokens = scenes * (run.model.max_prompt_tokens + ANSWER_TOKENS)
+            second = run.auxiliary is not None and not run.auxiliary.foretells
+            shown = scenes * (1 + second)
+            tokens = shown * (run.model.max_prompt_tokens + ANSWER_TOKENS)
         else:
             answers = scenes * algorithm.group_size
             seconds += decoding_seconds(run, answers) / run.runtime.inference_servers

@@ -61,7 +61,8 @@ class ReferenceLoop:
         """One rollout batch, or one batch of demonstrations, and its updates."""
         algorithm = self._config.algorithm
         if isinstance(algorithm, SFTConfig):
-            shown = demonstrate(self._source, step_indices(self._config, step), self._renderer)
+            indices = step_indices(self._config, step)
+            shown = demonstrate(self._source, indices, self._renderer, self._simulator)
             return self._learner.update(demonstration_batch(shown, self._collator), step)
         source = self._propose(step_indices(self._config, step))
         drawn = self.collect(step)
@@ -83,12 +84,13 @@ class ReferenceLoop:
 
     def _draw(self, step: int, indices: range) -> list[RolloutGroup]:
         reward, sampling = self._config.reward, training_sampling(self._config, step)
+        acting = (reward, self._simulator, self._config.auxiliary)
         scenes, prompts = prepare(self._propose(indices), indices, self._renderer)
         generations = self.generator.generate(prompts, sampling)
-        groups = roll_out(scenes, prompts, generations, reward, self._simulator)
+        groups = roll_out(scenes, prompts, generations, *acting)
         while prompts := follow_ups(groups, self._renderer, self._source):
             generations = self.generator.generate(prompts, retry_sampling(sampling))
-            groups = retry(groups, prompts, generations, reward, self._simulator)
+            groups = retry(groups, prompts, generations, *acting)
         return groups
 
     def learn(self, groups: Sequence[RolloutGroup], step: int) -> Metrics:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from physrl.config.algorithm import SFTConfig
+from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.config.reward import RewardConfig
 from physrl.config.run import RunConfig, TaskName
@@ -22,6 +23,14 @@ from physrl.rewards.score import score
 from physrl.tasks import TASKS
 from physrl.tasks.answers import LARGEST_OFFSET, answer_text, words
 from physrl.tasks.examples import Examples, blanked, solved
+from physrl.tasks.first_move import (
+    ask_alone,
+    ask_first,
+    motion_text,
+    read_foretold,
+    tried_action,
+    true_motion,
+)
 from physrl.tasks.task import Task, feedback_text, make_prompt, make_scene
 from physrl.types import (
     Action,
@@ -67,6 +76,8 @@ class SceneSource:
     """Whether pictures show nothing."""
     proposals: Mapping[int, EnvironmentConfig] = field(default_factory=dict)
     """What a curriculum draws some of the scenes from; of others, `environment`."""
+    auxiliary: OutcomeConfig | None = None
+    """What is foretold beside; None: nothing."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -111,6 +122,7 @@ def scene_source(
         seed=config.seed,
         split=split,
         reasoning=config.model.reasoning,
+        auxiliary=config.auxiliary,
         generator=generator,
         data=data,
         mixture=config.mixture if trained and split in ("train", "warm") else (),
@@ -147,14 +159,24 @@ def prepare(
     """Scenes and their pictures with the question."""
     if source.data is not None:
         stored = [_dataset(source.data)[index] for index in indices]
-        return [scene for scene, _, _ in stored], [prompt for _, prompt, _ in stored]
+        return [scene for scene, _, _ in stored], [_asked(source, each) for _, each, _ in stored]
     size = source.environment.image_size
     scenes = [draw_scene(source, index) for index in indices]
     prompts = [
         make_prompt(TASKS[scene.task], scene, renderer, size, reasoning=source.reasoning)
         for scene in scenes
     ]
+    prompts = [_asked(source, prompt) for prompt in prompts]
     return scenes, _surrounded(source, scenes, prompts, renderer)
+
+
+def _asked(source: SceneSource, prompt: Prompt) -> Prompt:
+    """The question, with all that is asked beside."""
+    return ask_first(prompt) if _foretells(source.auxiliary) else prompt
+
+
+def _foretells(auxiliary: OutcomeConfig | None) -> bool:
+    return auxiliary is not None and auxiliary.foretells
 
 
 def _surrounded(
@@ -190,26 +212,59 @@ def draw_scene(source: SceneSource, index: int) -> SceneSpec:
 
 
 def demonstrate(
-    source: SceneSource, indices: Iterable[int], renderer: Renderer
+    source: SceneSource, indices: Iterable[int], renderer: Renderer, simulator: Simulator
 ) -> list[Demonstration]:
-    """Prompts with their ideal answers, or with other scenes' where the source is shuffled."""
+    """Prompts with their ideal answers, or with other scenes' where the source is shuffled.
+
+    An auxiliary puts what will happen before each answer, or adds a second question of its own.
+
+    Raises:
+        SimulationError: PyBullet gave values that are not finite.
+    """
     wanted = list(indices)
     scenes, prompts = prepare(source, wanted, renderer)
     if source.shuffled:
-        targets = [_target(source, _other(source, index)) for index in wanted]
+        answered = [_solved(source, _other(source, index)) for index in wanted]
     elif source.data is not None:
-        targets = [_target(source, index) for index in wanted]
+        answered = [_solved(source, index) for index in wanted]
     else:
-        targets = [TASKS[scene.task].target(scene) for scene in scenes]
-    return [Demonstration(*shown) for shown in zip(prompts, targets, strict=True)]
+        answered = [(scene, TASKS[scene.task].target(scene)) for scene in scenes]
+    shown = []
+    for scene, prompt, (other, target) in zip(scenes, prompts, answered, strict=True):
+        shown += _demonstrations(source.auxiliary, scene, prompt, other, target, simulator)
+    return shown
 
 
-def _target(source: SceneSource, index: int) -> str:
+def _demonstrations(
+    auxiliary: OutcomeConfig | None,
+    scene: SceneSpec,
+    prompt: Prompt,
+    other: SceneSpec,
+    target: str,
+    simulator: Simulator,
+) -> list[Demonstration]:
+    """What is shown of a scene, with the answers of `other`, mostly the same one."""
+    task = TASKS[scene.task]
+    if auxiliary is None:
+        return [Demonstration(prompt, target)]
+    if auxiliary.foretells:
+        motion = true_motion(task, other, task.ideal(other), simulator)
+        return [Demonstration(prompt, motion_text(motion) + target)]
+    motion = true_motion(task, other, tried_action(task, other), simulator)
+    second = ask_alone(prompt, task, tried_action(task, scene))
+    return [
+        Demonstration(prompt, target),
+        Demonstration(second, motion_text(motion), auxiliary.weight),
+    ]
+
+
+def _solved(source: SceneSource, index: int) -> tuple[SceneSpec, str]:
+    """A scene and the ideal answer to it."""
     if source.data is not None:
-        _, _, target = _dataset(source.data)[index]
-        return target
+        scene, _, target = _dataset(source.data)[index]
+        return scene, target
     scene = draw_scene(source, index)
-    return TASKS[scene.task].target(scene)
+    return scene, TASKS[scene.task].target(scene)
 
 
 def _other(source: SceneSource, index: int) -> int:
@@ -226,19 +281,23 @@ def roll_out(
     generations: Sequence[Generation],
     reward: RewardConfig,
     simulator: Simulator,
+    auxiliary: OutcomeConfig | None = None,
 ) -> list[RolloutGroup]:
     """Carry out every completion of every prompt: each rollout's first attempt.
+
+    Args:
+        auxiliary: that of the prompts' source.
 
     Raises:
         SimulationError: PyBullet gave values that are not finite.
     """
     groups = []
     for scene, prompt, generation in zip(scenes, prompts, generations, strict=True):
-        carry_out = _Scene(scene, simulator)
+        carry_out = _Scene(scene, simulator, auxiliary)
         rollouts = []
         for completion in generation.completions:
             attempts = (carry_out(prompt, generation.prompt_token_ids, completion),)
-            rollouts.append(Rollout(attempts, score(scene, attempts, reward)))
+            rollouts.append(Rollout(attempts, score(scene, attempts, reward, auxiliary)))
         groups.append(RolloutGroup(scene, prompt, tuple(rollouts)))
     return groups
 
@@ -267,7 +326,7 @@ def follow_ups(
                 Turn("assistant", repeated(last.action, task)),
                 Turn("user", feedback_text(last.outcome, reasoning=source.reasoning), (image,)),
             )
-            asked = Prompt(f"{group.prompt.prompt_id}#{place}.{count}", turns)
+            asked = _asked(source, Prompt(f"{group.prompt.prompt_id}#{place}.{count}", turns))
             prompts.append(blanked(asked) if source.blank else asked)
     return prompts
 
@@ -279,6 +338,7 @@ def longest_conversation(source: SceneSource, renderer: Renderer) -> Prompt:
     answered = Turn("assistant", repeated(Offset(-LARGEST_OFFSET, -LARGEST_OFFSET), task))
     failed = Outcome("illegal", success=False)
     asked = Turn("user", feedback_text(failed, reasoning=source.reasoning), prompt.images)
+    (asked,) = _asked(source, Prompt(scene.scene_id, (asked,))).turns
     return Prompt(scene.scene_id, prompt.turns + (answered, asked) * (task.attempts - 1))
 
 
@@ -293,18 +353,20 @@ def retry(
     generations: Sequence[Generation],
     reward: RewardConfig,
     simulator: Simulator,
+    auxiliary: OutcomeConfig | None = None,
 ) -> list[RolloutGroup]:
     """Carry out the next attempt of every rollout that may try again; the others stay.
 
     Args:
         prompts: from `follow_ups`.
         generations: one a prompt, of one completion each.
+        auxiliary: that of the prompts' source.
     """
     answers = iter(list(zip(prompts, generations, strict=True)))
     retried = []
     for group in groups:
         task = TASKS[group.scene.task]
-        carry_out = _Scene(group.scene, simulator)
+        carry_out = _Scene(group.scene, simulator, auxiliary)
         rollouts = []
         for rollout in group.rollouts:
             if _may_retry(rollout, task):
@@ -312,7 +374,7 @@ def retry(
                 (completion,) = generation.completions
                 attempt = carry_out(prompt, generation.prompt_token_ids, completion)
                 attempts = (*rollout.attempts, attempt)
-                rollout = Rollout(attempts, score(group.scene, attempts, reward))
+                rollout = Rollout(attempts, score(group.scene, attempts, reward, auxiliary))
             rollouts.append(rollout)
         retried.append(replace(group, rollouts=tuple(rollouts)))
     return retried
@@ -325,15 +387,22 @@ def _may_retry(rollout: Rollout, task: Task) -> bool:
 class _Scene:
     """Carries completions out in one scene; equal actions are simulated once."""
 
-    def __init__(self, scene: SceneSpec, simulator: Simulator) -> None:
+    def __init__(
+        self, scene: SceneSpec, simulator: Simulator, auxiliary: OutcomeConfig | None
+    ) -> None:
         self._scene, self._simulator = scene, simulator
+        self._foretells = _foretells(auxiliary)
         self._outcomes: dict[Action, Outcome] = {}
 
     def __call__(
         self, prompt: Prompt, prompt_token_ids: tuple[int, ...], completion: Completion
     ) -> Attempt:
         task = TASKS[self._scene.task]
-        action = task.parse(completion.text)
+        said, answer = (
+            read_foretold(completion.text) if self._foretells else (None, completion.text)
+        )
+        action = task.parse(answer)
         if action not in self._outcomes:
             self._outcomes[action] = task.act(self._scene, action, self._simulator)
-        return Attempt(prompt, prompt_token_ids, completion, action, self._outcomes[action])
+        outcome = self._outcomes[action]
+        return Attempt(prompt, prompt_token_ids, completion, action, outcome, said)

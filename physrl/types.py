@@ -200,6 +200,26 @@ class Unparseable:
 
 
 Action = Verdict | Offset | Unparseable
+Side = Literal["left", "right", "towards", "away"]
+"""As the viewer sees it: towards and away from the camera are along z."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstMove:
+    """Which block is the first to move after all are let go, and to which side."""
+
+    block: int
+    """Counted from the lowest, which is 1."""
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """No block moves."""
+
+
+Motion = FirstMove | Still
+"""What the simulator shows first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +241,8 @@ class Outcome:
     """From the answered place to the ideal one, in block widths; None where there is none."""
     poses: tuple[Pose, ...] = ()
     """The blocks at rest; empty unless settled."""
+    motion: Motion | None = None
+    """What moved first; None unless settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +262,8 @@ class Attempt:
     completion: Completion
     action: Action
     outcome: Outcome
+    foretold: Motion | Unparseable | None = None
+    """What it said would move first; None where it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +298,8 @@ class Demonstration:
 
     prompt: Prompt
     target: str
+    weight: float = 1.0
+    """What its tokens count beside those of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +313,8 @@ class TrainingExample:
     """Under the policy that sampled it; empty for SFT."""
     truncated: bool = False
     """Whether the completion was cut at its longest."""
+    weight: float = 1.0
+    """What its tokens count in SFT beside those of others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,11 +100,16 @@ def rollout_batch(groups: Sequence[RolloutGroup], advantages: Rewards) -> Traini
 def demonstration_batch(
     demonstrations: Sequence[Demonstration], tokenizer: Tokenizes
 ) -> TrainingBatch:
-    """One example a demonstration."""
+    """One example a demonstration.
+
+    Second questions come last: of n updates each takes every n-th example, and so both questions
+    about its scenes.
+    """
+    ordered = sorted(demonstrations, key=lambda one: "#" in one.prompt.prompt_id)
     return TrainingBatch(
         tuple(
-            TrainingExample(one.prompt, tokenizer.completion_ids(one.target))
-            for one in demonstrations
+            TrainingExample(one.prompt, tokenizer.completion_ids(one.target), weight=one.weight)
+            for one in ordered
         )
     )
 
@@ -129,6 +134,9 @@ def rollout_metrics(groups: Sequence[RolloutGroup]) -> Metrics:
     for task in sorted({group.scene.task for group in groups}):
         right = [r.last.outcome.success for g in groups if g.scene.task == task for r in g.rollouts]
         metrics[f"task/{task}/accuracy"] = _mean(right)
+    foretold = [attempt for attempt in attempts if attempt.foretold is not None]
+    if foretold:
+        metrics["outcome/accuracy"] = _mean(a.foretold == a.outcome.motion for a in foretold)
     for part in rollouts[0].reward.parts:
         metrics[f"rewards/{part}/mean"] = _mean(r.reward.parts.get(part, 0.0) for r in rollouts)
     return metrics

@@ -22,7 +22,7 @@ class LossInputs:
     entropy: Tensor
     """B x C, of the policy that is trained, in nats."""
     mask: Tensor
-    """B x C, 1.0 where a token counts."""
+    """B x C, what a token counts: 1.0 or 0.0, of weighted demonstrations something between."""
     advantages: Tensor
     """B."""
     importance: Tensor
@@ -31,8 +31,8 @@ class LossInputs:
     """B x C, under the base model; only where the loss has a KL term."""
     sequences: int
     """Sequences, also those that the mask leaves out."""
-    tokens: int
-    """Tokens that count."""
+    tokens: float
+    """Tokens that count, each by its weight."""
     max_length: int
     """Longest completion that the sampler may give."""
 

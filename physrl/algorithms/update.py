@@ -98,7 +98,7 @@ class Learner:
         lr: float,
     ) -> Metrics:
         shares = []
-        tokens = max(1, sum(self._counted_tokens(example) for example in examples))
+        tokens = max(1, sum(self._counted_tokens(each) * each.weight for each in examples))
         for index, (micro, old) in enumerate(zip(micro_batches, old_logprobs, strict=True)):
             logprobs, entropy = completion_logprobs(
                 self._engine.model, micro.inputs, self._banned, self._temperature
@@ -193,7 +193,8 @@ class Learner:
         inputs = self._collator(examples).to(self._device)
         width = max(len(example.completion_ids) for example in examples)
         columns = torch.arange(width, device=self._device)
-        mask = (columns < torch.tensor(counted, device=self._device)[:, None]).float()
+        weights = torch.tensor([example.weight for example in examples], device=self._device)
+        mask = (columns < torch.tensor(counted, device=self._device)[:, None]) * weights[:, None]
         return _MicroBatch(examples, inputs, mask, _sampling_logprobs(examples, mask))
 
     def _score(self, micro: _MicroBatch) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from physrl.config.algorithm import AlgorithmConfig, GRPOConfig, RLConfig, SFTConfig
+from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.base import Section
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.location import Location
@@ -199,6 +200,8 @@ class RunConfig(Section):
     """A short SFT before the run (the keys of `algorithm`, type sft): something to reinforce."""
     reward: RewardConfig = SimulatedRewardConfig()
     """What an outcome is worth."""
+    auxiliary: OutcomeConfig | None = None
+    """What is learned beside: to foretell what the simulator will show. Null: nothing."""
     temperature: float = Field(1.0, gt=0, le=2)
     """Of sampled completions; the learner scores them at the same temperature."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -276,6 +279,16 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _foretells(self) -> "RunConfig":
+        auxiliary = self.auxiliary
+        if auxiliary is None or auxiliary.foretells or isinstance(self.algorithm, SFTConfig):
+            return self
+        raise ValueError(
+            f"auxiliary.mode is {auxiliary.mode} but algorithm.type is {self.algorithm.type}, "
+            "which imitates no second answer: set auxiliary.mode=before or algorithm.type=sft"
+        )
+
+    @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":
         for table, algorithm in (("algorithm", self.algorithm), ("warm_start", self.warm_start)):
             if algorithm is None:
@@ -313,6 +326,8 @@ class RunConfig(Section):
     def _check_parts(self, algorithm: RLConfig) -> None:
         parts = [*type(self.reward).model_fields, "overlong"]
         parts.remove("type")
+        if self.auxiliary is not None:
+            parts.append("outcome")
         for name in algorithm.reward_weights:
             if name not in parts:
                 raise ValueError(

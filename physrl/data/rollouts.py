@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from PIL import Image as PillowImage
 
 from physrl.errors import DataError
+from physrl.tasks.first_move import motion_words
 from physrl.types import (
     Action,
     Attempt,
@@ -43,6 +44,8 @@ SCHEMA = pa.schema(
         "height_gain": pa.float64(),
         "displacement": pa.float64(),
         "distance": pa.float64(),
+        "first_move": pa.string(),  # `2 left` or `none`; empty where nothing was let go
+        "foretold": pa.string(),  # the same; empty where nothing was said, or nothing that counts
         "reward": pa.float64(),
         "reward_parts": pa.map_(pa.string(), pa.float64()),
         "advantage": pa.float64(),
@@ -130,6 +133,8 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
         "height_gain": outcome.height_gain,
         "displacement": outcome.displacement,
         "distance": outcome.distance,
+        "first_move": motion_words(outcome.motion),
+        "foretold": motion_words(attempt.foretold),
         "policy_version": completion.policy_version,
     }
 

@@ -9,10 +9,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import mul
 
 from physrl.environments.quiet_bullet import pybullet
 from physrl.errors import SimulationError
-from physrl.types import Block, Pose, Vector
+from physrl.types import Block, FirstMove, Motion, Pose, Side, Still, Vector
 
 GRAVITY = 9.81
 TIME_STEP = 1 / 240
@@ -27,6 +28,8 @@ LONGEST = 4 * TAU
 REST_SPEED = 0.005 / TAU
 FALL_DISPLACEMENT = 0.1
 """A block that moved further than this has fallen, in block widths."""
+STIRS = 0.01
+"""A block that moved this far, down or sideways, when another has fallen, has begun to move."""
 STEPS_BETWEEN_CHECKS = 8
 """A power of two: PyBullet then divides the time into exactly these steps."""
 FRAMES_PER_SECOND = round(1 / (TIME_STEP * STEPS_BETWEEN_CHECKS))
@@ -44,6 +47,8 @@ class Settled:
     """How far each block moved from where it was let go, in block widths."""
     at_rest: bool
     steps: int
+    motion: Motion
+    """What moved first."""
 
 
 class Simulator:
@@ -79,7 +84,7 @@ class Simulator:
             SimulationError: a position is not finite.
         """
         bodies = self._build(blocks)
-        *_, (steps, at_rest) = self._advance(bodies, blocks, drop, give_up_beyond)
+        *_, (steps, at_rest, motion) = self._advance(bodies, blocks, drop, give_up_beyond)
         poses = self._poses(bodies, blocks)
         moved = tuple(
             math.dist(pose.position, (block.x, block.y, block.z))
@@ -87,7 +92,7 @@ class Simulator:
         )
         if not all(map(math.isfinite, moved)):
             raise SimulationError(f"a block's position is not finite after {steps} steps: {blocks}")
-        return Settled(poses, moved, at_rest, steps)
+        return Settled(poses, moved, at_rest, steps, motion)
 
     def watch(
         self, blocks: Sequence[Block], drop: float = 0.0, give_up_beyond: float = math.inf
@@ -104,19 +109,24 @@ class Simulator:
 
     def _advance(
         self, bodies: Sequence[int], blocks: Sequence[Block], drop: float, give_up_beyond: float
-    ) -> Iterator[tuple[int, bool]]:
-        """Step until the blocks rest or time is up: steps so far and whether all rest."""
-        start = [(block.x, block.y, block.z) for block in blocks]
+    ) -> Iterator[tuple[int, bool, Motion]]:
+        """Step until the blocks rest or time is up: steps so far, whether all rest, what moved."""
+        start = [(block.x, -block.z, block.y) for block in blocks]
         fall = math.sqrt(2 * max(drop, 0.0))
         longest = round((LONGEST + fall * TAU) / TIME_STEP)
         shortest = round((1 + fall) * TAU / TIME_STEP)
         steps, at_rest = 0, False
+        motion: Motion = Still()
         while steps < longest and not at_rest:
             pybullet.stepSimulation(physicsClientId=self._client)
             steps += STEPS_BETWEEN_CHECKS
-            given_up = self._farthest(bodies, start) > give_up_beyond
+            places = self._places(bodies)
+            farthest = max(map(math.dist, places, start))
+            given_up = farthest > give_up_beyond
+            if farthest > FALL_DISPLACEMENT and isinstance(motion, Still):
+                motion = first_motion(start, places, drop)
             at_rest = not given_up and steps >= shortest and self._fastest(bodies) < REST_SPEED
-            yield steps, at_rest
+            yield steps, at_rest, motion
             if given_up:
                 return
 
@@ -195,12 +205,12 @@ class Simulator:
             poses.append(Pose((x, y, -depth), orientation, block.color, block.size))
         return tuple(poses)
 
-    def _farthest(self, bodies: Sequence[int], start: Sequence[Vector]) -> float:
-        farthest = 0.0
-        for body, (x, y, z) in zip(bodies, start, strict=True):
-            position, _ = pybullet.getBasePositionAndOrientation(body, physicsClientId=self._client)
-            farthest = max(farthest, math.dist(position, (x, -z, y)))
-        return farthest
+    def _places(self, bodies: Sequence[int]) -> list[Vector]:
+        """The blocks' centres in PyBullet's axes: x, away from the viewer, up."""
+        return [
+            pybullet.getBasePositionAndOrientation(body, physicsClientId=self._client)[0]
+            for body in bodies
+        ]
 
     def _fastest(self, bodies: Sequence[int]) -> float:
         fastest = 0.0
@@ -208,6 +218,45 @@ class Simulator:
             linear, angular = pybullet.getBaseVelocity(body, physicsClientId=self._client)
             fastest = max(fastest, math.hypot(*linear), math.hypot(*angular))
         return fastest
+
+
+def first_motion(start: Sequence[Vector], places: Sequence[Vector], drop: float) -> Motion:
+    """Which block has begun to move, and to which side, as soon as any has fallen.
+
+    What topples together begins together, and its highest block is the fastest: the lowest counts,
+    whose support gives way. What it kicks back, the other way, does not. A block that falls
+    straight down moves to the side on which it stands out from the one below.
+
+    Args:
+        start, places: where the blocks were let go, lowest first, and where they are now, in
+            PyBullet's axes: x, away from the viewer, up.
+        drop: what may be fallen through before it counts.
+    """
+    shifts = [
+        (x - x0, away - away0, max(up0 - up - drop, 0.0))
+        for (x0, away0, up0), (x, away, up) in zip(start, places, strict=True)
+    ]
+    moved = [math.hypot(*shift) for shift in shifts]
+    if max(moved) <= FALL_DISPLACEMENT:
+        return Still()
+    fastest = shifts[moved.index(max(moved))]
+    first = next(
+        index
+        for index, shift in enumerate(shifts)
+        if moved[index] > STIRS and sum(map(mul, shift, fastest)) > 0
+    )
+    x, away, _ = shifts[first]
+    if math.hypot(x, away) <= STIRS:
+        (x, away, _), (below_x, below_away, _) = start[first], start[max(first - 1, 0)]
+        x, away = x - below_x, away - below_away
+    return FirstMove(first + 1, _side(x, away))
+
+
+def _side(x: float, away: float) -> Side:
+    """The larger part decides."""
+    if abs(x) >= abs(away):
+        return "right" if x > 0 else "left"
+    return "away" if away > 0 else "towards"
 
 
 def upright(yaw: float) -> tuple[float, float, float, float]:

@@ -15,6 +15,7 @@ from physrl.evaluation.plan import CellSpec
 from physrl.protocols import Sampling
 from physrl.rollout import SceneSource
 from physrl.tasks.examples import Examples, blanked, solved
+from physrl.tasks.first_move import ask_first
 from physrl.types import Prompt
 
 SAMPLED = 2**31
@@ -37,6 +38,7 @@ def cell_source(cell: CellSpec) -> SceneSource:
         seed=asked.seed,
         split="test",
         reasoning=asked.reasoning,
+        auxiliary=asked.auxiliary,
         generator=condition.test_set,
         examples=_examples(cell),
         blank=_is_blank(cell),
@@ -47,7 +49,9 @@ def ask_photos(cell: CellSpec, photos: Sequence[Photo], renderer: Renderer) -> l
     """The stability question about each photograph, after the cell's examples, which are scenes."""
     examples = _examples(cell)
     before = () if examples is None else solved(STABILITY, examples, renderer)
-    asked = (photo_prompt(photo, reasoning=cell.asked.reasoning) for photo in photos)
+    asked = [photo_prompt(photo, reasoning=cell.asked.reasoning) for photo in photos]
+    if cell.asked.auxiliary is not None and cell.asked.auxiliary.foretells:
+        asked = [ask_first(prompt) for prompt in asked]
     prompts = [replace(prompt, turns=before + prompt.turns) for prompt in asked]
     return [blanked(prompt) for prompt in prompts] if _is_blank(cell) else prompts
 

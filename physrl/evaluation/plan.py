@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.baseline import ANSWERS, BaselineConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.load import validate
@@ -89,6 +90,8 @@ class Asked:
     max_completion_tokens: int
     photos: str | None = None
     """A digest of the photographs, for the test set `real`."""
+    auxiliary: OutcomeConfig | None = None
+    """What the subject was trained to foretell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +329,7 @@ def _asked(
         temperature=base.temperature,
         max_completion_tokens=run.model.max_completion_tokens,
         photos=photos,
+        auxiliary=run.auxiliary,
     )
 
 
@@ -350,6 +354,7 @@ def _adaptations(
                 "curriculum": "uniform",
                 "data": None,
                 "warm_start": None,
+                "auxiliary": None,
                 "algorithm": algorithm,
             }
             adapted = validate(run.model_dump() | changes)

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.reward import RewardConfig
 from physrl.rewards import simulated
 from physrl.rewards.early import early
+from physrl.rewards.foretold import foretold
 from physrl.rewards.paper import paper
 from physrl.tasks import TASKS
-from physrl.types import Action, Outcome, Reward, SceneSpec
+from physrl.types import Action, Motion, Outcome, Reward, SceneSpec, Unparseable
 
 SIMULATED = {
     part.__name__: part
@@ -25,13 +27,16 @@ SIMULATED = {
 
 
 class Acted(Protocol):
-    """An action and what came of it; what was said plays no part."""
+    """An action, what came of it and what was foretold; other words play no part."""
 
     @property
     def action(self) -> Action: ...
 
     @property
     def outcome(self) -> Outcome: ...
+
+    @property
+    def foretold(self) -> Motion | Unparseable | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +45,27 @@ class Move:
 
     action: Action
     outcome: Outcome
+    foretold: None = None
 
 
-def score(scene: SceneSpec, attempts: Sequence[Acted], config: RewardConfig) -> Reward:
-    """A finite, bounded reward of a rollout: the weights of its table times the parts they name."""
+def score(
+    scene: SceneSpec,
+    attempts: Sequence[Acted],
+    config: RewardConfig,
+    auxiliary: OutcomeConfig | None = None,
+) -> Reward:
+    """A finite, bounded reward of a rollout: the weights of its table times the parts they name.
+
+    Where the auxiliary asks for a prediction, its weight is that of the part `outcome`.
+    """
     last = attempts[-1]
     parts = {name: part(last.outcome) for name, part in SIMULATED.items()} | {
         "paper": paper(scene, last.action, last.outcome),
         "early": early(last.outcome.success, len(attempts), TASKS[scene.task].attempts),
+        "outcome": foretold(last.foretold, last.outcome),
     }
     weights: dict[str, float] = config.model_dump(exclude={"type"})
+    if auxiliary is not None and auxiliary.foretells:
+        weights["outcome"] = auxiliary.weight
     weighted = {name: weight * parts[name] for name, weight in weights.items()}
     return Reward(sum(weighted.values()), weighted)

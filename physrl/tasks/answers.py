@@ -11,13 +11,13 @@ LARGEST_OFFSET = 10.0
 UNITS = 100
 """Answers are integers in hundredths of a block width."""
 CUT = "\0"
-"""Stands where a thought was: no answer holds it, so that none is put together from two halves."""
+"""Stands where a thought or a prediction was: no answer holds it, so that none is put together from
+two halves."""
 
 Axis = Literal["x", "y"]
 
 # Without ASCII, the long s and the Kelvin sign would be letters of these words.
 _TAG = re.compile(r"<\s*(?:(/)\s*)?(think|answer)\s*>", re.IGNORECASE | re.ASCII)
-_THOUGHT_TAG = re.compile(r"(</?think>)")
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _VERDICT = re.compile(r"(yes|no)\s*[.!]?", re.IGNORECASE | re.ASCII)
 _BRACKETS = (("(", ")"), ("[", "]"))
@@ -33,11 +33,11 @@ def extract_answer(completion: str) -> str | Unparseable:
 
     Tags are tags in any case, and with spaces in them: `< Answer >` is `<answer>`.
     """
-    spoken = _without_thoughts(_TAG.sub(_plain_tag, completion))
-    if spoken is None:
+    said = spoken(completion)
+    if said is None:
         return Unparseable("the thought is not closed")
-    answers = _ANSWER.findall(spoken)
-    if len(answers) != 1 or spoken.count("<answer>") != 1 or spoken.count("</answer>") != 1:
+    answers = _ANSWER.findall(said)
+    if len(answers) != 1 or said.count("<answer>") != 1 or said.count("</answer>") != 1:
         return Unparseable(f"{len(answers)} answers instead of one")
     return str(answers[0]).strip()
 
@@ -87,23 +87,29 @@ def answer_text(answer: str) -> str:
     return f"<answer>{answer}</answer>"
 
 
-def _plain_tag(tag: re.Match[str]) -> str:
-    return f"<{tag[1] or ''}{tag[2].lower()}>"
+def spoken(completion: str) -> str | None:
+    """What is said outside thoughts, with plain tags; None where a thought is left open."""
+    return outside("think", _TAG.sub(_plain_tag, completion))
 
 
-def _without_thoughts(completion: str) -> str | None:
-    """What is said outside thoughts, however nested; None where one is left open.
+def outside(name: str, text: str) -> str | None:
+    """What stands outside all `<name>` ... `</name>`, however nested; None if one is left open.
 
-    A thought that closes without having been opened began in the prompt: all before it is thought.
+    One that closes without having been opened began in the prompt: all before it is inside.
     """
-    depth, spoken = 0, ""
-    for piece in _THOUGHT_TAG.split(completion):
-        if piece == "<think>":
+    opening, closing = f"<{name}>", f"</{name}>"
+    depth, left = 0, ""
+    for piece in re.split(f"({opening}|{closing})", text):
+        if piece == opening:
             depth += 1
-        elif piece == "</think>" and depth == 0:
-            spoken = ""
-        elif piece == "</think>":
+        elif piece == closing and depth == 0:
+            left = ""
+        elif piece == closing:
             depth -= 1
         elif depth == 0:
-            spoken += CUT + piece if spoken else piece
-    return None if depth else spoken
+            left += CUT + piece if left else piece
+    return None if depth else left
+
+
+def _plain_tag(tag: re.Match[str]) -> str:
+    return f"<{tag[1] or ''}{tag[2].lower()}>"

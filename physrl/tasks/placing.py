@@ -136,6 +136,7 @@ def outcome_on_top(
         displacement=max(settled.displacements),
         distance=away,
         poses=settled.poses,
+        motion=settled.motion,
     )
 
 

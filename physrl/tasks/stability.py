@@ -59,4 +59,5 @@ class Stability:
             success=action.falls == (farthest > FALL_DISPLACEMENT),
             displacement=farthest,
             poses=settled.poses,
+            motion=settled.motion,
         )

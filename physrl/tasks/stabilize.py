@@ -91,6 +91,7 @@ class Stabilize:
             displacement=farthest,
             distance=distance(action, self.ideal(scene)),
             poses=settled.poses,
+            motion=settled.motion,
         )
 
 

@@ -249,6 +249,13 @@ def test_gspo_clips_whole_sequences() -> None:
     assert metrics["clip_ratio/high_mean"].item() == 0.5  # of sequences, however long
 
 
+def test_weighted_demonstrations_count_by_their_weight() -> None:
+    logprobs = torch.tensor([[-1.0, -3.0], [-2.0, -7.0]])
+    mask = torch.tensor([[1.0, 1.0], [0.5, 0.0]])
+    weighted = replace(inputs(logprobs, logprobs, [0.0, 0.0], mask), tokens=2.5)
+    assert SFTLoss()(weighted)[0].item() == pytest.approx((1 + 3 + 0.5 * 2) / 2.5)
+
+
 def test_sft_is_the_mean_over_target_tokens() -> None:
     logprobs = torch.tensor([[-1.0, -3.0], [-2.0, -7.0]])
     mask = torch.tensor([[1.0, 1.0], [1.0, 0.0]])

@@ -23,6 +23,7 @@ from physrl.data.photos import load_photos
 from physrl.data.shards import ROWS_PER_GROUP, encode_shard
 from physrl.environments.geometry import margin
 from physrl.environments.renderer import TinyRenderer
+from physrl.environments.simulator import Simulator
 from physrl.environments.version import GENERATOR_VERSION
 from physrl.errors import ConfigError, DataError, StorageError
 from physrl.rollout import SceneSource, demonstrate, prepare, scene_source
@@ -156,13 +157,15 @@ def test_a_shard_of_stability_is_a_set_of_photographs(
     assert [photo.file for photo in photos] == [scene.scene_id for scene in scenes]
 
 
-def test_a_run_trains_on_the_scenes_of_its_dataset(folder: Path, renderer: TinyRenderer) -> None:
+def test_a_run_trains_on_the_scenes_of_its_dataset(
+    folder: Path, renderer: TinyRenderer, simulator: Simulator
+) -> None:
     overrides = ["algorithm.steps=1", "algorithm.prompts_per_step=10", "seed=99"]
     config = load_config(None, [f"data={folder}", *overrides])
     check_data(config)
     scenes, _ = prepare(scene_source(config, "place", "train"), [2, 7], renderer)
     assert [(scene.seed, scene.index) for scene in scenes] == [(0, 2), (0, 7)]
-    shown = demonstrate(scene_source(config, "place", "train"), [7], renderer)
+    shown = demonstrate(scene_source(config, "place", "train"), [7], renderer, simulator)
     assert [one.target for one in shown] == [TASKS["place"].target(scenes[1])]
     for task, split in (("place", "validation"), ("place", "warm"), ("stability", "train")):
         (scene,), _ = prepare(scene_source(config, task, split), [0], renderer)

@@ -7,7 +7,8 @@ from pydantic import TypeAdapter
 
 from physrl.config.study import StudyConfig, load_study_config
 from physrl.errors import ConfigError
-from physrl.evaluation.plan import StudyPlan, plan_study
+from physrl.evaluation.asking import cell_source
+from physrl.evaluation.plan import CellSpec, StudyPlan, plan_study
 
 SMALL = (
     "grid.tasks=[place, place+stability]",
@@ -153,3 +154,32 @@ def test_what_cannot_be_is_said_in_one_line(overrides: list[str], part: str) -> 
         plan_study(study(*overrides))
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_world_model_is_a_variant() -> None:
+    variants = (
+        "grid.variants={default: {}, "
+        "foretold: {overrides: {auxiliary: {mode: before, weight: 0.5}}}, "
+        "taught: {overrides: {auxiliary: {mode: target}}, methods: [sft]}}"
+    )
+    plan = plan_study(study(variants))
+    by_variant: dict[str, set[str]] = {}
+    for trial in plan.trials:
+        auxiliary = trial.config.auxiliary
+        expected = {"default": None, "foretold": "before", "taught": "target"}[trial.variant]
+        assert (auxiliary.mode if auxiliary else None) == expected
+        by_variant.setdefault(trial.variant, set()).add(trial.method)
+    assert by_variant["foretold"] == {"grpo", "sft"}
+    assert by_variant["taught"] == {"sft"}
+    assert len({trial.key for trial in plan.trials}) == len(plan.trials)
+    # Those that foretell are asked to in their cells; all are adapted alike.
+    asked = {cell.subject.variant: cell_asks(cell) for cell in plan.cells}
+    assert asked == {"default": False, "foretold": True, "taught": False, "": False}
+    assert {spec.config.auxiliary for spec in plan.adaptations} == {None}
+    with pytest.raises(ConfigError, match=r"^trial base-place-grpo-taught-seed0: auxiliary.mode"):
+        plan_study(study(variants.replace(", methods: [sft]", "")))
+
+
+def cell_asks(cell: CellSpec) -> bool:
+    auxiliary = cell_source(cell).auxiliary
+    return auxiliary is not None and auxiliary.foretells
