@@ -43,14 +43,15 @@ def test_everything_is_done_once_and_what_fails_again(actors: Any, tmp_path: Pat
     works = [work("a"), work("b", 1), work("c", 1, "crash"), work("d"), work("e", ATTEMPTS)]
     events = list(run_all(actors, works))
     finished = {event.work.key: event for event in events if isinstance(event, Finished)}
-    assert {key: event.work.tries for key, event in finished.items()} == {
-        "a": 1, "b": 2, "c": 2, "d": 1, "e": ATTEMPTS
-    }  # fmt: skip
+    tries = {key: event.work.tries for key, event in finished.items()}
+    # A call may meet an actor that is dying of another.
+    assert 2 <= tries.pop("c") <= ATTEMPTS
+    assert tries == {"a": 1, "b": 2, "d": 1, "e": ATTEMPTS}
     assert {key: event.failure for key, event in finished.items() if event.failure} == {
         "e": "ValueError: in two lines"
     }
     for key, event in finished.items():
-        assert len(list(tmp_path.glob(f"{key}.*"))) == event.work.tries
+        assert 1 <= len(list(tmp_path.glob(f"{key}.*"))) <= event.work.tries
     begun = [event.key for event in events if isinstance(event, Work)]
     assert begun[:2] == ["a", "b"]
     assert len(begun) == sum(event.work.tries for event in finished.values())

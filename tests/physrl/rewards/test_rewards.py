@@ -171,7 +171,7 @@ def test_no_answer_earns_more_than_the_ideal_one(name: str, simulator: Simulator
         best = earned(scene, ideal, simulator)
         # Blocks come to rest a hair above or below where they were put.
         for found, bound in zip(earned(scene, action, simulator), best, strict=True):
-            assert found <= bound + 2e-3
+            assert found <= bound + 3e-3
 
     check()
 
