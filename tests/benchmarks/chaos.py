@@ -49,6 +49,7 @@ from physrl.types import Metrics
 ROOT = Path(__file__).parents[2]
 STEPS, PROMPTS, GROUP = 4, 8, 4
 HUNG_AFTER_S = 5
+STORE_FAULTS = ("500 InternalError", "503 SlowDown", "cut upload", "slow", "lost answer")
 console = Console(soft_wrap=True)
 
 
@@ -221,8 +222,6 @@ class Chaos:
         """The store answers 500, is slow, and cuts uploads; at the end all is there."""
         faults = load(ROOT / "tests" / "physrl" / "storage" / "conftest.py")
         network = faults.Network(server)
-        for kind in ("500 InternalError", "503 SlowDown", "cut upload", "slow", "lost answer"):
-            network.fail(kind, "PUT", times=4)
         handler = type("Bound", (faults.Handler,), {"network": network})
         name = f"storage-fails-{number}"
         direct = os.environ["AWS_ENDPOINT_URL"]
@@ -231,7 +230,9 @@ class Chaos:
             os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{proxy.server_port}"
             try:
                 config = make_config(self.folder, name, storage="s3://chaos/runs")
-                open_run(config, resume=False)
+                open_run(config, resume=False)  # which a store that fails now would refuse
+                for kind in STORE_FAULTS:
+                    network.fail(kind, "PUT", times=4)
                 cluster = Cluster(config)
                 try:
                     end = Controller(config, cluster, Bystander({}), StopRequest()).train()
