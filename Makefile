@@ -92,7 +92,7 @@ parity: install $(PEERS)/ready ## Compare losses and gradients with TRL's, in an
 bench-learner: install $(PEERS)/ready ## Measure the learner's memory and time against TRL's, and its overhead
 	@$(BIN)/python tests/benchmarks/learner.py --peers $(PEERS)/bin/python
 
-chaos: install ## Kill, hang and break running jobs on purpose, and compare (REPETITIONS=20: half an hour)
+chaos: install ## Kill, hang and break running jobs on purpose, and compare (REPETITIONS=20: an hour or more)
 	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/benchmarks/chaos.py --repetitions $(or $(REPETITIONS),20)
 
 bench-train: install $(PEERS)/ready ## Measure training against TRL's, the loop's own time, sync against async
