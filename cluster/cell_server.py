@@ -77,7 +77,7 @@ class CellServer:
     def generate(
         self, policy: PolicyFiles, prompts: Sequence[Prompt], sampling: Sampling
     ) -> list[Generation]:
-        """As `VLLMEngine.generate`, in one batch with what others ask for meanwhile.
+        """As `InferenceServer.generate`, in one batch with what others ask for meanwhile.
 
         Whoever finds the engine free computes everything that waits, the others' requests too.
 

@@ -57,9 +57,10 @@ class EngineLoop:
         threading.Thread(target=self._run, daemon=True, name="engine").start()
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
-        """As `VLLMEngine.generate`, beside what other callers asked for.
+        """One group of completions a prompt, in their order, beside what other callers asked for.
 
         Raises:
+            GenerationError: as `VLLMEngine.begin` and `finish`.
             AbortedError: something that does not wait came between.
         """
         job = _Generate(prompts, sampling)

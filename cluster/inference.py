@@ -139,7 +139,7 @@ class InferenceServers:
         """Generate with the current policy; the reference's `list[Generation]` is there.
 
         Raises:
-            GenerationError: as `VLLMEngine.generate`.
+            GenerationError: as `EngineLoop.generate`.
             LostError: there are no servers any more.
         """
         while True:

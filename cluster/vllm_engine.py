@@ -89,18 +89,6 @@ class VLLMEngine:
             raise GenerationError("the last weight sync failed: load weights again")
         return self._version
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
-        """One group of completions a prompt, in the prompts' order; nothing else may be under way.
-
-        Raises:
-            GenerationError: as `begin` and `finish`.
-        """
-        batch = self.begin(prompts, sampling)
-        outputs: dict[str, Any] = {}
-        while len(outputs) < len(batch.request_ids):
-            outputs |= self.step()
-        return self.finish(batch, outputs)
-
     def begin(self, prompts: Sequence[Prompt], sampling: Sampling) -> "Batch":
         """Hand prompts to vLLM, which computes them in later steps, beside those it has.
 
