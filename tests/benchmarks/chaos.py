@@ -24,7 +24,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -153,16 +154,14 @@ class Chaos:
             for fault in faults:
                 order = {"hang": "hang-worker"}.get(fault, f"kill-{fault}")
                 count = self.repetitions if fault != "hang" else max(1, self.repetitions // 4)
-                found[fault] = [
-                    self.disturb(cluster, fault, order, number, peaceful)
-                    for number in track(range(count), fault)
-                ]
+                disturb = partial(self.disturb, cluster, fault, order, peaceful)
+                found[fault] = repeat(fault, count, disturb)
             return found
         finally:
             cluster.stop()
 
     def disturb(
-        self, cluster: Cluster, fault: str, order: str, number: int, peaceful: str
+        self, cluster: Cluster, fault: str, order: str, peaceful: str, number: int
     ) -> Outcome:
         name, step = f"{fault}-{number}", random.randint(1, STEPS - 1)
         (self.orders / "died").unlink(missing_ok=True)
@@ -348,10 +347,13 @@ def load(path: Path) -> Any:
     return module
 
 
-def track(numbers: range, what: str) -> Iterator[int]:
-    for number in numbers:
-        console.print(f"{what} {number + 1}/{len(numbers)}")
-        yield number
+def repeat(fault: str, times: int, disturb: Callable[[int], Outcome]) -> list[Outcome]:
+    """Each outcome is said at once: all of them take an hour."""
+    outcomes = []
+    for number in range(times):
+        outcomes.append(outcome := disturb(number))
+        console.print(f"{fault} {number + 1}/{times}: {json.dumps(asdict(outcome))}")
+    return outcomes
 
 
 def show(found: dict[str, list[Outcome]]) -> None:
@@ -403,22 +405,27 @@ def main() -> None:
                 cluster.stop()
             found |= chaos.actors([fault for fault in ACTORS if fault in wanted], peaceful)
             if "poison" in wanted:
-                found["poison"] = [chaos.poison(n) for n in track(range(few), "poison")]
+                found["poison"] = repeat("poison", few, chaos.poison)
             if "full disk" in wanted and os.geteuid() == 0:
-                disks = track(range(few), "full disk")
-                found["full disk"] = [chaos.full_disk(n, peaceful) for n in disks]
+                found["full disk"] = repeat(
+                    "full disk", few, lambda n: chaos.full_disk(n, peaceful)
+                )
             elif "full disk" in wanted:
                 console.print("full disk: left out, only root may mount a small one")
             if "storage" in wanted:
                 with storage(folder / "failing-storage") as server:
-                    numbers = track(range(few), "storage")
-                    found["storage"] = [chaos.storage_fails(n, server, peaceful) for n in numbers]
+                    found["storage"] = repeat(
+                        "storage", few, lambda n: chaos.storage_fails(n, server, peaceful)
+                    )
         if "sigterm" in wanted:
-            found["sigterm"] = [chaos.sigterm(n) for n in track(range(few), "sigterm")]
+            found["sigterm"] = repeat("sigterm", few, chaos.sigterm)
         if "driver" in wanted:
             with storage(folder / "storage"):
-                numbers = track(range(given.repetitions), "driver")
-                found["driver"] = [chaos.driver(n, "s3://chaos/runs", peaceful) for n in numbers]
+                found["driver"] = repeat(
+                    "driver",
+                    given.repetitions,
+                    lambda n: chaos.driver(n, "s3://chaos/runs", peaceful),
+                )
         show(found)
 
 
