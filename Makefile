@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check \
 	--constraint requirements/constraints.txt
 REAL_IMAGES ?= $(wildcard ../shared/data/real_towers)
+# Its commas would end an argument of $(if).
+PHOTOGRAPHS = evaluation.real_images=$(REAL_IMAGES) 'evaluation.test_sets=[iid,tall,real]'
 # The peers to compare with have an environment of their own.
 PEERS := .venv-peers
 REQUIREMENTS := $(filter-out requirements/peers.txt, $(wildcard requirements/*.txt))
@@ -43,7 +45,7 @@ demo: install ## Train, evaluate and report on this machine (REAL_IMAGES=photogr
 
 study-smoke: install ## Train and measure the study at laptop size (REAL_IMAGES=photographs)
 	@OMP_NUM_THREADS=1 $(BIN)/physrl sweep --config jobs/configs/sweep-smoke.yaml \
-		$(if $(REAL_IMAGES),evaluation.real_images=$(REAL_IMAGES) 'evaluation.test_sets=[iid,tall,real]')
+		$(if $(REAL_IMAGES),$(PHOTOGRAPHS))
 
 bench-adapters: install ## Measure many adapters on one server against a server for each
 	@$(BIN)/python tests/benchmarks/many_adapters.py
