@@ -10,12 +10,14 @@ from cluster.cluster import Cluster
 from cluster.evaluation import evaluate_task
 from cluster.stopping import StopRequest
 from physrl.config.run import RunConfig
+from physrl.demonstrations import demonstrate
 from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator
 from physrl.evaluation.adaptation import AdaptationCurve
-from physrl.evaluation.plan import AdaptationSpec
+from physrl.evaluation.specs import AdaptationSpec
 from physrl.protocols import Sampling
-from physrl.rollout import demonstrate, scene_source, step_indices
+from physrl.rollout import step_indices
+from physrl.scene_source import scene_source
 
 
 def adapt(spec: AdaptationSpec, checkpoint: Path | None, cluster: Cluster) -> AdaptationCurve:

@@ -14,9 +14,10 @@ from physrl.evaluation.asking import ask_photos, cell_sampling, cell_source
 from physrl.evaluation.cells import CellResult, open_cell_store
 from physrl.evaluation.controls import answer_control
 from physrl.evaluation.evaluator import answered, answered_photo
-from physrl.evaluation.plan import CellSpec
+from physrl.evaluation.specs import CellSpec
 from physrl.protocols import Generator
-from physrl.rollout import SceneSource, follow_ups, prepare, retry, retry_sampling, roll_out
+from physrl.rollout import follow_ups, retry, retry_sampling, roll_out
+from physrl.scene_source import SceneSource, prepare
 from physrl.types import Prompt, SceneSpec
 
 Prepared = tuple[list[SceneSpec], list[Prompt]]

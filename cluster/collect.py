@@ -17,7 +17,7 @@ from physrl.data.manifest import Shard
 from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import make_renderer
 from physrl.errors import CollectionError, PhysRLError, StorageError
-from physrl.rollout import SceneSource, prepare
+from physrl.scene_source import SceneSource, prepare
 
 ATTEMPTS = 4
 """A shard whose process dies, or whose storage fails, is made so often before it is given up."""

@@ -44,7 +44,8 @@ from physrl.data.rollout_log import RolloutLog
 from physrl.errors import CheckpointError, GenerationError, LostError, StorageError
 from physrl.metrics import MetricsWriter, read_metrics
 from physrl.protocols import Sampling
-from physrl.rollout import scene_source, step_indices, training_sampling
+from physrl.rollout import step_indices, training_sampling
+from physrl.scene_source import scene_source
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
 from physrl.storage.mirror import open_mirror
 from physrl.tracing import write_chrome_trace

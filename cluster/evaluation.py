@@ -10,7 +10,7 @@ from physrl.data.photos import Photo
 from physrl.evaluation.evaluator import answered, answered_photo, photo_prompt
 from physrl.evaluation.results import Decoding, PolicyResult, TaskResult
 from physrl.protocols import Generator, Sampling
-from physrl.rollout import scene_source
+from physrl.scene_source import scene_source
 from physrl.tasks.first_move import ask_first
 from physrl.types import Split
 

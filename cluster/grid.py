@@ -20,7 +20,7 @@ from cluster.trial_runner import MakeCluster, Train, TrialRunner, TrialWork
 from cluster.work_queue import ATTEMPTS, one_line
 from physrl.config.run import RuntimeConfig
 from physrl.evaluation.cells import CellStore
-from physrl.evaluation.plan import StudyPlan, Subject
+from physrl.evaluation.specs import StudyPlan, Subject
 
 RUNNER_CPUS = 0.25
 """Of a trial's own process, which mostly waits."""

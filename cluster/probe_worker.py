@@ -6,7 +6,7 @@ from pathlib import Path
 from physrl.config.model import ModelConfig
 from physrl.environments.renderer import make_renderer
 from physrl.evaluation.cells import open_cell_store
-from physrl.evaluation.plan import ProbeSpec
+from physrl.evaluation.specs import ProbeSpec
 
 
 class ProbeWorker:

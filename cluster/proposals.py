@@ -8,7 +8,7 @@ the uninterrupted one did, a step's scenes go by the curriculum's state after th
 from collections.abc import Sequence
 
 from physrl.curriculum import Curriculum, CurriculumState
-from physrl.rollout import SceneSource
+from physrl.scene_source import SceneSource
 from physrl.types import RolloutGroup
 
 

@@ -4,16 +4,11 @@ from collections.abc import Sequence
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import RewardConfig
+from physrl.demonstrations import demonstrate
 from physrl.environments.renderer import Renderer, make_renderer
 from physrl.environments.simulator import Simulator
-from physrl.rollout import (
-    SceneSource,
-    demonstrate,
-    follow_ups,
-    prepare,
-    retry,
-    roll_out,
-)
+from physrl.rollout import follow_ups, retry, roll_out
+from physrl.scene_source import SceneSource, prepare
 from physrl.types import Demonstration, Generation, Prompt, RolloutGroup, SceneSpec
 
 

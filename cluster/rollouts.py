@@ -33,7 +33,8 @@ from physrl.config.reward import RewardConfig
 from physrl.config.run import RuntimeConfig
 from physrl.errors import LostCallError, LostError, SimulationError
 from physrl.protocols import Sampling
-from physrl.rollout import SceneSource, retry_sampling
+from physrl.rollout import retry_sampling
+from physrl.scene_source import SceneSource
 from physrl.tracing import Trace
 from physrl.types import RolloutGroup
 

@@ -21,7 +21,7 @@ from cluster.work_queue import Finished, Work, run_all
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.evaluation.cells import CellStore
-from physrl.evaluation.plan import CellSpec, StudyPlan, Subject
+from physrl.evaluation.specs import CellSpec, StudyPlan, Subject
 
 ADAPTERS = 8
 """How many adapters a server holds side by side."""

@@ -18,7 +18,7 @@ from cluster.cluster import Cluster
 from cluster.stopping import StopRequest
 from physrl.config.run import RunConfig
 from physrl.evaluation.cells import Trained, open_cell_store
-from physrl.evaluation.plan import AdaptationSpec, Subject
+from physrl.evaluation.specs import AdaptationSpec, Subject
 from physrl.metrics import read_metrics
 from physrl.storage.checkpoints import Checkpoint
 from physrl.storage.run_folder import open_run

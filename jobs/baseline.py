@@ -23,10 +23,11 @@ from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator
 from physrl.errors import ConfigError
 from physrl.evaluation.asking import cell_source
-from physrl.evaluation.plan import Asked, Condition, Subject, make_cell
+from physrl.evaluation.plan import make_cell
 from physrl.evaluation.results import Decoding, PolicyResult, TaskResult
+from physrl.evaluation.specs import Asked, Condition, Subject
 from physrl.report.table import make_table
-from physrl.rollout import prepare
+from physrl.scene_source import prepare
 from physrl.storage.run_files import CONFIG
 
 

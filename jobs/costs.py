@@ -17,7 +17,7 @@ from jobs.console import console
 from physrl.config.algorithm import SFTConfig
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
-from physrl.evaluation.plan import AdaptationSpec, CellSpec, ProbeSpec, StudyPlan
+from physrl.evaluation.specs import AdaptationSpec, CellSpec, ProbeSpec, StudyPlan
 
 PEAK = 989e12
 """Operations a second of an H100 or H200, dense bfloat16."""

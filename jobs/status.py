@@ -9,7 +9,7 @@ from jobs.console import console
 from physrl.errors import DataError
 from physrl.evaluation.cells import CellResult, CellStore, open_cell_store
 from physrl.evaluation.matrix import STATUSES, Entry, Matrix, make_matrix, read_done
-from physrl.evaluation.plan import StudyPlan
+from physrl.evaluation.specs import StudyPlan
 
 SIGNS = {"running": "[yellow]running[/]", "failed": "[red]failed[/]", "missing": "[dim]missing[/]"}
 

@@ -8,7 +8,7 @@ from physrl.config.run import RunConfig
 from physrl.config.study import StudyConfig
 from physrl.errors import CheckpointError, ConfigError
 from physrl.evaluation.cells import CellStore
-from physrl.evaluation.plan import AdaptationSpec, CellSpec, ProbeSpec, StudyPlan
+from physrl.evaluation.specs import AdaptationSpec, CellSpec, ProbeSpec, StudyPlan
 
 
 def check(config: StudyConfig, plan: StudyPlan, store: CellStore) -> None:

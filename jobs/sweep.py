@@ -31,7 +31,7 @@ from physrl.data.photos import load_photos
 from physrl.errors import PhysRLError
 from physrl.evaluation.cells import CellStore, Trained
 from physrl.evaluation.findings import read_findings
-from physrl.evaluation.plan import StudyPlan
+from physrl.evaluation.specs import StudyPlan
 from physrl.metrics import read_metrics
 from physrl.report.study import headline, write_study_report
 from physrl.storage.run_folder import versions

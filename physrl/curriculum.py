@@ -20,7 +20,7 @@ from physrl.config.run import RunConfig
 from physrl.environments.randomness import stream
 from physrl.environments.twins import LARGEST_MARGINS
 from physrl.errors import SceneError
-from physrl.rollout import SceneSource
+from physrl.scene_source import SceneSource
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
 from physrl.types import RolloutGroup

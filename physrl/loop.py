@@ -22,23 +22,21 @@ from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.curriculum import make_curriculum
 from physrl.data.collate import Collator
+from physrl.demonstrations import demonstrate
 from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator
 from physrl.models.engine import TorchEngine
 from physrl.models.generate import TransformersGenerator
 from physrl.models.loading import load_model, load_processor
 from physrl.rollout import (
-    SceneSource,
-    demonstrate,
     follow_ups,
-    prepare,
     retry,
     retry_sampling,
     roll_out,
-    scene_source,
     step_indices,
     training_sampling,
 )
+from physrl.scene_source import SceneSource, prepare, scene_source
 from physrl.types import Metrics, Prompt, RolloutGroup, SceneSpec
 
 

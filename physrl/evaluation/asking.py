@@ -11,9 +11,9 @@ from physrl.data.photos import Photo
 from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer
 from physrl.evaluation.evaluator import STABILITY, photo_prompt
-from physrl.evaluation.plan import CellSpec
+from physrl.evaluation.specs import CellSpec
 from physrl.protocols import Sampling
-from physrl.rollout import SceneSource
+from physrl.scene_source import SceneSource
 from physrl.tasks.examples import Examples, blanked, solved
 from physrl.tasks.first_move import ask_first
 from physrl.types import Prompt

@@ -26,9 +26,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from physrl.errors import DataError, MissingObjectError
 from physrl.evaluation.adaptation import AdaptationCurve
-from physrl.evaluation.plan import StudyPlan
 from physrl.evaluation.probes import ProbeResult
 from physrl.evaluation.results import Answered
+from physrl.evaluation.specs import StudyPlan
 from physrl.evaluation.statistics import Count
 from physrl.storage.object_store import ObjectStore, open_store
 from physrl.types import Metrics

@@ -19,9 +19,9 @@ from physrl.evaluation.adaptation import AdaptationCurve
 from physrl.evaluation.decoding import best_by_fold, mean_over_folds
 from physrl.evaluation.findings import Findings
 from physrl.evaluation.generalization import Family, Place, family_of
-from physrl.evaluation.plan import Condition, Subject
 from physrl.evaluation.probes import Source
 from physrl.evaluation.resampling import Estimate, Floats, by_pairs, estimate, mean_of, resample
+from physrl.evaluation.specs import Condition, Subject
 from physrl.evaluation.trials import SHUFFLED
 
 Verdict = Literal["supported", "contradicted", "too little data"]

@@ -8,10 +8,10 @@ from physrl.environments.simulator import Simulator
 from physrl.evaluation.asking import cell_source
 from physrl.evaluation.cells import CellResult
 from physrl.evaluation.evaluator import STABILITY, answered, answered_photo
-from physrl.evaluation.plan import CellSpec
 from physrl.evaluation.results import Answered
+from physrl.evaluation.specs import CellSpec
 from physrl.rewards.score import score
-from physrl.rollout import draw_scene
+from physrl.scene_source import draw_scene
 from physrl.tasks import TASKS
 from physrl.tasks.task import Task, make_scene
 from physrl.types import Attempt, Completion, Prompt, Rollout, SceneSpec

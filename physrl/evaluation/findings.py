@@ -10,8 +10,8 @@ from physrl.evaluation.adaptation import AdaptationCurve
 from physrl.evaluation.cells import CellResult, CellStore, Failure, Trained
 from physrl.evaluation.generalization import Family, Generalization, Place, family_of
 from physrl.evaluation.matrix import Matrix, make_matrix, read_done
-from physrl.evaluation.plan import Condition, StudyPlan
 from physrl.evaluation.probes import ProbeResult
+from physrl.evaluation.specs import Condition, StudyPlan
 from physrl.evaluation.trials import PLAIN, SHUFFLED
 
 

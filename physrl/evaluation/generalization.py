@@ -13,7 +13,6 @@ import numpy as np
 from physrl.config.run import TaskName
 from physrl.evaluation.cells import CellResult
 from physrl.evaluation.matrix import Matrix
-from physrl.evaluation.plan import Condition, Subject, SubjectKind
 from physrl.evaluation.resampling import (
     Estimate,
     Floats,
@@ -22,6 +21,7 @@ from physrl.evaluation.resampling import (
     mean_of,
     resample,
 )
+from physrl.evaluation.specs import Condition, Subject, SubjectKind
 from physrl.evaluation.statistics import Count, corrected, paired_test, seed_deviation
 
 

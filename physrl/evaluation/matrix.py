@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from physrl.evaluation.cells import CellResult, CellStore, Failure, Running
-from physrl.evaluation.plan import CellSpec, Condition, StudyPlan, Subject
+from physrl.evaluation.specs import CellSpec, Condition, StudyPlan, Subject
 
 Status = Literal["done", "running", "failed", "missing"]
 STATUSES: tuple[Status, ...] = ("done", "running", "failed", "missing")

@@ -10,8 +10,8 @@ from PIL import Image as PillowImage
 
 from physrl.config.study import Target
 from physrl.environments.renderer import Renderer
-from physrl.evaluation.plan import ProbeSpec
-from physrl.rollout import SceneSource, prepare
+from physrl.evaluation.specs import ProbeSpec
+from physrl.scene_source import SceneSource, prepare
 from physrl.tasks import TASKS
 from physrl.tasks.placing import height
 from physrl.types import Image, Offset, SceneSpec

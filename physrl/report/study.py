@@ -13,9 +13,9 @@ from physrl.evaluation.adaptation import AdaptationCurve, area_under, samples_sa
 from physrl.evaluation.claims import Claim, judge_claims
 from physrl.evaluation.findings import Findings
 from physrl.evaluation.generalization import Comparison, Family, family_of
-from physrl.evaluation.plan import Condition
 from physrl.evaluation.resampling import Estimate
 from physrl.evaluation.results import PolicyResult, TaskResult
+from physrl.evaluation.specs import Condition
 from physrl.evaluation.trials import SHUFFLED
 from physrl.report import study_figures as figures
 from physrl.report.gallery import make_gallery

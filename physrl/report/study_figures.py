@@ -14,8 +14,8 @@ from physrl.config.study import Target, TestSet
 from physrl.evaluation.decoding import layer_curve
 from physrl.evaluation.findings import Findings
 from physrl.evaluation.generalization import Family, family_of
-from physrl.evaluation.plan import Condition
 from physrl.evaluation.probes import ProbeResult, Source
+from physrl.evaluation.specs import Condition
 from physrl.evaluation.trials import PLAIN
 from physrl.report.figures import CHANCE, INK, STYLE, WIDTH, policy_colors, svg
 

@@ -13,11 +13,11 @@ from physrl.environments.simulator import Simulator
 from physrl.evaluation.asking import cell_source
 from physrl.evaluation.findings import Findings
 from physrl.evaluation.generalization import Family, family_of
-from physrl.evaluation.plan import CellSpec, Condition
+from physrl.evaluation.specs import CellSpec, Condition
 from physrl.report.figures import INK, STYLE, WIDTH, svg
 from physrl.report.landscape import FAMILY, Landscape, survey
 from physrl.report.study_figures import Look, line_looks
-from physrl.rollout import prepare
+from physrl.scene_source import prepare
 from physrl.tasks import TASKS
 from physrl.types import Image
 

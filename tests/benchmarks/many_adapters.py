@@ -23,7 +23,7 @@ from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.config.run import RuntimeConfig
 from physrl.environments.renderer import TinyRenderer
 from physrl.protocols import Sampling
-from physrl.rollout import SceneSource, prepare
+from physrl.scene_source import SceneSource, prepare
 from physrl.types import Generation, Prompt
 
 TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"

@@ -31,7 +31,8 @@ from physrl.config import load_config
 from physrl.data.rollouts import write_rollouts
 from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator
-from physrl.rollout import prepare, roll_out, scene_source
+from physrl.rollout import roll_out
+from physrl.scene_source import prepare, scene_source
 from physrl.tasks import TASKS
 from physrl.types import Completion, Generation, RolloutGroup
 

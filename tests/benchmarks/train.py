@@ -121,7 +121,7 @@ def write_prompts(config: RunConfig, path: Path) -> None:
     from PIL import Image
 
     from physrl.environments.renderer import make_renderer
-    from physrl.rollout import prepare, scene_source
+    from physrl.scene_source import prepare, scene_source
 
     renderer = make_renderer(config.environment)
     indices = range(config.algorithm.steps * config.algorithm.prompts_per_step)

@@ -23,7 +23,8 @@ from physrl.data.rollouts import read_rollouts
 from physrl.errors import GenerationError
 from physrl.loop import ReferenceLoop
 from physrl.metrics import read_metrics
-from physrl.rollout import scene_source, step_indices, training_sampling
+from physrl.rollout import step_indices, training_sampling
+from physrl.scene_source import scene_source
 from physrl.types import Metrics, RolloutGroup, TrainingExample
 
 PROMPTS, GROUP = 4, 4

@@ -21,7 +21,8 @@ from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.data.rollouts import read_rollouts
 from physrl.metrics import read_metrics
-from physrl.rollout import scene_source, training_sampling
+from physrl.rollout import training_sampling
+from physrl.scene_source import scene_source
 from physrl.types import Metrics, SceneSpec
 
 TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"

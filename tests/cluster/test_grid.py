@@ -14,7 +14,8 @@ from cluster.trial_runner import TrialWork
 from physrl.config.run import RunConfig, RuntimeConfig
 from physrl.config.study import StudyConfig
 from physrl.evaluation.cells import CellStore, open_cell_store
-from physrl.evaluation.plan import StudyPlan, plan_study
+from physrl.evaluation.plan import plan_study
+from physrl.evaluation.specs import StudyPlan
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
 
 TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"

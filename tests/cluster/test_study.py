@@ -13,7 +13,8 @@ from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.config.study import StudyConfig
 from physrl.errors import GenerationError
 from physrl.evaluation.cells import Trained, open_cell_store
-from physrl.evaluation.plan import StudyPlan, plan_study
+from physrl.evaluation.plan import plan_study
+from physrl.evaluation.specs import StudyPlan
 
 TINY_BASE = str(Path(__file__).parents[2] / "assets" / "tiny-base")
 

@@ -8,8 +8,9 @@ import yaml
 from jobs.cli import main
 from physrl.config.study import load_study_config
 from physrl.evaluation.cells import CellResult, Trained, open_cell_store
-from physrl.evaluation.plan import StudyPlan, plan_study
+from physrl.evaluation.plan import plan_study
 from physrl.evaluation.results import Answered
+from physrl.evaluation.specs import StudyPlan
 
 CONFIGS = Path(__file__).parents[2] / "jobs" / "configs"
 TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"

@@ -8,9 +8,11 @@ from physrl.algorithms.batch import demonstration_batch, rollout_metrics
 from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import SimulatedRewardConfig
+from physrl.demonstrations import demonstrate
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
-from physrl.rollout import SceneSource, demonstrate, follow_ups, prepare, retry, roll_out
+from physrl.rollout import follow_ups, retry, roll_out
+from physrl.scene_source import SceneSource, prepare
 from physrl.tasks import TASKS
 from physrl.tasks.first_move import (
     ask_alone,

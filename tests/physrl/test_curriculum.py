@@ -9,7 +9,7 @@ from physrl.config.load import validate
 from physrl.curriculum import SelfPlay, Uniform, arm_shares, find_arms, learnable, make_curriculum
 from physrl.environments.geometry import margin
 from physrl.errors import ConfigError
-from physrl.rollout import SceneSource, draw_scene, scene_source
+from physrl.scene_source import SceneSource, draw_scene, scene_source
 from physrl.types import (
     Attempt,
     Completion,

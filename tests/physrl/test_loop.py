@@ -8,7 +8,7 @@ from physrl.data.dataset_writer import DatasetWriter
 from physrl.environments.renderer import TinyRenderer
 from physrl.loop import ReferenceLoop
 from physrl.protocols import Sampling
-from physrl.rollout import SceneSource, prepare
+from physrl.scene_source import SceneSource, prepare
 
 TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
 

@@ -5,22 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from physrl.config.algorithm import SFTConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import SimulatedRewardConfig
-from physrl.config.run import RunConfig
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
-from physrl.rollout import (
-    SceneSource,
-    demonstrate,
-    follow_ups,
-    longest_conversation,
-    prepare,
-    retry,
-    roll_out,
-    scene_source,
-)
+from physrl.rollout import follow_ups, longest_conversation, retry, roll_out
+from physrl.scene_source import SceneSource, prepare
 from physrl.tasks import TASKS
 from physrl.types import Completion, Generation, RolloutGroup
 
@@ -94,46 +84,3 @@ def test_the_longest_conversation_bounds_all(simulator: Simulator, renderer: Tin
     assert max(texts) <= sum(len(turn.text) for turn in longest.turns)
     thinking = follow_ups(begin("place_closed_loop", simulator, renderer)[0], renderer, THINKING)
     assert all("<think>" in prompt.text for prompt in thinking)
-
-
-def test_a_mixture_asks_its_tasks_in_turn(renderer: TinyRenderer, simulator: Simulator) -> None:
-    mixture = replace(SOURCE, task="place", mixture=("place", "stability"))
-    scenes, prompts = prepare(mixture, range(6), renderer)
-    assert [scene.task for scene in scenes] == ["place", "stability"] * 3
-    alone, _ = prepare(replace(SOURCE, task="stability"), range(3), renderer)
-    assert scenes[1::2] == alone
-    shown = demonstrate(mixture, range(2), renderer, simulator)
-    assert [one.target for one in shown] == [
-        TASKS[scene.task].target(scene) for scene in scenes[:2]
-    ]
-    assert [one.prompt.text for one in shown] == [prompt.text for prompt in prompts[:2]]
-
-
-def test_shuffled_answers_are_those_of_other_scenes_of_the_task(
-    renderer: TinyRenderer, simulator: Simulator
-) -> None:
-    source = replace(SOURCE, task="stability", mixture=("stability", "place_x"), shuffled=True)
-    indices = range(0, 80, 2)
-    shown = demonstrate(source, indices, renderer, simulator)
-    true = demonstrate(replace(source, shuffled=False), indices, renderer, simulator)
-    assert {one.target for one in shown} == {"<answer>Yes</answer>", "<answer>No</answer>"}
-    # As often right as a coin: 3.8 standard deviations either side of 20 of 40.
-    assert 8 <= sum(a.target == b.target for a, b in zip(shown, true, strict=True)) <= 32
-    again = demonstrate(source, [indices[7]], renderer, simulator)
-    assert again[0].target == shown[7].target
-    (other,) = demonstrate(source, [1], renderer, simulator)
-    assert TASKS["place_x"].parse(other.target) != TASKS["place_x"].parse("")
-
-
-def test_a_run_trains_on_its_mixture_and_is_tested_on_tasks_alone() -> None:
-    config = RunConfig(
-        task="place",
-        mixture=("place", "stability"),
-        algorithm=SFTConfig(targets="shuffled"),
-    )
-    train = scene_source(config, "place", "train")
-    assert (train.tasks, train.shuffled) == (("place", "stability"), True)
-    warm = scene_source(config, "place", "warm")
-    assert (warm.tasks, warm.shuffled) == (("place", "stability"), False)
-    assert scene_source(config, "place", "test").tasks == ("place",)
-    assert scene_source(config, "stability", "train").tasks == ("stability",)

@@ -21,12 +21,13 @@ from physrl.data.dataset_writer import DatasetWriter
 from physrl.data.manifest import MANIFEST, Shard
 from physrl.data.photos import load_photos
 from physrl.data.shards import ROWS_PER_GROUP, encode_shard
+from physrl.demonstrations import demonstrate
 from physrl.environments.geometry import margin
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
 from physrl.environments.version import GENERATOR_VERSION
 from physrl.errors import ConfigError, DataError, StorageError
-from physrl.rollout import SceneSource, demonstrate, prepare, scene_source
+from physrl.scene_source import SceneSource, prepare, scene_source
 from physrl.storage.folder_store import FolderStore
 from physrl.tasks import TASKS
 

@@ -7,9 +7,10 @@ from physrl.errors import DataError
 from physrl.evaluation.adaptation import AdaptationCurve
 from physrl.evaluation.cells import CellResult, Trained, open_cell_store
 from physrl.evaluation.matrix import make_matrix, read_done
-from physrl.evaluation.plan import StudyPlan, plan_study
+from physrl.evaluation.plan import plan_study
 from physrl.evaluation.probes import ProbeResult, ProbeScore
 from physrl.evaluation.results import Answered
+from physrl.evaluation.specs import StudyPlan
 
 
 @pytest.fixture(scope="module")

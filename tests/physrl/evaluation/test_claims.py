@@ -11,9 +11,10 @@ from physrl.evaluation.adaptation import AdaptationCurve
 from physrl.evaluation.cells import CellResult, open_cell_store
 from physrl.evaluation.claims import Claim, judge_claims
 from physrl.evaluation.findings import read_findings
-from physrl.evaluation.plan import CellSpec, plan_study
+from physrl.evaluation.plan import plan_study
 from physrl.evaluation.probes import ProbeResult, ProbeScore
 from physrl.evaluation.results import Answered
+from physrl.evaluation.specs import CellSpec
 
 SCENES = 400
 OVERRIDES = (

@@ -7,8 +7,9 @@ from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
 from physrl.evaluation.asking import ask_photos, cell_sampling, cell_source
 from physrl.evaluation.controls import answer_control
-from physrl.evaluation.plan import CellSpec, Condition, make_cell, plan_study
-from physrl.rollout import prepare
+from physrl.evaluation.plan import make_cell, plan_study
+from physrl.evaluation.specs import CellSpec, Condition
+from physrl.scene_source import prepare
 from physrl.types import Image
 
 GREY: Image = np.full((8, 8, 3), 90, np.uint8)

@@ -4,8 +4,9 @@ from physrl.config.study import load_study_config
 from physrl.evaluation.cells import CellResult
 from physrl.evaluation.generalization import Family, Generalization
 from physrl.evaluation.matrix import Entry, Matrix
-from physrl.evaluation.plan import Condition, StudyPlan, plan_study
+from physrl.evaluation.plan import plan_study
 from physrl.evaluation.results import Answered
+from physrl.evaluation.specs import Condition, StudyPlan
 
 SCENES = 40
 PLACE, STABILITY = Condition("place"), Condition("stability")

@@ -10,9 +10,10 @@ from physrl.data.photos import load_photos
 from physrl.evaluation.adaptation import AdaptationCurve
 from physrl.evaluation.cells import CellResult, CellStore, Trained, open_cell_store
 from physrl.evaluation.findings import Findings, read_findings
-from physrl.evaluation.plan import CellSpec, StudyPlan, plan_study
+from physrl.evaluation.plan import plan_study
 from physrl.evaluation.probes import ProbeResult, ProbeScore, Source
 from physrl.evaluation.results import Answered
+from physrl.evaluation.specs import CellSpec, StudyPlan
 
 LAYERS = ("vision.0", "vision.1", "vision.2", "merger", "language.0", "language.1", "language.2")
 OVERRIDES = (

@@ -6,7 +6,8 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import SimulatedRewardConfig
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
-from physrl.rollout import SceneSource, follow_ups, prepare, roll_out
+from physrl.rollout import follow_ups, roll_out
+from physrl.scene_source import SceneSource, prepare
 from physrl.tasks.examples import BLANK, Examples
 from physrl.types import Completion, Generation
 

@@ -1,0 +1,19 @@
+"""Which scenes a run draws for training, warm start and tests."""
+
+from physrl.config.algorithm import SFTConfig
+from physrl.config.run import RunConfig
+from physrl.scene_source import scene_source
+
+
+def test_a_run_trains_on_its_mixture_and_is_tested_on_tasks_alone() -> None:
+    config = RunConfig(
+        task="place",
+        mixture=("place", "stability"),
+        algorithm=SFTConfig(targets="shuffled"),
+    )
+    train = scene_source(config, "place", "train")
+    assert (train.tasks, train.shuffled) == (("place", "stability"), True)
+    warm = scene_source(config, "place", "warm")
+    assert (warm.tasks, warm.shuffled) == (("place", "stability"), False)
+    assert scene_source(config, "place", "test").tasks == ("place",)
+    assert scene_source(config, "stability", "train").tasks == ("stability",)
