@@ -5,22 +5,11 @@ python -m jobs.collect task=place split=train scenes=2000 out=runs/data/place
 
 import sys
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 from jobs.console import console
+from jobs.progress import Bar
 from physrl.config.dataset import CollectConfig
 from physrl.data.dataset_writer import DatasetWriter
 from physrl.data.manifest import Manifest, Shard
-
-LINES = 20
-"""Lines that a whole collection prints where there is no terminal."""
 
 
 def run(config: CollectConfig) -> None:
@@ -49,28 +38,11 @@ def _collect(config: CollectConfig, writer: DatasetWriter) -> Manifest:
     from physrl.config.run import RuntimeConfig
 
     shards: dict[int, Shard] = {}
-    every = max(1, config.shards // LINES)
-    with ray_session(RuntimeConfig()), _progress() as progress:
-        bar = progress.add_task("shards", total=config.shards)
+    with ray_session(RuntimeConfig()), Bar(console, "shards", config.shards) as progress:
         for number, shard in collect_shards(config, existing):
             shards[number] = shard
-            progress.update(bar, completed=len(shards))
-            if not console.is_terminal and len(shards) % every == 0:
-                console.print(f"shard {len(shards)}/{config.shards}")
+            progress.done(len(shards))
     return writer.commit([shards[number] for number in range(config.shards)])
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a person watches while a run trains: a bar on a terminal, lines elsewhere."""
+"""What a person watches while something long runs: a bar on a terminal, lines elsewhere."""
 
 import logging
 from types import TracebackType
@@ -9,7 +9,6 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -18,28 +17,27 @@ from rich.progress import (
 from physrl.types import Metrics
 
 LINES = 20
-"""Lines that a whole run prints where there is no terminal."""
+"""Lines that something long prints where there is no terminal."""
 
 
-class TrainingProgress:
-    """Shows one run's steps: reward, accuracy, step time and what is being done."""
+class Bar:
+    """How much of a known number is done, and what is under way."""
 
-    def __init__(self, console: Console, name: str, steps: int) -> None:
-        self._console, self._name, self._steps = console, name, steps
+    def __init__(self, console: Console, name: str, total: int) -> None:
+        self._console, self._name, self._total = console, name, total
         self._progress = Progress(
-            SpinnerColumn(),
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[summary]}"),
-            TextColumn("[dim]{task.fields[phase]}"),
+            TextColumn("[dim]{task.fields[under_way]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task(name, total=steps, summary="", phase="")
+        self._task = self._progress.add_task(name, total=total, summary="", under_way="")
 
     def __enter__(self) -> Self:
         # Libraries' progress bars and chatter would tear the bar.
@@ -55,17 +53,28 @@ class TrainingProgress:
     ) -> None:
         self._progress.stop()
 
+    def begin(self, what: str) -> None:
+        """Something begins."""
+        self._progress.update(self._task, under_way=what)
+
+    def done(self, count: int, summary: str = "") -> None:
+        """So many are done by now."""
+        self._progress.update(self._task, completed=count, summary=summary)
+        every = max(1, self._total // LINES)
+        if not self._console.is_terminal and (count % every == 0 or count == self._total):
+            self._console.print(f"{self._name} {count}/{self._total}  {summary}".rstrip())
+
+
+class TrainingProgress(Bar):
+    """Shows one run's steps: reward, accuracy, step time and what is being done."""
+
     def phase(self, name: str) -> None:
         """What happens now."""
-        self._progress.update(self._task, phase=name)
+        self.begin(name)
 
     def step(self, step: int, metrics: Metrics) -> None:
         """A step is done."""
-        summary = describe(metrics)
-        self._progress.update(self._task, completed=step, summary=summary)
-        every = max(1, self._steps // LINES)
-        if not self._console.is_terminal and (step % every == 0 or step == self._steps):
-            self._console.print(f"{self._name}  step {step}/{self._steps}  {summary}")
+        self.done(step, describe(metrics))
 
 
 def describe(metrics: Metrics) -> str:

@@ -20,10 +20,10 @@ from cluster.stopping import StopRequest, stop_on_signals
 from cluster.study import ADAPTERS, answer_cells, probe_models
 from cluster.work_queue import Finished, Work, one_line
 from jobs.console import console
-from jobs.progress import TrainingProgress
+from jobs.progress import Bar, TrainingProgress
 from jobs.status import show_matrix
-from jobs.sweep_progress import SweepProgress, TrialLines
 from jobs.train import train
+from jobs.trial_lines import TrialLines
 from physrl.config.baseline import BaselineConfig
 from physrl.config.run import RuntimeConfig
 from physrl.config.study import StudyConfig
@@ -138,7 +138,8 @@ def _show(name: str, total: int, store: CellStore, events: Iterator[Work | Finis
     """Follow results as they come, and keep why one does not."""
     if not total:
         return
-    with SweepProgress(console, name, total) as progress:
+    done = 0
+    with Bar(console, name, total) as progress:
         for event in events:
             if not isinstance(event, Finished):
                 store.start(event.key, event.name)
@@ -148,7 +149,8 @@ def _show(name: str, total: int, store: CellStore, events: Iterator[Work | Finis
                 work = event.work
                 store.fail(work.key, work.name, event.failure, work.tries)
                 console.print(f"failed: {work.name}: {event.failure}", soft_wrap=True)
-            progress.advance()
+            done += 1
+            progress.done(done)
 
 
 if __name__ == "__main__":
