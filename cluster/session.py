@@ -91,14 +91,35 @@ def _join() -> None:
 
 
 def _start_local(runtime: RuntimeConfig) -> None:
-    ray.init(
-        address="local",
-        include_dashboard=runtime.dashboard,
-        dashboard_host="127.0.0.1",
-        dashboard_port=runtime.dashboard_port,
-        # More actors than cores are slow, not impossible.
-        num_cpus=max(os.cpu_count() or 1, math.ceil(cpus(runtime))),
-        object_store_memory=runtime.object_store_mb << 20,
-        logging_level=logging.WARNING,
-        log_to_driver=False,
-    )
+    with _own_process_groups():
+        ray.init(
+            address="local",
+            include_dashboard=runtime.dashboard,
+            dashboard_host="127.0.0.1",
+            dashboard_port=runtime.dashboard_port,
+            # More actors than cores are slow, not impossible.
+            num_cpus=max(os.cpu_count() or 1, math.ceil(cpus(runtime))),
+            object_store_memory=runtime.object_store_mb << 20,
+            logging_level=logging.WARNING,
+            log_to_driver=False,
+        )
+
+
+@contextmanager
+def _own_process_groups() -> Iterator[None]:
+    """Started processes lead groups of their own.
+
+    `timeout` and others send SIGTERM to a command's whole group: Ray's processes would be gone
+    before the driver has a checkpoint. They still end with their driver, however it dies.
+    """
+    starting = True
+
+    def lead() -> None:
+        if starting:
+            os.setpgid(0, 0)
+
+    os.register_at_fork(after_in_child=lead)  # for good
+    try:
+        yield
+    finally:
+        starting = False
