@@ -244,6 +244,7 @@ class Controller:
                 updated = self._cluster.learners.update(batch, step)
         with self._meter.phase("syncing"):
             self._publish(step + 1)
+        self._queue.begin(step + 1)  # while this step is written down
         with self._meter.phase("writing"):
             self._rollout_log.write(step + 1, groups, advantages.ravel().tolist())
         return updated

@@ -1,8 +1,8 @@
 """The coming steps' rollouts, begun as early as the policy's staleness admits.
 
-    take(step):  scenes are drawn for steps        up to step + staleness + 1
-                 completions are asked for         up to step + staleness
-                 the learner waits for those of    step
+    begin(step):  scenes are drawn for steps        up to step + staleness + 1
+                  completions are asked for         up to step + staleness
+    take(step):   the learner waits for those of    step
 
 So at most `staleness` steps' completions wait for the learner, and the learner for one step's.
 """
@@ -37,8 +37,8 @@ class RolloutQueue:
         self._steps, self._staleness = steps, staleness
         self._ordered: dict[int, _Ordered] = {}
 
-    def take(self, step: int) -> "Future[list[Indexed]]":
-        """The rollouts of the next step to learn from; the policy has learned from those before."""
+    def begin(self, step: int) -> None:
+        """Order what may be by now: the policy has learned from all steps before this one."""
         latest = step + self._staleness
         for each in range(step, min(latest + 2, self._steps)):
             if each not in self._ordered:
@@ -48,6 +48,10 @@ class RolloutQueue:
         for each, ordered in self._ordered.items():
             if each <= latest and not ordered.gate.done():
                 ordered.gate.set_result(None)
+
+    def take(self, step: int) -> "Future[list[Indexed]]":
+        """The rollouts of the next step to learn from, begun if they are not."""
+        self.begin(step)
         return self._ordered.pop(step).groups
 
     @property

@@ -1,6 +1,7 @@
 """The whole loop on real Ray, vLLM, DeepSpeed and PyBullet, against the reference loop."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -212,6 +213,25 @@ def test_a_resumed_run_is_the_run(cluster: Cluster, folder: Path) -> None:
     resumed = ray.get(cluster.learners.weights())
     for name, weight in uninterrupted.items():
         torch.testing.assert_close(resumed[name], weight, atol=1e-6, rtol=0)
+
+
+def test_a_step_is_answered_while_the_one_before_is_written_down(
+    cluster: Cluster, folder: Path
+) -> None:
+    answered: list[list[int]] = []
+
+    class Waiting(Silent):
+        def step(self, step: int, metrics: Metrics) -> None:
+            deadline = time.monotonic() + 30
+            while not controller._queue.waiting and time.monotonic() < deadline and step < 2:
+                time.sleep(0.05)
+            answered.append(list(controller._queue.waiting))
+
+    config = make_config(folder, "overlapping")
+    controller = Controller(config, cluster, Waiting(), StopRequest())
+    controller.train()
+    assert answered == [[1], []]  # counted from 0
+    assert [row["policy/staleness"] for row in read_metrics(config.folder)] == [0, 0]
 
 
 def test_dynamic_sampling_replaces_groups_that_agree(cluster: Cluster, folder: Path) -> None:
