@@ -189,8 +189,8 @@ class Chaos:
         slowest = max(row["time/step_s"] for row in rows)
         return Outcome(named and counted, scenes_lost(config.folder, left_out=1), slowest)
 
-    def driver(self, number: int, storage: str | None, peaceful: str) -> Outcome:
-        """SIGKILL of the driver; resumed from storage on another folder, where there is one."""
+    def driver(self, number: int, storage: str, peaceful: str) -> Outcome:
+        """SIGKILL of the driver; resumed from storage on another folder."""
         name = f"driver-{number}"
         config = make_config(self.folder / "first", name, storage=storage)
         file = self.folder / f"{name}.yaml"
@@ -201,16 +201,14 @@ class Chaos:
         process.kill()
         process.wait()
         end_orphans()
-        first = self.folder / "first" / name
-        output = self.folder / ("second" if storage else "first")
+        output = self.folder / "second"
         began = time.time()
         resumed = train_process(file, f"output={output}", "--resume")
         folder = output / name
-        before = len(read_metrics(first)) if storage is None else 0
         recovered = None
         while resumed.poll() is None:
-            if recovered is None and len(read_metrics(folder)) > before:
-                recovered = time.time()
+            if recovered is None and any(row["time"] > began for row in read_metrics(folder)):
+                recovered = time.time()  # rows of before come back too
             time.sleep(0.1)
         end = folder / "checkpoints" / f"step-{STEPS:08d}"
         survived = resumed.returncode == 0 and end.exists() and digest(end) == peaceful
