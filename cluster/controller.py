@@ -276,6 +276,8 @@ class Controller:
                 self._queue.put_back(load_answered(newest.path))
                 if self._mirror is not None:
                     self._mirror.checkpoint(newest)  # in case the last process did not come to it
+            elif self._mirror is not None:
+                self._mirror.sync()  # what was measured before training
             self._metrics.truncate_after(0 if newest is None else newest.step)
             if newest is not None:
                 self._published = {int(v): s for v, s in newest.state["published"].items()}

@@ -29,6 +29,9 @@ class LearnerRank:
     def __init__(self, rank: int, threads: int) -> None:
         import torch
 
+        import physrl.models.deepspeed_engine
+        import physrl.models.loading  # noqa: F401  # seconds, while servers start too
+
         torch.set_num_threads(threads)
         self._rank = rank
         self._loaded = ExitStack()
@@ -159,8 +162,9 @@ class LearnerRank:
 class LearnerGroup:
     """All ranks together; what they report is summed to the update's metrics.
 
-    Ranks read and write folders of this process. On another machine without a shared folder, the
-    files travel through the object store.
+    They start in the background, and are first waited for when a model is loaded. They read and
+    write folders of this process; on another machine without a shared folder, the files travel
+    through the object store.
 
     Args:
         rank: what the actors are made of; another class in tests.
@@ -188,15 +192,14 @@ class LearnerGroup:
             .remote(number, runtime.threads)
             for number in range(runtime.learner_ranks)
         ]
-        try:
-            address, port = self._get([self.ranks[0].meeting_point.remote()])[0]
-            self._all("join", len(self.ranks), address, port)
-        except LearnerLostError:
-            self.stop()  # one that waits for the others would keep its place
-            raise
+        self._joined = False
 
     def load(self, config: RunConfig) -> None:
         """Load the configured model on every rank, with a fresh optimizer."""
+        if not self._joined:
+            address, port = self._get([self.ranks[0].meeting_point.remote()])[0]
+            self._all("join", len(self.ranks), address, port)
+            self._joined = True
         for folder in map(Path, filter(None, (config.model.path, config.model.adapter))):
             if folder.is_dir():
                 self._send(folder)

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Trainer:
-    """One learner at a time; its ranks start when a model is first loaded.
+    """One learner at a time; its ranks start with `start`, or when a model is first loaded.
 
     Batches stay in the object store until the next checkpoint, so that a lost learner's successor
     comes to the same weights, bit by bit on a CPU. Ray moves them to the disk when there are many.
@@ -47,6 +47,11 @@ class Trainer:
         """How long each restart took, replay included."""
         self._caught_up = False
         """Whether the ranks hold what was learned."""
+
+    def start(self) -> None:
+        """Start the ranks in the background, so that they are there when a model is loaded."""
+        if self._group is None:
+            self._group = self._make()
 
     def load(self, config: RunConfig, checkpoint: Checkpoint | None) -> None:
         """Load the configured model and continue from a checkpoint, or from nothing."""
@@ -140,13 +145,12 @@ class Trainer:
     def _ready_group(self) -> LearnerGroup:
         """The ranks, brought to where they were if need be."""
         assert self._config is not None  # loaded before
-        if self._group is None:
-            self._group = self._make()
+        self.start()
         if not self._caught_up:
-            self._group.load(self._config)
+            self.group.load(self._config)
             if self._checkpoint is not None:
-                self._group.load_state(self._checkpoint.path / "learner")
+                self.group.load_state(self._checkpoint.path / "learner")
             for update in self._since:
-                update(self._group)
+                update(self.group)
             self._caught_up = True
-        return self._group
+        return self.group

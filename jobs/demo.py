@@ -98,6 +98,7 @@ def _train_and_evaluate(config: RunConfig) -> tuple[list[PolicyResult], dict[str
     began = time.monotonic()
     console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
     with start_cluster(config) as cluster, stop_on_signals() as stop:
+        cluster.learners.start()  # while the base is measured
         results: list[PolicyResult] = []
 
         def evaluate(policy: str) -> None:

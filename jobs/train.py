@@ -30,6 +30,7 @@ def run(config: RunConfig) -> None:
     photos = load_configured_photos(config)
     console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
     with start_cluster(config) as cluster, stop_on_signals() as stop:
+        cluster.learners.start()  # while the base is measured
         try:
             results = [measure(cluster, config, "base", photos, stop)]
             checkpoint, finished = train(config, cluster, stop)

@@ -36,6 +36,8 @@ def groups(reserve: Callable[[RuntimeConfig], Placement]) -> Iterator[dict[int, 
     """One rank, and two."""
     runtimes = {ranks: RuntimeConfig(learner_ranks=ranks) for ranks in (1, 2)}
     groups = {ranks: LearnerGroup(runtime, reserve(runtime)) for ranks, runtime in runtimes.items()}
+    for ranks, group in groups.items():
+        group.load(make_config(ranks))  # waits for its start
     yield groups
     for group in groups.values():
         group.stop()
