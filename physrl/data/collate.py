@@ -127,17 +127,25 @@ class Collator:
             for prompt, numbers in zip(prompts, shared, strict=True)
         ]
         shape = (len(rows), max(row.length for row in rows))
-        input_ids = torch.full(shape, int(self._tokenizer.pad_token_id))
-        segments = torch.full(shape, -1)
-        skipped = torch.zeros(shape, dtype=torch.long)
+        # NumPy takes lists several times faster than torch does.
+        input_ids = np.full(shape, int(self._tokenizer.pad_token_id), np.int64)
+        segments = np.full(shape, -1, np.int64)
+        skipped = np.zeros(shape, np.int64)
         for place, row in enumerate(rows):
-            input_ids[place, : row.length] = torch.tensor(row.ids)
-            segments[place, : row.length] = torch.tensor(row.segments)
-            skipped[place, : row.length] = torch.tensor(row.skipped)
-        types = ((input_ids == self._image_token_id) & (segments == 0)).long()
-        lengths = torch.tensor([len(example.completion_ids) for example in examples])
+            input_ids[place, : row.length] = row.ids
+            segments[place, : row.length] = row.segments
+            skipped[place, : row.length] = row.skipped
+        types = ((input_ids == self._image_token_id) & (segments == 0)).astype(np.int64)
+        lengths = np.array([len(example.completion_ids) for example in examples])
         return ModelInputs(
-            input_ids, segments, skipped, types, lengths, pixel_values, grids, images_of_row
+            torch.from_numpy(input_ids),
+            torch.from_numpy(segments),
+            torch.from_numpy(skipped),
+            torch.from_numpy(types),
+            torch.from_numpy(lengths),
+            pixel_values,
+            grids,
+            images_of_row,
         )
 
     def _apply_template(self, outline: Outline) -> str:
