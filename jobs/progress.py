@@ -68,6 +68,9 @@ class Bar:
 class TrainingProgress(Bar):
     """Shows one run's steps: reward, accuracy, step time and what is being done."""
 
+    def __init__(self, console: Console, name: str, steps: int) -> None:
+        super().__init__(console, f"{name}  step", steps)
+
     def phase(self, name: str) -> None:
         """What happens now."""
         self.begin(name)

@@ -15,13 +15,13 @@ def test_a_step_in_words() -> None:
 
 def test_without_a_terminal_a_run_prints_a_few_lines() -> None:
     console = Console(file=io.StringIO(), width=200)
-    with TrainingProgress(console, "demo", 60) as progress:
+    with TrainingProgress(console, "demo", steps=60) as progress:
         for step in range(1, 61):
             progress.phase("updating")
             progress.step(step, {"loss": 1.0, "time/step_s": 1.0})
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert len(lines) == 20
-    assert lines[-1] == "demo 60/60  loss 1.000  1.0 s"
+    assert lines[-1] == "demo  step 60/60  loss 1.000  1.0 s"
 
 
 def test_peak_memory_is_that_of_this_process_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
