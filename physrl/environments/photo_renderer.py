@@ -60,10 +60,9 @@ class PhotoRenderer:
             self._cloth(appearance),
             Finish(appearance.grain, appearance.sheen),
         )
-        picture: Image = develop(
+        return develop(
             linear, self._screen, SOFTNESS, 255 * appearance.noise, appearance.texture_seed
         )
-        return picture
 
     def _light(self, boxes: Boxes, appearance: Appearance) -> Light:
         toward = np.array(appearance.light, np.float64)

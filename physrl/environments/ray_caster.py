@@ -3,10 +3,10 @@
 Only additions, products, quotients and square roots are used, in a fixed order, so that a picture
 is the same bit for bit in every process.
 
-    hit        what each pixel sees                    -> surface, depth
-    light      32 rays to the light and 32 around it,
-               shared by 4 x 4 pixels of one surface   -> sunlit, open
-    shade      colour of up to 4 samples a pixel       -> linear RGB
+    look       what each pixel sees, and of 32 rays to the light and 32 around
+               it those that it casts for 4 x 4 pixels of one surface   -> Pixels
+    paint      colour of up to 4 samples a pixel                        -> linear RGB
+    develop    lens, screen, noise                                      -> bytes
 
 Compiled code is kept on disk for as long as this file stays the same, whatever else changes: what a
 function here calls, or takes as a constant, belongs in this file.
@@ -15,10 +15,12 @@ function here calls, or takes as a constant, belongs in this file.
 import numpy as np
 from numba import njit
 
-from physrl.environments.ray_records import Boxes, Cloth, Finish, Floats, Lens, Light
+from physrl.environments.ray_records import Boxes, Cloth, Finish, Floats, Lens, Light, Pixels
+from physrl.types import Image
 
-kernel = njit(cache=True, error_model="numpy")
-part = njit(cache=True, error_model="numpy", inline="always")
+kernel = njit(cache=True, error_model="numpy", _nrt=False)
+"""Allocates nothing, and so need not count who holds an array: counting took most of the time."""
+part = njit(cache=True, error_model="numpy", _nrt=False, inline="always")
 """Compiled into its callers: handing over the records costs more than most of the work."""
 
 GROUND, WALL, NOTHING = -1, -2, -3
@@ -314,16 +316,16 @@ def is_clear(light, surface, x, z):  # type: ignore[no-untyped-def]
 
 
 @part
-def borrow(surfaces, direct, around, i, j, surface):  # type: ignore[no-untyped-def]
+def borrow(pixels, i, j, surface):  # type: ignore[no-untyped-def]
     """The light of a surface about a pixel: (pixels that know it, from the light, from around)."""
-    size = surfaces.shape[0]
+    size = pixels.surfaces.shape[0]
     count, key, sky = 0, 0.0, 0.0
     for a in range(max(i - SHARE // 2, 0), min(i + SHARE // 2, size)):
         for b in range(max(j - SHARE // 2, 0), min(j + SHARE // 2, size)):
-            if surfaces[a, b] == surface:
+            if pixels.surfaces[a, b] == surface:
                 count += 1
-                key += direct[a, b]
-                sky += around[a, b]
+                key += pixels.direct[a, b]
+                sky += pixels.around[a, b]
     return count, key, sky
 
 
@@ -338,18 +340,20 @@ def is_inside(surfaces, i, j):  # type: ignore[no-untyped-def]
     return True
 
 
-@kernel
-def cast(boxes: Boxes, lens: Lens, light: Light, cloth: Cloth, finish: Finish) -> Floats:
-    """A picture in linear RGB, size x size x 3."""
-    size = lens.size
-    surfaces = np.empty((size, size), np.int64)
-    distances = np.empty((size, size))
-    clear = np.empty((size, size), np.bool_)
-    direct = np.empty((size, size))
-    around = np.empty((size, size))
-    upward = 0.0
+@part
+def upward(light):  # type: ignore[no-untyped-def]
+    """How much of the light's rays a face that looks up gets with nothing in their way."""
+    total = 0.0
     for k in range(len(light.rays)):
-        upward += max(light.rays[k, 1], 0.0) / len(light.rays)
+        total += max(light.rays[k, 1], 0.0) / len(light.rays)
+    return total
+
+
+@kernel
+def look(boxes, lens, light, cloth, pixels):  # type: ignore[no-untyped-def]
+    """Fill in what each pixel sees, and its own few rays of light."""
+    size = lens.size
+    everything = upward(light)
     shares = SHARE * SHARE
     ex, ey, ez = lens.eye
     for i in range(size):
@@ -357,30 +361,39 @@ def cast(boxes: Boxes, lens: Lens, light: Light, cloth: Cloth, finish: Finish) -
             row, column = i + 0.5, j + 0.5
             dx, dy, dz = pixel_ray(lens, row, column)
             surface, distance = see(boxes, lens, cloth, row, column, dx, dy, dz)
-            surfaces[i, j], distances[i, j] = surface, distance
+            pixels.surfaces[i, j], pixels.distances[i, j] = surface, distance
             x, y, z = ex + distance * dx, ey + distance * dy, ez + distance * dz
-            clear[i, j] = is_clear(light, surface, x, z)
-            direct[i, j], around[i, j] = upward, 1.0
-            if not clear[i, j]:
+            clear = is_clear(light, surface, x, z)
+            pixels.clear[i, j] = clear
+            direct, around = everything, 1.0
+            if not clear:
                 first = ((i % SHARE) * SHARE + j % SHARE) * 7 % shares
-                direct[i, j], around[i, j] = lit(boxes, light, surface, x, y, z, first, shares)
-    picture = np.empty((size, size, 3))
+                direct, around = lit(boxes, light, surface, x, y, z, first, shares)
+            pixels.direct[i, j], pixels.around[i, j] = direct, around
+
+
+@kernel
+def paint(boxes, lens, light, cloth, finish, pixels, picture):  # type: ignore[no-untyped-def]
+    """Fill in the picture."""
+    size = lens.size
+    everything = upward(light)
+    ex, ey, ez = lens.eye
     for i in range(size):
         for j in range(size):
-            samples = 1 if is_inside(surfaces, i, j) else 4
+            samples = 1 if is_inside(pixels.surfaces, i, j) else 4
             red, green, blue = 0.0, 0.0, 0.0
             for s in range(samples):
                 row, column = i + 0.5, j + 0.5
-                surface, distance = surfaces[i, j], distances[i, j]
+                surface, distance = pixels.surfaces[i, j], pixels.distances[i, j]
                 if samples > 1:
                     row, column = i + 0.25 + 0.5 * (s // 2), j + 0.25 + 0.5 * (s % 2)
                 dx, dy, dz = pixel_ray(lens, row, column)
                 if samples > 1:
                     surface, distance = see(boxes, lens, cloth, row, column, dx, dy, dz)
                 x, y, z = ex + distance * dx, ey + distance * dy, ez + distance * dz
-                count, key, sky = 1, upward, 1.0
-                if not (samples == 1 and clear[i, j]):
-                    count, key, sky = borrow(surfaces, direct, around, i, j, surface)
+                count, key, sky = 1, everything, 1.0
+                if not (samples == 1 and pixels.clear[i, j]):
+                    count, key, sky = borrow(pixels, i, j, surface)
                 if count == 0:
                     key, sky = lit(boxes, light, surface, x, y, z, 0, 1)
                     count = 1
@@ -401,23 +414,29 @@ def cast(boxes: Boxes, lens: Lens, light: Light, cloth: Cloth, finish: Finish) -
             picture[i, j, 0] = red / samples
             picture[i, j, 1] = green / samples
             picture[i, j, 2] = blue / samples
+
+
+def cast(boxes: Boxes, lens: Lens, light: Light, cloth: Cloth, finish: Finish) -> Floats:
+    """A picture in linear RGB, size x size x 3."""
+    shape = (lens.size, lens.size)
+    pixels = Pixels(
+        surfaces=np.empty(shape, np.int64),
+        distances=np.empty(shape),
+        clear=np.empty(shape, np.bool_),
+        direct=np.empty(shape),
+        around=np.empty(shape),
+    )
+    picture = np.empty((*shape, 3))
+    look(boxes, lens, light, cloth, pixels)
+    paint(boxes, lens, light, cloth, finish, pixels, picture)
     return picture
 
 
 @kernel
-def develop(linear, screen, softness, noise, seed):  # type: ignore[no-untyped-def]
-    """From linear RGB to bytes: the lens's softness, the screen's curve, the camera's noise.
-
-    Args:
-        linear: size x size x 3.
-        screen: what a screen shows (0..255) of light from 0 to 1, in equal steps.
-        softness: share of a pixel's light that goes to each neighbour along an axis.
-        noise: standard deviation, of 255.
-    """
+def expose(linear, screen, softness, noise, seed, rows, picture):  # type: ignore[no-untyped-def]
+    """Fill in the picture that `develop` returns."""
     size = linear.shape[0]
     steps = screen.shape[0] - 1
-    picture = np.empty((size, size, 3), np.uint8)
-    rows = np.empty((size, 3))
     for i in range(size):
         above, below = max(i - 1, 0), min(i + 1, size - 1)
         for j in range(size):
@@ -434,4 +453,17 @@ def develop(linear, screen, softness, noise, seed):  # type: ignore[no-untyped-d
                 value = screen[int(min(max(light, 0.0), 1.0) * steps)]
                 value += 3.4641 * noise * (hash01(i, j, 3 * seed + c) - 0.5)
                 picture[i, j, c] = int(min(max(value + 0.5, 0.0), 255.0))
+
+
+def develop(linear: Floats, screen: Floats, softness: float, noise: float, seed: int) -> Image:
+    """From linear RGB to bytes: the lens's softness, the screen's curve, the camera's noise.
+
+    Args:
+        linear: size x size x 3.
+        screen: what a screen shows (0..255) of light from 0 to 1, in equal steps.
+        softness: share of a pixel's light that goes to each neighbour along an axis.
+        noise: standard deviation, of 255.
+    """
+    picture = np.empty(linear.shape, np.uint8)
+    expose(linear, screen, softness, noise, seed, np.empty(linear.shape[1:]), picture)
     return picture

@@ -76,3 +76,16 @@ class Finish(NamedTuple):
 
     grain: float
     sheen: float
+
+
+class Pixels(NamedTuple):
+    """What each pixel sees; all size x size."""
+
+    surfaces: NDArray[np.int64]
+    distances: Floats
+    clear: NDArray[np.bool_]
+    """Nothing can stand in its light's way."""
+    direct: Floats
+    """Light from the lamp, by the rays that the pixel cast itself."""
+    around: Floats
+    """Light from around, likewise."""
