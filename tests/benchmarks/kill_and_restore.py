@@ -3,7 +3,8 @@
 python tests/benchmarks/kill_and_restore.py --kills 3
 
 Runs a small study to its end, and the same study with SIGKILL at random moments, each time followed
-by the same command. Last line: {"kills", "results", "recomputed", "missing", "different"}.
+by the same command. The moments are spread over the study: each a little after a number of results,
+drawn from all that it has. Last line: {"kills", "results", "recomputed", "missing", "different"}.
 """
 
 import hashlib
@@ -50,7 +51,6 @@ STUDY: dict[str, Any] = {
 
 def main(
     kills: Annotated[int, typer.Option(min=1, help="How often.")] = 3,
-    longest: Annotated[float, typer.Option(help="Seconds from a start to a kill, at most.")] = 90,
     seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
 ) -> None:
     """Run both, compare what lies in their stores."""
@@ -58,23 +58,24 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
         finish(start(whole))
+        expected = contents(whole)
         recomputed, done = 0, 0
-        for _ in range(kills):
+        for results in sorted(moments.sample(range(len(expected)), kills)):
             before = contents(killed)
             process = start(killed)
-            try:
-                process.wait(moments.uniform(0.1 * longest, longest))
-            except subprocess.TimeoutExpired:
+            if reaches(killed, results, process):
+                time.sleep(moments.uniform(0, 10))
+            if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 done += 1
             recomputed += changed(before, contents(killed))
-            print(f"killed with {len(contents(killed))} results", flush=True)
+            print(f"killed with {len(contents(killed))} of {len(expected)} results", flush=True)
             time.sleep(5)  # its actors follow it
         before = contents(killed)
         finish(start(killed))
         recomputed += changed(before, contents(killed))
-        expected, found = contents(whole), contents(killed)
+        found = contents(killed)
     figures = {
         "kills": done,
         "results": len(found),
@@ -102,6 +103,15 @@ def start(folder: Path) -> "subprocess.Popen[bytes]":
         command, stdout=log, stderr=log, start_new_session=True, cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
+
+
+def reaches(folder: Path, results: int, process: "subprocess.Popen[bytes]") -> bool:
+    """Wait until a store holds so many results; False if the study ended before."""
+    while process.poll() is None:
+        if len(contents(folder)) >= results:
+            return True
+        time.sleep(0.2)
+    return False
 
 
 def finish(process: "subprocess.Popen[bytes]") -> None:
