@@ -30,7 +30,7 @@ export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
 .PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test image bench-train chaos study-smoke bench-adapters audit \
-	e2e submit-train submit-sweep pull-checkpoint
+	e2e submit-train submit-sft submit-sweep pull-checkpoint
 
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -60,14 +60,15 @@ e2e: install ## Submit, stop, resume, sweep and pull on a Ray cluster and an S3 
 	@$(BIN)/python -m tests.e2e.e2e
 
 # Ray reads these from the environment; a command line could be read by all users of this machine.
-submit-train submit-sweep: export RAY_AUTH_TOKEN := $(TOKEN)
-submit-train submit-sweep: export RAY_AUTH_MODE := $(if $(TOKEN),token,$(or $(RAY_AUTH_MODE),disabled))
-submit-train submit-sweep: export RAY_API_SERVER_ADDRESS := $(ADDRESS)
+submit-train submit-sft submit-sweep: export RAY_AUTH_TOKEN := $(TOKEN)
+submit-train submit-sft submit-sweep: export RAY_AUTH_MODE := $(if $(TOKEN),token,$(or $(RAY_AUTH_MODE),disabled))
+submit-train submit-sft submit-sweep: export RAY_API_SERVER_ADDRESS := $(ADDRESS)
 
 submit-train: install ## Train on a cluster: CONFIG=FILE RUN=NAME ADDRESS=http://... [ARGS='key=value --resume']
+submit-sft: install ## Train on ideal answers alone on a cluster: the same variables
 submit-sweep: install ## Run a study on a cluster: the same variables
 
-submit-train submit-sweep:
+submit-train submit-sft submit-sweep:
 	@$(BIN)/python -m jobs.submission --name '$(RUN)' --config '$(CONFIG)'
 	@$(BIN)/ray job submit --working-dir . --runtime-env-json '$(JOB_ENVIRONMENT)' -- \
 		python -m jobs.$(@:submit-%=%) --config '$(CONFIG)' name='$(RUN)' $(ARGS)

@@ -27,10 +27,10 @@ import ray
 from cluster.answered import answers_in, load_answered, save_answered
 from cluster.cluster import Cluster
 from cluster.evaluation import evaluate_task
-from cluster.gauges import RunGauges
 from cluster.proposals import Proposals
 from cluster.rollout_queue import RolloutQueue
 from cluster.rollouts import Order
+from cluster.run_record import RunRecord
 from cluster.step_meter import StepMeter
 from cluster.stopping import Stopped, StopRequest
 from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
@@ -41,15 +41,13 @@ from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.curriculum import make_curriculum
 from physrl.data.rollout_log import RolloutLog
-from physrl.errors import CheckpointError, GenerationError, LostError, StorageError
-from physrl.metrics import MetricsWriter, read_metrics
+from physrl.errors import CheckpointError, GenerationError, LostError
+from physrl.metrics import read_metrics
 from physrl.protocols import Sampling
 from physrl.rollout import step_indices, training_sampling
 from physrl.scene_source import scene_source
-from physrl.storage.checkpoints import Checkpoint, Checkpoints
-from physrl.storage.mirror import open_mirror
+from physrl.storage.checkpoints import Checkpoint
 from physrl.tracing import write_chrome_trace
-from physrl.tracking import trackers
 from physrl.types import JSON, Metrics, RolloutGroup, Split
 
 UPLOAD_SECONDS, STOPPED_UPLOAD_SECONDS = 60.0, 20.0
@@ -88,11 +86,7 @@ class Controller:
         self._config, self._cluster = config, cluster
         self._reporter, self._stop = reporter, stop
         self._source = scene_source(config, config.task, split)
-        keep = config.checkpoint
-        self._checkpoints = Checkpoints(config.folder, keep.keep_last, keep.keep_best)
-        self._mirror = open_mirror(config)
-        sinks = [*trackers(config), RunGauges(config.name, config.name)]
-        self._metrics = MetricsWriter(config.folder, sinks)
+        self._run = RunRecord(config)
         self._rollout_log = RolloutLog(config.folder)
         # The queue orders one step more than may be stale, so that its scenes are drawn early.
         curriculum = make_curriculum(config, self._source)
@@ -140,7 +134,7 @@ class Controller:
     def _everything_kept(self) -> Iterator[None]:
         """However it ends: what is ordered is given up, what was made is on the disk and stored."""
         with ExitStack() as last:
-            last.callback(self._metrics.close)  # the last: a tracker may take its time
+            last.callback(self._run.close)  # the last: a tracker may take its time
             last.callback(self._upload)
             last.callback(self._rollout_log.close)
             last.callback(self._queue.cancel)
@@ -150,24 +144,14 @@ class Controller:
         """What people see of a step that is done."""
         accuracy = metrics.get(f"validation/{self._config.task}/accuracy")
         self._score = accuracy if self._config.evaluation.every else metrics.get("reward")
-        if self._mirror is not None:
-            metrics |= self._mirror.metrics()
+        metrics = self._run.write(step, metrics)
         for warning in watch(metrics):
             logger.warning("step %d: %s", step, warning)
-        self._metrics.write(step, metrics)
         self._reporter.step(step, metrics)
 
     def _upload(self) -> None:
-        """Have everything in storage; what does not get there now is left to the job's end."""
-        if self._mirror is None:
-            return
-        with self._mirror, self._meter.phase("uploading"):
-            self._mirror.sync()
-            try:
-                seconds = STOPPED_UPLOAD_SECONDS if self._stop.requested else UPLOAD_SECONDS
-                self._mirror.wait(seconds)
-            except StorageError as error:
-                logger.warning("%s", error)
+        with self._meter.phase("uploading"):
+            self._run.upload(STOPPED_UPLOAD_SECONDS if self._stop.requested else UPLOAD_SECONDS)
 
     def _measured_step(self, step: int) -> Metrics:
         """One step, and where its time went."""
@@ -267,19 +251,13 @@ class Controller:
     def _restore(self) -> Checkpoint | None:
         """Load the newest checkpoint, or start afresh where there is none."""
         with self._meter.phase("loading"):
-            newest = self._checkpoints.latest()
+            newest = self._run.restore()
             self._cluster.learners.load(self._config, newest)
             if newest is not None:
                 self._cluster.continue_from(newest.state["policy_version"])
                 self._score = newest.state.get("score")
                 self._proposals.restore(newest.state["curriculum"], newest.step)
                 self._queue.put_back(load_answered(newest.path))
-                if self._mirror is not None:
-                    self._mirror.checkpoint(newest)  # in case the last process did not come to it
-            elif self._mirror is not None:
-                self._mirror.sync()  # what was measured before training
-            self._metrics.truncate_after(0 if newest is None else newest.step)
-            if newest is not None:
                 self._published = {int(v): s for v, s in newest.state["published"].items()}
             if not isinstance(self._config.algorithm, SFTConfig):
                 self._publish(0 if newest is None else newest.step)
@@ -319,10 +297,8 @@ class Controller:
             save_answered(waiting, folder)
 
         with self._meter.phase("saving"):
-            checkpoint = self._checkpoints.commit(step, state, write)
+            checkpoint = self._run.commit(step, state, write)
         self._cluster.learners.continue_from(checkpoint)
-        if self._mirror is not None:
-            self._mirror.checkpoint(checkpoint)
         return checkpoint
 
     def _profiles(self, step: int) -> bool:

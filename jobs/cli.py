@@ -83,6 +83,19 @@ def train(
     job.run(checked)
 
 
+@app.command(epilog="Example: physrl sft --config jobs/configs/sft.yaml runtime.learner_ranks=2")
+def sft(config: ConfigFile, overrides: Overrides = None, resume: Resume = False) -> None:
+    """Train on ideal answers alone: learner ranks under Ray Train, no servers."""
+    checked = load_config(config, overrides or ())
+    preflight.check_sft(checked)
+    preflight.check_training(checked.environment)
+    preflight.check(checked)
+    open_run(checked, resume=resume)
+    from jobs import sft as job
+
+    job.run(checked)
+
+
 @app.command(epilog="Example: physrl evaluate --config FILE --policy Qwen/Qwen2.5-VL-3B-Instruct")
 def evaluate(
     config: ConfigFile,

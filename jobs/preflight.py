@@ -91,6 +91,26 @@ def check_training(environment: EnvironmentConfig) -> None:
             )
 
 
+def check_sft(config: RunConfig) -> None:
+    """Refuse what the job without servers cannot do.
+
+    Raises:
+        UserError: with the value and the remedy.
+    """
+    if not isinstance(config.algorithm, SFTConfig):
+        raise UserError(
+            f"algorithm.type is {config.algorithm.type}, which needs completions: set "
+            "algorithm.type=sft, or run physrl train"
+        )
+    if config.warm_start is not None:
+        raise UserError("warm_start is set before SFT: set warm_start=null, or run physrl train")
+    if config.evaluation.every:
+        raise UserError(
+            f"evaluation.every is {config.evaluation.every}, which needs inference servers: set "
+            "evaluation.every=0, or run physrl train"
+        )
+
+
 def check_collection(config: CollectConfig) -> None:
     """Refuse what no scene can be drawn for, and a Ray cluster that does not answer.
 

@@ -40,6 +40,12 @@ def join_ranks(rank: int, world_size: int, address: str, port: int) -> None:
     )
 
 
+def adopt_ranks() -> None:
+    """Go on with ranks that have met, such as Ray Train's."""
+    deepspeed_logger.setLevel(logging.WARNING)
+    deepspeed.init_distributed(auto_mpi_discovery=False, verbose=False)
+
+
 class DeepSpeedEngine:
     """DeepSpeed's engine behind the `Engine` protocol.
 

@@ -22,7 +22,12 @@ LONGEST = {"RayCluster": 53, "RayJob": 47}
 DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 QUEUE = "kueue.x-k8s.io/queue-name"
 MOUNT, VOLUME = "/etc/physrl/", "/mnt/physrl"
-LOADERS = {"train": load_config, "evaluate": load_config, "sweep": load_study_config}
+LOADERS = {
+    "train": load_config,
+    "sft": load_config,
+    "evaluate": load_config,
+    "sweep": load_study_config,
+}
 """What reads a job's configuration, by verb."""
 
 

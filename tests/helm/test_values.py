@@ -25,7 +25,7 @@ JOB = {"name": "a", "verb": "train", "config": "jobs/configs/demo.yaml"}
         ("groups.actors", {}, "'actors' not allowed"),
         ("head.memory", "8 GB", "'8 GB' does not match pattern"),
         ("head.cpu", 0, "minimum: got 0, want 1"),
-        ("jobs", [JOB | {"verb": "report"}], "one of 'train', 'sweep', 'evaluate'"),
+        ("jobs", [JOB | {"verb": "report"}], "one of 'train', 'sft', 'sweep', 'evaluate'"),
         ("jobs", [JOB | {"name": "My_Job"}], "'My_Job' does not match pattern"),
         ("jobs", [JOB | {"config": "mine"}], "'mine' of job 'a' is neither in configs .empty."),
         ("jobs", [JOB | {"overrides": ["seed 1"]}], "'seed 1' does not match pattern"),

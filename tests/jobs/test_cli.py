@@ -180,7 +180,7 @@ def test_interruption_is_one_line_and_exit_code_130(
 
 
 @pytest.mark.parametrize(
-    "verb", ["demo", "train", "evaluate", "report", "doctor", "preview", "collect"]
+    "verb", ["demo", "train", "sft", "evaluate", "report", "doctor", "preview", "collect"]
 )
 def test_every_verb_shows_an_example(
     verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

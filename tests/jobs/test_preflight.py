@@ -145,6 +145,26 @@ def test_what_the_demo_cannot_compare(overrides: list[str], message: str) -> Non
         preflight.check_demo(load_config(DEMO, overrides))
 
 
+SFT = DEMO.parent / "sft.yaml"
+
+
+@pytest.mark.parametrize(
+    ("config", "overrides", "message"),
+    [
+        (DEMO, [], "algorithm.type is grpo, which needs completions: set algorithm.type=sft"),
+        (SFT, ["warm_start.steps=2"], "warm_start is set before SFT: set warm_start=null"),
+        (SFT, ["evaluation.every=5"], "evaluation.every is 5, .* set evaluation.every=0"),
+    ],
+)
+def test_what_sft_alone_cannot_do(config: Path, overrides: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        preflight.check_sft(load_config(config, overrides))
+
+
+def test_sft_alone_passes() -> None:
+    preflight.check_sft(load_config(SFT))
+
+
 def test_a_cluster_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

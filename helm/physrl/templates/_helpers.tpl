@@ -44,11 +44,11 @@ app.kubernetes.io/part-of: physrl
 {{- define "physrl.entrypoint" -}}
 {{- $url := .root.Values.storage.url -}}
 python -m jobs.{{ .job.verb }} --config {{ include "physrl.configPath" . }}
-{{- if eq .job.verb "train" }} --resume{{ end }}
+{{- if has .job.verb (list "train" "sft") }} --resume{{ end }}
 {{- with .job.policy }} --policy {{ squote . }}{{ end }}
 {{- if eq .job.verb "sweep" }} {{ squote (printf "store=%s/store" ($url | default "/mnt/physrl/runs")) }}
 {{- else }} 'output=/mnt/physrl/runs'{{ end }}
-{{- if and $url (eq .job.verb "train") }} {{ squote (printf "storage=%s" $url) }}{{ end }}
+{{- if and $url (has .job.verb (list "train" "sft")) }} {{ squote (printf "storage=%s" $url) }}{{ end }}
 {{- range .job.overrides }} {{ squote . }}{{ end }}
 {{- end }}
 
