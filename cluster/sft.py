@@ -36,7 +36,7 @@ from physrl.curriculum import make_curriculum
 from physrl.demonstrations import demonstrate
 from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator
-from physrl.errors import ConfigError, LearnerLostError, PhysRLError
+from physrl.errors import ConfigError, DivergedError, LearnerLostError, PhysRLError
 from physrl.metrics import MetricsWriter, read_metrics
 from physrl.rollout import step_indices
 from physrl.scene_source import scene_source
@@ -137,16 +137,18 @@ def _fit(job: SFTJob) -> None:
         ),
     )
     try:
-        trainer.fit()
-    except TrainingFailedError as error:
-        causes = list(getattr(error, "worker_failures", {}).values())
+        error = trainer.fit().return_value
+    except TrainingFailedError as failure:
+        causes = list(getattr(failure, "worker_failures", {}).values())
         ours = [cause for cause in causes if isinstance(cause, PhysRLError)]
         if ours:
-            raise ours[0] from error
+            raise ours[0] from failure
         raise LearnerLostError(
-            f"learner ranks were lost {ATTEMPTS} times ({[*causes, error][0]}): mend that, and "
+            f"learner ranks were lost {ATTEMPTS} times ({[*causes, failure][0]}): mend that, and "
             "continue with --resume"
-        ) from error
+        ) from failure
+    if error is not None:
+        raise error
 
 
 class _Follower:
@@ -170,18 +172,21 @@ class _Follower:
             self._reporter.step(row["step"], row)
 
 
-def train_rank(job: SFTJob) -> None:
-    """What every rank runs: from the newest checkpoint to the last step, or until told to stop."""
+def train_rank(job: SFTJob) -> PhysRLError | None:
+    """What every rank runs: from the newest checkpoint to the last step, or until told to stop.
+
+    Returns:
+        What ended it on every rank alike, and would again; Ray Train tries again what is raised.
+    """
     from ray.train import get_context
 
     from physrl.models.deepspeed_engine import adopt_ranks
 
     config, number = job.config, get_context().get_world_rank()
-    if not (config.folder / CONFIG).exists():
-        raise ConfigError(
-            f"output is {config.output}, which rank {number}'s machine does not see: set output= "
-            "to a folder that all machines share, or runtime.learner_ranks to what one machine has"
-        )
+    try:
+        check_shared(config, _from_all((config.folder / CONFIG).exists()))
+    except ConfigError as error:
+        return error
     rank = LearnerRank(number, config.runtime.threads)
     adopt_ranks()
     with ExitStack() as last:
@@ -190,7 +195,25 @@ def train_rank(job: SFTJob) -> None:
             last.callback(record.close)
             last.callback(record.upload, UPLOAD_SECONDS)
         demonstrator = last.enter_context(closing(_Demonstrator(config, number)))
-        _train(rank, demonstrator, record, job)
+        try:
+            _train(rank, demonstrator, record, job)
+        except DivergedError as error:
+            return error
+    return None
+
+
+def check_shared(config: RunConfig, seen: Sequence[bool]) -> None:
+    """Refuse a run's folder that only some ranks see.
+
+    Raises:
+        ConfigError: with the first that does not.
+    """
+    if not all(seen):
+        raise ConfigError(
+            f"output is {config.output}, which the machine of rank {list(seen).index(False)} does "
+            "not see: set output= to a folder that all machines share, or runtime.learner_ranks to "
+            "what one machine has room for"
+        )
 
 
 def _train(

@@ -9,7 +9,7 @@ import ray
 
 from cluster.learner_group import LearnerGroup
 from cluster.placement import Placement
-from cluster.sft import train_sft
+from cluster.sft import check_shared, train_sft
 from cluster.stopping import StopRequest
 from physrl.config.load import validate
 from physrl.config.run import RunConfig, RuntimeConfig
@@ -94,8 +94,8 @@ def test_a_rank_that_dies_changes_nothing_and_the_weights_are_the_controllers(
     renderer.close()
     simulator.close()
     assert metrics["loss"] == rows[-1]["loss"]
-    trained, expected = (folder / "model" / WEIGHTS for folder in (last.path, tmp_path / "expected"))
-    assert trained.read_bytes() == expected.read_bytes()
+    expected = (tmp_path / "expected" / "model" / WEIGHTS).read_bytes()
+    assert (last.path / "model" / WEIGHTS).read_bytes() == expected
 
 
 def test_a_wish_to_stop_ends_it_with_a_checkpoint(ray_cluster: None, tmp_path: Path) -> None:
@@ -112,7 +112,8 @@ def test_a_wish_to_stop_ends_it_with_a_checkpoint(ray_cluster: None, tmp_path: P
     assert len(read_metrics(config.folder)) == last.step
 
 
-def test_a_folder_that_ranks_do_not_see_is_named(ray_cluster: None, tmp_path: Path) -> None:
-    config = make_config(tmp_path, ranks=1)  # which nobody has opened
-    with pytest.raises(ConfigError, match=r"output is .*, which rank 0's machine does not see"):
-        train_sft(config, Acting(lambda: None), StopRequest())
+def test_a_folder_that_a_rank_does_not_see_is_named(tmp_path: Path) -> None:
+    config = make_config(tmp_path, ranks=2)
+    check_shared(config, [True, True])
+    with pytest.raises(ConfigError, match=r"which the machine of rank 1 does not see"):
+        check_shared(config, [True, False])
