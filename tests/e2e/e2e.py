@@ -3,10 +3,10 @@
 python -m tests.e2e.e2e                                   or `make e2e`
 
 Ray with a token (a head without cores, a worker), SeaweedFS with credentials, `make submit-train`,
-`ray job stop`, a run resumed into another folder, `make submit-sweep`, the dashboards' metrics,
-`make pull-checkpoint`, and the adapter in plain transformers and PEFT.
+`ray job stop`, a run resumed into another folder, `make submit-sft`, `make submit-sweep`, the
+dashboards' metrics, `make pull-checkpoint`, and the adapter in plain transformers and PEFT.
 
-Last line: {"job", "stopped_and_resumed", "sweep", "dashboards_ok", "secrets_kept",
+Last line: {"job", "stopped_and_resumed", "sft", "sweep", "dashboards_ok", "secrets_kept",
 "pulled_hashes_ok", "loads_with_peft", "seconds"}.
 """
 
@@ -37,7 +37,7 @@ from tests.e2e.submission import ROOT, SUBMITTED, Submission, make
 CORES = 2
 PATIENCE_S = 420
 """For one job, on a machine that is busy."""
-BUCKET, RUN, STUDY, MANIFEST = "e2e", "tower", "study", "MANIFEST.json"
+BUCKET, RUN, SFT, STUDY, MANIFEST = "e2e", "tower", "imitation", "study", "MANIFEST.json"
 STORAGE = f"s3://{BUCKET}/runs"
 STEPS = 60
 """Of tests/e2e/train.yaml."""
@@ -78,18 +78,21 @@ def walk(folder: Path) -> dict[str, Any]:
             stopped_at, first = train_and_stop(cluster, folder / "first")
             say("the same job again, from storage")
             job, shown, second = resume(cluster, folder / "second")
+            say("SFT by itself, on two ranks")
+            sft, third = run_sft(cluster, folder / "sft")
             say("a sweep")
-            sweep, third = run_sweep(cluster, folder / "trials")
+            sweep, fourth = run_sweep(cluster, folder / "trials")
         say("what the dashboards ask for")
         dashboards = [sys.executable, "helm/dashboards.py", "check", str(page)]
         exported = subprocess.run(dashboards, cwd=ROOT, check=False).returncode == 0
         secrets = [cluster.token, keys["AWS_SECRET_ACCESS_KEY"]]
-        told = "\n".join([*first, *second, *third, json.dumps(cluster.get("/api/jobs/"))])
+        told = "\n".join([*first, *second, *third, *fourth, json.dumps(cluster.get("/api/jobs/"))])
         say("the best checkpoint")
         checkpoint = pull(folder / "pulled")
         return {
             "job": job,
             "stopped_and_resumed": whole_run(stopped_at, shown, folder / "second" / RUN),
+            "sft": sft,
             "sweep": sweep,
             "dashboards_ok": exported,
             "secrets_kept": not any(secret in told + stored_text() for secret in secrets),
@@ -142,6 +145,19 @@ def whole_run(stopped_at: int, shown: list[int], folder: Path) -> bool:
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     steps = [json.loads(line)["step"] for line in lines]
     return 0 < stopped_at < min(shown) and steps == list(range(1, STEPS + 1))
+
+
+def run_sft(cluster: RayCluster, output: Path) -> tuple[bool, list[str]]:
+    """Whether SFT by itself ended with its last checkpoint in storage, and what it said."""
+    arguments = f"output={output} storage={STORAGE} algorithm.steps=3 runtime.learner_ranks=2"
+    with closing(
+        Submission(cluster, "sft", CONFIG="jobs/configs/sft.yaml", RUN=SFT, ARGS=arguments)
+    ) as job:
+        number = job.wait_for(SUBMITTED, PATIENCE_S)[1]
+        job.wait(PATIENCE_S)
+        last = f"runs/{SFT}/checkpoints/step-00000003/{MANIFEST}"
+        stored = [one.key for one in boto3.resource("s3").Bucket(BUCKET).objects.all()]
+        return last in stored and cluster.status(number) == "SUCCEEDED", job.lines
 
 
 def run_sweep(cluster: RayCluster, output: Path) -> tuple[bool, list[str]]:
