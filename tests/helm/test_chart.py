@@ -97,6 +97,10 @@ def test_jobs_say_what_they_run() -> None:
         "python -m jobs.train --config /etc/physrl/place.yaml --resume 'output=/mnt/physrl/runs' "
         "'storage=s3://bucket/runs' 'algorithm.steps=3' 'evaluation.tasks=[place]'"
     )
+    assert spec["physrl-imitate"]["entrypoint"] == (
+        "python -m jobs.sft --config jobs/configs/sft.yaml --resume 'output=/mnt/physrl/runs' "
+        "'storage=s3://bucket/runs'"
+    )
     assert spec["physrl-look"]["entrypoint"] == (
         "python -m jobs.evaluate --config /etc/physrl/place.yaml --policy 's3://bucket/runs/place' "
         "'output=/mnt/physrl/runs'"
