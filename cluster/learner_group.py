@@ -56,7 +56,8 @@ class LearnerRank:
         from physrl.algorithms.update import Learner
         from physrl.data.collate import Collator
         from physrl.models.deepspeed_engine import DeepSpeedEngine
-        from physrl.models.loading import load_model, load_processor
+        from physrl.models.loading import load_model
+        from physrl.models.processor import load_processor
 
         self._loaded.close()
         torch.manual_seed(config.seed)  # the adapters' first weights; alike on every rank

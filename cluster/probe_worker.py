@@ -20,7 +20,8 @@ class ProbeWorker:
         import torch
 
         from physrl.evaluation.probes import probe_model
-        from physrl.models.loading import load_model, load_processor
+        from physrl.models.loading import load_model
+        from physrl.models.processor import load_processor
 
         loaded = load_model(model)
         if torch.cuda.is_available() and model.quantization is None:

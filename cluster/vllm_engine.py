@@ -15,7 +15,7 @@ from physrl.config.model import ModelConfig
 from physrl.config.run import RuntimeConfig
 from physrl.data.collate import Collator
 from physrl.errors import GenerationError
-from physrl.models.loading import load_processor
+from physrl.models.processor import load_processor
 from physrl.protocols import Sampling, Weights, prompt_seed
 from physrl.types import Completion, Generation, Prompt
 

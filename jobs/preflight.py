@@ -296,7 +296,7 @@ def _check_conversation(name: TaskName, config: RunConfig) -> None:
         )
     from physrl.data.collate import Collator
     from physrl.environments.renderer import make_renderer
-    from physrl.models.loading import load_processor
+    from physrl.models.processor import load_processor
     from physrl.rollout import longest_conversation
     from physrl.scene_source import scene_source
 

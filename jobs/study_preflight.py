@@ -45,7 +45,7 @@ def check_examples(plan: StudyPlan) -> None:
     from physrl.data.collate import Collator
     from physrl.environments.renderer import make_renderer
     from physrl.evaluation.asking import cell_source
-    from physrl.models.loading import load_processor
+    from physrl.models.processor import load_processor
     from physrl.rollout import longest_conversation
 
     collators = {path: Collator(load_processor(path)) for path, _, _ in longest}

@@ -27,7 +27,8 @@ from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator
 from physrl.models.engine import TorchEngine
 from physrl.models.generate import TransformersGenerator
-from physrl.models.loading import load_model, load_processor
+from physrl.models.loading import load_model
+from physrl.models.processor import load_processor
 from physrl.rollout import (
     follow_ups,
     retry,

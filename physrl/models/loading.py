@@ -8,21 +8,17 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
+from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
 from physrl.config.model import MODEL_TYPES, LoRAConfig, ModelConfig
 from physrl.errors import ConfigError
+from physrl.models.processor import load_processor
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 _PROJECTOR = r"visual\.(merger|deepstack_merger_list)\."
 _VISION = r"visual\.blocks\."
 _LANGUAGE = r"language_model\.layers\."
-
-
-def load_processor(path: str) -> Any:
-    """The checkpoint's own processor: tokenizer, picture sizes and chat template."""
-    return AutoProcessor.from_pretrained(path)
 
 
 def load_model(config: ModelConfig) -> Any:

@@ -31,7 +31,8 @@ from physrl.config.run import RunConfig
 from physrl.data.collate import Collator
 from physrl.data.rows import share_rows
 from physrl.models.linear_scores import linear_scores
-from physrl.models.loading import load_processor, peft_config
+from physrl.models.loading import peft_config
+from physrl.models.processor import load_processor
 from physrl.models.tiny import tiny_config
 from physrl.types import Prompt, TrainingBatch, TrainingExample
 

@@ -197,7 +197,8 @@ def update_overhead(sequences: int) -> float:
     from physrl.data.collate import Collator
     from physrl.models import logprobs
     from physrl.models.engine import TorchEngine
-    from physrl.models.loading import load_model, load_processor
+    from physrl.models.loading import load_model
+    from physrl.models.processor import load_processor
 
     config = validate({"algorithm": {"type": "grpo", "lr": 1e-4}})
     engine = TorchEngine(load_model(config.model), config.algorithm)

@@ -19,7 +19,8 @@ from physrl.config.load import validate
 from physrl.config.run import RunConfig, RuntimeConfig
 from physrl.data.collate import Collator
 from physrl.models.engine import TorchEngine
-from physrl.models.loading import load_model, load_processor
+from physrl.models.loading import load_model
+from physrl.models.processor import load_processor
 from physrl.types import Metrics, Prompt, TrainingBatch, TrainingExample
 
 TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"

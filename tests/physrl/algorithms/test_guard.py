@@ -15,7 +15,8 @@ from physrl.config.load import validate
 from physrl.data.collate import Collator
 from physrl.errors import DivergedError, UserError
 from physrl.models.engine import TorchEngine
-from physrl.models.loading import load_model, load_processor
+from physrl.models.loading import load_model
+from physrl.models.processor import load_processor
 from physrl.types import Prompt, TrainingBatch, TrainingExample
 
 TINY_BASE = Path(__file__).parents[3] / "assets" / "tiny-base"

@@ -22,8 +22,9 @@ from physrl.config.run import RunConfig
 from physrl.data.collate import Collator
 from physrl.errors import GenerationError
 from physrl.models.engine import TorchEngine
-from physrl.models.loading import load_model, load_processor
+from physrl.models.loading import load_model
 from physrl.models.logprobs import completion_logprobs
+from physrl.models.processor import load_processor
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
 from physrl.types import (

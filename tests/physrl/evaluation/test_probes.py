@@ -7,7 +7,8 @@ from physrl.config.study import load_study_config
 from physrl.environments.renderer import TinyRenderer
 from physrl.evaluation.plan import plan_study
 from physrl.evaluation.probes import ProbeScore, probe, probe_model, target_values
-from physrl.models.loading import load_model, load_processor
+from physrl.models.loading import load_model
+from physrl.models.processor import load_processor
 from physrl.scene_source import SceneSource, draw_scene
 from physrl.types import Offset
 

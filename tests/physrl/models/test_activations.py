@@ -6,8 +6,9 @@ import torch
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.data.collate import Collator
 from physrl.models.activations import collect_activations, untrained_like
-from physrl.models.loading import load_model, load_processor
+from physrl.models.loading import load_model
 from physrl.models.logprobs import core
+from physrl.models.processor import load_processor
 from physrl.types import Image, Prompt
 
 

@@ -8,8 +8,9 @@ import torch
 
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.data.collate import Collator
-from physrl.models.loading import load_model, load_processor
+from physrl.models.loading import load_model
 from physrl.models.logprobs import completion_logprobs
+from physrl.models.processor import load_processor
 from physrl.types import Image, Prompt, TrainingExample, Turn
 
 

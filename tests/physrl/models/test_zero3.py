@@ -22,7 +22,8 @@ from physrl.data.collate import Collator
 from physrl.models import deepspeed_engine
 from physrl.models.deepspeed_engine import DeepSpeedEngine
 from physrl.models.engine import Engine, TorchEngine
-from physrl.models.loading import load_model, load_processor
+from physrl.models.loading import load_model
+from physrl.models.processor import load_processor
 from physrl.models.token_scores import token_scores
 from physrl.types import Prompt, TrainingBatch, TrainingExample
 
