@@ -56,8 +56,8 @@ def samples_to(curve: AdaptationCurve, accuracy: float) -> float | None:
 def samples_saved(curve: AdaptationCurve, base: AdaptationCurve) -> float | None:
     """How many demonstrations fewer than the base a model needs for the base's best accuracy.
 
-    Negative where it needs more; None where it never gets there.
+    Negative where it needs more; None where it never gets there, or the base never rises.
     """
     best = float(base.accuracies.max())
     needed, needed_by_base = samples_to(curve, best), samples_to(base, best)
-    return None if needed is None or needed_by_base is None else needed_by_base - needed
+    return needed_by_base - needed if needed is not None and needed_by_base else None

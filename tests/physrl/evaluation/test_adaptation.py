@@ -29,6 +29,11 @@ def test_samples_saved_are_those_that_the_base_needs_more() -> None:
     assert samples_saved(base, base) == 0
 
 
+def test_a_base_that_learns_nothing_leaves_nothing_to_save() -> None:
+    assert samples_saved(curve(0, 0.4, 0.4, 0.4), curve(0, 0, 0, 0)) is None
+    assert samples_saved(curve(0.4, 0.4, 0.4, 0.4), curve(0.3, 0.1, 0.3, 0.2)) is None
+
+
 def test_a_curve_without_a_measurement_is_refused() -> None:
     with pytest.raises(ValueError, match="one measurement"):
         AdaptationCurve("key", (0, 1), 10, ((True,),))
