@@ -172,6 +172,25 @@ class _Follower:
             self._reporter.step(row["step"], row)
 
 
+class Demonstrator:
+    """Demonstrates one rank's share of each step's scenes."""
+
+    def __init__(self, config: RunConfig, rank: int) -> None:
+        self._config, self._rank = config, rank
+        self._source = scene_source(config, config.task, "train")
+        self._renderer, self._simulator = make_renderer(config.environment), Simulator()
+
+    def share(self, step: int) -> list[Demonstration]:
+        """Those of the step; the ranks' shares in turn are the step's, in its order."""
+        indices, ranks = step_indices(self._config, step), self._config.runtime.learner_ranks
+        first, last = (len(indices) * each // ranks for each in (self._rank, self._rank + 1))
+        return demonstrate(self._source, indices[first:last], self._renderer, self._simulator)
+
+    def close(self) -> None:
+        self._renderer.close()
+        self._simulator.close()
+
+
 def train_rank(job: SFTJob) -> PhysRLError | None:
     """What every rank runs: from the newest checkpoint to the last step, or until told to stop.
 
@@ -194,7 +213,7 @@ def train_rank(job: SFTJob) -> PhysRLError | None:
         if record is not None:
             last.callback(record.close)
             last.callback(record.upload, UPLOAD_SECONDS)
-        demonstrator = last.enter_context(closing(_Demonstrator(config, number)))
+        demonstrator = last.enter_context(closing(Demonstrator(config, number)))
         try:
             _train(rank, demonstrator, record, job)
         except DivergedError as error:
@@ -217,15 +236,13 @@ def check_shared(config: RunConfig, seen: Sequence[bool]) -> None:
 
 
 def _train(
-    rank: LearnerRank, demonstrator: "_Demonstrator", record: RunRecord | None, job: SFTJob
+    rank: LearnerRank, demonstrator: Demonstrator, record: RunRecord | None, job: SFTJob
 ) -> None:
     """All steps of one rank.
 
     Args:
         record: the first rank's; None for the others.
     """
-    from ray.train import report
-
     config = job.config
     newest = _from_first(None if record is None else record.restore())
     rank.load(config)
@@ -249,29 +266,9 @@ def _train(
         if record is not None:
             metrics = record.write(step, metrics)
             stopped = ray.get(job.switch.is_on.remote())
-        stopped = _from_first(stopped)
-        report(metrics)
+        stopped = _from_first(stopped)  # Ray Train's own report waits 2 s for its controller
         if stopped or step % config.checkpoint.every == 0 or step == config.algorithm.steps:
             _commit(rank, record, step, _state(config, budget))
-
-
-class _Demonstrator:
-    """Demonstrates one rank's share of each step's scenes."""
-
-    def __init__(self, config: RunConfig, rank: int) -> None:
-        self._config, self._rank = config, rank
-        self._source = scene_source(config, config.task, "train")
-        self._renderer, self._simulator = make_renderer(config.environment), Simulator()
-
-    def share(self, step: int) -> list[Demonstration]:
-        """Those of the step; the ranks' shares in turn are the step's, in its order."""
-        indices, ranks = step_indices(self._config, step), self._config.runtime.learner_ranks
-        first, last = (len(indices) * each // ranks for each in (self._rank, self._rank + 1))
-        return demonstrate(self._source, indices[first:last], self._renderer, self._simulator)
-
-    def close(self) -> None:
-        self._renderer.close()
-        self._simulator.close()
 
 
 def _commit(rank: LearnerRank, record: RunRecord | None, step: int, state: JSON) -> None:

@@ -1,6 +1,7 @@
 """SFT under Ray Train, against the controller's learner."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -9,7 +10,7 @@ import ray
 
 from cluster.learner_group import LearnerGroup
 from cluster.placement import Placement
-from cluster.sft import check_shared, train_sft
+from cluster.sft import Demonstrator, check_shared, train_sft
 from cluster.stopping import StopRequest
 from physrl.config.load import validate
 from physrl.config.run import RunConfig, RuntimeConfig
@@ -20,97 +21,94 @@ from physrl.errors import ConfigError
 from physrl.metrics import read_metrics
 from physrl.rollout import step_indices
 from physrl.scene_source import scene_source
-from physrl.storage.checkpoints import Checkpoints
 from physrl.storage.run_folder import open_run
 from physrl.types import Metrics
 
 TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
-STEPS = 10
+STEPS = 300
 WEIGHTS = "model.safetensors"
 
 
-class Acting:
-    """A person who does something once they see a step."""
+class Unkind:
+    """A person who kills a rank at the first step that they see, and stops the run at the next."""
 
-    def __init__(self, act: Callable[[], object]) -> None:
-        self.act, self.steps = act, list[int]()
+    def __init__(self, stop: StopRequest) -> None:
+        self.stop, self.steps = stop, list[int]()
 
     def phase(self, name: str) -> None:
         pass
 
     def step(self, step: int, metrics: Metrics) -> None:
         if not self.steps:
-            self.act()
+            kill_a_rank()
+        elif not self.stop.requested:
+            self.stop.requested = True
         self.steps.append(step)
 
 
-def make_config(folder: Path, ranks: int, steps: int = STEPS) -> RunConfig:
+def kill_a_rank() -> None:
+    ours = psutil.Process().children(recursive=True)  # by way of the raylet
+    (rank,) = [process for process in ours if "RayTrainWorker" in " ".join(process.cmdline())]
+    rank.kill()
+
+
+def make_config(folder: Path, ranks: int = 1) -> RunConfig:
     return validate(
         {
-            "name": f"sft-{ranks}",
+            "name": "sft",
             "output": str(folder),
             "task": "place",
             "mixture": ["place", "stability"],
             "model": {"path": str(TINY_BASE), "max_prompt_tokens": 96, "max_completion_tokens": 24},
-            "algorithm": {"type": "sft", "steps": steps, "prompts_per_step": 6, "lr": 1e-3},
+            "algorithm": {"type": "sft", "steps": STEPS, "prompts_per_step": 6, "lr": 1e-3},
             "checkpoint": {"every": 3},
             "runtime": {"learner_ranks": ranks},
         }
     )
 
 
-def kill_a_rank() -> None:
-    ours = psutil.Process().children(recursive=True)  # by way of the raylet
-    ranks = [process for process in ours if "RayTrainWorker" in " ".join(process.cmdline())]
-    max(ranks, key=lambda process: process.pid).kill()
-
-
-def test_a_rank_that_dies_changes_nothing_and_the_weights_are_the_controllers(
+@pytest.mark.timeout(400)
+def test_deaths_and_stops_change_nothing_and_the_weights_are_the_controllers(
     reserve: Callable[[RuntimeConfig], Placement], tmp_path: Path
 ) -> None:
-    config = make_config(tmp_path, ranks=2)
+    config = make_config(tmp_path)
     open_run(config, resume=False)
-    person = Acting(kill_a_rank)
-    last = train_sft(config, person, StopRequest())
-
-    assert last.step == STEPS
-    assert person.steps == list(range(1, STEPS + 1))
+    stop = StopRequest()
+    person = Unkind(stop)
+    last = train_sft(config, person, stop)
+    assert 0 < last.step < STEPS
     rows = read_metrics(config.folder)
-    assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
-    assert rows[-1]["budget/scenes"] == 6 * STEPS
+    assert [row["step"] for row in rows] == person.steps == list(range(1, last.step + 1))
+    assert rows[-1]["budget/scenes"] == 6 * last.step
 
     group = LearnerGroup(config.runtime, reserve(config.runtime))
     group.load(config)
-    source = scene_source(config, "place", "train")
-    renderer, simulator = make_renderer(config.environment), Simulator()
-    for step in range(STEPS):
-        shown = demonstrate(source, step_indices(config, step), renderer, simulator)
-        metrics = group.imitate([ray.put(shown)], step)
+    with closing(make_renderer(config.environment)) as renderer, closing(Simulator()) as simulator:
+        source = scene_source(config, "place", "train")
+        for step in range(last.step):
+            shown = demonstrate(source, step_indices(config, step), renderer, simulator)
+            metrics = group.imitate([ray.put(shown)], step)
     group.save_model(tmp_path / "expected")
     group.stop()
-    renderer.close()
-    simulator.close()
     assert metrics["loss"] == rows[-1]["loss"]
     expected = (tmp_path / "expected" / "model" / WEIGHTS).read_bytes()
     assert (last.path / "model" / WEIGHTS).read_bytes() == expected
 
 
-def test_a_wish_to_stop_ends_it_with_a_checkpoint(ray_cluster: None, tmp_path: Path) -> None:
-    config = make_config(tmp_path, ranks=1, steps=10_000)
-    open_run(config, resume=False)
-    stop = StopRequest()
-
-    def wish() -> None:
-        stop.requested = True
-
-    last = train_sft(config, Acting(wish), stop)
-    assert 1 <= last.step < config.algorithm.steps
-    assert last == Checkpoints(config.folder, 1).latest()
-    assert len(read_metrics(config.folder)) == last.step
+def test_the_ranks_shares_in_turn_are_the_step(tmp_path: Path) -> None:
+    config = make_config(tmp_path, ranks=3)
+    shares = []
+    for rank in range(3):
+        with closing(Demonstrator(config, rank)) as demonstrator:
+            shares.append(demonstrator.share(step=4))
+    assert [len(share) for share in shares] == [2, 2, 2]
+    source = scene_source(config, "place", "train")
+    shown = [one.prompt.prompt_id for share in shares for one in share]
+    assert shown == [source.scene_id(index) for index in range(24, 30)]
 
 
 def test_a_folder_that_a_rank_does_not_see_is_named(tmp_path: Path) -> None:
-    config = make_config(tmp_path, ranks=2)
+    config = make_config(tmp_path)
     check_shared(config, [True, True])
-    with pytest.raises(ConfigError, match=r"which the machine of rank 1 does not see"):
+    with pytest.raises(ConfigError, match="which the machine of rank 1 does not see"):
         check_shared(config, [True, False])

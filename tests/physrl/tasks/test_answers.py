@@ -10,7 +10,7 @@ from physrl.types import Action, Offset, Unparseable, Verdict
 NUMBERS = st.integers(-1000, 1000)
 PAIRS = st.sampled_from(["{} {}", "{}, {}", " ( {} ,{} ) ", "[{} {}]", "{};{}", "\n{}\n{}\n"])
 SINGLES = st.sampled_from(["{}", " {} ", "({})", "[ {} ]", "\n{}\n"])
-MANY = settings(max_examples=5_000, deadline=None)
+MANY = settings(max_examples=1_500, deadline=None)
 """Two tests of twice this many texts, each in five surroundings: 100,000 completions."""
 TAGS = ["<think>", "</think>", "<answer>", "</answer>", answer_text("5"), answer_text("Yes")]
 VARIANTS = [

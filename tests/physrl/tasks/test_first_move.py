@@ -53,7 +53,7 @@ PIECES = st.sampled_from(
     [*TAGS, "</answer>", "2 left", "none", "Yes", "5", "<", "/", ">", "outcome", "\0", "\n", " "]
 )
 TEXTS = st.lists(PIECES, max_size=10).map("".join) | st.text(max_size=30)
-MANY = settings(max_examples=2_000, deadline=None)
+MANY = settings(max_examples=1_000, deadline=None)
 
 
 def tower(*places: tuple[float, float]) -> tuple[Block, ...]:
