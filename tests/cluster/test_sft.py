@@ -10,7 +10,8 @@ import ray
 
 from cluster.learner_group import LearnerGroup
 from cluster.placement import Placement
-from cluster.sft import Demonstrator, check_shared, train_sft
+from cluster.sft import train_sft
+from cluster.sft_rank import Demonstrator, check_shared
 from cluster.stopping import StopRequest
 from physrl.config.load import validate
 from physrl.config.run import RunConfig, RuntimeConfig
