@@ -17,6 +17,7 @@ from typing import Any
 
 import ray
 
+from cluster.heavy_start import heavy_start
 from cluster.placement import SERVER_CPUS
 from cluster.session import actor_environment
 from cluster.vllm_environment import engine_environment
@@ -64,9 +65,10 @@ class CellServer:
     def __init__(
         self, model: ModelConfig, runtime: RuntimeConfig, seed: int, adapters: int
     ) -> None:
-        from cluster.many_policies import ManyPolicies  # heavy, and the driver needs none of it
+        with heavy_start():  # the driver needs none of it
+            from cluster.many_policies import ManyPolicies
 
-        self._engine: Any = ManyPolicies(model, runtime, seed=seed, adapters=adapters)
+            self._engine: Any = ManyPolicies(model, runtime, seed=seed, adapters=adapters)
         self._adapters = adapters
         self._waiting: list[_Request] = []
         self._arrives, self._computes = threading.Lock(), threading.Lock()

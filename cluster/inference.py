@@ -18,6 +18,7 @@ import ray
 
 from cluster.actor_pool import ActorPool
 from cluster.event_loop import EventLoop
+from cluster.heavy_start import heavy_start
 from cluster.placement import SERVER_CPUS, Placement
 from cluster.policy import BASE, Policy
 from cluster.session import actor_environment
@@ -36,10 +37,11 @@ class InferenceServer:
     """One engine; what an actor is made of. Its methods run in threads of their own."""
 
     def __init__(self, model: ModelConfig, runtime: RuntimeConfig, seed: int) -> None:
-        from cluster.engine_loop import EngineLoop  # heavy, and the driver needs none of it
-        from cluster.vllm_engine import VLLMEngine
+        with heavy_start():  # the driver needs none of it
+            from cluster.engine_loop import EngineLoop
+            from cluster.vllm_engine import VLLMEngine
 
-        self._engine = VLLMEngine(model, runtime, seed=seed)
+            self._engine = VLLMEngine(model, runtime, seed=seed)
         self._loop = EngineLoop(self._engine, broken=_die)
         self._aborts = runtime.in_flight == "abort"
         self._version = BASE.version

@@ -12,6 +12,7 @@ import ray
 from ray.exceptions import GetTimeoutError
 
 from cluster.actor_pool import ACTOR_LOST, actor_loss
+from cluster.heavy_start import heavy_start
 from cluster.placement import RANK_CPUS, Placement
 from cluster.session import actor_environment
 from physrl.algorithms.metrics import combine
@@ -27,10 +28,11 @@ class LearnerRank:
     """One rank of the learner: a DeepSpeed engine and the algorithm's update."""
 
     def __init__(self, rank: int, threads: int) -> None:
-        import torch
+        with heavy_start():  # while servers start too
+            import torch
 
-        import physrl.models.deepspeed_engine
-        import physrl.models.loading  # noqa: F401  # seconds, while servers start too
+            import physrl.models.deepspeed_engine
+            import physrl.models.loading  # noqa: F401
 
         torch.set_num_threads(threads)
         self._rank = rank
