@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy  # its statistics load when they are first used: a second, which drivers start without
 from numpy.typing import NDArray
-from scipy.stats import binomtest, false_discovery_control
 
 CONFIDENCE = 0.95
 PERMUTATIONS = 9999
@@ -33,7 +33,7 @@ class Count:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of the rate."""
-        test = binomtest(self.successes, self.total)
+        test = scipy.stats.binomtest(self.successes, self.total)
         low, high = test.proportion_ci(confidence_level=CONFIDENCE, method="wilson")
         return float(low), float(high)
 
@@ -69,7 +69,7 @@ def paired_test(first: Floats, second: Floats) -> float:
         return 1.0
     if len(first) == len(second) == 1:
         better, worse = int((differences > 0).sum()), int((differences < 0).sum())
-        return float(binomtest(better, better + worse).pvalue)
+        return float(scipy.stats.binomtest(better, better + worse).pvalue)
     drawn = np.abs(_signs(len(differences)) @ differences)
     as_far = int((drawn >= abs(differences.sum()) - ROUNDING).sum())
     return (as_far + 1) / (PERMUTATIONS + 1)
@@ -81,7 +81,9 @@ def corrected(p_values: Sequence[float]) -> list[float]:
     Benjamini and Hochberg 1995; models on the same scenes depend on each other positively, under
     which it holds (Benjamini and Yekutieli 2001).
     """
-    return [float(p) for p in false_discovery_control(p_values)] if p_values else []
+    if not p_values:
+        return []
+    return [float(p) for p in scipy.stats.false_discovery_control(p_values)]
 
 
 def seed_deviation(successes: Floats) -> float | None:

@@ -50,7 +50,10 @@ def test_every_configuration_that_ships_is_valid() -> None:
         loaders.get(path.stem.partition("-")[0], load_config)(path)
 
 
-def test_the_driver_needs_no_torch() -> None:
-    script = "import sys, jobs.demo, jobs.train, jobs.evaluate; print('torch' in sys.modules)"
+def test_the_driver_starts_without_what_takes_long() -> None:
+    script = (
+        "import sys, jobs.demo, jobs.train, jobs.evaluate\n"
+        "print([name for name in ('torch', 'scipy.stats') if name in sys.modules])"
+    )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert result.stdout == "False\n", result.stderr
+    assert result.stdout == "[]\n", result.stderr
