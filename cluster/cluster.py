@@ -96,17 +96,18 @@ class Cluster:
     def publish(self) -> None:
         """Ask for completions of the learner's weights from now on, under a new version.
 
-        In async mode servers take them in the background, between calls.
+        Servers take them in the background, or before this returns where learners will want the
+        same GPUs.
         """
         self._version += 1
         if self._has_adapter:
             policy = Policy(self._version, "adapter", self.learners.adapter())
         else:
             policy = Policy(self._version, "weights", self.learners.weights())
-        if self._runtime.mode == "async":
-            self.servers.serve_soon(policy)
-        else:
+        if self._runtime.layout == "colocated":
             self.servers.serve(policy)
+        else:
+            self.servers.serve_soon(policy)
 
     def serve_adapter(self, folder: Path) -> None:
         """Ask for completions of an adapter on this machine from now on."""

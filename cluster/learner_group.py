@@ -2,7 +2,6 @@
 
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -118,10 +117,10 @@ class LearnerRank:
 
     def adapter(self) -> tuple[int, dict[str, bytes]]:
         """The same for the files of the PEFT adapter by name."""
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_model(Path(folder))
-            paths = (path for path in (Path(folder) / "adapter").glob("*") if path.is_file())
-            files = {path.name: path.read_bytes() for path in paths}
+        from physrl.models.loading import adapter_files
+
+        weights = self._engine.weights()
+        files = adapter_files(self._engine.model, weights) if self._rank == 0 else {}
         return len(files), files
 
     def save_model(self, folder: Path) -> None:

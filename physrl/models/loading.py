@@ -1,12 +1,15 @@
 """Qwen-VL checkpoints from a folder or the hub, full or with adapters."""
 
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
@@ -105,6 +108,22 @@ def target_modules(lora: LoRAConfig, model: torch.nn.Module) -> list[str]:
     ]
 
 
+def adapter_files(model: PeftModel, weights: Mapping[str, Tensor]) -> dict[str, bytes]:
+    """An adapter's files by name, as PEFT writes and reads them.
+
+    All but the card for people, which PEFT would render each time: three quarters of a weight sync.
+
+    Args:
+        weights: the adapter's gathered weights by name.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        model.peft_config["default"].save_pretrained(folder)
+        settings = (Path(folder) / CONFIG_NAME).read_bytes()
+    state = get_peft_model_state_dict(model, dict(weights), save_embedding_layers=False)
+    tensors = safetensors.torch.save(state, metadata={"format": "pt"})
+    return {CONFIG_NAME: settings, SAFETENSORS_WEIGHTS_NAME: tensors}
+
+
 def save_model(model: Any, processor: Any, folder: Path, weights: Mapping[str, Tensor]) -> None:
     """Write `adapter/` for a PEFT model, `model/` for a full one; both load with plain libraries.
 
@@ -112,7 +131,10 @@ def save_model(model: Any, processor: Any, folder: Path, weights: Mapping[str, T
         weights: the model's gathered weights by name.
     """
     if isinstance(model, PeftModel):
-        model.save_pretrained(folder / "adapter", state_dict=dict(weights))
+        adapter = folder / "adapter"
+        adapter.mkdir(parents=True, exist_ok=True)
+        for name, content in adapter_files(model, weights).items():
+            (adapter / name).write_bytes(content)
     else:
         model.save_pretrained(folder / "model", state_dict=dict(weights))
         processor.save_pretrained(folder / "model")

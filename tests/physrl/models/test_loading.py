@@ -12,7 +12,7 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 
 from physrl.config.model import LoRAConfig, ModelConfig
-from physrl.models.loading import load_model
+from physrl.models.loading import adapter_files, load_model, save_model
 
 TINY_BASE = str(Path(__file__).parents[3] / "assets" / "tiny-base")
 
@@ -36,6 +36,24 @@ def test_an_adapter_is_scaled_as_configured_and_as_saved(
     assert (settings["r"], settings["lora_alpha"], settings["use_rslora"]) == (9, 24, rslora)
     again = load_model(ModelConfig(path=TINY_BASE, lora=lora, adapter=str(tmp_path)))
     assert scales(again) == pytest.approx([scale] * 21)
+
+
+def test_an_adapters_files_are_those_that_peft_writes(tmp_path: Path) -> None:
+    model = load_model(ModelConfig(path=TINY_BASE, lora=LoRAConfig(rank=4, vision=True)))
+    weights = {name: w for name, w in model.state_dict().items() if "lora_" in name}
+    files = adapter_files(model, weights)
+    model.save_pretrained(tmp_path)
+    written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert files["adapter_model.safetensors"] == written["adapter_model.safetensors"]
+    settings, expected = (json.loads(each["adapter_config.json"]) for each in (files, written))
+    for each in (settings, expected):
+        each["target_modules"].sort()  # a set
+        del each["inference_mode"]  # whoever loads it decides
+    assert settings == expected
+
+    save_model(model, None, tmp_path / "checkpoint", weights)
+    saved = {path.name: path.read_bytes() for path in (tmp_path / "checkpoint/adapter").iterdir()}
+    assert saved == files
 
 
 def test_an_adapter_goes_on_with_the_configured_dropout(tmp_path: Path) -> None:
