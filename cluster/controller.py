@@ -30,7 +30,7 @@ from cluster.evaluation import evaluate_task
 from cluster.proposals import Proposals
 from cluster.rollout_queue import RolloutQueue
 from cluster.rollouts import Order
-from cluster.run_record import RunRecord
+from cluster.run_record import STOPPED_UPLOAD_SECONDS, UPLOAD_SECONDS, RunRecord
 from cluster.step_meter import StepMeter
 from cluster.stopping import Stopped, StopRequest
 from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
@@ -50,8 +50,6 @@ from physrl.storage.checkpoints import Checkpoint
 from physrl.tracing import write_chrome_trace
 from physrl.types import JSON, Metrics, RolloutGroup, Split
 
-UPLOAD_SECONDS, STOPPED_UPLOAD_SECONDS = 60.0, 20.0
-"""How long a finished run waits for its storage, and one that somebody stopped."""
 NOTHING_LEFT = (
     "every scene of a step was left out: mend what the warnings before it name, and continue with "
     "--resume"

@@ -13,6 +13,8 @@ from physrl.storage.mirror import open_mirror
 from physrl.tracking import trackers
 from physrl.types import JSON, Metrics
 
+UPLOAD_SECONDS, STOPPED_UPLOAD_SECONDS = 60.0, 20.0
+"""How long a finished run waits for its storage, and one that somebody stopped."""
 logger = logging.getLogger(__name__)
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import ray
 
 from cluster.learner_group import LearnerRank
-from cluster.run_record import RunRecord
+from cluster.run_record import STOPPED_UPLOAD_SECONDS, RunRecord
 from physrl.algorithms.budget import spend
 from physrl.algorithms.metrics import combine
 from physrl.config.run import RunConfig
@@ -28,8 +28,6 @@ from physrl.scene_source import scene_source
 from physrl.storage.run_files import CONFIG
 from physrl.types import JSON, Demonstration, Metrics
 
-UPLOAD_SECONDS = 60.0
-"""How long the last checkpoint may take to storage before the driver sees to it."""
 Value = TypeVar("Value")
 
 
@@ -81,7 +79,8 @@ def train_rank(job: SFTJob) -> PhysRLError | None:
         record = RunRecord(config) if number == 0 else None
         if record is not None:
             last.callback(record.close)
-            last.callback(record.upload, UPLOAD_SECONDS)
+            # However it ends: what a finished run has left, its driver brings to storage.
+            last.callback(record.upload, STOPPED_UPLOAD_SECONDS)
         demonstrator = last.enter_context(closing(Demonstrator(config, number)))
         try:
             _train(rank, demonstrator, record, job)

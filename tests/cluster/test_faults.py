@@ -163,7 +163,7 @@ def test_a_scene_that_kills_every_worker_is_left_out(cluster: Cluster, folder: P
 
 
 def test_a_worker_that_hangs_is_replaced(ray_cluster: None, folder: Path) -> None:
-    config = make_config(folder, "hanging", worker_timeout_s=2, rollout_workers=1)
+    config = make_config(folder, "hanging", worker_timeout_s=4, rollout_workers=1)
     orders = folder / "hanging-orders"
     orders.mkdir()
     (orders / "hang-1").touch()
