@@ -9,12 +9,13 @@ from uuid import uuid4
 
 from cluster.authentication import announced_address
 from jobs.adapters import read_adapter
+from jobs.lengths import check_answers, check_conversation
 from physrl.config import RunConfig
 from physrl.config.algorithm import SFTConfig
 from physrl.config.dataset import CollectConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.model import MODEL_TYPES, ModelConfig
-from physrl.config.run import TaskName, check_divisible
+from physrl.config.run import check_divisible
 from physrl.errors import ConfigError, UserError
 from physrl.tracking import check_tracking
 
@@ -53,7 +54,8 @@ def check(config: RunConfig) -> None:
     _check_writable(config.folder)
     _check_scenes(config)
     for task in sorted({*config.tasks, *config.evaluation.tasks}):
-        _check_conversation(task, config)
+        check_conversation(task, config)
+    check_answers(config)
 
 
 def check_storage(place: str) -> None:
@@ -280,35 +282,6 @@ def _check_scenes(config: RunConfig) -> None:
     """Draw a pair of the fewest and of the most blocks for every task, so that margins fit."""
     for name in sorted({*config.tasks, *config.evaluation.tasks}):
         _check_task(name, config.environment, config.seed)
-
-
-def _check_conversation(name: TaskName, config: RunConfig) -> None:
-    """Refuse several attempts whose last prompt is more than the model may be shown."""
-    from physrl.tasks import TASKS
-
-    attempts = TASKS[name].attempts
-    if attempts == 1:
-        return  # the first generation says at once if a question is too long
-    if attempts > config.model.max_images:
-        raise UserError(
-            f"model.max_images is {config.model.max_images}, but {name} shows a picture before "
-            f"each of {attempts} attempts: set model.max_images={attempts}"
-        )
-    from physrl.data.collate import Collator
-    from physrl.environments.renderer import make_renderer
-    from physrl.models.processor import load_processor
-    from physrl.rollout import longest_conversation
-    from physrl.scene_source import scene_source
-
-    renderer = make_renderer(config.environment)
-    prompt = longest_conversation(scene_source(config, name, "validation"), renderer)
-    renderer.close()
-    length = Collator(load_processor(config.model.path)).prompt_length(prompt)
-    if length > config.model.max_prompt_tokens:
-        raise UserError(
-            f"model.max_prompt_tokens is {config.model.max_prompt_tokens}, but the last attempt's "
-            f"prompt of {name} has up to {length}: set model.max_prompt_tokens={length}"
-        )
 
 
 def _check_task(name: str, environment: EnvironmentConfig, seed: int) -> None:

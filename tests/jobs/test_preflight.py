@@ -124,6 +124,18 @@ def test_conversations_that_do_not_fit(tmp_path: Path, override: str, message: s
         preflight.check(load_config(None, overrides))
 
 
+@pytest.mark.parametrize("kind", ["algorithm", "warm_start"])
+def test_ideal_answers_that_do_not_fit(tmp_path: Path, kind: str) -> None:
+    overrides = ["task=place", f"output={tmp_path}", "model.max_completion_tokens=9"]
+    preflight.check(load_config(None, overrides))  # whose model says what fits
+    overrides += [f"{kind}={{type: sft, steps: 1}}", "auxiliary={mode: before}"]
+    with pytest.raises(UserError, match="to be imitated have up to") as caught:
+        preflight.check(load_config(None, overrides))
+    remedy = str(caught.value).rpartition("set ")[2]
+    preflight.check(load_config(None, [*overrides, remedy]))
+    assert int(remedy.rpartition("=")[2]) < 40
+
+
 def test_the_demo_passes() -> None:
     preflight.check_demo(load_config(DEMO))
 
