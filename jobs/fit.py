@@ -25,6 +25,7 @@ from jobs.sizing import (
     shared_gpu_bytes,
     zero_stage,
 )
+from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 
 LIGHTER_RANK = (
@@ -70,6 +71,8 @@ def run(config: RunConfig) -> bool:
     said = "may fit" if "?" in verdicts else "fits"
     said = "does not fit" if "TOO LITTLE" in verdicts else said
     console.print(f"{config.name} {said} on {there.where}", markup=False)
+    if isinstance(config.algorithm, SFTConfig):
+        console.print("counted for physrl train: physrl sft starts ranks alone, and needs less")
     return "TOO LITTLE" not in verdicts
 
 

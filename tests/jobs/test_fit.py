@@ -103,7 +103,11 @@ def test_a_verdict_is_printed(
     monkeypatch.setattr(fit, "capacity", lambda config: LARGE)
     demo = load_config(None, ["name=mine", "model.lora.rank=4"])
     assert fit.run(demo)
-    assert "mine fits on a large machine" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "mine fits on a large machine" in said
+    assert "physrl sft" not in said
+    assert fit.run(load_config(None, ["algorithm.type=sft"]))
+    assert "physrl sft starts ranks alone" in capsys.readouterr().out
     monkeypatch.setattr(fit, "capacity", lambda config: replace(LARGE, memory=1e9))
     assert not fit.run(demo)
     said = capsys.readouterr().out
