@@ -54,8 +54,8 @@ def check_answers(config: RunConfig) -> None:
         UserError: with the length.
     """
     file = Path(config.model.path).expanduser() / "tokenizer.json"
-    imitates = isinstance(config.algorithm, SFTConfig) or config.warm_start is not None
-    if not imitates or not file.is_file():
+    imitation = config.warm_start or config.algorithm
+    if not isinstance(imitation, SFTConfig) or not file.is_file():
         return
     from tokenizers import Tokenizer
 
@@ -65,8 +65,8 @@ def check_answers(config: RunConfig) -> None:
     from physrl.scene_source import scene_source
 
     source = scene_source(config, config.task, "train")
+    scenes = range(min(SCENES_A_TASK * len(config.tasks), imitation.prompts_per_step))
     with closing(make_renderer(config.environment)) as renderer, closing(Simulator()) as simulator:
-        scenes = range(SCENES_A_TASK * len(config.tasks))
         shown = demonstrate(source, scenes, renderer, simulator)
     tokenizer = Tokenizer.from_file(str(file))
     # One more ends the turn.
