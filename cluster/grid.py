@@ -8,6 +8,7 @@ import hashlib
 import math
 import os
 import shutil
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ray import tune
 
 from cluster.cluster import Cluster
 from cluster.placement import WORKER_CPUS, bundles, cpus
+from cluster.stopping import stop_on_signals
 from cluster.trial_runner import MakeCluster, Train, TrialRunner, TrialWork
 from cluster.work_queue import ATTEMPTS, one_line
 from physrl.config.run import RuntimeConfig
@@ -63,6 +65,7 @@ def run_trials(
         Whether it came to its end, and was not interrupted.
     """
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # which prints tables even where told not to
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # it does not say that it was interrupted
     path = folder / "tune" / _experiment_name(works)
     trainable = tune.with_resources(
         tune.with_parameters(
@@ -120,11 +123,19 @@ def _fresh(
 
 def _end(tuner: tune.Tuner, works: Mapping[str, TrialWork], store: CellStore) -> bool:
     """Run an experiment and record what failed; whether it came to its end."""
-    results = tuner.fit()
+    with stop_on_signals(then=_end_tune) as stop:
+        results = tuner.fit()
     for result in results:
         if result.error is not None:
             _record(works[result.config["trial"]["key"]], store, one_line(result.error))
-    return bool(results.num_errors + results.num_terminated == len(results))
+    return not stop.requested
+
+
+def _end_tune() -> None:
+    """Have Tune keep its state and end, which it does at this signal once it runs."""
+    if not callable(signal.getsignal(signal.SIGUSR1)):
+        raise KeyboardInterrupt  # it does not run yet
+    signal.raise_signal(signal.SIGUSR1)
 
 
 def trial_bundles(runtime: RuntimeConfig) -> list[dict[str, float]]:

@@ -1,7 +1,7 @@
 """Ctrl-C and `ray job stop` end a run with a checkpoint."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from types import FrameType
@@ -38,10 +38,13 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(then: Callable[[], None] = lambda: None) -> Iterator[StopRequest]:
     """Turn the first SIGINT or SIGTERM into a request; a second SIGINT interrupts at once.
 
     To be entered after `ray.init`, which installs handlers of its own.
+
+    Args:
+        then: called when it is requested.
     """
     stop = StopRequest()
 
@@ -49,6 +52,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
         if stop.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.requested = True
+        then()
 
     before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -56,3 +60,20 @@ def stop_on_signals() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Have SIGTERM, which `ray job stop` sends, end what knows SIGINT alone, such as Ray Tune.
+
+    To be entered after `ray.init`, whose own handler aborts the process.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

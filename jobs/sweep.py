@@ -16,7 +16,7 @@ from pathlib import Path
 from cluster.baseline import train_baseline
 from cluster.grid import run_trials, slots_runtime, trial_works, unfinished
 from cluster.session import ray_session
-from cluster.stopping import StopRequest, stop_on_signals
+from cluster.stopping import StopRequest, stop_on_signals, terminated_as_interrupted
 from cluster.study import ADAPTERS, answer_cells, probe_models
 from cluster.work_queue import Finished, Work, one_line
 from jobs.console import console
@@ -50,11 +50,16 @@ def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | N
     if not plan.keys <= store.done():
         runtime = next(iter(plan.trials)).config.runtime
         slots = at_once or _slots(runtime)
-        with ray_session(slots_runtime(runtime, slots)):
-            if not _train(plan, store):
+        with ray_session(slots_runtime(runtime, slots)), terminated_as_interrupted():
+            try:
+                finished = _train(plan, store)
+                if finished:
+                    _measure(config, plan, store, slots)
+            except KeyboardInterrupt:
+                finished = False
+            if not finished:
                 console.print("stopped; the same command continues")
                 return False
-            _measure(config, plan, store, slots)
     show_matrix(plan, store)
     _report(config, plan, store, time.monotonic() - began)
     return True

@@ -1,7 +1,11 @@
 """Trials on real Ray Tune and a real store; what trains is a function of the tests."""
 
 import json
+import os
+import signal
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +120,30 @@ def test_what_fails_is_tried_again_and_then_named_while_others_go_on(
     assert unfinished(works, store) == {}
     assert store.failures() == {}
     assert len(lines(tmp_path / "s" / "trials" / "calls")) == 1 + 3 + 1
+
+
+def test_a_signal_ends_it_and_the_next_call_goes_on(
+    ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialWork]], tmp_path: Path
+) -> None:
+    _, store, works = planned
+    calls = tmp_path / "s" / "trials" / "calls"
+
+    def linger(config: RunConfig, cluster: Any, stop: StopRequest) -> tuple[Checkpoint, bool]:
+        trained = training()(config, cluster, stop)
+        time.sleep(1)
+        return trained
+
+    def signal_once_it_trains() -> None:
+        while not lines(calls):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with ThreadPoolExecutor() as other:
+        other.submit(signal_once_it_trains)
+        assert not run_trials(works, store, tmp_path / "s", linger, make_cluster=NoCluster)  # type: ignore[arg-type]
+    assert store.failures() == {}
+    assert run_trials(works, store, tmp_path / "s", training(), make_cluster=NoCluster)  # type: ignore[arg-type]
+    assert unfinished(works, store) == {}
 
 
 def test_a_deleted_result_is_computed_again(ray_cluster: None, tmp_path: Path) -> None:
