@@ -64,13 +64,13 @@ def stop_on_signals(then: Callable[[], None] = lambda: None) -> Iterator[StopReq
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Have SIGTERM, which `ray job stop` sends, end what knows SIGINT alone, such as Ray Tune.
+    """Have SIGTERM, which `ray job stop` sends, raise what Ctrl-C does.
 
     To be entered after `ray.init`, whose own handler aborts the process.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
