@@ -69,7 +69,7 @@ submit-sft: install ## Train on ideal answers alone on a cluster: the same varia
 submit-sweep: install ## Run a study on a cluster: the same variables
 
 submit-train submit-sft submit-sweep:
-	@$(BIN)/python -m jobs.submission --name '$(RUN)' --config '$(CONFIG)'
+	@$(BIN)/python -m jobs.checks.submission --name '$(RUN)' --config '$(CONFIG)'
 	@$(BIN)/ray job submit --working-dir . --runtime-env-json '$(JOB_ENVIRONMENT)' -- \
 		python -m jobs.$(@:submit-%=%) --config '$(CONFIG)' name='$(RUN)' $(ARGS)
 

@@ -9,13 +9,13 @@ from contextlib import closing
 
 import yaml
 
-from cluster.baseline import train_baseline
-from cluster.cell_worker import answer_photos, answer_scenes
-from cluster.network_policy import NetworkPolicy
-from cluster.session import ray_session
-from cluster.stopping import stop_on_signals
-from jobs.console import console
-from jobs.progress import TrainingProgress
+from cluster.baseline.network import NetworkPolicy
+from cluster.baseline.ppo import train_baseline
+from cluster.runtime.session import ray_session
+from cluster.runtime.stopping import stop_on_signals
+from cluster.study.cell_worker import answer_photos, answer_scenes
+from jobs.display.console import console
+from jobs.display.progress import TrainingProgress
 from physrl.config.baseline import BaselineConfig, load_baseline_config
 from physrl.config.run import RuntimeConfig
 from physrl.data.photos import Photo, load_photos

@@ -13,9 +13,9 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from jobs import preflight
-from jobs.matching import Match, matched
-from jobs.policies import policy_model
+from jobs.arguments.match import Match, matched
+from jobs.arguments.policy import policy_model
+from jobs.checks import run as preflight
 from physrl.config import load_config
 from physrl.config.baseline import load_baseline_config
 from physrl.config.load import load_collect_config
@@ -145,7 +145,7 @@ def doctor(
     else:
         checked = load_config(config, overrides or ())
         preflight.check_sizing(checked)
-        from jobs import fit
+        from jobs.sizing import fit
 
         fine = fit.run(checked)
     if not fine:
@@ -281,13 +281,13 @@ def sweep(
     """Train a grid of models, and measure each on every task and test set."""
     given = [*(overrides or ()), *([] if max_cells is None else [f"max_cells={max_cells}"])]
     checked = load_study_config(config, given)
-    from jobs import study_preflight
+    from jobs.checks import study as study_preflight
     from physrl.evaluation.cells import open_cell_store
     from physrl.evaluation.plan import plan_study
 
     plan = plan_study(checked)
     if dry_run:
-        from jobs import costs
+        from jobs.sizing import costs
 
         costs.show(plan)
         return

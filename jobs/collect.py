@@ -5,8 +5,8 @@ python -m jobs.collect task=place split=train scenes=2000 out=runs/data/place
 
 import sys
 
-from jobs.console import console
-from jobs.progress import Bar
+from jobs.display.console import console
+from jobs.display.progress import Bar
 from physrl.config.dataset import CollectConfig
 from physrl.data.dataset_writer import DatasetWriter
 from physrl.data.manifest import Manifest, Shard
@@ -33,8 +33,8 @@ def _collect(config: CollectConfig, writer: DatasetWriter) -> Manifest:
     if existing:
         console.print(f"continuing: {len(existing)} of {config.shards} shards are there")
     # Ray starts only once the place is known to be good.
-    from cluster.collect import collect_shards
-    from cluster.session import ray_session
+    from cluster.rollout.collect import collect_shards
+    from cluster.runtime.session import ray_session
     from physrl.config.run import RuntimeConfig
 
     shards: dict[int, Shard] = {}

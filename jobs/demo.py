@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster.cluster import Cluster, start_cluster
-from cluster.stopping import Stopped, StopRequest, stop_on_signals
-from jobs.console import console
-from jobs.memory import PeakMemory
+from cluster.runtime.stopping import Stopped, StopRequest, stop_on_signals
+from cluster.training.actors import Cluster, start_cluster
+from jobs.display.console import console
 from jobs.report import write
+from jobs.sizing.peak_memory import PeakMemory
 from jobs.train import inner_run, measure, started_from, train_phase, warm_config
 from physrl.config.run import RunConfig
 from physrl.data.photos import load_configured_photos

@@ -4,10 +4,10 @@ import re
 import sys
 from pathlib import Path
 
-from cluster.cluster import start_cluster
-from cluster.evaluation import evaluate_policy
-from cluster.stopping import StopRequest
-from jobs.console import console
+from cluster.evaluation.policy import evaluate_policy
+from cluster.runtime.stopping import StopRequest
+from cluster.training.actors import start_cluster
+from jobs.display.console import console
 from physrl.config.run import RunConfig
 from physrl.data.photos import load_configured_photos
 from physrl.report.table import make_table

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from jobs.console import console
+from jobs.display.console import console
 from physrl.config.location import absolute_unless_remote
 from physrl.errors import CheckpointError, MissingObjectError, StorageError
 from physrl.storage.checkpoints import only_writer, step_name

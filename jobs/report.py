@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jobs.console import console
+from jobs.display.console import console
 from physrl.config import RunConfig, load_config
 from physrl.data.photos import human_accuracy, load_configured_photos
 from physrl.errors import DataError

@@ -5,11 +5,11 @@ python -m jobs.sft --config jobs/configs/sft.yaml runtime.learner_ranks=2
 
 import sys
 
-from cluster.session import ray_session
-from cluster.sft import train_sft
-from cluster.stopping import stop_on_signals
-from jobs.console import console
-from jobs.progress import TrainingProgress
+from cluster.runtime.session import ray_session
+from cluster.runtime.stopping import stop_on_signals
+from cluster.training.sft import train_sft
+from jobs.display.console import console
+from jobs.display.progress import TrainingProgress
 from physrl.config.run import RunConfig
 from physrl.storage.mirror import store_files
 from physrl.storage.run_files import CONFIG

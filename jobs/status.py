@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from jobs.console import console
+from jobs.display.console import console
 from physrl.errors import DataError
 from physrl.evaluation.cells import CellResult, CellStore, open_cell_store
 from physrl.evaluation.matrix import STATUSES, Entry, Matrix, make_matrix, read_done

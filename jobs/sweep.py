@@ -13,17 +13,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster.baseline import train_baseline
-from cluster.grid import run_trials, slots_runtime, trial_works, unfinished
-from cluster.session import ray_session
-from cluster.stopping import StopRequest, stop_on_signals, terminated_as_interrupted
-from cluster.study import ADAPTERS, answer_cells, probe_models
-from cluster.work_queue import Finished, Work, one_line
-from jobs.console import console
-from jobs.progress import Bar, TrainingProgress
+from cluster.baseline.ppo import train_baseline
+from cluster.runtime.session import ray_session
+from cluster.runtime.stopping import StopRequest, stop_on_signals, terminated_as_interrupted
+from cluster.study.cells import ADAPTERS, answer_cells, probe_models
+from cluster.study.grid import run_trials, slots_runtime, trial_works, unfinished
+from cluster.study.work_queue import Finished, Work, one_line
+from jobs.display.console import console
+from jobs.display.progress import Bar, TrainingProgress
+from jobs.display.trial_lines import TrialLines
 from jobs.status import show_matrix
 from jobs.train import train
-from jobs.trial_lines import TrialLines
 from physrl.config.baseline import BaselineConfig
 from physrl.config.run import RuntimeConfig
 from physrl.config.study import StudyConfig

@@ -6,12 +6,12 @@ python -m jobs.train --config jobs/configs/demo.yaml name=mine
 import sys
 from collections.abc import Sequence
 
-from cluster.cluster import Cluster, start_cluster
-from cluster.controller import Controller
-from cluster.evaluation import evaluate_policy
-from cluster.stopping import Stopped, StopRequest, stop_on_signals
-from jobs.console import console
-from jobs.progress import TrainingProgress
+from cluster.evaluation.policy import evaluate_policy
+from cluster.runtime.stopping import Stopped, StopRequest, stop_on_signals
+from cluster.training.actors import Cluster, start_cluster
+from cluster.training.controller import Controller
+from jobs.display.console import console
+from jobs.display.progress import TrainingProgress
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.data.photos import Photo, load_configured_photos

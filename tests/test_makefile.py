@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.paths import ROOT
+
 # Not as a part of the make that may run these tests.
 OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 

@@ -17,12 +17,12 @@ from loop_phases import Quiet, run_config
 from rich.console import Console
 from rich.table import Table
 
-from cluster.cluster import Cluster
-from cluster.controller import Controller
-from cluster.inference import InferenceServer
-from cluster.learner_group import LearnerRank
-from cluster.session import ray_session
-from cluster.stopping import StopRequest
+from cluster.inference.server import InferenceServer
+from cluster.learner.group import LearnerRank
+from cluster.runtime.session import ray_session
+from cluster.runtime.stopping import StopRequest
+from cluster.training.actors import Cluster
+from cluster.training.controller import Controller
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.metrics import read_metrics

@@ -34,10 +34,10 @@ from chaos_actors import ORDERS, ChaoticRank, ChaoticServer, ChaoticWorker
 from rich.console import Console
 from rich.table import Table
 
-from cluster.cluster import Cluster
-from cluster.controller import Controller
-from cluster.session import ray_session
-from cluster.stopping import StopRequest
+from cluster.runtime.session import ray_session
+from cluster.runtime.stopping import StopRequest
+from cluster.training.actors import Cluster
+from cluster.training.controller import Controller
 from physrl.config.load import dump_yaml, validate
 from physrl.config.run import RunConfig
 from physrl.data.rollouts import read_rollouts

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cluster.inference import InferenceServer
-from cluster.learner_group import LearnerRank
-from cluster.rollout_worker import RolloutWorker
+from cluster.inference.server import InferenceServer
+from cluster.learner.group import LearnerRank
+from cluster.rollout.worker import RolloutWorker
 from physrl.types import SceneSpec
 
 ORDERS = "PHYSRL_CHAOS_ORDERS"

@@ -18,10 +18,10 @@ from noted_work import NOTES, NotingRank, NotingServer, NotingWorker, Work, read
 from rich.console import Console
 from rich.table import Table
 
-from cluster.cluster import Cluster
-from cluster.controller import Controller
-from cluster.session import ray_session
-from cluster.stopping import StopRequest
+from cluster.runtime.session import ray_session
+from cluster.runtime.stopping import StopRequest
+from cluster.training.actors import Cluster
+from cluster.training.controller import Controller
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.metrics import read_metrics

@@ -16,8 +16,8 @@ from typing import Annotated
 
 import typer
 
-from cluster.cell_server import PolicyFiles, ServedPolicy, start_cell_server
-from cluster.session import ray_session
+from cluster.inference.cell_server import PolicyFiles, ServedPolicy, start_cell_server
+from cluster.runtime.session import ray_session
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.config.run import RuntimeConfig

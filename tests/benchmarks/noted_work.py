@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.inference import InferenceServer
-from cluster.learner_group import LearnerRank
-from cluster.rollout_worker import RolloutWorker
+from cluster.inference.server import InferenceServer
+from cluster.learner.group import LearnerRank
+from cluster.rollout.worker import RolloutWorker
 
 NOTES = "PHYSRL_NOTED_WORK"
 """The environment variable that names the folder of notes; actors inherit it."""

@@ -182,9 +182,9 @@ class Quiet:
 
 def time_physrl(config: RunConfig) -> list[float]:
     """Seconds of each step that counts, from one line of the run's metrics to the next."""
-    from cluster.cluster import start_cluster
-    from cluster.controller import Controller
-    from cluster.stopping import StopRequest
+    from cluster.runtime.stopping import StopRequest
+    from cluster.training.actors import start_cluster
+    from cluster.training.controller import Controller
     from physrl.metrics import read_metrics
 
     with start_cluster(config) as cluster:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cluster.event_loop import EventLoop
-from cluster.placement import Placement
-from cluster.session import ray_session  # before Ray itself: it sets the token
+from cluster.runtime.event_loop import EventLoop
+from cluster.runtime.placement import Placement
+from cluster.runtime.session import ray_session  # before Ray itself: it sets the token
 from physrl.config.run import RuntimeConfig
 
 

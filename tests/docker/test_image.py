@@ -13,7 +13,9 @@ from types import ModuleType
 
 import pytest
 
-DOCKER = Path(__file__).parents[2] / "docker"
+from tests.support.paths import ROOT
+
+DOCKER = ROOT / "docker"
 DOCKERFILES = sorted(DOCKER.glob("Dockerfile.*"))
 TRITON = "import sys; sys.prefix = sys.argv[1]; import triton_cache as c; "
 

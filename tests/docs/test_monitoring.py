@@ -1,9 +1,9 @@
 """The table of metrics names every metric that the sources do."""
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 SOURCES = ("physrl/algorithms", "physrl/storage/mirror.py", "cluster")
 METRIC = re.compile(r'f?"([a-z_]+(?:/[a-z_]*(?:\{\w+\}[a-z_]*)?)+)"(?=:|\]| in| =)')
 NAMED = re.compile(r"`([a-z_]+(?:/[a-z_<>]+)+)`")

@@ -6,12 +6,11 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 from tests.e2e.process_tree import end_tree
 from tests.e2e.ray_cluster import RayCluster
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 SUBMITTED = r"Job '(\w+)' submitted successfully"
 

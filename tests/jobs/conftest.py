@@ -7,8 +7,7 @@ import pytest
 
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.models.loading import load_model
-
-TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
+from tests.support.paths import TINY_BASE
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import cli, preflight
+from jobs import cli
+from jobs.checks import run as preflight
 from physrl.config import load_config
 from physrl.config.model import LoRAConfig
 from physrl.errors import ConfigError, PhysRLError, SimulationError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.collect import collect_shard
+from cluster.rollout.collect import collect_shard
 from jobs import cli
 from physrl.config.dataset import CollectConfig
 from physrl.data.dataset import open_dataset
@@ -88,7 +88,7 @@ def test_what_is_wrong_is_one_line_before_ray_starts(
     def started(*_: object) -> None:
         raise AssertionError("Ray was started")
 
-    monkeypatch.setattr("cluster.session.ray_session", started)
+    monkeypatch.setattr("cluster.runtime.session.ray_session", started)
     with pytest.raises(SystemExit) as exit:
         cli.main(["collect", *overrides])
     said = capsys.readouterr().err

@@ -9,8 +9,7 @@ from physrl.config.baseline import load_baseline_config
 from physrl.config.study import load_study_config
 from physrl.evaluation.results import Answered, PolicyResult, TaskResult
 from physrl.storage.checkpoints import Checkpoint
-
-CONFIGS = Path(__file__).parents[2] / "jobs" / "configs"
+from tests.support.paths import CONFIGS
 
 
 def answered(success: bool) -> Answered:

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs import capacity, cli, doctor
+from jobs import cli, doctor
+from jobs.sizing import capacity
 
 
 def test_a_complete_machine_is_fine(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import cli, preflight
+from jobs import cli
+from jobs.checks import run as preflight
 from jobs.pull import describe
 from physrl.config import load_config
 from physrl.errors import StorageError, UserError

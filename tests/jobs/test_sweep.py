@@ -11,9 +11,7 @@ from physrl.evaluation.cells import CellResult, Trained, open_cell_store
 from physrl.evaluation.plan import plan_study
 from physrl.evaluation.results import Answered
 from physrl.evaluation.specs import StudyPlan
-
-CONFIGS = Path(__file__).parents[2] / "jobs" / "configs"
-TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
+from tests.support.paths import CONFIGS, TINY_BASE
 
 
 @pytest.fixture

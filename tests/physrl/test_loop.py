@@ -9,8 +9,7 @@ from physrl.environments.renderer import TinyRenderer
 from physrl.loop import ReferenceLoop
 from physrl.protocols import Sampling
 from physrl.scene_source import SceneSource, prepare
-
-TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
+from tests.support.paths import TINY_BASE
 
 
 def make_loop(

@@ -3,7 +3,6 @@
 import logging
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +17,7 @@ from physrl.models.engine import TorchEngine
 from physrl.models.loading import load_model
 from physrl.models.processor import load_processor
 from physrl.types import Prompt, TrainingBatch, TrainingExample
-
-TINY_BASE = Path(__file__).parents[3] / "assets" / "tiny-base"
+from tests.support.paths import TINY_BASE
 
 
 def test_three_skipped_updates_in_a_row_end_the_run() -> None:

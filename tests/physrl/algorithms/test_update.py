@@ -1,7 +1,6 @@
 """The learner's update on the tiny base: denominators, parts, schedule."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,8 +41,7 @@ from physrl.types import (
     TrainingExample,
     Unparseable,
 )
-
-TINY_BASE = Path(__file__).parents[3] / "assets" / "tiny-base"
+from tests.support.paths import TINY_BASE
 
 
 def make_config(algorithm: dict[str, object], **others: object) -> RunConfig:

@@ -1,7 +1,6 @@
 """The plain engine, by hand, and which modules drop what."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,8 +9,7 @@ from physrl.config.algorithm import GRPOConfig, OptimizationConfig, SFTConfig
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.models.engine import TorchEngine, evaluating
 from physrl.models.loading import load_model
-
-TINY_BASE = Path(__file__).parents[3] / "assets" / "tiny-base"
+from tests.support.paths import TINY_BASE
 
 
 class Plane(torch.nn.Module):

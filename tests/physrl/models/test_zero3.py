@@ -6,7 +6,6 @@ Run as a script, this file is one of the ranks: RANK MEETING_FILE RESULT_FILE.
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import deepspeed
@@ -26,8 +25,7 @@ from physrl.models.loading import load_model
 from physrl.models.processor import load_processor
 from physrl.models.token_scores import token_scores
 from physrl.types import Prompt, TrainingBatch, TrainingExample
-
-TINY_BASE = Path(__file__).parents[3] / "assets" / "tiny-base"
+from tests.support.paths import TINY_BASE
 
 TOKENS = (3, 600)
 """Of each rank: were the weight gathered once a chunk, one would wait for the other for ever."""

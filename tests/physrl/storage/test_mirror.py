@@ -21,6 +21,7 @@ from physrl.storage.mirror import RunMirror, open_mirror
 from physrl.storage.object_store import open_store
 from physrl.storage.restore import restore
 from physrl.storage.stored_checkpoints import list_checkpoints
+from tests.support.paths import ROOT
 
 Commit = Callable[..., Checkpoint]
 LONG = 60.0
@@ -241,7 +242,7 @@ for step in (20, 40):
     place = f"s3://{bucket}/run"
     network.fail("silent", "PUT", "step-00000040/learner.bin?", times=10**6)
     command = [sys.executable, "-c", code, str(tmp_path / "old"), place]
-    with subprocess.Popen(command, cwd=Path(__file__).parents[3]) as driver:
+    with subprocess.Popen(command, cwd=ROOT) as driver:
         while not network.sent("PUT", "step-00000040/learner.bin?"):
             assert driver.poll() is None
             time.sleep(0.02)

@@ -11,6 +11,7 @@ import pytest
 from physrl.errors import StorageError
 from physrl.storage import s3_transfer
 from physrl.storage.object_store import ObjectStore, open_store
+from tests.support.paths import ROOT
 
 PART = 5 * 2**20
 """The least that S3 takes."""
@@ -187,5 +188,5 @@ print(peak() - before)
     with path.open("wb") as stream:
         stream.truncate(128 * 2**20)
     command = [sys.executable, "-c", code, f"s3://{bucket}", str(path)]
-    grown = float(subprocess.check_output(command, cwd=Path(__file__).parents[3]))
+    grown = float(subprocess.check_output(command, cwd=ROOT))
     assert grown < 100

@@ -1,0 +1,1 @@
+"""Trains a policy without language with RLlib's PPO."""

@@ -1,0 +1,1 @@
+"""Evaluates the servers' policy on held-out scenes and photographs."""

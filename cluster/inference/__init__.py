@@ -1,0 +1,1 @@
+"""Generates completions: vLLM engines in Ray actors."""

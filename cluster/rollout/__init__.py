@@ -1,0 +1,1 @@
+"""Rolls scenes out: workers, stages as actor calls, the queue of coming steps."""

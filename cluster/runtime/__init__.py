@@ -1,0 +1,1 @@
+"""Runs Ray itself: session, placement, pools of actors, stopping."""

@@ -1,0 +1,1 @@
+"""Trains one policy: the controller, its record and its timing; SFT by itself."""

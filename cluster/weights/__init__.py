@@ -1,0 +1,1 @@
+"""Brings the learner's weights to the inference servers."""

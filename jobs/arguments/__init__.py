@@ -1,0 +1,1 @@
+"""Resolves command-line arguments that name other runs and policies."""

@@ -1,0 +1,1 @@
+"""Finds a user's mistakes before anything slow starts."""

@@ -1,0 +1,1 @@
+"""Shows progress on the console."""

@@ -1,0 +1,1 @@
+"""Estimates memory, disk and GPU hours of runs and studies."""

@@ -1,0 +1,124 @@
+"""A policy without language: real RLlib on real scenes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cluster.baseline.network import NetworkPolicy, make_network, save_network
+from cluster.baseline.ppo import TrainingScenes, training
+from jobs.baseline import evaluate_baseline
+from physrl.config.baseline import BaselineConfig
+from physrl.data.photos import Photo
+from physrl.gym_env import TowerEnv
+from physrl.protocols import Sampling
+from physrl.storage.checkpoints import Checkpoints
+from physrl.tasks import TASKS
+from physrl.types import Offset, Prompt, Verdict
+
+GREEDY = Sampling(1, 0.0, 1, seed=0)
+
+
+def configured(**changes: Any) -> BaselineConfig:
+    tree = {
+        "ppo": {"iterations": 2, "episodes": 16, "minibatch": 8, "epochs": 1},
+        "evaluation": {"scenes": 6},
+        "workers": 1,
+    }
+    return BaselineConfig.model_validate(tree | changes)
+
+
+def pictures(count: int, size: int = 84) -> list[Prompt]:
+    shades = np.linspace(0, 255, count).astype(np.uint8)
+    images = [np.full((size, size, 3), shade) for shade in shades]
+    return [Prompt.ask(f"{index}", "?", image) for index, image in enumerate(images)]
+
+
+@pytest.fixture(scope="module")
+def trained(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of one iteration, and of one more after a restore."""
+    config, folder = configured(), tmp_path_factory.mktemp("baseline")
+    checkpoints = Checkpoints(folder, 2)
+    with training(config) as baseline:
+        assert np.isfinite(baseline.train()["reward"])
+        first = checkpoints.commit(1, {}, baseline.save)
+    with training(config, iterations_done=1) as baseline:
+        baseline.restore(first.path)
+        again = folder / "again"
+        baseline.save(again)
+        assert network(again) == network(first.path)
+        baseline.train()
+        second = checkpoints.commit(2, {}, baseline.save)
+    assert network(second.path) != network(first.path)
+    return second.path
+
+
+def network(checkpoint: Path) -> bytes:
+    return (checkpoint / "policy" / "network.safetensors").read_bytes()
+
+
+def test_it_answers_in_words_that_its_task_understands(trained: Path) -> None:
+    policy = NetworkPolicy(configured(), trained)
+    greedy = policy.generate(pictures(3), GREEDY)
+    assert greedy == policy.generate(pictures(3), GREEDY)
+    texts = [generation.completions[0].text for generation in greedy]
+    actions = [TASKS["place_x"].parse(text) for text in texts]
+    assert all(isinstance(action, Offset) and action.y == 0 for action in actions)
+    assert len(set(texts)) > 1  # they look at the picture
+
+    drawn = policy.generate(pictures(1), Sampling(8, 1.0, 1, seed=0))[0].completions
+    assert len({completion.text for completion in drawn}) > 4
+    assert [c.text for c in drawn] == [
+        c.text for c in policy.generate(pictures(1), Sampling(8, 1.0, 1, seed=0))[0].completions
+    ]
+    other = policy.generate(pictures(1, size=100), GREEDY)  # such as a photograph
+    assert isinstance(TASKS["place_x"].parse(other[0].completions[0].text), Offset)
+
+
+def test_it_goes_through_the_same_evaluation(trained: Path) -> None:
+    config = configured()
+    result = evaluate_baseline(config, NetworkPolicy(config, trained), photos=())
+    assert [(each.task, each.decoding) for each in result.results] == [
+        ("place_x", "greedy"), ("place_x", "sampled")
+    ]  # fmt: skip
+    for each in result.results:
+        assert [answer.scene_id for answer in each.answers] == [
+            f"place_x/test/iid/0/{index}" for index in range(6)
+        ]
+        assert each.unparseable == 0
+
+
+def test_workers_share_the_scenes_of_training_and_meet_none_twice() -> None:
+    met = []
+    for worker in range(2):
+        scenes = TrainingScenes(TowerEnv("stability"), seed=3, first=10 + worker, stride=2)
+        for _ in range(3):
+            observation, info = scenes.reset(seed=99)  # RLlib's own
+            met.append(info["scene_id"])
+            assert scenes.observation_space.contains(observation)
+        *_, info = scenes.step(0)
+        assert "success" in info
+        scenes.close()
+    assert sorted(met) == [f"stability/train/iid/3/{index}" for index in range(10, 16)]
+
+
+def test_a_verdict_network_judges_photographs(tmp_path: Path) -> None:
+    config = configured(task="stability")
+    save_network(make_network(config), tmp_path)
+    policy = NetworkPolicy(config, tmp_path)
+    rng = np.random.default_rng(0)
+    photos = [
+        Photo(f"{falls}.jpg", falls, None, rng.integers(0, 256, (120, 160, 3), dtype=np.uint8))
+        for falls in (True, False)
+    ]
+    result = evaluate_baseline(config, policy, photos).find("real", "greedy")
+    assert result is not None
+    said = [answer.said_falls for answer in result.answers]
+    assert None not in said
+    assert [answer.success for answer in result.answers] == [
+        answer == photo.falls for answer, photo in zip(said, photos, strict=True)
+    ]
+    drawn = policy.generate(pictures(1), Sampling(16, 1.0, 1, seed=0))[0].completions
+    verdicts = {TASKS["stability"].parse(completion.text) for completion in drawn}
+    assert verdicts == {Verdict(True), Verdict(False)}

@@ -1,0 +1,179 @@
+"""Every Qwen-VL family through SFT, GRPO and weight sync: vLLM against the learner's own scores."""
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+import torch
+
+from cluster.inference.server import InferenceServers
+from cluster.learner.group import LearnerGroup
+from cluster.runtime.event_loop import EventLoop
+from cluster.runtime.placement import Placement
+from cluster.weights.policy import Policy
+from physrl.config.load import validate
+from physrl.config.run import RunConfig, RuntimeConfig
+from physrl.models.loading import load_model
+from physrl.models.tiny import IMAGE_SIZE
+from physrl.protocols import Sampling
+from physrl.tracing import Trace
+from physrl.types import (
+    Demonstration,
+    Generation,
+    Metrics,
+    Prompt,
+    TrainingBatch,
+    TrainingExample,
+)
+from tests.support.paths import ROOT
+
+Reserve = Callable[[RuntimeConfig], Placement]
+FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+ADAPTERS = {"rank": 4, "alpha": 32, "rslora": True, "vision": True, "projector": True}
+SAMPLING = Sampling(group_size=4, temperature=0.7, max_tokens=8, seed=3)
+SFT: dict[str, Any] = {"type": "sft", "lr": 1e-2, "steps": 4, "decay": "constant"}
+GRPO: dict[str, Any] = {"type": "grpo", "lr": 1e-2, "steps": 4, "decay": "constant"}
+
+
+@pytest.fixture(scope="module")
+def learners(reserve: Reserve) -> Iterator[LearnerGroup]:
+    group = LearnerGroup(RuntimeConfig(), reserve(RuntimeConfig()))
+    yield group
+    group.stop()
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights so large that answers depend on the picture and differ by nats."""
+    folder = family_checkpoints().save_family(request.param, tmp_path_factory.mktemp(request.param))
+    model = load_model(validate({"model": {"path": str(folder)}}).model)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    model.save_pretrained(folder)
+    return Path(folder)
+
+
+def family_checkpoints() -> Any:
+    """The module that makes them for the models' own tests."""
+    path = ROOT / "tests" / "physrl" / "models" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("family_checkpoints", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def make_config(path: Path, lora: bool, algorithm: dict[str, Any]) -> RunConfig:
+    return validate(
+        {
+            "model": {
+                "path": str(path),
+                "max_prompt_tokens": 64,
+                "max_completion_tokens": 32,
+                "max_images": 2,
+                "lora": ADAPTERS if lora else None,
+            },
+            "algorithm": algorithm | {"max_grad_norm": 1.0, "prompts_per_step": 4},
+            "temperature": SAMPLING.temperature,
+            "runtime": {"kv_cache_mb": 64, "max_num_seqs": 32},
+        }
+    )
+
+
+def make_prompts() -> list[Prompt]:
+    """With two pictures, one, and none."""
+    rng = np.random.default_rng(0)
+    return [
+        Prompt.ask(
+            str(count),
+            "Will any block fall?",
+            *rng.integers(0, 256, (count, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8),
+        )
+        for count in (2, 1, 0)
+    ]
+
+
+def examples_of(
+    prompts: list[Prompt], generations: list[Generation], advantages: Any = None
+) -> list[TrainingExample]:
+    pairs = [(p, c) for p, g in zip(prompts, generations, strict=True) for c in g.completions]
+    given = np.zeros(len(pairs)) if advantages is None else advantages
+    return [
+        TrainingExample(prompt, c.token_ids, float(advantage), c.logprobs)
+        for (prompt, c), advantage in zip(pairs, given, strict=True)
+    ]
+
+
+def publish(learners: LearnerGroup, servers: InferenceServers, lora: bool, version: int) -> None:
+    if lora:
+        servers.serve(Policy(version, "adapter", learners.adapter()))
+    else:
+        servers.serve(Policy(version, "weights", learners.weights()))
+
+
+def sample_and_compare(
+    learners: LearnerGroup, servers: InferenceServers, prompts: list[Prompt]
+) -> list[Generation]:
+    """Completions, whose log-probabilities both sides agree on."""
+    generations = servers.generate(prompts, SAMPLING)
+    examples = examples_of(prompts, generations)
+    scores = learners.logprobs(examples)
+    differences = np.abs(
+        np.concatenate([e.sampling_logprobs for e in examples]) - np.concatenate(scores)
+    )
+    assert differences.mean() <= 1e-4
+    assert differences.max() <= 1e-2
+    return generations
+
+
+@pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
+def test_a_family_trains_and_is_served_as_it_was_trained(
+    learners: LearnerGroup,
+    event_loop_thread: EventLoop,
+    reserve: Reserve,
+    checkpoint: Path,
+    lora: bool,
+    tmp_path: Path,
+) -> None:
+    config = make_config(checkpoint, lora, SFT)
+    servers = InferenceServers(
+        config.model,
+        config.runtime,
+        seed=0,
+        loop=event_loop_thread,
+        placement=reserve(config.runtime),
+        trace=Trace(),
+    )
+    prompts = make_prompts()
+    try:
+        learners.load(config)
+        shown = ray.put([Demonstration(prompt, "<answer>3</answer>") for prompt in prompts])
+        imitated: list[Metrics] = [learners.imitate([shown], step) for step in range(4)]
+        assert imitated[-1]["loss"] < imitated[0]["loss"] - 0.1
+
+        publish(learners, servers, lora, version=1)
+        first = sample_and_compare(learners, servers, prompts)
+
+        learners.save_model(tmp_path / "1")
+        grpo = make_config(checkpoint, lora, GRPO)
+        key, part = ("adapter", "adapter") if lora else ("path", "model")
+        model = grpo.model.model_copy(update={key: str(tmp_path / "1" / part)})
+        learners.load(grpo.model_copy(update={"model": model}))
+        advantages = np.tile([1.0, -1.0], 2 * len(prompts))
+        batch = TrainingBatch(tuple(examples_of(prompts, first, advantages)))
+        updated = learners.update(ray.put(batch), 0)
+        assert 0 < updated["grad_norm"] < np.inf
+
+        # The same prompts: what was computed with the last policy must be forgotten.
+        publish(learners, servers, lora, version=2)
+        second = sample_and_compare(learners, servers, prompts)
+        assert [g.completions for g in second] != [g.completions for g in first]
+    finally:
+        servers.stop()

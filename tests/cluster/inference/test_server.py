@@ -1,0 +1,295 @@
+"""Inference servers against the learner's own scores: real vLLM in real Ray actors."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+import torch
+from peft import get_peft_model
+
+from cluster.inference.server import InferenceServers
+from cluster.runtime.event_loop import EventLoop
+from cluster.runtime.placement import Placement
+from cluster.weights.policy import Policy
+from physrl.config.model import LoRAConfig, ModelConfig
+from physrl.config.run import RuntimeConfig
+from physrl.data.collate import Collator
+from physrl.errors import GenerationError
+from physrl.models.loading import peft_config
+from physrl.models.logprobs import completion_logprobs
+from physrl.models.tiny import IMAGE_SIZE, TAGS, build_tiny, save_checkpoint
+from physrl.protocols import Sampling
+from physrl.tracing import Trace
+from physrl.types import Generation, Prompt, TrainingExample
+
+QUESTION = "Will any block fall?"
+SAMPLING = Sampling(group_size=4, temperature=0.7, max_tokens=8, seed=3)
+GREEDY = Sampling(group_size=1, temperature=0, max_tokens=8, seed=0)
+TOLERANCE = 1e-3
+"""Nats between vLLM's and transformers' log-probability of a token, both in float32."""
+LORA = LoRAConfig(rank=4, alpha=64)
+Reserve = Callable[[RuntimeConfig], Placement]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The checkpoint that the servers start from."""
+
+    folder: Path
+    model: Any
+    collator: Collator
+
+    def scores(
+        self, model: Any, prompts: list[Prompt], generations: list[Generation], temperature: float
+    ) -> np.ndarray:
+        """The learner's log-probability of every sampled token, flat."""
+        examples = [
+            TrainingExample(prompt, completion.token_ids)
+            for prompt, generation in zip(prompts, generations, strict=True)
+            for completion in generation.completions
+        ]
+        inputs = self.collator(examples)
+        with torch.no_grad():
+            rows, _ = completion_logprobs(
+                model, inputs, self.collator.banned_token_ids, temperature
+            )
+        lengths = [len(example.completion_ids) for example in examples]
+        return np.concatenate([row[:n].numpy() for row, n in zip(rows, lengths, strict=True)])
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    folder = tmp_path_factory.mktemp("checkpoint")
+    model, processor = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
+    shake(model, seed=1)
+    save_checkpoint(model, processor, folder)
+    return Base(folder, model.eval(), Collator(processor))
+
+
+@pytest.fixture(scope="module")
+def servers(
+    event_loop_thread: EventLoop, reserve: Reserve, base: Base
+) -> Iterator[InferenceServers]:
+    model = ModelConfig(path=str(base.folder), max_prompt_tokens=64)
+    yield from started(model, event_loop_thread, reserve)
+
+
+@pytest.fixture(scope="module")
+def lora_servers(
+    event_loop_thread: EventLoop, reserve: Reserve, base: Base
+) -> Iterator[InferenceServers]:
+    model = ModelConfig(path=str(base.folder), max_prompt_tokens=64, lora=LORA)
+    yield from started(model, event_loop_thread, reserve)
+
+
+def started(model: ModelConfig, loop: EventLoop, reserve: Reserve) -> Iterator[InferenceServers]:
+    runtime = RuntimeConfig(kv_cache_mb=64, max_num_seqs=32, calls_per_server=2, in_flight="abort")
+    servers = InferenceServers(
+        model, runtime, seed=0, loop=loop, placement=reserve(runtime), trace=Trace()
+    )
+    servers.wait()
+    assert servers.policy.version == 0
+    yield servers
+    servers.stop()
+
+
+def serve(servers: InferenceServers, weights: dict[str, np.ndarray], version: int) -> None:
+    servers.serve(Policy(version, "weights", ray.put(weights)))
+
+
+def shake(model: torch.nn.Module, seed: int) -> None:
+    """Random weights large enough that answers depend on the picture and differ by nats."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+
+
+def shaken(model: torch.nn.Module, seed: int) -> dict[str, np.ndarray]:
+    shake(model, seed)
+    return weights_of(model)
+
+
+def weights_of(model: torch.nn.Module) -> dict[str, np.ndarray]:
+    """A copy of all weights, as they go over the wire."""
+    return {name: value.numpy().copy() for name, value in model.state_dict().items()}
+
+
+def pictures(count: int, question: str = QUESTION) -> list[Prompt]:
+    rng = np.random.default_rng(count)
+    shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
+    return [
+        Prompt.ask(f"picture-{index}", question, rng.integers(0, 256, shape, dtype=np.uint8))
+        for index in range(count)
+    ]
+
+
+def sampled(generations: list[Generation]) -> np.ndarray:
+    """vLLM's log-probabilities, flat."""
+    return np.concatenate([c.logprobs for group in generations for c in group.completions])
+
+
+def versions(generations: list[Generation]) -> set[int]:
+    return {c.policy_version for group in generations for c in group.completions}
+
+
+def test_full_weights_agree_with_the_learner_before_and_after_a_sync(
+    servers: InferenceServers, base: Base
+) -> None:
+    prompts = pictures(3)
+    old = servers.generate(prompts, SAMPLING)
+    assert versions(old) == {0}
+    assert [len(group.completions) for group in old] == [4, 4, 4]
+    before = base.scores(base.model, prompts, old, SAMPLING.temperature)
+    np.testing.assert_allclose(sampled(old), before, atol=TOLERANCE)
+
+    model, _ = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
+    serve(servers, shaken(model.eval(), seed=2), version=7)
+
+    # The same prompts: prefixes and encoded pictures of the old weights must be gone.
+    new = servers.generate(prompts, SAMPLING)
+    assert versions(new) == {7}
+    after = base.scores(model, prompts, new, SAMPLING.temperature)
+    np.testing.assert_allclose(sampled(new), after, atol=TOLERANCE)
+    stale = base.scores(base.model, prompts, new, SAMPLING.temperature)
+    assert np.abs(after - stale).max() > 0.5
+
+
+def test_adapters_agree_with_the_learner_before_and_after_a_sync(
+    lora_servers: InferenceServers, base: Base, tmp_path: Path
+) -> None:
+    prompts = pictures(3)
+    previous = base.model
+    lora_servers.generate(prompts, SAMPLING)
+    for version in (1, 2):
+        source, _ = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
+        source.load_state_dict(base.model.state_dict())
+        config = peft_config(LORA, source)
+        config.init_lora_weights = False  # B random, so that the adapter changes something
+        torch.manual_seed(version)
+        adapted = get_peft_model(source, config).eval()
+        adapted.save_pretrained(tmp_path / str(version))
+        files = {p.name: p.read_bytes() for p in (tmp_path / str(version)).iterdir()}
+        lora_servers.serve(Policy(version, "adapter", ray.put(files)))
+
+        # The same prompts: prefixes of the previous adapter must be gone.
+        generations = lora_servers.generate(prompts, SAMPLING)
+        assert versions(generations) == {version}
+        scores = base.scores(adapted, prompts, generations, SAMPLING.temperature)
+        np.testing.assert_allclose(sampled(generations), scores, atol=TOLERANCE)
+        stale = base.scores(previous, prompts, generations, SAMPLING.temperature)
+        assert np.abs(scores - stale).max() > 0.1
+        previous = adapted
+
+
+def test_greedy_gives_the_likeliest_tokens_and_their_logprobs(
+    servers: InferenceServers, base: Base
+) -> None:
+    model, _ = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
+    serve(servers, shaken(model.eval(), seed=4), version=8)
+    prompts = pictures(2)
+    generations = servers.generate(prompts, GREEDY)
+    scores = base.scores(model, prompts, generations, 1.0)
+    np.testing.assert_allclose(sampled(generations), scores, atol=TOLERANCE)
+    assert generations == servers.generate(prompts, GREEDY)
+
+
+def test_completions_are_whole_and_hold_no_banned_token(
+    servers: InferenceServers, base: Base
+) -> None:
+    model, processor = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
+    model.model.language_model.norm.weight.data.zero_()  # every token equally likely
+    serve(servers, weights_of(model), version=9)
+    prompt = pictures(1)[0]
+    many = Sampling(group_size=64, temperature=1.0, max_tokens=40, seed=0)
+    [generation] = servers.generate([prompt], many)
+    assert generation.prompt_token_ids == base.collator.prompt_ids(prompt)
+    allowed = len(processor.tokenizer) - len(base.collator.banned_token_ids)
+    np.testing.assert_allclose(sampled([generation]), -np.log(allowed), atol=1e-5)
+    tag = processor.tokenizer.convert_tokens_to_ids("</answer>")
+    for completion in generation.completions:
+        ids = completion.token_ids
+        assert len(ids) == len(completion.logprobs)
+        assert not set(ids) & set(base.collator.banned_token_ids)
+        assert completion.truncated == (ids[-1] != base.collator.eos_token_id)
+        assert "<|im_end|>" not in completion.text
+        assert ("</answer>" in completion.text) == (tag in ids)
+    assert {completion.truncated for completion in generation.completions} == {True, False}
+    assert any("</answer>" in completion.text for completion in generation.completions)
+
+
+def test_completions_do_not_depend_on_the_rest_of_the_batch(servers: InferenceServers) -> None:
+    prompts = pictures(5)
+    together = servers.generate(prompts, SAMPLING)
+    alone = [servers.generate([prompt], SAMPLING)[0] for prompt in reversed(prompts)]
+    assert [tokens(group) for group in together] == [tokens(group) for group in reversed(alone)]
+    assert len(set(map(tokens, together))) == len(prompts)
+    assert len(set(tokens(together[0]))) > 1
+
+
+def test_two_calls_at_once_get_what_each_would_alone(servers: InferenceServers) -> None:
+    first, second = pictures(2), pictures(3)
+    alone = [servers.generate(prompts, SAMPLING) for prompts in (first, second)]
+    with ThreadPoolExecutor() as callers:
+        together = list(callers.map(lambda p: servers.generate(p, SAMPLING), (first, second)))
+    for one, other in zip(alone, together, strict=True):
+        assert [tokens(group) for group in one] == [tokens(group) for group in other]
+
+
+def test_completions_under_way_give_way_to_new_weights(
+    servers: InferenceServers, base: Base
+) -> None:
+    """Whenever they come: a call's completions are all of one policy, whose scores they have."""
+    prompts = pictures(2)
+    long = Sampling(group_size=16, temperature=0.7, max_tokens=100, seed=3)
+    models = {}
+    for version in (11, 12, 13):
+        models[version], _ = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
+        weights = shaken(models[version].eval(), seed=version)
+        with ThreadPoolExecutor() as callers:
+            under_way = callers.submit(servers.generate, prompts, long)
+            time.sleep(0.3 * (version - 11))
+            serve(servers, weights, version)
+        generations = under_way.result()
+        (found,) = versions(generations)
+        if found in models:
+            scores = base.scores(models[found], prompts, generations, long.temperature)
+            np.testing.assert_allclose(sampled(generations), scores, atol=TOLERANCE)
+    (last,) = versions(servers.generate(prompts, SAMPLING))
+    assert last == 13
+
+
+def tokens(generation: Generation) -> tuple[tuple[int, ...], ...]:
+    return tuple(completion.token_ids for completion in generation.completions)
+
+
+def test_a_long_prompt_is_refused(servers: InferenceServers) -> None:
+    prompts = [*pictures(1), *pictures(1, QUESTION * 20)]
+    with pytest.raises(GenerationError, match="more than model"):
+        servers.generate(prompts, SAMPLING)
+
+
+def test_an_incomplete_sync_is_refused_and_can_be_mended(
+    servers: InferenceServers, base: Base
+) -> None:
+    model, _ = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
+    weights = shaken(model.eval(), seed=6)
+    left_out = "model.language_model.norm.weight"
+    partial = {name: value for name, value in weights.items() if name != left_out}
+    with pytest.raises(GenerationError, match="left out 1 parameters"):
+        serve(servers, partial, version=20)
+    with pytest.raises(GenerationError, match="left out 1 parameters"):  # it tries again, and fails
+        servers.generate(pictures(1), SAMPLING)
+
+    serve(servers, weights, version=20)
+    prompts = pictures(2)
+    generations = servers.generate(prompts, SAMPLING)
+    assert versions(generations) == {20}
+    scores = base.scores(model, prompts, generations, SAMPLING.temperature)
+    np.testing.assert_allclose(sampled(generations), scores, atol=TOLERANCE)

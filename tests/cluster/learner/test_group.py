@@ -1,0 +1,209 @@
+"""Every ZeRO stage on one rank and on two: the losses and weights of plain PyTorch."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+import torch
+
+from cluster.learner.group import LearnerGroup
+from cluster.runtime.placement import Placement
+from physrl.algorithms.metrics import combine
+from physrl.algorithms.update import Learner
+from physrl.config.load import validate
+from physrl.config.run import RunConfig, RuntimeConfig
+from physrl.data.collate import Collator
+from physrl.models.engine import TorchEngine
+from physrl.models.loading import load_model
+from physrl.models.processor import load_processor
+from physrl.types import Metrics, Prompt, TrainingBatch, TrainingExample
+from tests.support.paths import TINY_BASE
+
+EVERYWHERE = {"rank": 4, "vision": True, "projector": True}
+STAGES = (0, 1, 2, 3)
+Weights = dict[str, torch.Tensor]
+
+# Ranks that disagree wait for each other for ever.
+pytestmark = pytest.mark.timeout(120, func_only=True)
+
+
+@pytest.fixture(scope="module")
+def groups(reserve: Callable[[RuntimeConfig], Placement]) -> Iterator[dict[int, LearnerGroup]]:
+    """One rank, and two."""
+    runtimes = {ranks: RuntimeConfig(learner_ranks=ranks) for ranks in (1, 2)}
+    groups = {ranks: LearnerGroup(runtime, reserve(runtime)) for ranks, runtime in runtimes.items()}
+    for ranks, group in groups.items():
+        group.load(make_config(ranks))  # waits for its start
+    yield groups
+    for group in groups.values():
+        group.stop()
+
+
+def make_config(ranks: int = 1, stage: int = 0, lora: bool = False, **model: Any) -> RunConfig:
+    return validate(
+        {
+            "model": {"path": str(TINY_BASE), "lora": EVERYWHERE if lora else None} | model,
+            "algorithm": {
+                "steps": 4,
+                "decay": "constant",
+                "lr": 1e-3,
+                "max_grad_norm": 1.0,
+                "importance_sampling_mode": "token_truncate",  # the made-up sampler is far off
+            },
+            "runtime": {
+                "learner_ranks": ranks,
+                "zero_stage": stage,
+                "tokens_per_micro_batch": 128,  # several micro-batches a rank
+            },
+        }
+    )
+
+
+def make_batch(pictures: Sequence[int] = (1,) * 8) -> TrainingBatch:
+    """Eight made-up answers of different lengths, to prompts with so many pictures each."""
+    rng = np.random.default_rng(0)
+    examples = []
+    for row, count in enumerate(pictures):
+        images = rng.integers(0, 256, (count, 84, 84, 3), dtype=np.uint8)
+        examples.append(
+            TrainingExample(
+                Prompt.ask(str(row), "Where is the red block?", *images),
+                tuple(rng.integers(20, 90, size=3 + row).tolist()),
+                advantage=float(rng.normal()),
+                sampling_logprobs=(-3.0,) * (3 + row),
+            )
+        )
+    return TrainingBatch(tuple(examples))
+
+
+def spoiled(batch: TrainingBatch) -> TrainingBatch:
+    """One row, of one rank, has a loss that is no number."""
+    first, *others = batch.examples
+    return TrainingBatch((replace(first, advantage=math.nan), *others))
+
+
+def train(
+    group: LearnerGroup, config: RunConfig, batches: Sequence[TrainingBatch]
+) -> tuple[list[Metrics], Weights, list[list[float]]]:
+    """Metrics of each update, and the weights and log-probabilities after the last."""
+    group.load(config)
+    metrics = [group.update(ray.put(batch), step) for step, batch in enumerate(batches)]
+    weights = ray.get(group.weights())
+    return metrics, weights, group.logprobs(batches[0].examples[:2])
+
+
+def train_plainly(
+    config: RunConfig, batches: Sequence[TrainingBatch]
+) -> tuple[list[Metrics], Weights, list[list[float]]]:
+    """The same in this process without DeepSpeed."""
+    torch.manual_seed(config.seed)
+    model = load_model(config.model)
+    collator = Collator(load_processor(config.model.path))
+    learner = Learner(TorchEngine(model, config.algorithm), collator, config)
+    metrics = [learner.update(batch, step) for step, batch in enumerate(batches)]
+    state = model.state_dict().items()
+    weights = {name: w for name, w in state if config.model.lora is None or "lora_" in name}
+    return metrics, weights, learner.score(batches[0].examples[:2])
+
+
+def assert_equal(
+    found: tuple[list[Metrics], Weights, list[list[float]]],
+    expected: tuple[list[Metrics], Weights, list[list[float]]],
+) -> None:
+    for each, plain in zip(found[0], expected[0], strict=True):
+        assert each == pytest.approx(plain, rel=1e-4, abs=1e-5, nan_ok=True)
+    # Adam divides by a gradient's size, so that rounding shows most where gradients are smallest;
+    # an update moves a weight by up to 1e-3 here.
+    assert found[1].keys() == expected[1].keys()
+    for name, weight in expected[1].items():
+        torch.testing.assert_close(found[1][name], weight, atol=1e-4, rtol=0)
+        assert (found[1][name] - weight).abs().mean() < 1e-6, name
+    for row, plain_row in zip(found[2], expected[2], strict=True):
+        assert row == pytest.approx(plain_row, abs=1e-3)
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_every_stage_trains_as_plain_pytorch(groups: dict[int, LearnerGroup], lora: bool) -> None:
+    batches = [make_batch(), make_batch((1, 2, 1, 1, 3, 1, 1, 1))]
+    expected = train_plainly(make_config(lora=lora), batches)
+    assert expected[0][0]["grad_norm"] > 0
+    for ranks, stages in ((1, (0, 3)), (2, STAGES)):
+        for stage in stages:
+            assert_equal(train(groups[ranks], make_config(ranks, stage, lora), batches), expected)
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_ranks_may_show_different_numbers_of_pictures(
+    groups: dict[int, LearnerGroup], lora: bool
+) -> None:
+    uneven = [make_batch((0, 3) * 4), make_batch((0,) * 8), make_batch((2, 0, 0, 0, 0, 0, 0, 0))]
+    expected = train_plainly(make_config(lora=lora), uneven)
+    for stage in (2, 3):
+        assert_equal(train(groups[2], make_config(2, stage, lora), uneven), expected)
+
+
+@pytest.mark.parametrize("stage", [0, 2, 3])
+def test_an_update_that_is_not_finite_changes_nothing(
+    groups: dict[int, LearnerGroup], stage: int
+) -> None:
+    batch = make_batch()
+    config = make_config(2, stage)
+    [once, twice], expected, scores = train(groups[2], config, [batch, batch])
+    [first, bad, second], weights, after = train(groups[2], config, [batch, spoiled(batch), batch])
+    assert bad["guard/skipped_updates"] == 1
+    assert (first, second) == (once, twice)  # Adam's moments and step count too are untouched
+    assert after == scores
+    for name, weight in expected.items():
+        assert torch.equal(weights[name], weight), name
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_gradient_checkpointing_changes_nothing(
+    groups: dict[int, LearnerGroup], lora: bool
+) -> None:
+    batches = [make_batch((1, 2, 0, 1, 3, 1, 1, 1))] * 2
+    expected = train_plainly(make_config(lora=lora), batches)
+    for stage in (0, 3):
+        config = make_config(2, stage, lora, gradient_checkpointing=True)
+        assert_equal(train(groups[2], config, batches), expected)
+
+
+@pytest.mark.parametrize("stage", [0, 3])
+def test_bfloat16_follows_float32(groups: dict[int, LearnerGroup], stage: int) -> None:
+    batches = [make_batch(), make_batch(), spoiled(make_batch())]
+    exact, *_ = train_plainly(make_config(), batches)
+    config = make_config(2, stage, dtype="bfloat16")
+    metrics, weights, _ = train(groups[2], config, batches)
+    assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
+    assert metrics[0]["grad_norm"] == pytest.approx(exact[0]["grad_norm"], rel=0.25)
+    for found, expected in zip(metrics[:2], exact[:2], strict=True):
+        assert found["entropy"] == pytest.approx(expected["entropy"], rel=0.05)
+    assert metrics[2]["guard/skipped_updates"] == 1
+    assert all(weight.isfinite().all() for weight in weights.values())
+
+
+@pytest.mark.parametrize(("stage", "lora"), [(0, False), (2, True), (3, False), (3, True)])
+def test_a_resumed_learner_goes_on_exactly(
+    groups: dict[int, LearnerGroup], stage: int, lora: bool, tmp_path: Path
+) -> None:
+    group, config, batch = groups[2], make_config(2, stage, lora), make_batch()
+    group.load(config)
+    group.update(ray.put(batch), 0)
+    group.save_state(tmp_path)
+    expected = group.update(ray.put(batch), 1)
+    weights = ray.get(group.weights())
+    group.load(config)
+    group.load_state(tmp_path)
+    assert group.update(ray.put(batch), 1) == expected
+    for name, weight in ray.get(group.weights()).items():
+        assert torch.equal(weight, weights[name]), name
+
+
+def test_shares_are_summed_and_maxima_are_not() -> None:
+    shares = [{"loss": 1.0, "a/max": 3.0}, {"loss": 2.0, "a/max": 1.0}]
+    assert combine(shares) == {"loss": 3.0, "a/max": 3.0}

@@ -1,0 +1,65 @@
+"""One rank of the learner that loads one model after another.
+
+Run as a script, this file is such a rank.
+"""
+
+import socket
+import subprocess
+import sys
+import weakref
+
+from cluster.learner.group import LearnerRank
+from physrl.config.load import validate
+from physrl.config.model import ModelConfig
+from physrl.models import loading
+from physrl.types import Demonstration, Prompt
+from tests.support.paths import TINY_BASE
+
+
+def test_the_last_model_is_gone_before_the_next_is_loaded() -> None:
+    command = [sys.executable, __file__]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=150)
+    assert finished.returncode == 0, finished.stderr
+    # What is left of the model, its weights and the optimizer at each load.
+    assert finished.stdout.splitlines()[-1] == str([0] * 6)
+
+
+def rank_main() -> None:
+    """Load, train and load again at every stage; print what was left of the last at each load."""
+    rank = LearnerRank(0, 1)
+    held: list[weakref.ref[object]] = []
+    left_over: list[int] = []
+    load_model = loading.load_model
+
+    def watched(config: ModelConfig) -> object:
+        left_over.append(sum(one() is not None for one in held))
+        return load_model(config)
+
+    loading.load_model = watched
+    rank.join(1, *free_address())
+    for stage, lora in ((0, None), (1, None), (2, None), (3, None), (3, {"rank": 4}), (0, None)):
+        rank.load(
+            validate(
+                {
+                    "model": {"path": str(TINY_BASE), "lora": lora},
+                    "algorithm": {"type": "sft", "prompts_per_step": 1},
+                    "runtime": {"zero_stage": stage},
+                }
+            )
+        )
+        rank.imitate([Demonstration(Prompt.ask("0", "Where?"), "<answer>3</answer>")], step=0)
+        model = rank._engine.model
+        held = [weakref.ref(one) for one in (model, *model.parameters())]
+        held.append(weakref.ref(rank._engine._engine.optimizer))
+        del model
+    print(left_over)
+
+
+def free_address() -> tuple[str, int]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return "127.0.0.1", int(free.getsockname()[1])
+
+
+if __name__ == "__main__":
+    rank_main()

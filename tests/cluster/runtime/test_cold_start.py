@@ -1,0 +1,26 @@
+"""Loading without looking for garbage."""
+
+import gc
+
+import pytest
+
+from cluster.runtime.cold_start import heavy_start
+
+
+def load(loaded: list[object]) -> None:
+    with heavy_start():
+        assert not gc.isenabled()
+        loaded += [[] for _ in range(100)]
+        raise ImportError
+
+
+def test_what_is_loaded_is_never_looked_through() -> None:
+    loaded: list[object] = []
+    try:
+        with pytest.raises(ImportError):
+            load(loaded)
+        assert gc.isenabled()
+        assert gc.get_freeze_count() >= len(loaded) == 100
+        assert not any(each is loaded[0] for each in gc.get_objects())
+    finally:
+        gc.unfreeze()

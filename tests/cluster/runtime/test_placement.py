@@ -1,0 +1,64 @@
+"""What a run reserves, and which actor sits where."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from ray.util import placement_group_table
+
+from cluster.runtime.placement import Placement, bundles, cpus, gpus
+from physrl.config.run import RuntimeConfig
+from physrl.errors import UserError
+
+COLOCATED = RuntimeConfig(
+    layout="colocated", inference_servers=2, learner_ranks=2, gpus_per_server=1, gpus_per_rank=1
+)
+
+
+def test_every_actor_has_a_bundle_of_its_own() -> None:
+    runtime = RuntimeConfig(
+        rollout_workers=3, inference_servers=2, gpus_per_server=0.5, gpus_per_rank=1
+    )
+    server, rank, worker = {"CPU": 0.25, "GPU": 0.5}, {"CPU": 0.5, "GPU": 1}, {"CPU": 0.5}
+    assert bundles(runtime) == [server, server, rank, worker, worker, worker]
+    assert (gpus(runtime), cpus(runtime)) == (2, 2.5)
+
+
+def test_server_and_rank_share_a_bundle_where_they_take_turns() -> None:
+    assert bundles(COLOCATED) == [{"CPU": 0.75, "GPU": 1}] * 2 + [{"CPU": 0.5}] * 2
+    assert gpus(COLOCATED) == 2
+
+
+def test_actors_go_where_their_bundle_is(reserve: Callable[[RuntimeConfig], Placement]) -> None:
+    runtime = RuntimeConfig(rollout_workers=2, inference_servers=2, learner_ranks=1)
+    placement = reserve(runtime)
+    places = [
+        placement.server(0),
+        placement.server(1),
+        placement.rank(0),
+        placement.worker(0),
+        placement.worker(1),
+    ]
+    assert [place.placement_group_bundle_index for place in places] == [0, 1, 2, 3, 4]
+    shared = Placement(placement.group, 1, False, COLOCATED)  # inside a trial
+    places = [shared.server(1), shared.rank(1), shared.worker(0)]
+    assert [place.placement_group_bundle_index for place in places] == [2, 2, 3]
+    assert (shared.server_gpus, shared.rank_gpus) == (0.5, 0.5)
+
+
+def test_a_cluster_that_stays_too_small_is_named(ray_cluster: None) -> None:
+    runtime = RuntimeConfig(inference_servers=2, gpus_per_server=1, start_timeout_s=1)
+    before = set(placement_group_table())
+    with pytest.raises(UserError, match=r"needs 2 GPUs .* has 0 .*: lower runtime") as caught:
+        Placement.reserve(runtime)
+    assert "\n" not in str(caught.value)
+    deadline = time.monotonic() + 30
+    while left := _kept(before):  # Ray removes a group some time after it was asked to
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def _kept(before: set[str]) -> dict[str, str]:
+    """Groups, with their states, that came after those `before` and still hold or want room."""
+    states = {name: group["state"] for name, group in placement_group_table().items()}
+    return {k: v for k, v in states.items() if k not in before and v != "REMOVED"}

@@ -1,0 +1,50 @@
+"""What a run asks of the machine."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from cluster.runtime.session import check_gpus
+from physrl.config.run import RuntimeConfig
+from physrl.errors import UserError
+
+
+def test_gpus_that_are_not_there_are_not_waited_for() -> None:
+    runtime = RuntimeConfig(inference_servers=2, gpus_per_server=0.5, gpus_per_rank=1)
+    check_gpus(runtime, 2)
+    with pytest.raises(UserError, match=r"asks for 2 GPUs .* has 1: lower"):
+        check_gpus(runtime, 1)
+    check_gpus(RuntimeConfig(), 0)
+
+
+WAITS_FOR_SIGTERM = """
+from cluster.runtime.session import ray_session
+from cluster.runtime.stopping import stop_on_signals
+from physrl.config.run import RuntimeConfig
+import time
+import ray
+with ray_session(RuntimeConfig()), stop_on_signals() as stop:
+    print("ready", flush=True)
+    while not stop.requested:
+        time.sleep(0.05)
+    time.sleep(1)
+    print(ray.get(ray.remote(lambda: "a cluster still answers").remote()), flush=True)
+"""
+
+
+def test_sigterm_to_a_whole_command_leaves_its_cluster_running() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITS_FOR_SIGTERM],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    os.killpg(process.pid, signal.SIGTERM)
+    said, _ = process.communicate(timeout=150)
+    assert (process.returncode, said) == (0, "a cluster still answers\n")

@@ -1,0 +1,107 @@
+"""Cells and probes of a study: who is asked on which server, and that each is computed once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.inference.cell_server import PolicyFiles
+from cluster.study.cells import answer_cells, by_server, fitting, served_model, served_subjects
+from cluster.study.probe_worker import probed_model
+from cluster.study.work_queue import Finished
+from physrl.config.model import LoRAConfig, ModelConfig
+from physrl.config.study import StudyConfig
+from physrl.errors import GenerationError
+from physrl.evaluation.cells import Trained, open_cell_store
+from physrl.evaluation.plan import plan_study
+from physrl.evaluation.specs import StudyPlan
+from tests.support.paths import TINY_BASE
+
+
+def planned(folder: Path, **changes: Any) -> StudyPlan:
+    tree = {
+        "base": {"model": {"path": str(TINY_BASE)}},
+        "grid": {"tasks": ["place"], "methods": {"sft": {}}},
+        "evaluation": {"tasks": ["place", "place_closed_loop"], "scenes": 4},
+        "adaptation": None,
+        "probes": None,
+        "controls": {"shuffled_labels": False},
+    }
+    return plan_study(StudyConfig.model_validate(tree | changes))
+
+
+def test_models_of_one_base_share_a_server_with_room_for_all(tmp_path: Path) -> None:
+    grid = {
+        "tasks": ["place"],
+        "methods": {"sft": {}},
+        "models": {"full": {}, "lora": {"model": {"lora": {"rank": 8}}}},
+        "variants": {
+            "default": {},
+            "rank_64": {
+                "overrides": {"model": {"lora": {"rank": 64}, "max_completion_tokens": 99}},
+                "models": ["lora"],
+            },
+        },
+    }
+    plan = planned(tmp_path, grid=grid)
+    models = [subject for subject in plan.subjects if subject.kind in ("trained", "base")]
+    groups = by_server(plan, models)
+    names = [sorted(subject.name for subject in group) for group in groups]
+    assert sorted(names) == [
+        ["full", "full-place-sft-seed0"],
+        ["lora", "lora-place-sft-rank_64-seed0", "lora-place-sft-seed0"],
+    ]
+    for group in groups:
+        served = served_model([plan.config_of(subject) for subject in group], "elsewhere")
+        assert served.path == "elsewhere"
+        if served.lora is None:
+            assert served.max_completion_tokens == 24
+        else:
+            assert (served.lora.rank, served.max_completion_tokens) == (64, 99)
+
+
+def test_only_models_that_are_there_are_asked(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    store = open_cell_store(str(tmp_path / "store"))
+    trial = plan.trials[0]
+    assert {subject.kind for subject in served_subjects(plan, store)} == {"base"}
+    (tmp_path / "step" / "model").mkdir(parents=True)
+    store.write_trained(Trained(trial.key, trial.name, str(tmp_path / "step"), 1.0))
+    files = {s.key: policy for s, policy in served_subjects(plan, store).items()}
+    assert files[trial.key] == PolicyFiles(trial.key, model=str(tmp_path / "step" / "model"))
+    (tmp_path / "step" / "model").rmdir()
+    with pytest.raises(GenerationError, match="vanished"):
+        served_subjects(plan, store)
+
+
+def test_cells_of_controls_are_answered_once(ray_cluster: None, tmp_path: Path) -> None:
+    plan = planned(tmp_path, controls={"shuffled_labels": False, "base": False})
+    store = open_cell_store(str(tmp_path / "store"))
+    events = list(answer_cells(plan, store, tmp_path, None, workers=1))
+    finished = [event for event in events if isinstance(event, Finished)]
+    assert [event.failure for event in finished] == [None] * 4
+    physics = [cell for cell in plan.cells if cell.subject.kind == "physics"]
+    for cell in physics:
+        result = store.read_cell(cell.key)
+        assert result is not None
+        assert result.count.share == 1
+    assert list(answer_cells(plan, store, tmp_path, None, workers=1)) == []
+
+
+def test_workers_leave_room_for_the_servers_that_they_wait_for() -> None:
+    assert fitting(4, cores=2, servers=1) == 3  # half a core each, a quarter for the server
+    assert fitting(4, cores=3, servers=1) == 4
+    assert fitting(4, cores=2, servers=0) == 4
+    assert fitting(8, cores=0.5, servers=1) == 1
+
+
+def test_a_probe_reads_the_subjects_own_weights(tmp_path: Path) -> None:
+    base = ModelConfig(path=str(TINY_BASE), lora=LoRAConfig(rank=4))
+    assert probed_model(base, None) == ModelConfig(path=str(TINY_BASE))
+    (tmp_path / "a" / "adapter").mkdir(parents=True)
+    adapted = probed_model(base, tmp_path / "a")
+    assert (adapted.path, adapted.adapter) == (str(TINY_BASE), str(tmp_path / "a" / "adapter"))
+    assert adapted.lora == base.lora
+    (tmp_path / "b" / "model").mkdir(parents=True)
+    full = probed_model(ModelConfig(path=str(TINY_BASE)), tmp_path / "b")
+    assert full == ModelConfig(path=str(tmp_path / "b" / "model"))

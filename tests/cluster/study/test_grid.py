@@ -1,0 +1,184 @@
+"""Trials on real Ray Tune and a real store; what trains is a function of the tests."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.runtime.placement import cpus
+from cluster.runtime.stopping import StopRequest
+from cluster.study.grid import run_trials, slots_runtime, trial_bundles, trial_works, unfinished
+from cluster.study.trial import TrialWork
+from physrl.config.run import RunConfig, RuntimeConfig
+from physrl.config.study import StudyConfig
+from physrl.evaluation.cells import CellStore, open_cell_store
+from physrl.evaluation.plan import plan_study
+from physrl.evaluation.specs import StudyPlan
+from physrl.storage.checkpoints import Checkpoint, Checkpoints
+from tests.support.paths import TINY_BASE
+
+
+class NoCluster:
+    """What a trial would reserve actors for."""
+
+    def __init__(self, config: RunConfig) -> None:
+        with (config.output / "clusters").open("a") as stream:
+            stream.write(f"{config.name}\n")
+
+    def stop(self) -> None: ...
+
+
+def training(failing: str = "") -> Callable[[RunConfig, Any, StopRequest], tuple[Checkpoint, bool]]:
+    """Commits a checkpoint; each call leaves a line, and the named run always fails."""
+
+    def train(config: RunConfig, cluster: Any, stop: StopRequest) -> tuple[Checkpoint, bool]:
+        with (config.output / "calls").open("a") as stream:
+            stream.write(f"{config.name}\n")
+        if config.name == failing:
+            raise RuntimeError("no luck")
+
+        def write(folder: Path) -> None:
+            (folder / "model").mkdir()
+            (folder / "model" / "weights").write_text(config.name)
+
+        return Checkpoints(config.folder, 1).commit(config.algorithm.steps, {}, write), True
+
+    return train
+
+
+def study(folder: Path, **changes: Any) -> StudyPlan:
+    tree = {
+        "name": "s",
+        "base": {"output": str(folder), "model": {"path": str(TINY_BASE)},
+                 "runtime": {"rollout_workers": 1}},
+        "grid": {"tasks": ["place"], "methods": {"grpo": {}, "sft": {}}, "seeds": [0]},
+        "evaluation": {"tasks": ["place"]},
+        "adaptation": None,
+        "probes": None,
+        "controls": {"shuffled_labels": False},
+        "store": str(folder / "store"),
+    }  # fmt: skip
+    return plan_study(StudyConfig.model_validate(tree | changes))
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> tuple[StudyPlan, CellStore, dict[str, TrialWork]]:
+    plan = study(tmp_path)
+    return plan, open_cell_store(str(tmp_path / "store")), trial_works(plan, tmp_path / "s")
+
+
+def test_trials_train_once_share_a_slot_and_are_not_trained_again(
+    ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialWork]], tmp_path: Path
+) -> None:
+    plan, store, works = planned
+    names = sorted(trial.name for trial in plan.trials)
+    assert len(names) == 2
+    for _ in range(2):
+        assert run_trials(works, store, tmp_path / "s", training(), make_cluster=NoCluster)  # type: ignore[arg-type]
+        assert sorted(lines(tmp_path / "s" / "trials" / "calls")) == names
+    assert unfinished(works, store) == {}
+    assert store.failures() == {} == store.running()
+    for trial in plan.trials:
+        trained = store.read_trained(trial.key)
+        assert trained is not None
+        weights = Path(trained.checkpoint) / "model" / "weights"
+        assert weights.read_text() == trial.name
+    # One slot fits into two cores, and its actors stay from trial to trial.
+    assert len(lines(tmp_path / "s" / "trials" / "clusters")) < len(names)
+    # TensorBoard's HParams: one folder a trial, with what makes it differ.
+    params = [json.loads(path.read_text()) for path in (tmp_path / "s").rglob("params.json")]
+    assert sorted(each["trial"]["name"] for each in params) == names
+
+
+def test_what_fails_is_tried_again_and_then_named_while_others_go_on(
+    ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialWork]], tmp_path: Path
+) -> None:
+    plan, store, works = planned
+    bad = plan.trials[1]
+    train = training(failing=bad.name)
+    assert run_trials(works, store, tmp_path / "s", train, make_cluster=NoCluster)  # type: ignore[arg-type]
+    assert lines(tmp_path / "s" / "trials" / "calls").count(bad.name) == 3
+    assert list(store.failures()) == [bad.key]
+    failure = store.failures()[bad.key]
+    assert (failure.name, failure.tries) == (bad.name, 3)
+    assert failure.reason == "RuntimeError: no luck"
+    assert set(unfinished(works, store)) == {bad.key}
+
+    # The next sweep tries it again, and nothing else.
+    assert run_trials(works, store, tmp_path / "s", training(), make_cluster=NoCluster)  # type: ignore[arg-type]
+    assert unfinished(works, store) == {}
+    assert store.failures() == {}
+    assert len(lines(tmp_path / "s" / "trials" / "calls")) == 1 + 3 + 1
+
+
+def test_a_signal_ends_it_and_the_next_call_goes_on(
+    ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialWork]], tmp_path: Path
+) -> None:
+    _, store, works = planned
+    calls = tmp_path / "s" / "trials" / "calls"
+
+    def linger(config: RunConfig, cluster: Any, stop: StopRequest) -> tuple[Checkpoint, bool]:
+        trained = training()(config, cluster, stop)
+        time.sleep(1)
+        return trained
+
+    def signal_once_it_trains() -> None:
+        while not lines(calls):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with ThreadPoolExecutor() as other:
+        other.submit(signal_once_it_trains)
+        assert not run_trials(works, store, tmp_path / "s", linger, make_cluster=NoCluster)  # type: ignore[arg-type]
+    assert store.failures() == {}
+    assert run_trials(works, store, tmp_path / "s", training(), make_cluster=NoCluster)  # type: ignore[arg-type]
+    assert unfinished(works, store) == {}
+
+
+def test_a_deleted_result_is_computed_again(ray_cluster: None, tmp_path: Path) -> None:
+    plan = study(tmp_path, grid={"tasks": ["place"], "methods": {"sft": {}}, "seeds": [0]})
+    store, works = open_cell_store(str(tmp_path / "store")), trial_works(plan, tmp_path / "s")
+    for count in (1, 2):
+        assert run_trials(works, store, tmp_path / "s", training(), make_cluster=NoCluster)  # type: ignore[arg-type]
+        assert len(lines(tmp_path / "s" / "trials" / "calls")) == count
+        (tmp_path / "store" / "trained" / f"{plan.trials[0].key}.json").unlink()
+
+
+def test_a_trial_reserves_its_own_process_first_and_then_every_actor() -> None:
+    runtime = RuntimeConfig(
+        rollout_workers=2, inference_servers=1, learner_ranks=2, gpus_per_server=1, gpus_per_rank=1
+    )
+    own, *actors = trial_bundles(runtime)
+    assert "GPU" not in own
+    assert len(actors) == 5
+    assert [bundle.get("GPU", 0) for bundle in actors] == [1, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("slots", [1, 2, 5])
+def test_a_local_cluster_holds_as_many_trials_as_it_was_started_for(slots: int) -> None:
+    runtime = RuntimeConfig(rollout_workers=1, learner_ranks=2)
+    reserved = slots * sum(bundle["CPU"] for bundle in trial_bundles(runtime))
+    assert reserved <= cpus(slots_runtime(runtime, slots)) < reserved + 1
+
+
+def test_bases_are_adapted_but_not_trained(tmp_path: Path) -> None:
+    adaptation = {"tasks": ["place", "place_x"], "steps": [0, 1]}
+    plan = study(tmp_path, adaptation=adaptation)
+    works = trial_works(plan, tmp_path / "s")
+    base = next(work for work in works.values() if work.subject.kind == "base")
+    assert [spec.task for spec in base.adaptations] == ["place", "place_x"]
+    assert base.subject.key not in base.owes
+    trained = next(work for work in works.values() if work.subject.kind == "trained")
+    assert [spec.task for spec in trained.adaptations] == ["place_x"]
+    assert trained.subject.key in trained.owes
+    assert len({work.config.name for work in works.values()}) == len(works) == 3

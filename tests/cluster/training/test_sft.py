@@ -1,0 +1,119 @@
+"""SFT under Ray Train, against the controller's learner."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+import ray
+
+from cluster.learner.group import LearnerGroup
+from cluster.runtime.placement import Placement
+from cluster.runtime.stopping import StopRequest
+from cluster.training.sft import train_sft
+from cluster.training.sft_rank import Demonstrator, check_shared
+from physrl.config.load import validate
+from physrl.config.run import RunConfig, RuntimeConfig
+from physrl.demonstrations import demonstrate
+from physrl.environments.renderer import make_renderer
+from physrl.environments.simulator import Simulator
+from physrl.errors import ConfigError
+from physrl.metrics import read_metrics
+from physrl.rollout import step_indices
+from physrl.scene_source import scene_source
+from physrl.storage.run_folder import open_run
+from physrl.types import Metrics
+from tests.support.paths import TINY_BASE
+
+STEPS = 300
+WEIGHTS = "model.safetensors"
+
+
+STOP_AT = 8
+
+
+class Unkind:
+    """A person who kills the rank at the first step that they see, and stops the run at a later."""
+
+    def __init__(self, stop: StopRequest) -> None:
+        self.stop, self.steps = stop, list[int]()
+
+    def phase(self, name: str) -> None:
+        pass
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        if not self.steps:
+            kill_a_rank()
+        self.stop.requested |= step >= STOP_AT
+        self.steps.append(step)
+
+
+def kill_a_rank() -> None:
+    ours = psutil.Process().children(recursive=True)  # by way of the raylet
+    (rank,) = [process for process in ours if "RayTrainWorker" in " ".join(process.cmdline())]
+    rank.kill()
+
+
+def make_config(folder: Path, ranks: int = 1) -> RunConfig:
+    return validate(
+        {
+            "name": "sft",
+            "output": str(folder),
+            "task": "place",
+            "mixture": ["place", "stability"],
+            "model": {"path": str(TINY_BASE), "max_prompt_tokens": 96, "max_completion_tokens": 24},
+            "algorithm": {"type": "sft", "steps": STEPS, "prompts_per_step": 6, "lr": 1e-3},
+            "checkpoint": {"every": 3},
+            "runtime": {"learner_ranks": ranks},
+        }
+    )
+
+
+@pytest.mark.timeout(400)
+def test_deaths_and_stops_change_nothing_and_the_weights_are_the_controllers(
+    reserve: Callable[[RuntimeConfig], Placement], tmp_path: Path
+) -> None:
+    config = make_config(tmp_path)
+    open_run(config, resume=False)
+    stop = StopRequest()
+    person = Unkind(stop)
+    last = train_sft(config, person, stop)
+    assert 0 < last.step < STEPS
+    rows = read_metrics(config.folder)
+    assert [row["step"] for row in rows] == list(range(1, last.step + 1))
+    # Steps that the killed rank did after its last checkpoint were seen, and are not shown again.
+    assert person.steps == list(range(1, max(person.steps[-1], last.step) + 1))
+    assert rows[-1]["budget/scenes"] == 6 * last.step
+
+    group = LearnerGroup(config.runtime, reserve(config.runtime))
+    group.load(config)
+    with closing(make_renderer(config.environment)) as renderer, closing(Simulator()) as simulator:
+        source = scene_source(config, "place", "train")
+        for step in range(last.step):
+            shown = demonstrate(source, step_indices(config, step), renderer, simulator)
+            metrics = group.imitate([ray.put(shown)], step)
+    group.save_model(tmp_path / "expected")
+    group.stop()
+    assert metrics["loss"] == rows[-1]["loss"]
+    expected = (tmp_path / "expected" / "model" / WEIGHTS).read_bytes()
+    assert (last.path / "model" / WEIGHTS).read_bytes() == expected
+
+
+def test_the_ranks_shares_in_turn_are_the_step(tmp_path: Path) -> None:
+    config = make_config(tmp_path, ranks=3)
+    shares = []
+    for rank in range(3):
+        with closing(Demonstrator(config, rank)) as demonstrator:
+            shares.append(demonstrator.share(step=4))
+    assert [len(share) for share in shares] == [2, 2, 2]
+    source = scene_source(config, "place", "train")
+    shown = [one.prompt.prompt_id for share in shares for one in share]
+    assert shown == [source.scene_id(index) for index in range(24, 30)]
+
+
+def test_a_folder_that_a_rank_does_not_see_is_named(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    check_shared(config, [True, True])
+    with pytest.raises(ConfigError, match="which the machine of rank 1 does not see"):
+        check_shared(config, [True, False])

@@ -1,0 +1,1 @@
+"""Paths, configurations and reporters that several tests share."""
