@@ -21,7 +21,7 @@ import ray
 from cluster.runtime.placement import RANK_CPUS
 from cluster.runtime.session import actor_environment
 from cluster.runtime.stopping import StopRequest
-from cluster.training.controller import Reporter
+from cluster.training.reporter import Reporter
 from cluster.training.sft_rank import SFTJob, train_rank
 from physrl.algorithms.watch import Watch
 from physrl.config.run import RunConfig

@@ -30,8 +30,8 @@ def check_conversation(name: TaskName, config: RunConfig) -> None:
     from physrl.data.collate import Collator
     from physrl.environments.renderer import make_renderer
     from physrl.models.processor import load_processor
-    from physrl.rollout import longest_conversation
     from physrl.scene_source import scene_source
+    from physrl.turns import longest_conversation
 
     renderer = make_renderer(config.environment)
     prompt = longest_conversation(scene_source(config, name, "validation"), renderer)

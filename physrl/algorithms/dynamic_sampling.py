@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from physrl.algorithms.batch import informative_groups
 from physrl.config.algorithm import RLConfig
 from physrl.config.run import RunConfig
-from physrl.types import Metrics, RolloutGroup
+from physrl.groups import Group
+from physrl.types import Metrics
 
-Draw = Callable[[range], list[RolloutGroup]]
+Draw = Callable[[range], list[Group]]
 """Rolls out the scenes of these indices under the current policy."""
 REFILLS_START = 1 << 40
 """Indices of scenes that only refills draw, beyond those of any step."""
@@ -18,7 +19,7 @@ REFILLS_START = 1 << 40
 class Refilled:
     """What a step learns from, and how many groups were rolled out for it."""
 
-    groups: list[RolloutGroup]
+    groups: list[Group]
     drawn: int
     replaced: int
 
@@ -31,7 +32,7 @@ class Refilled:
 
 
 def refill(
-    groups: Sequence[RolloutGroup], draw: Draw, config: RunConfig, algorithm: RLConfig, step: int
+    groups: Sequence[Group], draw: Draw, config: RunConfig, algorithm: RLConfig, step: int
 ) -> Refilled:
     """Replace groups of equal advantages by others, at most `max_refills` times.
 

@@ -140,8 +140,7 @@ class Learner:
         lengths = {key: self._collator.prompt_length(each) for key, each in prompts.items()}
         tokens = sum(lengths[id(each.prompt)] + len(each.completion_ids) for each in examples)
         counts = {
-            # A second attempt's prompt is named after the first's.
-            "step/scenes": len({e.prompt.prompt_id.partition("#")[0] for e in examples}),
+            "step/scenes": len({example.prompt.scene_id for example in examples}),
             "step/samples": len(examples),
             "step/tokens": tokens,
             "step/updates": applied,

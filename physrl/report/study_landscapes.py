@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from physrl.config.run import TaskName
 from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator
-from physrl.evaluation.asking import cell_source
 from physrl.evaluation.findings import Findings
 from physrl.evaluation.generalization import Family, family_of
+from physrl.evaluation.requests import cell_source
 from physrl.evaluation.specs import CellSpec, Condition
 from physrl.report.figures import INK, STYLE, WIDTH, svg
 from physrl.report.landscape import FAMILY, Landscape, survey

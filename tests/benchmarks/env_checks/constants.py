@@ -13,11 +13,11 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import PaperRewardConfig, RewardConfig, SimulatedRewardConfig
 from physrl.environments.simulator import Simulator
 from physrl.rewards.score import score
-from physrl.rollout import roll_out
 from physrl.tasks import TASKS
 from physrl.tasks.answers import answer_text
 from physrl.tasks.task import make_scene
-from physrl.types import Completion, Generation, Prompt
+from physrl.turns import carry_out
+from physrl.types import Completion, Generation, Prompt, RolloutGroup
 
 REWARDS: dict[str, RewardConfig] = {
     "simulated": SimulatedRewardConfig(),
@@ -46,8 +46,9 @@ def earnings(job: Job) -> np.ndarray:
         texts = (*map(answer_text, job.answers), task.target(scene))
         completions = tuple(Completion(text, (), (), False, 0) for text in texts)
         generation = Generation((), completions)
-        (group,) = roll_out(
-            [scene], [Prompt.ask(scene.scene_id, "")], [generation], REWARDS["paper"], simulator
+        prompt = Prompt.ask(scene.scene_id, "")
+        group = carry_out(
+            RolloutGroup(scene, prompt, ()), [prompt], [generation], REWARDS["paper"], simulator
         )
         rows.append(
             [

@@ -8,16 +8,18 @@ from physrl.algorithms.dynamic_sampling import refill, refill_indices
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
+from physrl.groups import Group
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
 from physrl.types import Attempt, Completion, Offset, Outcome, Prompt, Reward, Rollout, RolloutGroup
+from tests.support.groups import complete
 
 SCENE = make_scene(TASKS["place"], EnvironmentConfig(), 0, "train", 0)
 PROMPT = Prompt.ask("p", "?", np.zeros((1, 1, 3), np.uint8))
 MIXED, ALL_GOOD, ALL_BAD = (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)
 
 
-def group_of(rewards: Sequence[float]) -> RolloutGroup:
+def group_of(rewards: Sequence[float]) -> Group:
     rollouts = tuple(
         Rollout(
             (
@@ -33,7 +35,7 @@ def group_of(rewards: Sequence[float]) -> RolloutGroup:
         )
         for reward in rewards
     )
-    return RolloutGroup(SCENE, PROMPT, rollouts)
+    return complete(RolloutGroup(SCENE, PROMPT, rollouts))
 
 
 def make_config(max_refills: int) -> RunConfig:
@@ -48,14 +50,14 @@ class Draws:
         self.answers = iter(answers)
         self.asked: list[list[int]] = []
 
-    def __call__(self, indices: Sequence[int]) -> list[RolloutGroup]:
+    def __call__(self, indices: Sequence[int]) -> list[Group]:
         self.asked.append(list(indices))
         groups = [group_of(rewards) for rewards in next(self.answers)]
         assert len(groups) == len(indices)
         return groups
 
 
-def rewards_of(groups: Sequence[RolloutGroup]) -> list[tuple[float, ...]]:
+def rewards_of(groups: Sequence[Group]) -> list[tuple[float, ...]]:
     return [tuple(rollout.reward.total for rollout in group.rollouts) for group in groups]
 
 

@@ -41,6 +41,7 @@ from physrl.types import (
     TrainingExample,
     Unparseable,
 )
+from tests.support.groups import complete
 from tests.support.paths import TINY_BASE
 
 
@@ -240,7 +241,8 @@ def group_of(rewards: list[float], truncated: bool = False) -> RolloutGroup:
 
 
 def test_rollout_metrics_by_hand() -> None:
-    metrics = rollout_metrics([group_of([1.0, 0.0]), group_of([1.0, 1.0], truncated=True)])
+    groups = [group_of([1.0, 0.0]), group_of([1.0, 1.0], truncated=True)]
+    metrics = rollout_metrics(list(map(complete, groups)))
     assert metrics["reward"] == 0.75
     assert metrics["reward_std"] == pytest.approx(0.5)  # of 1, 0, 1, 1
     assert metrics["frac_reward_zero_std"] == 0.5
@@ -261,7 +263,9 @@ def test_batches_keep_the_order_of_groups() -> None:
 
 
 def advantages_of(groups: list[RolloutGroup], **table: object) -> list[list[float]]:
-    result = rollout_advantages(groups, make_config(table).algorithm, max_length=4)
+    result = rollout_advantages(
+        list(map(complete, groups)), make_config(table).algorithm, max_length=4
+    )
     return [[round(value, 3) for value in row] for row in result.tolist()]
 
 
@@ -276,8 +280,8 @@ def test_overlong_completions_lose_reward_before_advantages() -> None:
     shaped = {"scale_rewards": "none", "overlong_cache": 2, "overlong_penalty": 0.5}
     assert advantages_of(groups, **shaped) == [[0.125, -0.125]]
     plain, with_shape = make_config({}).algorithm, make_config(shaped).algorithm
-    assert informative_groups(groups, plain, 4).tolist() == [False]
-    assert informative_groups(groups, with_shape, 4).tolist() == [True]
+    assert informative_groups(list(map(complete, groups)), plain, 4).tolist() == [False]
+    assert informative_groups(list(map(complete, groups)), with_shape, 4).tolist() == [True]
 
 
 def test_parts_are_normalized_before_their_sum() -> None:
@@ -295,13 +299,16 @@ def test_groups_teach_where_the_parts_that_count_differ() -> None:
     )
     groups = [replace(even, rollouts=both), even]
     plain = make_config({}).algorithm
-    assert informative_groups(groups, plain, 4).tolist() == [False, False]  # totals are all 1
+    assert informative_groups(list(map(complete, groups)), plain, 4).tolist() == [
+        False,
+        False,
+    ]  # totals are all 1
     table = {"scale_rewards": "batch", "multi_objective_aggregation": "normalize_then_sum"}
     weighed = make_config(table | {"reward_weights": {"height": 3.0}}).algorithm
-    assert informative_groups(groups, weighed, 4).tolist() == [True, False]
+    assert informative_groups(list(map(complete, groups)), weighed, 4).tolist() == [True, False]
     ignored = {"height": 0.0, "success": 0.0}
     without = make_config(table | {"reward_weights": ignored}).algorithm
-    assert informative_groups(groups, without, 4).tolist() == [False, False]
+    assert informative_groups(list(map(complete, groups)), without, 4).tolist() == [False, False]
 
 
 def test_demonstrations_end_with_the_end_of_turn() -> None:

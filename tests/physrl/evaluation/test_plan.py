@@ -7,8 +7,8 @@ from pydantic import TypeAdapter
 
 from physrl.config.study import StudyConfig, load_study_config
 from physrl.errors import ConfigError
-from physrl.evaluation.asking import cell_source
 from physrl.evaluation.plan import plan_study
+from physrl.evaluation.requests import cell_source
 from physrl.evaluation.specs import CellSpec, StudyPlan
 
 SMALL = (

@@ -25,7 +25,7 @@ from physrl.models.loading import load_model
 from physrl.models.processor import load_processor
 from physrl.models.token_scores import token_scores
 from physrl.types import Prompt, TrainingBatch, TrainingExample
-from tests.support.paths import TINY_BASE
+from tests.support.paths import ROOT, TINY_BASE
 
 TOKENS = (3, 600)
 """Of each rank: were the weight gathered once a chunk, one would wait for the other for ever."""
@@ -157,9 +157,9 @@ def rank_main(rank: int, meeting: str, result: str) -> None:
 def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Tensor], ...]:
     """The weights of both models after training by two ranks."""
     folder = tmp_path_factory.mktemp("ranks")
-    command = [sys.executable, __file__]
+    command = [sys.executable, "-m", "tests.physrl.models.test_zero3"]
     files = [str(folder / "meeting"), str(folder / "result.pt")]
-    ranks = [subprocess.Popen([*command, str(rank), *files]) for rank in range(2)]
+    ranks = [subprocess.Popen([*command, str(rank), *files], cwd=ROOT) for rank in range(2)]
     try:
         assert [rank.wait(timeout=150) for rank in ranks] == [0, 0]
     finally:

@@ -1,18 +1,32 @@
-"""From rollouts on held-out scenes, and answers about photographs, to what is counted."""
+"""Answers to held-out scenes and photographs, scored."""
 
 from physrl.data.photos import Photo
 from physrl.evaluation.results import Answered
 from physrl.tasks import TASKS
 from physrl.tasks.answers import words
 from physrl.tasks.task import question_text
-from physrl.types import Action, Completion, Offset, Prompt, Rollout, SceneSpec, Verdict
+from physrl.types import (
+    Action,
+    Completion,
+    Offset,
+    Prompt,
+    Rollout,
+    RolloutGroup,
+    SceneSpec,
+    Verdict,
+)
 
 STABILITY = TASKS["stability"]
-"""The question that photographs are asked."""
+"""The task whose question is asked about photographs."""
 
 
-def answered(scene: SceneSpec, rollout: Rollout) -> Answered:
-    """What one completion about a scene answered, and what came of it."""
+def group_answers(record: RolloutGroup) -> list[Answered]:
+    """Describe each rollout of a group by its last answer and outcome."""
+    return [scene_answer(record.scene, rollout) for rollout in record.rollouts]
+
+
+def scene_answer(scene: SceneSpec, rollout: Rollout) -> Answered:
+    """Describe a rollout by its last answer and outcome."""
     task = TASKS[scene.task]
     ideal = task.ideal(scene)
     last = rollout.last
@@ -31,8 +45,8 @@ def answered(scene: SceneSpec, rollout: Rollout) -> Answered:
     )
 
 
-def answered_photo(photo: Photo, completion: Completion) -> Answered:
-    """What one completion about a photograph answered; right or wrong by the photograph's label."""
+def photo_answer(photo: Photo, completion: Completion) -> Answered:
+    """Score a completion about a photograph by the photograph's label."""
     action = STABILITY.parse(completion.text)
     said = _verdict(action)
     success = said == photo.falls
@@ -52,7 +66,7 @@ def answered_photo(photo: Photo, completion: Completion) -> Answered:
 
 
 def photo_prompt(photo: Photo, *, reasoning: bool) -> Prompt:
-    """The stability question about a photograph."""
+    """Ask the stability question about a photograph."""
     return Prompt.ask(
         f"real/{photo.file}", question_text(STABILITY, reasoning=reasoning), photo.image
     )

@@ -1,8 +1,4 @@
-"""What the subject of a cell is asked: its scenes or photographs, examples before, how it answers.
-
-A cell's scenes go the way of all scenes: `prepare(cell_source(cell), ...)`, generate under
-`cell_sampling(cell)`, `roll_out`, `follow_ups`, `retry`, and `answered` of each rollout.
-"""
+"""What a cell asks of its subject: scenes or photographs, examples before them, and sampling."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,28 +6,39 @@ from dataclasses import replace
 from physrl.data.photos import Photo
 from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer
-from physrl.evaluation.evaluator import STABILITY, photo_prompt
+from physrl.evaluation.answers import STABILITY, photo_prompt
 from physrl.evaluation.specs import CellSpec
-from physrl.protocols import Sampling
+from physrl.protocols import RolloutRequest, Sampling
 from physrl.scene_source import SceneSource
 from physrl.tasks.examples import Examples, blanked, solved
 from physrl.tasks.first_move import ask_first
 from physrl.types import Prompt
 
 SAMPLED = 2**31
-"""Added to the seed of sampled answers: far from those of training steps, which count up."""
+"""Offset of the seed of sampled answers, far from those of training steps, which count up."""
+
+
+def cell_request(cell: CellSpec) -> RolloutRequest:
+    """Request the rollouts of a cell about scenes.
+
+    Raises:
+        ConfigError: the test set does not differ from the study's scenes.
+        ValueError: the cell is about photographs.
+    """
+    indices = range(cell.asked.scenes)
+    return RolloutRequest(cell_source(cell), indices, cell_sampling(cell), cell.asked.reward)
 
 
 def cell_source(cell: CellSpec) -> SceneSource:
-    """The cell's scenes, the first `cell.asked.scenes` of which are asked about.
+    """Return the cell's stream of scenes.
 
     Raises:
-        ConfigError: the test set has nothing to offer beside the study's scenes.
+        ConfigError: the test set does not differ from the study's scenes.
         ValueError: the cell is about photographs.
     """
     condition, asked = cell.condition, cell.asked
     if condition.test_set == "real":
-        raise ValueError("photographs are no scenes: use ask_photos")
+        raise ValueError("photographs are no scenes: use photo_prompts")
     return SceneSource(
         task=condition.task,
         environment=GENERATORS[condition.test_set](asked.environment),
@@ -45,19 +52,19 @@ def cell_source(cell: CellSpec) -> SceneSource:
     )
 
 
-def ask_photos(cell: CellSpec, photos: Sequence[Photo], renderer: Renderer) -> list[Prompt]:
-    """The stability question about each photograph, after the cell's examples, which are scenes."""
+def photo_prompts(cell: CellSpec, photos: Sequence[Photo], renderer: Renderer) -> list[Prompt]:
+    """Ask the stability question about each photograph, after the cell's examples (scenes)."""
     examples = _examples(cell)
     before = () if examples is None else solved(STABILITY, examples, renderer)
-    asked = [photo_prompt(photo, reasoning=cell.asked.reasoning) for photo in photos]
+    prompts = [photo_prompt(photo, reasoning=cell.asked.reasoning) for photo in photos]
     if cell.asked.auxiliary is not None and cell.asked.auxiliary.foretells:
-        asked = [ask_first(prompt) for prompt in asked]
-    prompts = [replace(prompt, turns=before + prompt.turns) for prompt in asked]
+        prompts = [ask_first(prompt) for prompt in prompts]
+    prompts = [replace(prompt, turns=before + prompt.turns) for prompt in prompts]
     return [blanked(prompt) for prompt in prompts] if _is_blank(cell) else prompts
 
 
 def cell_sampling(cell: CellSpec) -> Sampling:
-    """How the answers are drawn: one a scene."""
+    """Return how the cell's answers are sampled: one a scene."""
     asked = cell.asked
     if cell.condition.decoding == "greedy":
         return Sampling(1, 0.0, asked.max_completion_tokens, asked.seed)
