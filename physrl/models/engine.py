@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from physrl.config.algorithm import OptimizationConfig, SFTConfig
+from physrl.config.algorithm import OptimizationConfig
 
 
 class Engine(Protocol):
@@ -63,7 +63,7 @@ def set_training_mode(model: torch.nn.Module, optimization: OptimizationConfig) 
     would move ratios and KL away from 1 and 0 where the policies are equal.
     """
     model.train()
-    if not isinstance(optimization, SFTConfig):
+    if optimization.uses_rollouts:
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.eval()
