@@ -36,7 +36,7 @@ from cluster.training.timing import StepMeter
 from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
 from physrl.algorithms.budget import spend
 from physrl.algorithms.dynamic_sampling import refill
-from physrl.algorithms.watch import Watch
+from physrl.algorithms.health import HealthCheck
 from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.curriculum import make_curriculum
@@ -107,7 +107,7 @@ class Controller:
         config = self._config
         with self._everything_kept():
             newest = self._restore()
-            watch = Watch()
+            watch = HealthCheck()
             for row in read_metrics(config.folder):
                 watch(row)
             step = 0 if newest is None else newest.step
@@ -138,7 +138,7 @@ class Controller:
             last.callback(self._queue.cancel)
             yield
 
-    def _record(self, step: int, metrics: Metrics, watch: Watch) -> None:
+    def _record(self, step: int, metrics: Metrics, watch: HealthCheck) -> None:
         """What people see of a step that is done."""
         accuracy = metrics.get(f"validation/{self._config.task}/accuracy")
         self._score = accuracy if self._config.evaluation.every else metrics.get("reward")

@@ -90,6 +90,7 @@ def tiny_config(ranks: int) -> RunConfig:
             "model": {"path": str(TINY_BASE)},
             "algorithm": {
                 "steps": 4,
+                "updates_per_rollout": 2,
                 "decay": "constant",
                 "lr": 1e-3,
                 "max_grad_norm": 1.0,
@@ -102,20 +103,25 @@ def tiny_config(ranks: int) -> RunConfig:
 
 
 def train_tiny(engine: Engine, config: RunConfig) -> None:
-    """Two updates of the tiny base, whose head is its embedding."""
+    """Four updates of the tiny base, whose head is its embedding.
+
+    Neither nine examples nor the three of the second step can be divided evenly; the last update
+    has one example, so that a rank takes part without any.
+    """
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (8, 84, 84, 3), dtype=np.uint8)
+    images = rng.integers(0, 256, (9, 84, 84, 3), dtype=np.uint8)
     examples = [
         TrainingExample(
             Prompt.ask(str(row), "Where is the red block?", *images[row : row + row % 3]),
             tuple(rng.integers(20, 90, size=3 + row).tolist()),
             advantage=float(rng.normal()),
         )
-        for row in range(8)
+        for row in range(9)
     ]
     learner = Learner(engine, Collator(load_processor(str(TINY_BASE))), config)
-    for step in range(STEPS):
-        learner.update(TrainingBatch(tuple(examples)), step)
+    for step, batch in enumerate((examples, examples[:3])):
+        metrics = learner.update(TrainingBatch(tuple(batch)), step)
+        assert metrics["step/updates"] * engine.world_size == 2
 
 
 def train_tiny_rank(patch: pytest.MonkeyPatch) -> dict[str, Tensor]:
