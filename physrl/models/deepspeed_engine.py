@@ -13,13 +13,16 @@ import torch
 from deepspeed.runtime.base_optimizer import ZeROOptimizer
 from deepspeed.runtime.zero.parameter_offload import FWD_MODULE_STACK
 from deepspeed.utils import logger as deepspeed_logger
-from peft import PeftModel
 from torch import Tensor
 
 from physrl.config.algorithm import OptimizationConfig
 from physrl.config.run import Offload
 from physrl.errors import CheckpointError
 from physrl.models.engine import make_optimizer, set_training_mode, trainable
+from physrl.models.without_sklearn import without_sklearn
+
+with without_sklearn():
+    from peft import PeftModel
 
 TAG = "state"
 OFFLOADED = {"none": (), "optimizer": ("optimizer",), "all": ("optimizer", "param")}

@@ -8,14 +8,17 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
 from physrl.config.model import MODEL_TYPES, LoRAConfig, ModelConfig
 from physrl.errors import ConfigError
 from physrl.models.processor import load_processor
+from physrl.models.without_sklearn import without_sklearn
+
+with without_sklearn():
+    from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+    from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
+    from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from transformers import AutoProcessor
+from physrl.models.without_sklearn import without_sklearn
+
+with without_sklearn():
+    from transformers import AutoProcessor
 
 
 def load_processor(path: str) -> Any:
