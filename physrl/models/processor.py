@@ -1,4 +1,4 @@
-"""A Qwen-VL checkpoint's processor, apart from its model: who only asks questions loads no PEFT."""
+"""Loading of a checkpoint's processor, apart from its model so that it does not import PEFT."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ with without_sklearn():
 
 
 def load_processor(path: str) -> Any:
-    """The checkpoint's own processor: tokenizer, picture sizes and chat template."""
+    """Load the checkpoint's own processor: tokenizer, image processor and chat template."""
     return AutoProcessor.from_pretrained(path)

@@ -25,12 +25,12 @@ FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 def family_checkpoint(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A checkpoint folder of each family in turn."""
+    """Make a checkpoint folder of each family in turn."""
     return save_family(request.param, tmp_path_factory.mktemp(request.param))
 
 
 def save_family(family: str, folder: Path) -> Path:
-    """Write a checkpoint of the family; returns its folder."""
+    """Write a checkpoint of the family and return its folder."""
     questions = [question_text(task, reasoning=False) for task in TASKS.values()]
     model, processor = build_tiny([*vocabulary(), *questions, "Yes No", *TAGS], seed=0)
     torch.manual_seed(0)
@@ -64,7 +64,7 @@ def _config(tiny: Any) -> dict[str, Any]:
 
 def _qwen3_config(tiny: Any) -> Qwen3VLConfig:
     text = tiny.text_config.to_dict() | {"model_type": "qwen3_vl_text", "head_dim": 32}
-    # transformers always interleaves, as published checkpoints say; vLLM believes the checkpoint.
+    # transformers always interleaves; vLLM follows the checkpoint.
     text["rope_parameters"] |= {"mrope_interleaved": True}
     vision = {
         "depth": 2,

@@ -1,4 +1,4 @@
-"""Two ranks whose weights ZeRO-3 holds in parts learn as one process does.
+"""Equality of two ranks under ZeRO-3 with one process.
 
 Run as a script, this file is one of the ranks: RANK MEETING_FILE RESULT_FILE.
 """
@@ -28,7 +28,7 @@ from physrl.types import Prompt, TrainingBatch, TrainingExample
 from tests.support.paths import TINY_BASE
 
 TOKENS = (3, 600)
-"""Of each rank: were the weight gathered once a chunk, one would wait for the other for ever."""
+"""Tokens of each rank: if the weight were gathered once per chunk, the ranks would deadlock."""
 STEPS, LR = 2, 0.5
 
 
@@ -103,7 +103,7 @@ def tiny_config(ranks: int) -> RunConfig:
 
 
 def train_tiny(engine: Engine, config: RunConfig) -> None:
-    """Four updates of the tiny base, whose head is its embedding.
+    """Take four updates of the tiny base, whose head is its embedding.
 
     Neither nine examples nor the three of the second step can be divided evenly; the last update
     has one example, so that a rank takes part without any.
@@ -125,7 +125,7 @@ def train_tiny(engine: Engine, config: RunConfig) -> None:
 
 
 def train_tiny_rank(patch: pytest.MonkeyPatch) -> dict[str, Tensor]:
-    """With every weight in parts: DeepSpeed keeps those of a tiny model whole by default."""
+    """Train with all weights partitioned, even those that DeepSpeed would keep whole."""
     settings = deepspeed_engine._settings
 
     def splitting(*arguments: Any) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def train_tiny_rank(patch: pytest.MonkeyPatch) -> dict[str, Tensor]:
     assert engine.model.get_output_embeddings().weight.numel() == 0
     train_tiny(engine, config)
     weights = dict(engine.weights())
-    assert bool(weights) == (engine.rank == 0)  # the others only take part
+    assert bool(weights) == (engine.rank == 0)  # the other ranks return nothing
     return weights
 
 
@@ -161,7 +161,7 @@ def rank_main(rank: int, meeting: str, result: str) -> None:
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Tensor], ...]:
-    """The weights of both models after training by two ranks."""
+    """Train both models by two ranks and return their weights."""
     folder = tmp_path_factory.mktemp("ranks")
     command = [sys.executable, __file__]
     files = [str(folder / "meeting"), str(folder / "result.pt")]
