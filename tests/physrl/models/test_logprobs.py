@@ -18,12 +18,12 @@ from tests.support.images import random_image
 def examples(collator: Collator) -> list[TrainingExample]:
     """Make three rows of different lengths; the first two have the same image."""
     shared, other = random_image(0), random_image(1)
-    asked = [("a", "How many?", shared), ("b", "Where is the red block?", shared)]
-    asked.append(("c", "How many blocks are there?", other))
+    prompts = [("a", "How many?", shared), ("b", "Where is the red block?", shared)]
+    prompts.append(("c", "How many blocks are there?", other))
     answers = ["<answer>3</answer>", "<answer>-120 50</answer>", "No"]
     return [
         TrainingExample(Prompt.ask(*prompt), collator.completion_ids(answer))
-        for prompt, answer in zip(asked, answers, strict=True)
+        for prompt, answer in zip(prompts, answers, strict=True)
     ]
 
 
@@ -109,14 +109,14 @@ def conversations(collator: Collator) -> list[TrainingExample]:
     small, wide = random_image(2, 56), random_image(3, 112)[:84]
     first = Turn("user", "How many blocks are there?", (wide,))
     answered = Turn("assistant", "<answer>3</answer>")
-    asked = [
+    prompts = [
         (first, answered, Turn("user", "And now?", (small,))),
         (Turn("user", "Where is it?", (small,)),),
         (Turn("user", "How far is it?"),),
         (Turn("user", "Which differs?", (small, small, wide)),),
     ]
     answer = collator.completion_ids("<answer>-12</answer>")
-    return [TrainingExample(Prompt(str(k), turns), answer) for k, turns in enumerate(asked)]
+    return [TrainingExample(Prompt(str(k), turns), answer) for k, turns in enumerate(prompts)]
 
 
 def test_rows_with_any_number_of_images_equal_each_row_alone(family_checkpoint: Path) -> None:
