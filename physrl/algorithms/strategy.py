@@ -1,7 +1,9 @@
-"""The two ways to take an update: policy gradient on rollouts, or SFT on demonstrations."""
+"""The two kinds of update: a policy gradient on rollouts, or SFT on demonstrations.
+
+Both classes have the same attributes and methods, documented in the first.
+"""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from torch import Tensor
 
@@ -17,35 +19,14 @@ Samples = TrainingBatch | Sequence[Demonstration]
 """Input of a step: rollouts for a policy gradient, demonstrations for SFT."""
 
 
-class Strategy(Protocol):
-    """The parts of an update that depend on the kind of algorithm."""
-
-    temperature: float
-    """Divisor of the logits that completions are scored with."""
-    needs_old_logprobs: bool
-    """True if the loss compares the policy with the one before the step's first update."""
-    needs_reference: bool
-    """True if the loss has a KL term."""
-
-    def training_batch(self, samples: Samples) -> TrainingBatch:
-        """Convert a step's samples to training examples."""
-        ...
-
-    def counted_tokens(self, example: TrainingExample) -> int:
-        """Count the completion tokens of an example that enter the loss."""
-        ...
-
-    def importance(self, old_logprobs: Tensor, micro_batch: MicroBatch) -> Tensor:
-        """Compute the weights (B x C or B x 1) that correct for the sampler."""
-        ...
-
-    def metrics(self, inputs: LossInputs, micro_batch: MicroBatch) -> LossMetrics:
-        """Compute the metrics that the loss itself does not return."""
-        ...
-
-
 class PolicyGradientStrategy:
-    """Updates on rollouts, scored at the temperature at which they were sampled."""
+    """Updates on rollouts, scored at the temperature at which they were sampled.
+
+    Attributes:
+        temperature: divisor of the logits that completions are scored with.
+        needs_old_logprobs: True if the loss compares the policy with that of the step's start.
+        needs_reference: True if the loss has a KL term.
+    """
 
     needs_old_logprobs = True
 
@@ -55,31 +36,34 @@ class PolicyGradientStrategy:
         self._config = config
 
     def training_batch(self, samples: Samples) -> TrainingBatch:
+        """Convert a step's samples to training examples."""
         if not isinstance(samples, TrainingBatch):
             raise TypeError("a policy gradient needs a TrainingBatch of rollouts")
         return samples
 
     def counted_tokens(self, example: TrainingExample) -> int:
+        """Count the completion tokens of an example that enter the loss."""
         masked = self._config.mask_truncated and example.truncated
         return 0 if masked else len(example.completion_ids)
 
     def importance(self, old_logprobs: Tensor, micro_batch: MicroBatch) -> Tensor:
+        """Compute the weights (B x C or B x 1) that correct for the sampler."""
         sampling = micro_batch.sampling_logprobs
         if sampling is None:
             return micro_batch.mask
         return importance_weights(old_logprobs, sampling, micro_batch.mask, self._config)
 
     def metrics(self, inputs: LossInputs, micro_batch: MicroBatch) -> LossMetrics:
+        """Compute the metrics that the loss itself does not return."""
         sampling = micro_batch.sampling_logprobs
         return {} if sampling is None else sampling_metrics(inputs, sampling, self._config)
 
 
 class SFTStrategy:
-    """Updates on demonstrations, which nothing sampled: temperature 1 and no correction."""
+    """Updates on demonstrations, which have no sampler, old policy or reference."""
 
     temperature = 1.0
-    needs_old_logprobs = False
-    needs_reference = False
+    needs_old_logprobs = needs_reference = False
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -97,6 +81,9 @@ class SFTStrategy:
 
     def metrics(self, inputs: LossInputs, micro_batch: MicroBatch) -> LossMetrics:
         return {}
+
+
+Strategy = PolicyGradientStrategy | SFTStrategy
 
 
 def make_strategy(config: RunConfig, tokenizer: Tokenizer) -> Strategy:

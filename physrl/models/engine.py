@@ -20,14 +20,12 @@ class Engine(Protocol):
 
     def backward(self, loss: Tensor, *, last: bool) -> None:
         """Accumulate gradients; `last` marks the last micro-batch before `step`."""
-        ...
 
     def step(self, lr: float) -> float:
         """Apply the accumulated gradients, averaged over ranks, and return their norm.
 
         Gradients whose norm is not finite are dropped, on every rank alike.
         """
-        ...
 
 
 class TorchEngine:
