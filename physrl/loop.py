@@ -11,14 +11,13 @@ from functools import partial
 from typing import Any
 
 from physrl.algorithms.batch import (
-    demonstration_batch,
     rollout_advantages,
     rollout_batch,
     rollout_metrics,
 )
 from physrl.algorithms.dynamic_sampling import refill
 from physrl.algorithms.update import Learner
-from physrl.config.algorithm import SFTConfig
+from physrl.config.algorithm import RLConfig
 from physrl.config.run import RunConfig
 from physrl.curriculum import make_curriculum
 from physrl.data.collate import Collator
@@ -46,31 +45,29 @@ class ReferenceLoop:
         self.model: Any = load_model(config.model)
         self.generator = TransformersGenerator(self.model, processor)
         engine = TorchEngine(self.model, config.algorithm)
-        self._collator = Collator(processor)
-        self._learner = Learner(engine, self._collator, config)
+        self._learner = Learner(engine, Collator(processor), config)
         self._world = World()
         self._stages = LocalStages(self._world, self.generator)
 
     def step(self, step: int) -> Metrics:
         """Train on one rollout batch, or on one batch of demonstrations."""
         algorithm, indices = self._config.algorithm, step_indices(self._config, step)
-        if isinstance(algorithm, SFTConfig):
-            shown = self._world.demonstrate(self._source, indices)
-            return self._learner.update(demonstration_batch(shown, self._collator), step)
+        if not algorithm.uses_rollouts:
+            return self._learner.update(self._world.demonstrate(self._source, indices), step)
         source = self._propose(indices)
         drawn = self.collect(step)
         self.curriculum_state = self._curriculum.observe(self.curriculum_state, source, drawn)
         sampled = refill(drawn, partial(self._draw, step), self._config, algorithm, step)
-        return rollout_metrics(drawn) | self.learn(sampled.groups, step) | sampled.metrics
+        return (
+            rollout_metrics(drawn) | self.learn(sampled.groups, step, algorithm) | sampled.metrics
+        )
 
     def collect(self, step: int) -> list[Group]:
         """Sample a group of completions for every prompt of a step, and carry them out."""
         return self._draw(step, step_indices(self._config, step))
 
-    def learn(self, groups: Sequence[Group], step: int) -> Metrics:
+    def learn(self, groups: Sequence[Group], step: int, algorithm: RLConfig) -> Metrics:
         """Compute advantages, and update the policy."""
-        algorithm = self._config.algorithm
-        assert not isinstance(algorithm, SFTConfig)  # it has no rollouts to learn from
         longest = self._config.model.max_completion_tokens
         advantages = rollout_advantages(groups, algorithm, longest)
         records = [group.read() for group in groups]

@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
-from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.groups import Group
 from physrl.protocols import RolloutRequest, Sampling, Stages
@@ -79,10 +78,8 @@ def training_request(
     config: RunConfig, step: int, source: SceneSource, indices: range
 ) -> RolloutRequest:
     """Request the rollouts of these scenes for a training step."""
-    algorithm = config.algorithm
-    assert not isinstance(algorithm, SFTConfig)  # it samples nothing
     sampling = Sampling(
-        group_size=algorithm.group_size,
+        group_size=config.algorithm.group_size,
         temperature=config.temperature,
         max_tokens=config.model.max_completion_tokens,
         seed=config.seed + step,

@@ -12,7 +12,7 @@ import ray
 from cluster.learner.files import PIECE_BYTES, sizes
 from cluster.runtime.cold_start import cold_start
 from physrl.config.run import RunConfig
-from physrl.types import Demonstration, Metrics, TrainingBatch, TrainingExample
+from physrl.types import Metrics, TrainingExample
 
 
 class LearnerRank:
@@ -66,8 +66,7 @@ class LearnerRank:
         )
         self._loaded.callback(self._engine.close)
         self._config = config
-        self._collator = Collator(self._processor)
-        self._learner = Learner(self._engine, self._collator, config)
+        self._learner = Learner(self._engine, Collator(self._processor), config)
         if state is not None:
             self._engine.load(state)
 
@@ -75,33 +74,29 @@ class LearnerRank:
         self,
         step: int,
         profile: Path | None,
-        *samples: TrainingBatch | Sequence[Demonstration],
+        *parts: Any,
     ) -> Metrics:
         """Compute this rank's share of a step's updates.
 
         Args:
             profile: a folder that gets a trace of the operators.
-            samples: a batch of rollouts, or lists of demonstrations.
+            parts: one batch of rollouts, or lists of demonstrations.
         """
         import torch
 
         # Dropout is a function of the step, so that a run can go on anywhere.
         torch.manual_seed((self._config.seed << 32) + (step << 8) + self._rank)
-        batch = self._batch(samples)
+        joined = (
+            parts[0]
+            if self._config.algorithm.uses_rollouts
+            else [one for part in parts for one in part]
+        )
         if profile is None:
-            return self._learner.update(batch, step)
+            return self._learner.update(joined, step)
         from physrl.profiling import profile_update
 
         with profile_update(profile / f"learner-rank-{self._rank}.json.gz"):
-            return self._learner.update(batch, step)
-
-    def _batch(self, samples: Sequence[Any]) -> TrainingBatch:
-        from physrl.algorithms.batch import demonstration_batch
-
-        if len(samples) == 1 and isinstance(samples[0], TrainingBatch):
-            return samples[0]
-        flat = [one for part in samples for one in part]
-        return demonstration_batch(flat, self._collator)
+            return self._learner.update(joined, step)
 
     def logprobs(self, examples: Sequence[TrainingExample]) -> list[list[float]]:
         """Score each example's completion tokens under the current weights."""

@@ -28,7 +28,7 @@ from cluster.training.reporter import Reporter
 from cluster.training.steps import make_steps
 from cluster.training.timing import StepMeter
 from physrl.algorithms.budget import spend
-from physrl.algorithms.watch import Watch
+from physrl.algorithms.health import HealthCheck
 from physrl.config.run import RunConfig
 from physrl.errors import CheckpointError
 from physrl.metrics import read_metrics
@@ -66,9 +66,9 @@ class Controller:
         config = self._config
         with self._closing():
             newest = self._restore()
-            watch = Watch()
+            health = HealthCheck()
             for row in read_metrics(config.folder):
-                watch(row)
+                health(row)
             step = 0 if newest is None else newest.step
             budget: Metrics = {} if newest is None else newest.state["budget"]
             while step < config.algorithm.steps and not self._stop.requested:
@@ -78,7 +78,7 @@ class Controller:
                     break
                 step += 1
                 budget = spend(budget, metrics)
-                self._record(step, metrics | budget, watch)
+                self._record(step, metrics | budget, health)
                 if step % config.checkpoint.every == 0 and step < config.algorithm.steps:
                     newest = self._commit_if_possible(step, budget) or newest
             if newest is None or newest.step < step:
@@ -95,12 +95,12 @@ class Controller:
             last.callback(self._steps.close)
             yield
 
-    def _record(self, step: int, metrics: Metrics, watch: Watch) -> None:
+    def _record(self, step: int, metrics: Metrics, health: HealthCheck) -> None:
         """Write a step's metrics down, and show them with the warnings that are due."""
         accuracy = metrics.get(f"validation/{self._config.task}/accuracy")
         self._score = accuracy if self._config.evaluation.every else metrics.get("reward")
         metrics = self._run.write(step, metrics)
-        for warning in watch(metrics):
+        for warning in health(metrics):
             logger.warning("step %d: %s", step, warning)
         self._reporter.step(step, metrics)
 

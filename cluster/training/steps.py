@@ -8,7 +8,6 @@ from cluster.training.actors import RunActors
 from cluster.training.rl_steps import RLSteps
 from cluster.training.sft_steps import SFTSteps
 from cluster.training.timing import StepMeter
-from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.scene_source import scene_source
 from physrl.storage.checkpoints import Checkpoint
@@ -55,6 +54,6 @@ def make_steps(
 ) -> TrainingSteps:
     """Choose the steps of the configured algorithm."""
     source, algorithm = scene_source(config, config.task, split), config.algorithm
-    if isinstance(algorithm, SFTConfig):
-        return SFTSteps(config, actors, meter, stop, source)
-    return RLSteps(config, algorithm, actors, meter, stop, source)
+    if algorithm.uses_rollouts:
+        return RLSteps(config, algorithm, actors, meter, stop, source)
+    return SFTSteps(config, actors, meter, stop, source)

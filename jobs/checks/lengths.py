@@ -3,7 +3,6 @@
 from contextlib import closing
 from pathlib import Path
 
-from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig, TaskName
 from physrl.errors import UserError
 
@@ -55,7 +54,7 @@ def check_answers(config: RunConfig) -> None:
     """
     file = Path(config.model.path).expanduser() / "tokenizer.json"
     imitation = config.warm_start or config.algorithm
-    if not isinstance(imitation, SFTConfig) or not file.is_file():
+    if imitation.uses_rollouts or not file.is_file():
         return
     from tokenizers import Tokenizer
 

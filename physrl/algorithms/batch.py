@@ -1,4 +1,4 @@
-"""From rollouts or demonstrations to what the learner trains on, and what to say about them."""
+"""Training batches and metrics from rollouts and demonstrations."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -24,22 +24,22 @@ from physrl.types import (
 )
 
 
-class Tokenizes(Protocol):
-    """What turns a target into token ids; a `Collator` does."""
+class Tokenizer(Protocol):
+    """An encoder of target completions, such as a `Collator`."""
 
     def completion_ids(self, text: str) -> tuple[int, ...]: ...
 
 
 def group_rewards(groups: Sequence[Group]) -> Rewards:
-    """Total rewards, groups x group_size."""
+    """Collect total rewards: groups x group_size."""
     return np.array([[rollout.reward.total for rollout in group.rollouts] for group in groups])
 
 
-def overlong_losses(groups: Sequence[Group], algorithm: RLConfig, max_length: int) -> Rewards:
-    """What each rollout loses for its longest attempt, at most 0: groups x group_size.
+def overlong_penalties(groups: Sequence[Group], algorithm: RLConfig, max_length: int) -> Rewards:
+    """Compute the penalty, at most 0, of each rollout's longest attempt: groups x group_size.
 
     Args:
-        max_length: the longest completion in tokens, `model.max_completion_tokens`.
+        max_length: `model.max_completion_tokens`.
     """
     lengths = np.array([[rollout.longest for rollout in group.rollouts] for group in groups])
     if not algorithm.overlong_cache:
@@ -49,8 +49,8 @@ def overlong_losses(groups: Sequence[Group], algorithm: RLConfig, max_length: in
 
 
 def rollout_advantages(groups: Sequence[Group], algorithm: RLConfig, max_length: int) -> Rewards:
-    """The advantage of each rollout as the algorithm counts it: groups x group_size."""
-    overlong = overlong_losses(groups, algorithm, max_length)
+    """Compute the algorithm's advantage of each rollout: groups x group_size."""
+    overlong = overlong_penalties(groups, algorithm, max_length)
     if algorithm.multi_objective_aggregation == "sum_then_normalize":
         rewards = group_rewards(groups) + overlong
         return advantages(rewards, algorithm.baseline, algorithm.scale_rewards)
@@ -59,7 +59,7 @@ def rollout_advantages(groups: Sequence[Group], algorithm: RLConfig, max_length:
 
 
 def reward_parts(groups: Sequence[Group]) -> dict[str, Rewards]:
-    """What the rewards are the sum of, each groups x group_size."""
+    """Collect the parts of the rewards by name, each groups x group_size."""
     names = dict.fromkeys(name for g in groups for r in g.rollouts for name in r.reward.parts)
     return {
         name: np.array([[r.reward.parts.get(name, 0.0) for r in g.rollouts] for g in groups])
@@ -70,12 +70,12 @@ def reward_parts(groups: Sequence[Group]) -> dict[str, Rewards]:
 def informative_groups(
     groups: Sequence[Group], algorithm: RLConfig, max_length: int
 ) -> NDArray[np.bool_]:
-    """Which groups have anything to learn from: their rollouts' advantages differ."""
+    """Mark the groups that carry a learning signal: their rollouts' advantages differ."""
     return informative(rollout_advantages(groups, algorithm, max_length))
 
 
 def rollout_batch(records: Sequence[RolloutGroup], advantages: Rewards) -> TrainingBatch:
-    """One example an attempt, with its rollout's advantage; advantages are groups x group_size."""
+    """Make an example of every attempt, with the advantage (groups x group_size) of its rollout."""
     return TrainingBatch(
         tuple(
             TrainingExample(
@@ -93,12 +93,12 @@ def rollout_batch(records: Sequence[RolloutGroup], advantages: Rewards) -> Train
 
 
 def demonstration_batch(
-    demonstrations: Sequence[Demonstration], tokenizer: Tokenizes
+    demonstrations: Sequence[Demonstration], tokenizer: Tokenizer
 ) -> TrainingBatch:
-    """One example a demonstration.
+    """Make an example of every demonstration.
 
-    Second questions come last: of n updates each takes every n-th example, and so both questions
-    about its scenes.
+    Auxiliary questions come last: each of n updates takes every n-th example, and so both questions
+    about a scene where n divides the number of scenes.
     """
     ordered = sorted(demonstrations, key=lambda one: bool(one.prompt.label))
     return TrainingBatch(
@@ -110,7 +110,7 @@ def demonstration_batch(
 
 
 def rollout_metrics(groups: Sequence[Group]) -> Metrics:
-    """Reward, success, answer and length statistics of a rollout batch, under TRL's names."""
+    """Compute the reward, success, parsing and length metrics of rollouts, under TRL's names."""
     rewards = group_rewards(groups)
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     attempts = [attempt for group in groups for attempt in group.attempts]

@@ -266,7 +266,7 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _proposes(self) -> "RunConfig":
         if self.curriculum == "self_play":
-            if isinstance(self.algorithm, SFTConfig):
+            if not self.algorithm.uses_rollouts:
                 raise ValueError(
                     "curriculum is self_play but algorithm.type is sft, which has no successes to "
                     "go by: set curriculum=uniform"
@@ -281,7 +281,7 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _foretells(self) -> "RunConfig":
         auxiliary = self.auxiliary
-        if auxiliary is None or auxiliary.foretells or isinstance(self.algorithm, SFTConfig):
+        if auxiliary is None or auxiliary.foretells or not self.algorithm.uses_rollouts:
             return self
         raise ValueError(
             f"auxiliary.mode is {auxiliary.mode} but algorithm.type is {self.algorithm.type}, "
@@ -290,21 +290,7 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":
-        for table, algorithm in (("algorithm", self.algorithm), ("warm_start", self.warm_start)):
-            if algorithm is None:
-                continue
-            if isinstance(algorithm, SFTConfig):
-                batch, made_of = algorithm.prompts_per_step, "prompts_per_step"
-            else:
-                batch = algorithm.prompts_per_step * algorithm.group_size
-                made_of = "prompts_per_step x group_size"
-            check_divisible(
-                f"{table}: {made_of}",
-                batch,
-                algorithm.updates_per_rollout,
-                self.runtime.learner_ranks,
-            )
-        if not isinstance(self.algorithm, SFTConfig):
+        if self.algorithm.uses_rollouts:
             check_fits(self.algorithm, self.model)
             self._check_parts(self.algorithm)
             if self.data is not None and self.algorithm.max_refills:
@@ -315,7 +301,7 @@ class RunConfig(Section):
                 )
         if self.model.quantization is not None:
             self._check_quantization()
-        imitates = isinstance(self.algorithm, SFTConfig) or self.warm_start is not None
+        imitates = not self.algorithm.uses_rollouts or self.warm_start is not None
         if self.model.lora is not None and self.model.lora.dropout and not imitates:
             raise ValueError(
                 f"model.lora.dropout is {self.model.lora.dropout:g} but nothing is trained by SFT, "
@@ -364,18 +350,4 @@ def check_fits(algorithm: RLConfig, model: ModelConfig) -> None:
         raise ValueError(
             f"algorithm.overlong_cache is {algorithm.overlong_cache} but no completion is longer "
             f"than model.max_completion_tokens = {model.max_completion_tokens}: set it below"
-        )
-
-
-def check_divisible(what: str, batch: int, updates: int, ranks: int) -> None:
-    """Refuse a batch that does not give each rank an equal part in each update.
-
-    Raises:
-        ValueError: with all values; `what` says whose batch, and what it is made of.
-    """
-    parts = updates * ranks
-    if batch % parts:
-        raise ValueError(
-            f"{what} = {batch} is not divisible by updates_per_rollout x learner_ranks = "
-            f"{updates} x {ranks} = {parts}: change one of them"
         )

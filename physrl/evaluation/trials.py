@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from physrl.config.algorithm import SFTConfig
 from physrl.config.load import Tree, merge, validate
 from physrl.config.run import RunConfig
 from physrl.config.study import JOINT, GridConfig, StudyConfig, VariantConfig, algorithm_type
@@ -93,8 +92,8 @@ def _method(name: str, tree: Tree, base: RunConfig, grid: GridConfig) -> Tree:
     kind = algorithm_type(name, tree)
     algorithm = base.algorithm
     scenes = algorithm.prompts_per_step
-    if kind == "sft" and grid.match == "samples" and not isinstance(algorithm, SFTConfig):
-        scenes *= algorithm.group_size
+    if kind == "sft" and grid.match == "samples":
+        scenes = algorithm.completions_per_step
     budget: dict[str, Any] = {
         "steps": algorithm.steps,
         "prompts_per_step": scenes,

@@ -48,7 +48,7 @@ def run(
         (["algorithm.group_size=1"], "algorithm.group_size is 1"),
         (["algorithm.lr=fast"], "algorithm.lr is 'fast'"),
         (["model.lora.rank=0"], "model.lora.rank is 0"),
-        (["algorithm.updates_per_rollout=7"], "256 is not divisible"),
+        (["algorithm.updates_per_rollout=257"], "updates_per_rollout 257"),
         (["model.path=./nowhere"], "model.path is ./nowhere: there is no such folder"),
         (["model.path=tests"], "/tests: the folder holds no config.json"),
         (

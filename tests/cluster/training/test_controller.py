@@ -109,7 +109,7 @@ def test_same_completions_give_the_reference_loops_rewards_advantages_and_loss(
     assert [record.scene for record in records] == [each.scene for each in drawn]
     for record, each in zip(records, drawn, strict=True):
         assert np.array_equal(record.prompt.image, each.prompt.image)
-    expected = reference.learn(groups, 0)
+    expected = reference.learn(groups, 0, config.algorithm)
     assert updated == pytest.approx(expected, rel=1e-3, abs=1e-5)
     assert updated["grad_norm"] > 0
     weights = ray.get(actors.learner.weights())

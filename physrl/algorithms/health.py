@@ -1,4 +1,4 @@
-"""Says in one line when a run goes wrong in a way that its reward does not show."""
+"""Warnings about runs that go wrong in a way that the reward does not show."""
 
 import math
 from collections import deque
@@ -9,23 +9,24 @@ from physrl.types import Metrics
 
 Rows = Sequence[Metrics]
 WINDOW = 10
-"""Steps over which means are taken; a trouble is over after as many steps without it."""
+"""Number of steps in a mean, and of steps without a problem after which it is over."""
 COLLAPSED = 0.1
-"""Share of the first entropy."""
+"""Fraction of the initial entropy below which it has collapsed."""
 DRIFTED = 2.0
-"""Times the first length, or one over it."""
+"""Factor by which the mean length may grow or shrink."""
 UNPARSEABLE = 0.25
+"""Fraction of unparseable completions that is warned about."""
 CERTAIN = 3.0
-"""Standard errors by which a reward rises."""
+"""Number of standard errors that counts as a rise of the reward."""
 SOLVED = 0.95
-"""Accuracy beyond which a reward may rise alone."""
+"""Accuracy above which a reward may rise alone."""
 
 
-class Watch:
-    """Takes each step's metrics in order and gives the warnings that are due.
+class HealthCheck:
+    """A check of each step's metrics, in order, that returns warnings.
 
-    A trouble is named once, when it begins; again only after it was over. A resumed run hands in
-    the metrics of the steps before it first.
+    A problem is reported once, when it begins; again only after it was over. A resumed run first
+    passes the metrics of its earlier steps.
     """
 
     def __init__(self) -> None:
@@ -34,7 +35,7 @@ class Watch:
         self._steps_without: dict[str, int] = {}
 
     def __call__(self, metrics: Metrics) -> list[str]:
-        """The warnings of this step: none, as a rule."""
+        """Return the warnings of this step, usually none."""
         if len(self._first) < WINDOW:
             self._first.append(metrics)
         self._last.append(metrics)
@@ -43,8 +44,8 @@ class Watch:
         if len(recent) < WINDOW:
             return []
         warnings = []
-        for name, look in TROUBLES.items():
-            warning = look(self._first, before, recent)
+        for name, check in CHECKS.items():
+            warning = check(self._first, before, recent)
             if warning is not None and name not in self._steps_without:
                 warnings.append(warning)
             self._note(name, present=warning is not None)
@@ -60,18 +61,18 @@ class Watch:
 
 
 def entropy_collapse(first: Rows, before: Rows, recent: Rows) -> str | None:
-    """The policy hardly varies its answers any more."""
+    """Warn about a policy whose completions hardly vary any more."""
     start, now = _mean(first, "entropy"), _mean(recent, "entropy")
     if not now < COLLAPSED * start:
         return None
     return (
-        f"entropy collapse: {now:.3g} nats a token, {start:.3g} at first; raise "
+        f"entropy collapse: {now:.3g} nats per token, {start:.3g} at first; raise "
         "algorithm.entropy_coef or lower algorithm.lr"
     )
 
 
 def reward_without_accuracy(first: Rows, before: Rows, recent: Rows) -> str | None:
-    """The reward rises for something else than solving the task."""
+    """Warn about a reward that rises while the accuracy does not (reward hacking)."""
     old, new = _values(before, "reward"), _values(recent, "reward")
     if len(old) < WINDOW or len(new) < WINDOW:
         return None
@@ -82,38 +83,39 @@ def reward_without_accuracy(first: Rows, before: Rows, recent: Rows) -> str | No
         return None
     return (
         f"reward without accuracy: reward {fmean(old):.3g} to {fmean(new):.3g}, accuracy "
-        f"{accuracy_before:.0%} to {accuracy:.0%}; look at the rollouts and the reward's parts"
+        f"{accuracy_before:.0%} to {accuracy:.0%}; check the rollouts and the reward's parts for "
+        "reward hacking"
     )
 
 
 def length_drift(first: Rows, before: Rows, recent: Rows) -> str | None:
-    """Completions became much longer or shorter."""
+    """Warn about completions that became much longer or shorter."""
     key = "completions/mean_length"
     start, now = _mean(first, key), _mean(recent, key)
     if not (now > DRIFTED * start or now < start / DRIFTED):
         return None
-    return f"length drift: {now:.1f} tokens a completion, {start:.1f} at first"
+    return f"length drift: {now:.1f} tokens per completion, {start:.1f} at first"
 
 
 def parse_failures(first: Rows, before: Rows, recent: Rows) -> str | None:
-    """Many completions hold no single valid answer."""
+    """Warn about many completions without a single valid answer."""
     now = _mean(recent, "parse/failure_rate")
     if not now > UNPARSEABLE:
         return None
-    cut = _mean(recent, "completions/clipped_ratio")
+    truncated = _mean(recent, "completions/clipped_ratio")
     return (
-        f"parse failures: {now:.0%} of completions hold no valid answer ({cut:.0%} were cut at "
-        "model.max_completion_tokens)"
+        f"parse failures: {now:.0%} of completions have no valid answer ({truncated:.0%} were "
+        "truncated at model.max_completion_tokens)"
     )
 
 
-TROUBLES: dict[str, Callable[[Rows, Rows, Rows], str | None]] = {
+CHECKS: dict[str, Callable[[Rows, Rows, Rows], str | None]] = {
     "entropy": entropy_collapse,
     "reward": reward_without_accuracy,
     "length": length_drift,
     "parse": parse_failures,
 }
-"""Each looks at the first steps, those before the recent ones, and the recent ones."""
+"""Checks by name, each of the first steps, those before the recent ones, and the recent ones."""
 
 
 def _values(rows: Rows, key: str) -> list[float]:
@@ -121,12 +123,12 @@ def _values(rows: Rows, key: str) -> list[float]:
 
 
 def _mean(rows: Rows, key: str) -> float:
-    """NaN, which no comparison holds for, where no row has the key."""
+    """Average a key; NaN, for which every comparison is false, where no row has it."""
     return fmean(_values(rows, key) or [math.nan])
 
 
 def _accuracy(rows: Rows) -> float:
-    """Of all tasks that are trained on."""
+    """Average the accuracies of all trained tasks."""
     values = [
         value
         for row in rows
