@@ -23,9 +23,9 @@ from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator
 from physrl.errors import ConfigError
 from physrl.evaluation.asking import cell_source
-from physrl.evaluation.plan import make_cell
+from physrl.evaluation.cell_plan import make_cell
 from physrl.evaluation.results import Decoding, PolicyResult, TaskResult
-from physrl.evaluation.specs import Asked, Condition, Subject
+from physrl.evaluation.specs import CellSettings, Condition, Subject
 from physrl.report.table import make_table
 from physrl.scene_source import prepare
 from physrl.storage.run_files import CONFIG
@@ -110,9 +110,9 @@ def evaluate_baseline(
     return PolicyResult(config.name, tuple(results))
 
 
-def asked_of(config: BaselineConfig) -> Asked:
+def asked_of(config: BaselineConfig) -> CellSettings:
     """What a baseline's own evaluation asks: the scenes of its configuration."""
-    return Asked(
+    return CellSettings(
         scenes=config.evaluation.scenes,
         seed=config.seed,
         environment=config.environment,

@@ -61,13 +61,13 @@ class CellWorker:
 
     def _prepare(self, cell: CellSpec, renderer: Renderer) -> Prepared:
         """The cell's scenes and prompts; kept, since the next model is asked the same."""
-        source, scenes = cell_source(cell), cell.asked.scenes
+        source, scenes = cell_source(cell), cell.settings.scenes
         if self._prepared is None or self._prepared[:2] != (source, scenes):
             self._prepared = (source, scenes, prepare(source, range(scenes), renderer))
         return self._prepared[2]
 
     def _renderer(self, cell: CellSpec) -> Renderer:
-        environment = cell.asked.environment
+        environment = cell.settings.environment
         if environment.renderer not in self._renderers:
             self._renderers[environment.renderer] = make_renderer(environment)
         return self._renderers[environment.renderer]
@@ -87,7 +87,7 @@ def answer_scenes(
         SimulationError: PyBullet gave values that are not finite.
     """
     scenes, prompts = prepared
-    source, sampling, reward = cell_source(cell), cell_sampling(cell), cell.asked.reward
+    source, sampling, reward = cell_source(cell), cell_sampling(cell), cell.settings.reward
     generations = generator.generate(prompts, sampling)
     groups = roll_out(scenes, prompts, generations, reward, simulator, source.auxiliary)
     while prompts := follow_ups(groups, renderer, source):

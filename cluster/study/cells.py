@@ -136,7 +136,7 @@ def _ordered(
 
 
 def _work(cell: CellSpec, method: str, *arguments: object) -> Work:
-    name = f"{cell.subject.name} on {cell.condition.task} ({cell.condition.asking})"
+    name = f"{cell.subject.name} on {cell.condition.task} ({cell.condition.protocol})"
     return Work(cell.key, name, method, (cell, *arguments))
 
 

@@ -23,13 +23,13 @@ SAMPLED = 2**31
 
 
 def cell_source(cell: CellSpec) -> SceneSource:
-    """The cell's scenes, the first `cell.asked.scenes` of which are asked about.
+    """The cell's scenes, the first `cell.settings.scenes` of which are asked about.
 
     Raises:
         ConfigError: the test set has nothing to offer beside the study's scenes.
         ValueError: the cell is about photographs.
     """
-    condition, asked = cell.condition, cell.asked
+    condition, asked = cell.condition, cell.settings
     if condition.test_set == "real":
         raise ValueError("photographs are no scenes: use ask_photos")
     return SceneSource(
@@ -49,8 +49,8 @@ def ask_photos(cell: CellSpec, photos: Sequence[Photo], renderer: Renderer) -> l
     """The stability question about each photograph, after the cell's examples, which are scenes."""
     examples = _examples(cell)
     before = () if examples is None else solved(STABILITY, examples, renderer)
-    asked = [photo_prompt(photo, reasoning=cell.asked.reasoning) for photo in photos]
-    if cell.asked.auxiliary is not None and cell.asked.auxiliary.foretells:
+    asked = [photo_prompt(photo, reasoning=cell.settings.reasoning) for photo in photos]
+    if cell.settings.auxiliary is not None and cell.settings.auxiliary.foretells:
         asked = [ask_first(prompt) for prompt in asked]
     prompts = [replace(prompt, turns=before + prompt.turns) for prompt in asked]
     return [blanked(prompt) for prompt in prompts] if _is_blank(cell) else prompts
@@ -58,7 +58,7 @@ def ask_photos(cell: CellSpec, photos: Sequence[Photo], renderer: Renderer) -> l
 
 def cell_sampling(cell: CellSpec) -> Sampling:
     """How the answers are drawn: one a scene."""
-    asked = cell.asked
+    asked = cell.settings
     if cell.condition.decoding == "greedy":
         return Sampling(1, 0.0, asked.max_completion_tokens, asked.seed)
     return Sampling(1, asked.temperature, asked.max_completion_tokens, asked.seed + SAMPLED)
@@ -66,8 +66,8 @@ def cell_sampling(cell: CellSpec) -> Sampling:
 
 def _examples(cell: CellSpec) -> Examples | None:
     shots = cell.condition.shots
-    return Examples(shots, cell.asked.environment, cell.asked.seed) if shots else None
+    return Examples(shots, cell.settings.environment, cell.settings.seed) if shots else None
 
 
 def _is_blank(cell: CellSpec) -> bool:
-    return cell.condition.pictures == "blank"
+    return cell.condition.images == "blank"

@@ -40,7 +40,7 @@ def answer_control(cell: CellSpec, simulator: Simulator, photos: Sequence[Photo]
     if kind not in ("physics", "guesser"):
         raise ValueError(f"{cell.subject.name} is a {kind} subject: a control looks at no picture")
     source = cell_source(cell)
-    scenes = [draw_scene(source, index) for index in range(cell.asked.scenes)]
+    scenes = [draw_scene(source, index) for index in range(cell.settings.scenes)]
     said = [
         [TASKS[scene.task].target(scene)] if kind == "physics" else _guesses(cell, place)
         for place, scene in enumerate(scenes)
@@ -58,9 +58,9 @@ def _guesses(cell: CellSpec, place: int) -> list[str]:
 
 
 def _guess(cell: CellSpec, task: Task, place: int, attempt: int) -> str:
-    rng = stream(f"{cell.asked.seed}/{task.name}/guesser/{attempt}", place)
+    rng = stream(f"{cell.settings.seed}/{task.name}/guesser/{attempt}", place)
     index = int(rng.integers(OTHERS))
-    other = make_scene(task, cell.asked.environment, cell.asked.seed, "warm", index)
+    other = make_scene(task, cell.settings.environment, cell.settings.seed, "warm", index)
     return task.target(other)
 
 
@@ -80,7 +80,7 @@ def _carry_out(
         attempts.append(Attempt(unseen, (), _completion(text), action, outcome))
         if outcome.success:
             break
-    rollout = Rollout(tuple(attempts), score(scene, attempts, cell.asked.reward))
+    rollout = Rollout(tuple(attempts), score(scene, attempts, cell.settings.reward))
     return answered(scene, rollout)
 
 
