@@ -23,7 +23,7 @@ class Decodability:
     over_answers: Estimate
     """Balanced accuracy of the best layer's probe minus the success rate of answers."""
     over_controls: Estimate
-    """The same accuracy minus that of the better control."""
+    """Balanced accuracy of that probe minus that of the better control."""
 
 
 def stability_decodability(results: StudyResults) -> Decodability | None:

@@ -58,7 +58,7 @@ def confusion_table(answers: Sequence[Answered]) -> NDArray[np.int64]:
     """Count answers, 2 x 3: the tower falls or stands, by answer falls, stands or unparseable."""
     return np.array(
         [
-            [sum(a.falls is truth and a.said_falls is said for a in answers) for said in VERDICTS]
+            [sum(a.falls is truth and a.said_falls is v for a in answers) for v in VERDICTS]
             for truth in TRUTHS
         ],
         np.int64,

@@ -24,20 +24,20 @@ def make_answer(index: int = 0, success: bool = True, **changes: Any) -> Answere
     return replace(answer, **changes)
 
 
-def make_verdict_answer(scene_id: str, said: bool | None, falls: bool) -> Answered:
-    """Make an answer to `stability`; `said` is None for an unparseable one."""
-    answer = {None: "", True: "Yes", False: "No"}[said]
+def make_verdict_answer(scene_id: str, verdict: bool | None, falls: bool) -> Answered:
+    """Make an answer to `stability`; `verdict` is None for an unparseable one."""
+    answer = {None: "", True: "Yes", False: "No"}[verdict]
     return Answered(
         scene_id=scene_id,
         completion=f"<answer>{answer}</answer>",
         answer=answer,
         ideal="Yes" if falls else "No",
-        success=said is falls,
-        status="unparseable" if said is None else "settled",
-        reward=float(said is falls),
+        success=verdict is falls,
+        status="unparseable" if verdict is None else "settled",
+        reward=float(verdict is falls),
         offset=None,
         ideal_offset=None,
-        said_falls=said,
+        said_falls=verdict,
         falls=falls,
     )
 

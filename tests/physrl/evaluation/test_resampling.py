@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from physrl.evaluation.resampling import estimate, mean_success, pair_means, resample
 
 
-def test_a_mean_success_independent_answers_has_the_binomial_interval() -> None:
+def test_a_mean_of_independent_answers_has_the_binomial_interval() -> None:
     cell = np.repeat([1.0, 0.0], [60, 40])[None]
     drawn = resample({("a", "x"): cell}, count=20_000)["a", "x"]
     # sqrt(.6 x .4 / 100) = .049

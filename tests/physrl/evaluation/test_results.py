@@ -14,7 +14,7 @@ PLACED = make_answer(17)
 UNPARSEABLE = replace(
     PLACED, answer="", success=False, status="unparseable", reward=-1.0, offset=None
 )
-VERDICT = make_verdict_answer("001.png", said=True, falls=False)
+VERDICT = make_verdict_answer("001.png", verdict=True, falls=False)
 RESULT = PolicyResult(
     "grpo",
     (
