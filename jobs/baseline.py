@@ -19,10 +19,10 @@ from physrl.config.baseline import BaselineConfig, load_baseline_config
 from physrl.config.run import RuntimeConfig
 from physrl.data.photos import Photo, load_photos
 from physrl.errors import ConfigError
+from physrl.evaluation.cell_plan import make_cell
 from physrl.evaluation.local import evaluate_cell
-from physrl.evaluation.plan import make_cell
 from physrl.evaluation.results import Decoding, PolicyResult, TaskResult
-from physrl.evaluation.specs import Asked, Condition, Subject
+from physrl.evaluation.specs import CellSettings, Condition, Subject
 from physrl.report.table import make_table
 from physrl.storage.run_files import CONFIG
 from physrl.world import World
@@ -106,9 +106,9 @@ def evaluate_baseline(
     return PolicyResult(config.name, tuple(results))
 
 
-def asked_of(config: BaselineConfig) -> Asked:
+def asked_of(config: BaselineConfig) -> CellSettings:
     """What a baseline's own evaluation asks: the scenes of its configuration."""
-    return Asked(
+    return CellSettings(
         scenes=config.evaluation.scenes,
         seed=config.seed,
         environment=config.environment,

@@ -31,10 +31,11 @@ from physrl.config.study import StudyConfig
 from physrl.data.photos import load_photos
 from physrl.errors import PhysRLError
 from physrl.evaluation.cells import CellStore, Trained
-from physrl.evaluation.findings import read_findings
 from physrl.evaluation.specs import StudyPlan
+from physrl.evaluation.study_results import read_study_results
 from physrl.metrics import read_metrics
-from physrl.report.study import headline, write_study_report
+from physrl.report.study import write_study_report
+from physrl.report.study_summary import headline
 from physrl.storage.run_folder import versions
 
 
@@ -118,12 +119,12 @@ def _measure(config: StudyConfig, plan: StudyPlan, store: CellStore, slots: int)
 def _report(config: StudyConfig, plan: StudyPlan, store: CellStore, seconds: float) -> None:
     """Write the page, say where it lies, print the study in one line."""
     real = config.evaluation.real_images
-    findings = read_findings(plan, store, () if real is None else load_photos(real))
+    results = read_study_results(plan, store, () if real is None else load_photos(real))
     folder = study_folder(plan)
     facts = {"this run (s)": f"{seconds:.0f}", "store": store.location, **versions()}
-    page = write_study_report(findings, folder / "report", facts)
+    page = write_study_report(results, folder / "report", facts)
     console.print(f"report: {page}\nTensorBoard: tensorboard --logdir {folder}", soft_wrap=True)
-    print(json.dumps(headline(findings) | {"seconds": round(seconds, 1)}))
+    print(json.dumps(headline(results) | {"seconds": round(seconds, 1)}))
 
 
 def study_folder(plan: StudyPlan) -> Path:

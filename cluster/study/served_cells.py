@@ -78,7 +78,7 @@ class ServedCells:
             return self._about_photos(cell, policy)
         scenes = self._scenes.setdefault(cell.condition, SharedScenes())
         groups = self._rollouts.submit(cell_request(cell), policy=policy, scenes=scenes).result()
-        if len(groups) < cell.asked.scenes:
+        if len(groups) < cell.settings.scenes:
             raise LostCallError("; ".join(self._rollouts.quarantine.scenes.values()))
         return CellResult(cell.key, tuple(self._rollouts.answers(groups).result()))
 
@@ -96,7 +96,7 @@ class ServedCells:
 
     def _about_photos(self, cell: CellSpec, policy: Policy) -> CellResult:
         with self._one_renders:
-            renderer = self._world.renderer(cell.asked.environment)
+            renderer = self._world.renderer(cell.settings.environment)
             prompts = photo_prompts(cell, self._photos, renderer)
         generations = self._servers.answer(prompts, cell_sampling(cell), policy).result()
         answers = [
@@ -156,7 +156,7 @@ def order_cells(cells: Sequence[CellSpec], policies: Mapping[Subject, Policy]) -
 
 def cell_name(cell: CellSpec) -> str:
     """Describe a cell to people."""
-    return f"{cell.subject.name} on {cell.condition.task} ({cell.condition.asking})"
+    return f"{cell.subject.name} on {cell.condition.task} ({cell.condition.protocol})"
 
 
 @contextmanager

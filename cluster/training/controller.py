@@ -132,7 +132,7 @@ class Controller:
                 )
             except Stopped:  # the step is done all the same
                 return {}
-        return {f"validation/{config.task}/accuracy": result.count.share}
+        return {f"validation/{config.task}/accuracy": result.count.rate}
 
     def _restore(self) -> Checkpoint | None:
         """Load the newest checkpoint, or begin where there is none."""

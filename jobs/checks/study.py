@@ -50,7 +50,7 @@ def check_examples(plan: StudyPlan) -> None:
 
     collators = {path: Collator(load_processor(path)) for path, _, _ in longest}
     for (path, allowed, task), cell in longest.items():
-        with closing(make_renderer(cell.asked.environment)) as renderer:
+        with closing(make_renderer(cell.settings.environment)) as renderer:
             prompt = longest_conversation(cell_source(cell), renderer)
         length = collators[path].prompt_length(prompt)
         if length > allowed:

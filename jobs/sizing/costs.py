@@ -110,7 +110,7 @@ def _cell_hours(plan: StudyPlan, cell: CellSpec) -> float:
     if cell.subject.kind not in ("trained", "base"):
         return 0.0
     run = plan.config_of(cell.subject)
-    return decoding_seconds(run, cell.asked.scenes) * run.runtime.gpus_per_server / 3600
+    return decoding_seconds(run, cell.settings.scenes) * run.runtime.gpus_per_server / 3600
 
 
 def _adaptation_hours(spec: AdaptationSpec) -> float:

@@ -55,7 +55,7 @@ def _answers(cell: CellSpec, photos: Sequence[Photo]) -> dict[str, Answer]:
         names = [photo_prompt(photo, reasoning=False).scene_id for photo in photos]
         return {name: _Guesses(cell, STABILITY, place) for place, name in enumerate(names)}
     source = cell_source(cell)
-    indices = range(cell.asked.scenes)
+    indices = range(cell.settings.scenes)
     if cell.subject.kind == "guesser":
         return {source.scene_id(index): _Guesses(cell, task, index) for index in indices}
     targets = {source.scene_id(index): task.target(draw_scene(source, index)) for index in indices}
@@ -79,7 +79,7 @@ class _Guesses:
         self._cell, self._task, self._place = cell, task, place
 
     def __call__(self, attempt: int) -> str:
-        asked, task = self._cell.asked, self._task
+        asked, task = self._cell.settings, self._task
         rng = stream(f"{asked.seed}/{task.name}/guesser/{attempt}", self._place)
         index = int(rng.integers(OTHERS))
         return task.target(make_scene(task, asked.environment, asked.seed, "warm", index))

@@ -23,7 +23,7 @@ def evaluate_cell(
         SimulationError: PyBullet gave values that are not finite.
     """
     if cell.condition.test_set == "real":
-        prompts = photo_prompts(cell, photos, world.renderer(cell.asked.environment))
+        prompts = photo_prompts(cell, photos, world.renderer(cell.settings.environment))
         generations = generator.generate(prompts, cell_sampling(cell))
         return CellResult(
             cell.key,

@@ -25,8 +25,8 @@ def cell_request(cell: CellSpec) -> RolloutRequest:
         ConfigError: the test set does not differ from the study's scenes.
         ValueError: the cell is about photographs.
     """
-    indices = range(cell.asked.scenes)
-    return RolloutRequest(cell_source(cell), indices, cell_sampling(cell), cell.asked.reward)
+    indices = range(cell.settings.scenes)
+    return RolloutRequest(cell_source(cell), indices, cell_sampling(cell), cell.settings.reward)
 
 
 def cell_source(cell: CellSpec) -> SceneSource:
@@ -36,7 +36,7 @@ def cell_source(cell: CellSpec) -> SceneSource:
         ConfigError: the test set does not differ from the study's scenes.
         ValueError: the cell is about photographs.
     """
-    condition, asked = cell.condition, cell.asked
+    condition, asked = cell.condition, cell.settings
     if condition.test_set == "real":
         raise ValueError("photographs are no scenes: use photo_prompts")
     return SceneSource(
@@ -56,8 +56,8 @@ def photo_prompts(cell: CellSpec, photos: Sequence[Photo], renderer: Renderer) -
     """Ask the stability question about each photograph, after the cell's examples (scenes)."""
     examples = _examples(cell)
     before = () if examples is None else solved(STABILITY, examples, renderer)
-    prompts = [photo_prompt(photo, reasoning=cell.asked.reasoning) for photo in photos]
-    if cell.asked.auxiliary is not None and cell.asked.auxiliary.foretells:
+    prompts = [photo_prompt(photo, reasoning=cell.settings.reasoning) for photo in photos]
+    if cell.settings.auxiliary is not None and cell.settings.auxiliary.foretells:
         prompts = [ask_first(prompt) for prompt in prompts]
     prompts = [replace(prompt, turns=before + prompt.turns) for prompt in prompts]
     return [blanked(prompt) for prompt in prompts] if _is_blank(cell) else prompts
@@ -65,7 +65,7 @@ def photo_prompts(cell: CellSpec, photos: Sequence[Photo], renderer: Renderer) -
 
 def cell_sampling(cell: CellSpec) -> Sampling:
     """Return how the cell's answers are sampled: one a scene."""
-    asked = cell.asked
+    asked = cell.settings
     if cell.condition.decoding == "greedy":
         return Sampling(1, 0.0, asked.max_completion_tokens, asked.seed)
     return Sampling(1, asked.temperature, asked.max_completion_tokens, asked.seed + SAMPLED)
@@ -73,8 +73,8 @@ def cell_sampling(cell: CellSpec) -> Sampling:
 
 def _examples(cell: CellSpec) -> Examples | None:
     shots = cell.condition.shots
-    return Examples(shots, cell.asked.environment, cell.asked.seed) if shots else None
+    return Examples(shots, cell.settings.environment, cell.settings.seed) if shots else None
 
 
 def _is_blank(cell: CellSpec) -> bool:
-    return cell.condition.pictures == "blank"
+    return cell.condition.images == "blank"

@@ -97,7 +97,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (["preview", "place", "--landscape", "--index", "9" * 30], "Invalid value for '--index'"),
         (["preview", "place", "--seed", "9" * 30], "Invalid value for '--seed'"),
         (["preview", "stability", "--landscape"], "'stability' has no landscape"),
-        (["preview", "place", "--video", "--out", "v.avi"], "end a video in .gif or .mp4"),
+        (["preview", "place", "--video", "--out", "v.avi"], ".gif or .mp4"),
         (
             ["preview", "place", "--video", "--answer", "up"],
             "--answer is 'up': not two integers; the ideal is '",

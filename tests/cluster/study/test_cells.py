@@ -84,7 +84,7 @@ def test_cells_of_controls_are_answered_once(ray_cluster: None, tmp_path: Path) 
     for cell in physics:
         result = store.read_cell(cell.key)
         assert result is not None
-        assert result.count.share == 1
+        assert result.count.rate == 1
     assert list(compute_cells(plan, store, tmp_path, None, at_once=1)) == []
 
 

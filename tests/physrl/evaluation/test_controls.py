@@ -4,8 +4,9 @@ import pytest
 from physrl.config.study import load_study_config
 from physrl.data.photos import Photo
 from physrl.environments.renderer import TinyRenderer
+from physrl.evaluation.cell_plan import make_cell
 from physrl.evaluation.controls import evaluate_control
-from physrl.evaluation.plan import make_cell, plan_study
+from physrl.evaluation.plan import plan_study
 from physrl.evaluation.requests import cell_sampling, cell_source, photo_prompts
 from physrl.evaluation.specs import CellSpec, Condition
 from physrl.scene_source import prepare
@@ -33,7 +34,7 @@ def find(cells: tuple[CellSpec, ...], kind: str, condition: Condition) -> CellSp
 
 
 def photographs(cell: CellSpec) -> CellSpec:
-    return make_cell(cell.subject, Condition("stability", "real"), cell.asked)
+    return make_cell(cell.subject, Condition("stability", "real"), cell.settings)
 
 
 @pytest.mark.parametrize("task", ["stability", "stabilize", "place_x", "place_y", "place"])
@@ -46,7 +47,7 @@ def test_physics_is_the_ceiling_and_guessing_is_not(task: str, cells: tuple[Cell
     ]
     assert exact.count.total == 30
     assert exact.count.successes >= 29
-    assert guessed.count.share < 0.85
+    assert guessed.count.rate < 0.85
     assert evaluate_control(find(cells, "guesser", condition), ()) == guessed
 
 
@@ -71,7 +72,7 @@ def test_photographs_can_only_be_guessed_about(
     model = find(cells, "base", Condition("stability"))
     with pytest.raises(ValueError, match="base is a base subject"):
         evaluate_control(model, ())
-    shown = make_cell(model.subject, Condition("stability", "real", shots=2), model.asked)
+    shown = make_cell(model.subject, Condition("stability", "real", shots=2), model.settings)
     prompts = photo_prompts(shown, PHOTOS[:2], renderer)
     assert [len(prompt.images) for prompt in prompts] == [3, 3]
     assert np.array_equal(prompts[1].images[2], GREY)
@@ -91,5 +92,5 @@ def test_a_cell_is_asked_as_its_condition_says(
     assert (sampling.temperature, sampling.group_size, sampling.seed) == (1.0, 1, 2**31)
     plain = find(cells, "trained", Condition("place"))
     assert cell_sampling(plain).temperature == 0
-    blank = find(cells, "trained", Condition("place", pictures="blank"))
+    blank = find(cells, "trained", Condition("place", images="blank"))
     assert cell_source(blank).blank

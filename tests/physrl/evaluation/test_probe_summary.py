@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from physrl.evaluation.decoding import best_by_fold, layer_curve, mean_over_folds
+from physrl.evaluation.probe_summary import best_layer_scores, fold_estimate, layer_curve
 from physrl.evaluation.probes import ProbeResult, ProbeScore
 
 
@@ -17,12 +17,12 @@ def result(*layers: tuple[float, ...]) -> ProbeResult:
 
 def test_the_best_layer_is_chosen_without_the_fold_that_it_is_scored_on() -> None:
     # Fold 1 alone would choose the first layer for its lucky 0.9; the other two choose the second.
-    found = best_by_fold(result((0.9, 0.1, 0.1), (0.5, 0.6, 0.6)), "margin", "model")
-    assert found is not None
+    scores = best_layer_scores(result((0.9, 0.1, 0.1), (0.5, 0.6, 0.6)), "margin", "model")
+    assert scores is not None
     # Without fold 1: .1 against .6. Without 2 or 3: .5 against .55.
-    assert found.tolist() == [0.5, 0.6, 0.6]
-    assert best_by_fold(result(), "margin", "model") is None
-    assert best_by_fold(result((0.1, 0.2)), "margin", "pixels") is None
+    assert scores.tolist() == [0.5, 0.6, 0.6]
+    assert best_layer_scores(result(), "margin", "model") is None
+    assert best_layer_scores(result((0.1, 0.2)), "margin", "pixels") is None
 
 
 def test_curves_run_from_the_first_layer_to_the_last() -> None:
@@ -35,8 +35,8 @@ def test_curves_run_from_the_first_layer_to_the_last() -> None:
     assert layer_curve([], "margin", "model").layers == ()
 
 
-def test_folds_have_students_interval() -> None:
-    found = mean_over_folds(np.array([0.4, 0.5, 0.6]))
+def test_folds_have_students_t_interval() -> None:
+    scores = fold_estimate(np.array([0.4, 0.5, 0.6]))
     # t(.975, 2) = 4.3027, deviation .1, over sqrt(3).
-    assert found.value == pytest.approx(0.5)
-    assert found.high - 0.5 == pytest.approx(4.3027 * 0.1 / math.sqrt(3), abs=1e-4)
+    assert scores.value == pytest.approx(0.5)
+    assert scores.high - 0.5 == pytest.approx(4.3027 * 0.1 / math.sqrt(3), abs=1e-4)
