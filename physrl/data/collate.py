@@ -127,15 +127,16 @@ class Collator:
             _Row(self.prompt_ids(prompt), [examples[index].completion_ids for index in indices])
             for prompt, indices in zip(prompts, shared, strict=True)
         ]
-        shape = (len(rows), max(row.length for row in rows))
+        shape = (len(rows), max(len(row.ids) for row in rows))
         # NumPy converts lists several times faster than torch.
         input_ids = np.full(shape, int(self._tokenizer.pad_token_id), np.int64)
         segments = np.full(shape, -1, np.int64)
         skipped = np.zeros(shape, np.int64)
         for index, row in enumerate(rows):
-            input_ids[index, : row.length] = row.ids
-            segments[index, : row.length] = row.segments
-            skipped[index, : row.length] = row.skipped
+            length = len(row.ids)
+            input_ids[index, :length] = row.ids
+            segments[index, :length] = row.segments
+            skipped[index, :length] = row.skipped
         types = ((input_ids == self._image_token_id) & (segments == 0)).astype(np.int64)
         lengths = np.array([len(example.completion_ids) for example in examples])
         return ModelInputs(
@@ -189,10 +190,6 @@ class _Row:
             self.skipped += [len(self.ids) - len(prompt)] * len(completion)
             self.segments += [number] * len(completion)
             self.ids += completion
-
-    @property
-    def length(self) -> int:
-        return len(self.ids)
 
 
 def _outline(prompt: Prompt) -> Outline:

@@ -155,7 +155,7 @@ def _load_row(path: Path, number: int, row: dict[str, Any]) -> Photo:
         file=next(names, f"{path.name}/{number}"),
         falls=_falls(row, location),
         human_falls_fraction=_fraction("" if fraction is None else str(fraction), location),
-        image=_decode(io.BytesIO(data), f"{location}: its image"),
+        image=_decode(data, f"{location}: its image"),
     )
 
 
@@ -187,17 +187,17 @@ def _fraction(text: str, location: str) -> float | None:
 
 def _read_image(path: Path, location: str) -> Image:
     try:
-        exists = path.is_file()
+        data = path.read_bytes()
+    except (FileNotFoundError, ValueError):  # ValueError: a NUL in the name
+        raise DataError(f"{location}: {path} is missing: add it or remove the line") from None
     except OSError as error:
         raise DataError(f"{location}: {path} cannot be read: {error.strerror}") from None
-    if not exists:
-        raise DataError(f"{location}: {path} is missing: add the file or remove the line")
-    return _decode(path, str(path))
+    return _decode(data, str(path))
 
 
-def _decode(source: Path | io.BytesIO, name: str) -> Image:
+def _decode(data: bytes, name: str) -> Image:
     try:
-        with PillowImage.open(source) as image:
+        with PillowImage.open(io.BytesIO(data)) as image:
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith(DEEP_MODES):
                 raise DataError(f"{name} has more than 8 bits per channel: save it with 8 bits")

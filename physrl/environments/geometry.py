@@ -16,10 +16,8 @@ def centers_of_mass(tower: Sequence[Block]) -> Floats:
     Returns:
         Levels x 3: x, y, z in block widths. All blocks have one density: mass is the edge cubed.
     """
-    centers = np.array([(block.x, block.y, block.z) for block in tower])
-    masses = np.array([block.size for block in tower]) ** 3
-    moments = np.cumsum((masses[:, None] * centers)[::-1], axis=0)[::-1][1:]
-    above: Floats = moments / np.cumsum(masses[::-1])[::-1][1:, None]
+    centers = np.array([[(block.x, block.y, block.z) for block in tower]])
+    above: Floats = _centers_above(centers, np.array([[block.size for block in tower]]))[0]
     return above
 
 
@@ -55,14 +53,19 @@ def overhangs(centers: Floats, yaws: Floats, sizes: Floats) -> Floats:
     Returns:
         Towers x levels: max(|dx|, |dz|) of `level_margins`.
     """
-    masses = sizes**3
-    above = np.cumsum((masses[..., None] * centers)[:, ::-1], axis=1)[:, ::-1][:, 1:]
-    above /= np.cumsum(masses[:, ::-1], axis=1)[:, ::-1][:, 1:, None]
-    offsets = above - centers[:, :-1]
+    offsets = _centers_above(centers, sizes) - centers[:, :-1]
     dx, dz = offsets[..., 0], offsets[..., 1]
     cos, sin = np.cos(yaws[:, :-1]), np.sin(yaws[:, :-1])
     largest: Floats = np.maximum(np.abs(cos * dx - sin * dz), np.abs(sin * dx + cos * dz))
     return largest
+
+
+def _centers_above(centers: Floats, sizes: Floats) -> Floats:
+    """Compute the center of mass above each level, for many towers: towers x levels x axes."""
+    masses = sizes**3
+    moments = np.cumsum((masses[..., None] * centers)[:, ::-1], axis=1)[:, ::-1][:, 1:]
+    above: Floats = moments / np.cumsum(masses[:, ::-1], axis=1)[:, ::-1][:, 1:, None]
+    return above
 
 
 def margin(tower: Sequence[Block]) -> float:

@@ -27,7 +27,7 @@ PALETTES: dict[str, tuple[str, ...]] = {
     "held_out": tuple(HELD_OUT_COLORS),
 }
 """Color names of tower blocks, by `environment.colors`."""
-FLOOR: Vector = (0.72, 0.69, 0.66)
+
 PAINT: dict[str, Vector] = {
     RED: (0.54, 0.02, 0.06),
     "yellow": (0.83, 0.79, 0.23),

@@ -6,7 +6,7 @@ import numpy as np
 
 from physrl.environments.palette import rgb
 from physrl.environments.projection import axes, pose_window, view
-from physrl.environments.ray_caster import LIGHT_RAYS, OCCLUSION_REACH, cast, develop
+from physrl.environments.ray_caster import LIGHT_RAYS, cast, develop
 from physrl.environments.renderer import check_size
 from physrl.environments.scene_arrays import (
     Boxes,
@@ -23,6 +23,8 @@ from physrl.environments.textures import TEXELS, TILE_WIDTH, cloth_tile
 from physrl.types import Appearance, Camera, Image, Pose, Vector
 
 TILES = 8
+OCCLUSION_REACH = 2.4
+"""Distance beyond which a block no longer darkens the ground, in block widths."""
 SOFTNESS = 0.14
 """Fraction of a pixel's light that the lens spreads to each neighbor along an axis."""
 GAMMA = 2.2

@@ -30,8 +30,7 @@ LIGHT_RAYS = 32
 SHARE = 4
 """Pixels along each side of a neighborhood that shares light: a pixel casts LIGHT_RAYS / SHARE**2
 rays of each kind."""
-OCCLUSION_REACH = 2.4
-"""Distance beyond which a block no longer darkens the ground, in block widths."""
+
 GROUND_ALBEDO = 0.62
 """Fraction of ambient light that the ground reflects."""
 BLOCK_ALBEDO = 0.12
@@ -158,13 +157,13 @@ def fade(rectangle, x, z):  # type: ignore[no-untyped-def]
 @inlined
 def illuminate(boxes, light, surface, x, y, z, first, step):  # type: ignore[no-untyped-def]
     """Compute the light that reaches a point, by every step-th ray: (direct, ambient)."""
+    if surface == WALL:
+        return 1.0, 1.0
     if surface < 0:
-        own, a, sign = -1, 1, 1.0
+        own = -1
         nx, ny, nz = 0.0, 1.0, 0.0
         tx, ty, tz = 1.0, 0.0, 0.0
         bx, by, bz = 0.0, 0.0, 1.0
-        if surface == WALL:
-            return 1.0, 1.0
     else:
         own, a = surface // 6, (surface % 6) // 2
         sign = -1.0 if surface % 2 == 0 else 1.0

@@ -25,9 +25,9 @@ class Shape:
     offsets: Floats
     """Levels x 2: x and z of each block but the lowest, relative to the block below it."""
     yaws: Floats
-    """One yaw per block."""
+    """Yaw of each block."""
     sizes: Floats
-    """One edge length per block."""
+    """Edge length of each block."""
 
 
 def sample_tower(

@@ -88,7 +88,7 @@ class Pixels(NamedTuple):
     surfaces: NDArray[np.int64]
     distances: Floats
     unobstructed: NDArray[np.bool_]
-    """Whether no block can obstruct the light."""
+    """True where no block can obstruct the light."""
     direct: Floats
     """Light from the lamp, by the pixel's own rays."""
     ambient: Floats
