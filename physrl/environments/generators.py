@@ -27,7 +27,7 @@ def tall(settings: EnvironmentConfig) -> EnvironmentConfig:
     low, high = settings.num_blocks
     if high >= MOST_BLOCKS:
         raise ConfigError(
-            f"environment.num_blocks is [{low}, {high}]: generator 'tall' needs more blocks than "
+            f"environment.num_blocks is [{low}, {high}]: generator 'tall' has more blocks than "
             f"that, but the maximum is {MOST_BLOCKS}; set environment.num_blocks=[{min(low, 5)}, 5]"
         )
     return _updated(settings, num_blocks=(high + 1, min(high + 2, MOST_BLOCKS)))
