@@ -39,7 +39,7 @@ HUES = {
     "navy": (0.61, 0.64),
     "purple": (0.77, 0.81),
 }
-"""Hue interval of each color name, in turns; intervals do not touch."""
+"""Hue interval of each color name, in turns. Only blue and navy overlap, which differ in value."""
 
 
 def sample_view(
