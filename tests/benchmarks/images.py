@@ -1,10 +1,10 @@
 """Compare renders with photographs of towers: sheets, distributions, milliseconds.
 
-    python tests/benchmarks/pictures.py --photographs FOLDER --out docs/images
+    python tests/benchmarks/images.py --photographs FOLDER --out docs/images
 
-The folder holds square pictures and `labels.csv` with the columns `file` and
-`colors_top_to_bottom`. For every photograph, towers of the same colours are rendered at level
-`photo`. The last line is one JSON object.
+The folder contains square images and `labels.csv` with the columns `file` and
+`colors_top_to_bottom`. For every photograph, towers with the same colors are rendered at level
+`photo`. The last line of the output is a JSON object.
 """
 
 import argparse
@@ -35,31 +35,31 @@ from physrl.types import Block, Image
 SIZE = 224
 PER_PHOTOGRAPH = 4
 SATURATED = 0.45
-"""Cloth stays far below this saturation, paint above."""
+"""Threshold of saturation: cloth is far below, paint above."""
 HUES = {"red": (-25, 20), "yellow": (35, 80), "green": (80, 190), "blue": (190, 280)}
-"""Degrees."""
+"""Hue interval of each color, in degrees."""
 BOX = ("left", "right", "top", "bottom", "width", "height", "area")
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one picture shows."""
+class Measurement:
+    """Measurements of an image."""
 
     blocks: int
     box: dict[str, float]
-    """The tower's bounding box and area, as shares of the picture."""
+    """Bounding box and area of the tower, as fractions of the image."""
     colors: dict[str, NDArray[np.float64]]
     """Median RGB of the pixels of each hue."""
     cloth: dict[str, float]
 
 
-def measure(image: Image, blocks: int) -> Measured:
-    """Segment the tower by saturation: the largest saturated piece of the picture."""
+def measure(image: Image, blocks: int) -> Measurement:
+    """Segment the tower as the largest saturated region of the image, and measure it."""
     hsv = rgb_to_hsv(image / 255.0)
     painted = ndimage.binary_opening(hsv[..., 1] > SATURATED)
-    pieces, count = ndimage.label(painted)
-    sizes = ndimage.sum(painted, pieces, range(1, count + 1))
-    tower = pieces == 1 + int(np.argmax(sizes))
+    regions, count = ndimage.label(painted)
+    sizes = ndimage.sum(painted, regions, range(1, count + 1))
+    tower = regions == 1 + int(np.argmax(sizes))
     rows, columns = np.nonzero(tower)
     height, width = tower.shape
     box = {
@@ -88,29 +88,29 @@ def measure(image: Image, blocks: int) -> Measured:
             near[bare[-height // 10 :]].std() / near[bare[-height // 10 :]].mean()
         ),
     }
-    return Measured(blocks, {key: float(value) for key, value in box.items()}, colors, cloth)
+    return Measurement(blocks, {key: float(value) for key, value in box.items()}, colors, cloth)
 
 
 def tower(colors: list[str], rng: np.random.Generator) -> tuple[Block, ...]:
-    """A stack as in the photographs: any common turn, small turns and offsets a block."""
-    turn = rng.uniform(-np.pi / 4, np.pi / 4)
+    """Sample a stack like those of the photographs: any common yaw, small yaws and offsets."""
+    yaw = rng.uniform(-np.pi / 4, np.pi / 4)
     steps = np.clip(rng.normal(0, 0.17, (len(colors) - 1, 2)), -0.4, 0.4)
-    places = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
+    positions = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
     return tuple(
-        Block(float(x), 0.5 + level, float(z), float(turn + rng.uniform(-0.25, 0.25)), color)
-        for level, ((x, z), color) in enumerate(zip(places, reversed(colors), strict=True))
+        Block(float(x), 0.5 + level, float(z), float(yaw + rng.uniform(-0.25, 0.25)), color)
+        for level, ((x, z), color) in enumerate(zip(positions, reversed(colors), strict=True))
     )
 
 
 def draw(renderer: Renderer, level: Level, blocks: tuple[Block, ...], seed: int) -> Image:
-    """The blocks as a view of that level shows them."""
+    """Render blocks with a sampled view of a level."""
     camera, appearance = sample_view(np.random.default_rng(seed), level, blocks)
     poses = [start_pose(block) for block in blocks]
     return renderer.render(poses, camera, appearance, SIZE)
 
 
 def milliseconds(draw_one: Callable[[int], Image], count: int) -> float:
-    """Median over pictures of the least CPU time of three."""
+    """Compute the median over images of the minimum CPU time of three runs."""
     draw_one(0)
     times = []
     for seed in range(count):
@@ -124,43 +124,45 @@ def milliseconds(draw_one: Callable[[int], Image], count: int) -> float:
 
 
 def sheet(rows: list[list[Image]], path: Path) -> None:
-    """Pictures in rows, as JPEG."""
+    """Save rows of images as a JPEG."""
     joined = np.concatenate([np.concatenate(row, axis=1) for row in rows])
     Pillow.fromarray(joined).save(path, quality=80, optimize=True)
 
 
-def figure_boxes(photos: list[Measured], renders: list[Measured], path: Path) -> None:
-    """Distributions of bounding boxes and areas."""
+def figure_boxes(photos: list[Measurement], renders: list[Measurement], path: Path) -> None:
+    """Plot the distributions of bounding boxes and areas."""
     figure, axes = plt.subplots(2, 4, figsize=(11, 4.6), layout="constrained")
     for axis, key in zip(axes.flat, BOX, strict=False):
-        for found, color, label in (
+        for measurements, color, label in (
             (photos, "tab:orange", "photographs"),
             (renders, "tab:blue", "renders"),
         ):
-            values = np.sort([one.box[key] for one in found])
+            values = np.sort([measured.box[key] for measured in measurements])
             axis.plot(values, np.linspace(0, 1, len(values)), color=color, label=label)
-        axis.set_title(f"{key} (share of the picture)", fontsize=9)
+        axis.set_title(f"{key} (fraction of the image)", fontsize=9)
         axis.tick_params(labelsize=8)
     axes.flat[0].legend(fontsize=8)
     last = axes.flat[7]
-    for found, color in ((photos, "tab:orange"), (renders, "tab:blue")):
-        values = np.sort([one.box["area"] / one.blocks for one in found])
+    for measurements, color in ((photos, "tab:orange"), (renders, "tab:blue")):
+        values = np.sort([measured.box["area"] / measured.blocks for measured in measurements])
         last.plot(values, np.linspace(0, 1, len(values)), color=color)
-    last.set_title("area a block", fontsize=9)
+    last.set_title("area per block", fontsize=9)
     last.tick_params(labelsize=8)
     figure.suptitle("Cumulative distributions", fontsize=10)
     figure.savefig(path, dpi=80)
     plt.close(figure)
 
 
-def figure_colors(photos: list[Measured], renders: list[Measured], path: Path) -> None:
-    """Median colours of blocks, and brightness and contrast of the cloth."""
+def figure_colors(photos: list[Measurement], renders: list[Measurement], path: Path) -> None:
+    """Plot the median colors of blocks, and the brightness and contrast of the cloth."""
     figure, axes = plt.subplots(1, 4, figsize=(11, 2.9), layout="constrained")
     pairs = (("red", "green", 0, 1), ("green", "blue", 1, 2))
     for axis, (first, second, a, b) in zip(axes, pairs, strict=False):
-        for found, marker in ((photos, "x"), (renders, ".")):
+        for measurements, marker in ((photos, "x"), (renders, ".")):
             for name in HUES:
-                points = np.array([one.colors[name] for one in found if name in one.colors])
+                points = np.array(
+                    [measured.colors[name] for measured in measurements if name in measured.colors]
+                )
                 axis.scatter(
                     points[:, a],
                     points[:, b],
@@ -176,9 +178,12 @@ def figure_colors(photos: list[Measured], renders: list[Measured], path: Path) -
     for axis, (x, y) in zip(
         axes[2:], (("ground", "wall"), ("ground_contrast", "wall_contrast")), strict=True
     ):
-        for found, color in ((photos, "tab:orange"), (renders, "tab:blue")):
+        for measurements, color in ((photos, "tab:orange"), (renders, "tab:blue")):
             axis.scatter(
-                [one.cloth[x] for one in found], [one.cloth[y] for one in found], s=8, color=color
+                [measured.cloth[x] for measured in measurements],
+                [measured.cloth[y] for measured in measurements],
+                s=8,
+                color=color,
             )
         axis.set_xlabel(x, fontsize=8)
         axis.set_ylabel(y, fontsize=8)
@@ -189,8 +194,8 @@ def figure_colors(photos: list[Measured], renders: list[Measured], path: Path) -
     plt.close(figure)
 
 
-def table(photos: list[Measured], renders: list[Measured]) -> str:
-    """Percentiles 10, 50, 90 of both as Markdown."""
+def table(photos: list[Measurement], renders: list[Measurement]) -> str:
+    """Format the percentiles 10, 50 and 90 of both as a Markdown table."""
 
     def row(name: str, values: list[list[float]], digits: int) -> str:
         cells = [
@@ -201,17 +206,30 @@ def table(photos: list[Measured], renders: list[Measured]) -> str:
 
     lines = ["| 10 / 50 / 90 % | photographs | renders |", "| --- | --- | --- |"]
     both = (photos, renders)
-    lines += [row(key, [[one.box[key] for one in found] for found in both], 3) for key in BOX]
+    lines += [
+        row(key, [[measured.box[key] for measured in measurements] for measurements in both], 3)
+        for key in BOX
+    ]
     for name in HUES:
         for c, channel in enumerate("RGB"):
             columns = [
-                [float(one.colors[name][c]) for one in found if name in one.colors]
-                for found in both
+                [
+                    float(measured.colors[name][c])
+                    for measured in measurements
+                    if name in measured.colors
+                ]
+                for measurements in both
             ]
             lines.append(row(f"{name}, {channel}", columns, 0))
     for key in photos[0].cloth:
         digits = 3 if "contrast" in key else 0
-        lines.append(row(key, [[one.cloth[key] for one in found] for found in both], digits))
+        lines.append(
+            row(
+                key,
+                [[measured.cloth[key] for measured in measurements] for measurements in both],
+                digits,
+            )
+        )
     return "\n".join(lines)
 
 
