@@ -30,9 +30,6 @@ EVERYWHERE = {"rank": 4, "vision": True, "projector": True}
 STAGES = (0, 1, 2, 3)
 Weights = dict[str, torch.Tensor]
 
-# Ranks that disagree wait for each other for ever.
-pytestmark = pytest.mark.timeout(120, func_only=True)
-
 
 @pytest.fixture(scope="module")
 def groups(reserve: Callable[[RuntimeConfig], Placement]) -> Iterator[dict[int, LearnerGroup]]:

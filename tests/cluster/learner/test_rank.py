@@ -18,7 +18,7 @@ from tests.support.paths import ROOT, TINY_BASE
 
 def test_the_last_model_is_gone_before_the_next_is_loaded() -> None:
     command = [sys.executable, "-m", "tests.cluster.learner.test_rank"]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150)
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert finished.returncode == 0, finished.stderr
     # What is left of the model, its weights and the optimizer at each load.
     assert finished.stdout.splitlines()[-1] == str([0] * 6)

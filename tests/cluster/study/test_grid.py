@@ -23,6 +23,9 @@ from physrl.evaluation.specs import StudyPlan
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
 from tests.support.paths import TINY_BASE
 
+WORKERS = 20
+"""Of 32 that the cluster has room for: no two trials fit at once."""
+
 
 class NoActors:
     """What a trial would reserve actors for."""
@@ -62,7 +65,7 @@ def study(folder: Path, **changes: Any) -> StudyPlan:
     tree = {
         "name": "s",
         "base": {"output": str(folder), "model": {"path": str(TINY_BASE)},
-                 "runtime": {"rollout_workers": 1}},
+                 "runtime": {"rollout_workers": WORKERS}},
         "grid": {"tasks": ["place"], "methods": {"grpo": {}, "sft": {}}, "seeds": [0]},
         "evaluation": {"tasks": ["place"]},
         "adaptation": None,
@@ -99,8 +102,8 @@ def test_trials_train_once_share_a_slot_and_are_not_trained_again(
         assert trained is not None
         weights = Path(trained.checkpoint) / "model" / "weights"
         assert weights.read_text() == trial.name
-    # One slot fits into two cores, and its actors stay from trial to trial.
-    assert len(lines(tmp_path / "s" / "trials" / "slots")) < len(names)
+    # One slot fits, and its actors stay from trial to trial.
+    assert len(lines(tmp_path / "s" / "trials" / "slots")) == 1
     # TensorBoard's HParams: one folder a trial, with what makes it differ.
     params = [json.loads(path.read_text()) for path in (tmp_path / "s").rglob("params.json")]
     assert sorted(each["trial"]["name"] for each in params) == names

@@ -29,9 +29,6 @@ from tests.support.paths import TINY_BASE
 
 STEPS, PROMPTS = 4, 4
 
-# A server's successor takes half a minute on a busy machine.
-pytestmark = pytest.mark.timeout(900)
-
 
 def faulty(orders: Path) -> type[RolloutWorker]:
     """A worker that carries out `orders/<what>-<scene>` when it comes to that scene."""

@@ -70,7 +70,6 @@ def make_config(folder: Path, ranks: int = 1) -> RunConfig:
     )
 
 
-@pytest.mark.timeout(400)
 def test_deaths_and_stops_change_nothing_and_the_weights_are_the_controllers(
     reserve: Callable[[RuntimeConfig], Placement], tmp_path: Path
 ) -> None:

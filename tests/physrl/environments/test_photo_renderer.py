@@ -169,6 +169,6 @@ def test_another_process_renders_the_same_bytes(photo: PhotoRenderer) -> None:
     draw(photo, *TOWER)  # earlier images must not matter
     image = photo.render([start_pose(block) for block in TOWER], camera, appearance, SIZE)
     run = subprocess.run(
-        [sys.executable, "-c", HASH], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", HASH], capture_output=True, text=True, check=True, timeout=600
     )
     assert run.stdout.split()[-1] == hashlib.sha256(image.tobytes()).hexdigest()

@@ -20,7 +20,7 @@ def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         text=True,
         cwd=ROOT,
         env=os.environ | environment,
-        timeout=150,
+        timeout=600,
     )
 
 

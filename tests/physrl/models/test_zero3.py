@@ -167,7 +167,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Tensor
     files = [str(folder / "meeting"), str(folder / "result.pt")]
     ranks = [subprocess.Popen([*command, str(rank), *files], cwd=ROOT) for rank in range(2)]
     try:
-        assert [rank.wait(timeout=150) for rank in ranks] == [0, 0]
+        assert [rank.wait(timeout=600) for rank in ranks] == [0, 0]
     finally:
         for rank in ranks:
             rank.kill()
