@@ -83,7 +83,8 @@ class InferenceServer:
         """Fetch a policy's weights once; a newer version's where there is one."""
         with self._fetching:
             known = self._fetched.get(policy.name)
-            if known is None or known.policy.version < policy.version:
+            # The version of a sync that failed may come again, from another source.
+            if known is None or (known.policy != policy and known.policy.version <= policy.version):
                 known = self._fetched[policy.name] = FetchedWeights(policy)
             return known
 

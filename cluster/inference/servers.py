@@ -6,7 +6,7 @@ that holds older weights fetches these first, from the object store.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class RemotePrompt:
     """A `GroupState` or `Prompts`."""
     place: int
     prompt_id: str
-    batch: int
+    batch: Hashable
     """Prompts of one batch may share a call."""
 
 
@@ -47,7 +47,7 @@ class RemoteGeneration:
     """A `Generation` in the object store."""
 
     reference: ray.ObjectRef
-    batch: int
+    batch: Hashable
 
 
 class InferenceServers:
@@ -167,7 +167,7 @@ class InferenceServers:
     ) -> list[Generation]:
         reference = ray.put(Prompts(tuple(prompts)))
         remote = [
-            RemotePrompt(reference, place, prompt.prompt_id, batch=-1)
+            RemotePrompt(reference, place, prompt.prompt_id, batch=reference)
             for place, prompt in enumerate(prompts)
         ]
         generations = await asyncio.gather(
