@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 from rich.box import SIMPLE
 from rich.table import Table
 
-from physrl.evaluation.results import Decoding, EvaluationTask, PolicyResult, TaskResult
+from physrl.config.study import Decoding
+from physrl.evaluation.results import PHOTOGRAPHS, CellResult, PolicyResult
+from physrl.tasks import TASKS
 
-TASKS: tuple[EvaluationTask, ...] = get_args(EvaluationTask)
+ROWS = (*TASKS, PHOTOGRAPHS)
 DECODINGS: tuple[Decoding, ...] = ("greedy", "sampled")
 HEADINGS = ("task", "decoding", "policy", "successes", "rate", "95% interval", "unparseable")
 LEFT_ALIGNED = 3
@@ -21,14 +22,14 @@ class Measured:
     """A policy's result on one task with one decoding."""
 
     policy: str
-    result: TaskResult
+    result: CellResult
 
 
 def measured(policies: Sequence[PolicyResult]) -> tuple[Measured, ...]:
     """List all results by task, then decoding, then policy."""
     results = (
         (policy.policy, policy.find(task, decoding))
-        for task in TASKS
+        for task in ROWS
         for decoding in DECODINGS
         for policy in policies
     )
