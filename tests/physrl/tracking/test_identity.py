@@ -35,11 +35,11 @@ def test_a_part_of_a_run_is_named_after_it(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "tracking.json").write_text(content)
-    with pytest.raises(DataError, match=r"tracking.json is damaged: remove the file"):
+    with pytest.raises(DataError, match=r"tracking\.json is damaged"):
         identity(config(tmp_path))
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
-    with pytest.raises(DataError, match=r"tracking.json cannot be written: .*: set output="):
+    with pytest.raises(DataError, match=r"tracking\.json cannot be written.*output="):
         identity(config(tmp_path))
