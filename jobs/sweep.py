@@ -34,7 +34,7 @@ from physrl.evaluation.findings import read_findings
 from physrl.evaluation.specs import StudyPlan
 from physrl.metrics import read_metrics
 from physrl.report.study import headline, write_study_report
-from physrl.storage.run_folder import versions
+from physrl.storage.provenance import versions
 
 
 def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | None) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.data.photos import Photo
-from physrl.storage.run_folder import scene_generator_hash
+from physrl.storage.provenance import scene_generator_hash
 
 NOT_DECIDING = {"name", "output", "evaluation", "checkpoint", "runtime"}
 """Where a run computes, what it keeps and how it is watched: not what it learns."""

@@ -94,7 +94,7 @@ def test_wrong_bytes_are_refused_by_the_server(
     store: ObjectStore, network: Any, large: Path
 ) -> None:
     network.fail("wrong upload", "PUT", "partNumber=2", times=9)
-    with pytest.raises(StorageError, match=r"written \(large\)") as caught:
+    with pytest.raises(StorageError, match=r"\(large\)") as caught:
         store.upload("large", large)
     assert "\n" not in str(caught.value)
     assert store.size("large") is None
@@ -105,7 +105,7 @@ def test_an_upload_that_fails_for_good_leaves_nothing(
     store: ObjectStore, network: Any, large: Path
 ) -> None:
     network.fail("500 InternalError", "PUT", "partNumber=3", times=99)
-    with pytest.raises(StorageError, match="says InternalError"):
+    with pytest.raises(StorageError, match="InternalError"):
         store.upload_new("large", large)
     assert store.keys() == []
     assert unfinished(store) == 0
@@ -139,7 +139,7 @@ def test_a_download_that_is_cut_goes_on_where_it_stopped(
 ) -> None:
     store.upload("large", large)
     network.fail("500 InternalError", "GET", f"bytes={PART}-", times=99)
-    with pytest.raises(StorageError, match="says InternalError"):
+    with pytest.raises(StorageError, match="InternalError"):
         store.download("large", tmp_path / "back", lambda _: None)
     assert not (tmp_path / "back").exists()
     network.faults.clear()
