@@ -19,7 +19,7 @@ from jobs.arguments.policy import policy_model
 from jobs.arguments.preview import preview
 from jobs.checks import run as run_checks
 from jobs.checks.checkpoint import check_model
-from physrl.config import load_config
+from physrl.config import RunConfig, load_config
 from physrl.config.baseline import load_baseline_config
 from physrl.config.load import load_collect_config
 from physrl.config.study import load_study_config
@@ -45,9 +45,7 @@ def demo(overrides: Overrides = None, config: ConfigFile = DEMO, resume: Resume 
     """Train, evaluate and report on this machine, from the tiny base model."""
     checked = load_config(config, overrides or ())
     check_demo(checked)
-    check_training(checked.environment)
-    run_checks.check(checked)
-    open_run(checked, resume=resume)
+    _open(checked, resume)
     from jobs import demo as job
 
     job.run(checked)
@@ -70,9 +68,7 @@ def train(
     checked = load_config(config, overrides or ())
     if match is not None:
         checked = matched(checked, match, match_by)
-    check_training(checked.environment)
-    run_checks.check(checked)
-    open_run(checked, resume=resume)
+    _open(checked, resume)
     from jobs import train as job
 
     job.run(checked)
@@ -83,9 +79,7 @@ def sft(config: ConfigFile, overrides: Overrides = None, resume: Resume = False)
     """Train on ideal answers with Ray Train, without inference servers."""
     checked = load_config(config, overrides or ())
     check_sft(checked)
-    check_training(checked.environment)
-    run_checks.check(checked)
-    open_run(checked, resume=resume)
+    _open(checked, resume)
     from jobs import sft as job
 
     job.run(checked)
@@ -274,6 +268,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if code == INTERRUPTED:
         typer.echo("interrupted", err=True)
     sys.exit(code)
+
+
+def _open(config: RunConfig, resume: bool) -> None:
+    """Check a training run's configuration, and open its folder."""
+    check_training(config.environment)
+    run_checks.check(config)
+    open_run(config, resume=resume)
 
 
 def _fail(message: str, code: int) -> NoReturn:

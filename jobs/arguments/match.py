@@ -26,9 +26,9 @@ class Match(StrEnum):
     """The quantity that an SFT run matches besides the number of updates."""
 
     SCENES = "scenes"
-    """The same scenes, one example each."""
+    """Identical scenes, one example each."""
     SAMPLES = "samples"
-    """As many sequences: one scene for each completion that the RL run sampled."""
+    """Equal numbers of sequences: a scene for each completion that the RL run sampled."""
 
 
 def matched(config: RunConfig, other: Path, by: Match) -> RunConfig:

@@ -33,7 +33,7 @@ class Capacity:
     disk: float
     """Free bytes in the run's folder."""
     joined: bool
-    """Whether a running cluster is joined, where Ray reserves cores."""
+    """True for a running cluster, where Ray reserves cores."""
 
 
 def capacity(config: RunConfig) -> Capacity:

@@ -68,7 +68,7 @@ def _gpus(
         "lower runtime.inference_servers, gpus_per_server, learner_ranks or gpus_per_rank",
     )
     if runtime.layout == "colocated":
-        yield _gpu_memory(
+        yield _memory(
             "GPU memory of a rank and a server that take turns",
             shared_gpu_bytes(rank, server),
             capacity.gpu_memory,
@@ -76,7 +76,7 @@ def _gpus(
         )
         return
     if runtime.gpus_per_rank:
-        yield _gpu_memory(
+        yield _memory(
             "GPU memory of a learner rank",
             rank.device_bytes,
             capacity.gpu_memory,
@@ -84,7 +84,7 @@ def _gpus(
         )
     if runtime.gpus_per_server:
         share = min(runtime.gpus_per_server, 1)
-        yield _gpu_memory(
+        yield _memory(
             "GPU memory of an inference server",
             server.device_bytes,
             None if capacity.gpu_memory is None else capacity.gpu_memory * share,
@@ -93,7 +93,7 @@ def _gpus(
         )
 
 
-def _gpu_memory(resource: str, needed: float, available: float | None, remedy: str) -> Check:
+def _memory(resource: str, needed: float, available: float | None, remedy: str) -> Check:
     estimate = f"≈ {format_bytes(needed)}"
     if available is None:
         return Check(resource, estimate, "unknown", "?", "the GPUs did not report their memory")
@@ -133,11 +133,10 @@ def _host(
     )
     if runtime.layout == "colocated":  # a sleeping server keeps its weights in host memory
         needed += runtime.inference_servers * size.parameters * WIDTHS[config.model.dtype]
-    return Check(
+    return _memory(
         "host memory",
-        f"≈ {format_bytes(needed)}",
-        format_bytes(capacity.memory),
-        "ok" if needed <= capacity.memory else "TOO LITTLE",
+        needed,
+        capacity.memory,
         "lower runtime.inference_servers, rollout_workers, learner_ranks or "
         "tokens_per_micro_batch, or set runtime.offload=none",
     )

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -164,12 +164,11 @@ class FolderStore:
 
 
 def _open_partial(path: Path) -> tuple[int, str]:
-    try:
+    with suppress(FileNotFoundError):  # another process may remove the folder with its last file
         path.parent.mkdir(parents=True, exist_ok=True)
         return tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
-    except FileNotFoundError:  # the folder was removed meanwhile, with the last file in it
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
 
 
 def _copy(source: BinaryIO, stream: BinaryIO, progress: Progress = no_progress) -> None:

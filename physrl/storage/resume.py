@@ -26,12 +26,12 @@ _logger = logging.getLogger(__name__)
 
 
 def check_resumable(config: RunConfig, location: str, text: str, resume: bool) -> None:
-    """Refuse to resume a run unasked, or with another configuration.
+    """Refuse to resume a run without --resume, or with another configuration.
 
     Args:
         location: the run's folder or place in storage, for messages.
         text: content of the run's config.yaml.
-        resume: whether the user asked for it.
+        resume: whether --resume is given.
 
     Raises:
         ConfigError: `resume` is false, or a key differs; names both values.
@@ -48,7 +48,7 @@ def check_resumable(config: RunConfig, location: str, text: str, resume: bool) -
     difference = _first_difference(before, now)
     started_in = working_directory(text)
     if difference is not None and started_in is not None:
-        # So have a submission's files: Ray unpacks each submission into a folder of its own.
+        # So have a submission's files: Ray unpacks each submission into a new folder.
         moved = _moved(before, started_in, Path.cwd())
         difference = difference if _first_difference(moved, now) else None
     if difference is not None:

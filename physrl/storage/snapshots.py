@@ -25,7 +25,7 @@ class Snapshots:
         self.clear()
 
     def take(self, checkpoint: Checkpoint) -> Checkpoint:
-        """Return the checkpoint at a snapshot of its own, or at its own place if that fails."""
+        """Link a checkpoint's files, and return it at the links, or unchanged if linking fails."""
         path = checkpoint.path
         snapshot = self._folder / str(next(self._numbers)) / path.name
         try:
