@@ -1,4 +1,4 @@
-"""Mistakes about a policy without language are found before Ray starts."""
+"""Mistakes that `physrl baseline` finds before Ray starts."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_missing_photographs_are_refused(
     assert "nowhere does not exist" in line
 
 
-def test_a_run_that_is_there_is_resumed_with_its_own_settings_alone(
+def test_an_existing_run_is_resumed_only_with_its_own_settings(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     from jobs.baseline import open_baseline

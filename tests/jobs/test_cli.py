@@ -168,9 +168,7 @@ def test_mistakes_are_found_before_anything_heavy_is_imported(config: Path) -> N
 
 
 @pytest.mark.parametrize("verb", ["train", "demo"])
-def test_a_name_that_is_taken_is_found_before_anything_heavy_is_imported(
-    verb: str, config: Path
-) -> None:
+def test_a_taken_name_is_found_before_anything_heavy_is_imported(verb: str, config: Path) -> None:
     overrides = ["warm_start.steps=1"]
     open_run(load_config(config, overrides), resume=False)
     script = (

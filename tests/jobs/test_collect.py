@@ -1,4 +1,4 @@
-"""The command itself: killed, continued, to a folder and to a bucket, always the same bytes."""
+"""`physrl collect`: killed and resumed, into a folder and a bucket, with the same bytes."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def contents(store: ObjectStore) -> dict[str, bytes]:
 
 
 def kill_in_the_middle(out: str) -> None:
-    """Run the command until two shards are there, and kill it."""
+    """Run the command until two shards exist, and kill it."""
     process = subprocess.Popen(command(out, 1), stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         while len(open_store(out).keys("data/")) < 2:
@@ -43,7 +43,7 @@ def kill_in_the_middle(out: str) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_killed_and_continued_in_a_bucket(tmp_path: Path, bucket: str) -> None:
+def test_killed_and_resumed_in_a_bucket(tmp_path: Path, bucket: str) -> None:
     place = f"s3://{bucket}/some/place"
     store = open_store(place)
     kill_in_the_middle(place)
@@ -55,7 +55,7 @@ def test_killed_and_continued_in_a_bucket(tmp_path: Path, bucket: str) -> None:
     assert re.search(r"resuming: \d+ of 12 shards", done.stdout)
     assert f"120 scenes of place (train) in 12 shards, 0.2 MB: {place}\n" in done.stdout
 
-    # The same in one process and in a folder, without Ray and without interruption.
+    # In one process and a folder, without Ray and without interruption.
     config = CollectConfig(scenes=120, scenes_per_shard=10, out=str(tmp_path))
     shards = [collect_shard(config, number, None) for number in range(config.shards)]
     DatasetWriter(config.plan, config.out).commit(shards)
@@ -78,7 +78,7 @@ def test_killed_and_continued_in_a_bucket(tmp_path: Path, bucket: str) -> None:
         (["out=x", "generator=tall", "environment.num_blocks=[2,6]"], "generator 'tall'"),
     ],
 )
-def test_what_is_wrong_is_one_line_before_ray_starts(
+def test_a_mistake_is_one_line_before_ray_starts(
     overrides: list[str],
     named: str,
     bucket: str,

@@ -10,7 +10,7 @@ from tests.support.command_line import call, call_refused
 from tests.support.paths import DEMO
 
 
-def test_a_complete_machine_is_fine(
+def test_a_complete_machine_passes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "open-sesame")
@@ -23,7 +23,7 @@ def test_a_complete_machine_is_fine(
     assert "open-sesame" not in printed
 
 
-def test_what_is_missing_is_named_with_its_remedy(
+def test_a_missing_package_is_named_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def without_ray(package: str) -> str:

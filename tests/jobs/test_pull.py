@@ -1,4 +1,4 @@
-"""`physrl pull`: a run's checkpoint from a folder or a bucket, whole or refused by the file."""
+"""`physrl pull` from a folder and from a bucket."""
 
 import json
 import shutil

@@ -10,7 +10,7 @@ from tests.support.models import save_adapter
 BASE = ModelConfig(path="base/model")
 
 
-def test_a_step_folder_means_the_model_in_it(tmp_path: Path) -> None:
+def test_a_step_folder_stands_for_its_model(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     served = policy_model(str(tmp_path), BASE)
     assert (served.path, served.lora, served.adapter) == (str(tmp_path / "model"), None, None)
@@ -26,7 +26,7 @@ def test_an_adapter_is_served_over_the_configured_base(
     assert served.lora == lora
 
 
-def test_a_hub_name_stays_as_it_is() -> None:
+def test_a_hub_name_is_unchanged() -> None:
     assert policy_model("Qwen/Qwen2.5-VL-3B-Instruct", BASE).path == "Qwen/Qwen2.5-VL-3B-Instruct"
 
 

@@ -8,7 +8,7 @@ from physrl.storage.folder_store import FolderStore
 from physrl.storage.object_store import open_store
 
 
-def test_good_storage_is_left_as_it_was(bucket: str, tmp_path: Path) -> None:
+def test_good_storage_is_left_unchanged(bucket: str, tmp_path: Path) -> None:
     for location in (f"s3://{bucket}/runs/demo", str(tmp_path / "kept" / "demo")):
         check_storage(location)
         assert open_store(location).keys() == []

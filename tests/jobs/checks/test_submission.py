@@ -81,7 +81,7 @@ def test_a_missing_or_wrong_token(dashboard: str, given: dict[str, str], named: 
 
 
 @pytest.mark.parametrize("address", ["", "localhost:8265", "ray://host:10001", "http://a:b@host"])
-def test_an_address_that_is_no_dashboard(address: str) -> None:
+def test_an_address_that_is_not_a_dashboard(address: str) -> None:
     with pytest.raises(UserError, match=f"RAY_ADDRESS is '{address}'"):
         check_cluster({"RAY_ADDRESS": address})
 
@@ -91,7 +91,7 @@ def test_an_address_that_does_not_answer() -> None:
         check_cluster({"RAY_ADDRESS": "http://127.0.0.1:1"})
 
 
-def test_a_folder_that_is_too_large_says_what_is(
+def test_a_folder_that_is_too_large_is_refused_by_its_largest_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submission, "LARGEST_BYTES", 3 << 20)
@@ -105,7 +105,7 @@ def test_a_folder_that_is_too_large_says_what_is(
     check_folder(tmp_path)
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"--folder is {tmp_path}/x: "):
         check_folder(tmp_path / "x")
 
@@ -125,7 +125,7 @@ def test_a_config_that_is_sent(tmp_path: Path) -> None:
     check_config(tmp_path, "mine.yaml")
     check_config(tmp_path, "./mine.yaml")
     with pytest.raises(UserError, match=f"--config is '{tmp_path}/mine.yaml'"):
-        check_config(tmp_path, str(tmp_path / "mine.yaml"))  # no path of the cluster's
+        check_config(tmp_path, str(tmp_path / "mine.yaml"))  # does not exist on the cluster
 
 
 @pytest.mark.parametrize("name", ["Place", "2nd", "a_b", "a-", "", "a" * 48])
@@ -135,7 +135,7 @@ def test_names_that_kubernetes_refuses(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "place-7b", "a" * 47])
-def test_names_that_it_takes(name: str) -> None:
+def test_names_that_kubernetes_accepts(name: str) -> None:
     check_name(name)
 
 
@@ -162,7 +162,9 @@ def test_a_mistake_is_one_line_and_code_2() -> None:
         ("pull-checkpoint", {"STORAGE": "s3://b/runs"}, "RUN is empty"),
     ],
 )
-def test_targets_refuse_in_one_line(target: str, given: dict[str, str], start: str) -> None:
+def test_targets_refuse_mistakes_in_one_line(
+    target: str, given: dict[str, str], start: str
+) -> None:
     done = make(target, given)
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
@@ -172,7 +174,7 @@ def test_targets_refuse_in_one_line(target: str, given: dict[str, str], start: s
 @pytest.mark.parametrize(
     ("token", "named"), [("", "RAY_AUTH_MODE=token"), ("x" * 64, "refuses RAY_AUTH_TOKEN")]
 )
-def test_targets_pass_the_token_on(dashboard: str, token: str, named: str) -> None:
+def test_targets_pass_the_token(dashboard: str, token: str, named: str) -> None:
     given = {"RUN": "mine", "CONFIG": DEMO, "ADDRESS": dashboard, "TOKEN": token}
     done = make("submit-train", given)
     assert done.returncode == 2
@@ -181,7 +183,7 @@ def test_targets_pass_the_token_on(dashboard: str, token: str, named: str) -> No
 
 
 def make(target: str, given: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """A target of the Makefile, with this test's Python and no cluster in the environment."""
+    """Run a target of the Makefile, with this test's Python and no cluster in the environment."""
     variables = [f"{name}={value}" for name, value in given.items()]
     command = ["make", "--old-file=install", f"BIN={sys.prefix}/bin", target, *variables]
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MAKE"))}

@@ -1,4 +1,4 @@
-"""Estimates by hand, and against what autograd keeps."""
+"""Estimates against hand-computed numbers and the tensors that autograd keeps."""
 
 from itertools import chain
 from typing import Any
@@ -54,7 +54,7 @@ def test_activations_are_about_what_autograd_keeps(dtype: str) -> None:
 
 
 def kept_bytes(model: Any, forward: Any) -> int:
-    """Storages that a forward pass keeps for the backward pass, besides the weights."""
+    """Measure the storages that a forward pass keeps for the backward pass, besides weights."""
     weights = {t.untyped_storage().data_ptr() for t in chain(model.parameters(), model.buffers())}
     kept: dict[int, torch.Tensor] = {}
 

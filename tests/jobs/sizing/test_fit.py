@@ -21,7 +21,7 @@ def verdicts(capacity: Capacity, *overrides: str) -> dict[str, str]:
     return {check.resource: check.verdict for check in check_fit(config, BILLION, capacity)}
 
 
-def test_what_fits() -> None:
+def test_a_run_that_fits() -> None:
     assert set(verdicts(LARGE).values()) == {"ok"}
 
 
@@ -34,7 +34,7 @@ def test_what_fits() -> None:
         ("disk", replace(LARGE, disk=1e8)),
     ],
 )
-def test_what_does_not(resource: str, capacity: Capacity) -> None:
+def test_a_resource_that_is_too_small(resource: str, capacity: Capacity) -> None:
     short = {name: verdict for name, verdict in verdicts(capacity).items() if verdict != "ok"}
     assert short == {resource: "TOO LITTLE"}
 
@@ -46,7 +46,7 @@ def test_servers_that_share_a_gpu_share_its_memory() -> None:
     assert verdicts(replace(LARGE, gpu_memory=16e9))[resource] == "ok"
 
 
-def test_a_rank_and_a_server_in_turns_are_one_line() -> None:
+def test_a_rank_and_a_server_that_share_a_gpu_are_one_line() -> None:
     overrides = [
         "model={lora: {rank: 16}, dtype: bfloat16}",
         "runtime={layout: colocated, gpus_per_server: 1, gpus_per_rank: 1}",

@@ -1,4 +1,4 @@
-"""Footprints by hand."""
+"""Footprints against hand-computed numbers."""
 
 import pytest
 
@@ -76,7 +76,7 @@ def test_a_server_over_two_gpus_splits_weights_and_cache() -> None:
     assert cache_bytes_per_token(config, THOUSAND) == 10 * 4 * 4
 
 
-def test_a_gpu_that_both_use_in_turns() -> None:
+def test_a_gpu_that_a_rank_and_a_server_share() -> None:
     def footprint(*device: Part) -> Footprint:
         return Footprint(device, ())
 

@@ -1,4 +1,4 @@
-"""Bytes by hand, and against an optimizer's state."""
+"""Bytes against hand-computed numbers and an optimizer's state."""
 
 from jobs.sizing.model_size import model_size
 from jobs.sizing.tensors import cache_bytes_per_token, checkpoint_bytes, optimizer_bytes

@@ -34,7 +34,7 @@ def test_lines_hold_step_time_and_metrics(tmp_path: Path) -> None:
     assert list((tmp_path / "run").glob("events.out.tfevents.*"))
 
 
-def test_reopened_run_is_continued(tmp_path: Path) -> None:
+def test_reopened_files_are_appended_to(tmp_path: Path) -> None:
     write_steps(tmp_path, 1)
     write_steps(tmp_path, 2)
     assert rewards(tmp_path) == [(1, 0.5), (2, 1.0)]
@@ -73,7 +73,7 @@ def test_tensorboard_reads_a_bucket(
     assert [(e.step, e.value) for e in events.Scalars("reward")] == [(1, 0.5), (2, 1.0)]
 
 
-def test_nothing_written_is_nothing_read(tmp_path: Path) -> None:
+def test_no_rows(tmp_path: Path) -> None:
     assert read_metrics(tmp_path) == []
     writer = MetricsWriter(tmp_path)
     writer.truncate_after(0)
@@ -81,7 +81,7 @@ def test_nothing_written_is_nothing_read(tmp_path: Path) -> None:
     assert read_metrics(tmp_path) == []
 
 
-def test_torn_last_line_is_passed_over(tmp_path: Path) -> None:
+def test_a_torn_last_line_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "reward": 0.5}\n{"step": 2, "rew')
     assert rewards(tmp_path) == [(1, 0.5)]
 
@@ -117,7 +117,7 @@ def test_full_disk_tears_no_line_and_loses_none(
     assert [event.step for event in events.Scalars("reward")] == [1, 2, 3, 4]
 
 
-def test_closing_writes_what_is_left(tmp_path: Path) -> None:
+def test_closing_writes_the_remaining_rows(tmp_path: Path) -> None:
     writer = MetricsWriter(tmp_path)
     writer.write(1, {"reward": 0.5})
     with full_disk(tmp_path / "metrics.jsonl", room=0):
@@ -126,7 +126,7 @@ def test_closing_writes_what_is_left(tmp_path: Path) -> None:
     assert rewards(tmp_path) == [(1, 0.5), (2, 1.0)]
 
 
-def test_rows_that_are_never_written_are_an_error(tmp_path: Path) -> None:
+def test_lost_rows_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
     writer = MetricsWriter(tmp_path)
     writer.write(1, {"reward": 0.5})
@@ -137,7 +137,7 @@ def test_rows_that_are_never_written_are_an_error(tmp_path: Path) -> None:
         writer.close()
 
 
-def test_truncated_steps_are_no_longer_kept(tmp_path: Path) -> None:
+def test_truncated_steps_are_dropped(tmp_path: Path) -> None:
     writer = MetricsWriter(tmp_path)
     writer.write(1, {"reward": 0.5})
     with full_disk(tmp_path / "metrics.jsonl", room=0):
@@ -178,7 +178,7 @@ def test_other_sinks_get_every_row(tmp_path: Path) -> None:
     assert [(sink.taken, sink.closed) for sink in sinks] == [([1, 2, 3], True)] * 2
 
 
-def test_outage_of_a_sink_is_warned_of_once_and_nothing_is_lost(
+def test_an_outage_of_a_sink_is_one_warning_and_loses_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     sink = Fickle(2, 3)
@@ -192,7 +192,7 @@ def test_outage_of_a_sink_is_warned_of_once_and_nothing_is_lost(
     assert "step 2 to a server failed (Network is unreachable)" in warning
 
 
-def test_sink_that_never_works_ends_nothing(
+def test_a_sink_that_always_fails_stops_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer = MetricsWriter(tmp_path, [Fickle(*range(100)), sink := Fickle()])
@@ -205,7 +205,7 @@ def test_sink_that_never_works_ends_nothing(
     assert "a server did not accept the last 3 steps (Network is unreachable)" in last
 
 
-def test_sink_that_hangs_holds_up_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sink_that_hangs_blocks_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     hold = threading.Event()
 
     class Hanging(Fickle):

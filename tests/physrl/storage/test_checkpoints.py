@@ -67,7 +67,7 @@ def test_writer_that_dies_between_files_leaves_no_checkpoint(tmp_path: Path, wri
     assert steps(tmp_path) == ["step-00000040"]
 
 
-def test_writer_that_raises_leaves_nothing(tmp_path: Path) -> None:
+def test_a_writer_that_raises_leaves_nothing(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         write(folder)
         raise RuntimeError("learner died")
@@ -84,7 +84,7 @@ def test_only_the_last_are_kept(tmp_path: Path) -> None:
     assert steps(tmp_path) == ["step-00000040", "step-00000060"]
 
 
-def test_commit_removes_later_steps_that_the_run_went_back_behind(tmp_path: Path) -> None:
+def test_commit_removes_later_steps(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, 1)
     checkpoints.commit(100, STATE, write)
     checkpoints.commit(90, STATE, write)
@@ -118,7 +118,7 @@ def flip(path: Path) -> None:
         ),
     ],
 )
-def test_damage_is_named_and_passed_over(
+def test_a_damaged_checkpoint_is_named_and_skipped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage, named: str
 ) -> None:
     checkpoints = Checkpoints(tmp_path, 2)
@@ -146,7 +146,7 @@ def test_full_disk_is_one_line_with_path_and_remedy(tmp_path: Path) -> None:
     assert steps(tmp_path) == []
 
 
-def test_full_disk_that_a_library_hides_is_named(
+def test_a_full_disk_hidden_by_a_library_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(folder: Path) -> None:
@@ -157,7 +157,7 @@ def test_full_disk_that_a_library_hides_is_named(
         Checkpoints(tmp_path, 2).commit(20, STATE, fail)
 
 
-def test_error_that_lost_its_number_is_one_line(tmp_path: Path) -> None:
+def test_an_error_without_errno_is_one_line(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         raise OSError("Traceback\n  in save\nOSError: link is gone")
 
@@ -200,7 +200,7 @@ def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
     assert Checkpoints(tmp_path, 2).latest() is None
 
 
-def test_the_best_stays_beside_the_last_and_is_found(tmp_path: Path) -> None:
+def test_the_best_is_kept_besides_the_last_and_found(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, 1, keep_best=1)
     assert checkpoints.best() is None
     for step, score in ((20, 0.1), (40, 0.9), (60, 0.5), (80, float("nan"))):
@@ -214,7 +214,7 @@ def test_the_best_stays_beside_the_last_and_is_found(tmp_path: Path) -> None:
     assert checkpoints.best() is None
 
 
-def test_without_scores_there_is_no_best(tmp_path: Path) -> None:
+def test_without_scores_nothing_is_best(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, 1, keep_best=2)
     for step in (20, 40):
         checkpoints.commit(step, STATE, write)

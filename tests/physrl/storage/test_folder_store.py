@@ -7,7 +7,7 @@ from physrl.storage import folder_store
 from physrl.storage.object_store import open_store
 
 
-def test_half_a_file_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_file_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(str(tmp_path))
     store.put("a", b"old")
     during: list[tuple[bytes, list[str]]] = []

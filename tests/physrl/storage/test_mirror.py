@@ -1,4 +1,4 @@
-"""A run that is kept in storage while it trains, through whatever happens to the storage."""
+"""The mirror of a run in storage, through faults of the storage."""
 
 import errno
 import logging
@@ -36,7 +36,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run's folder with what a run leaves besides checkpoints."""
+    """A run's folder with the files that are stored besides checkpoints."""
     run = tmp_path / "run"
     for name in ("rollouts/step-1.parquet", "evaluation/base.json", "events.out.1", "config.yaml"):
         (run / name).parent.mkdir(parents=True, exist_ok=True)
@@ -49,14 +49,14 @@ def run(tmp_path: Path) -> Path:
 
 
 def stored(place: str) -> list[int]:
-    return [one.step for one in list_checkpoints(open_store(place)) if not one.problem]
+    return [each.step for each in list_checkpoints(open_store(place)) if not each.problem]
 
 
 def test_a_configuration_without_storage_has_no_mirror(tmp_path: Path) -> None:
     assert open_mirror(load_config(None, [f"output={tmp_path}"])) is None
 
 
-def test_a_configured_run_is_kept_at_its_own_place(tmp_path: Path) -> None:
+def test_a_configured_run_is_stored_under_its_name(tmp_path: Path) -> None:
     config = load_config(None, [f"output={tmp_path}/runs", "name=a", f"storage={tmp_path}/kept"])
     config.folder.mkdir(parents=True)
     mirror = open_mirror(config)
@@ -67,7 +67,7 @@ def test_a_configured_run_is_kept_at_its_own_place(tmp_path: Path) -> None:
     assert (tmp_path / "kept" / "a" / "checkpoints" / "step-00000020" / "MANIFEST.json").exists()
 
 
-def test_everything_of_a_run_comes_to_storage(place: str, run: Path) -> None:
+def test_all_files_of_a_run_are_stored(place: str, run: Path) -> None:
     with RunMirror(run, open_store(place), 2) as mirror:
         mirror.checkpoint(commit(run, 20))
         mirror.wait(LONG)
@@ -91,13 +91,13 @@ def test_everything_of_a_run_comes_to_storage(place: str, run: Path) -> None:
     assert not (run / ".uploading").exists()
 
 
-def test_only_what_changed_is_sent_again(bucket: str, network: Any, run: Path) -> None:
-    for _ in range(2):  # the second process knows from the list what is there
+def test_only_changed_files_are_uploaded_again(bucket: str, network: Any, run: Path) -> None:
+    for _ in range(2):  # the second process lists the stored files
         with RunMirror(run, open_store(f"s3://{bucket}/run"), 2) as mirror:
             for _ in range(3):
                 mirror.sync()
                 mirror.wait(LONG)
-        for path in run.rglob("*"):  # S3 knows whole seconds
+        for path in run.rglob("*"):  # S3 stores whole seconds
             os.utime(path, (1e9, 1e9)) if path.is_file() else None
     assert network.sent("PUT", "rollouts/") == 1
     (run / "rollouts" / "step-1.parquet").write_bytes(b"rollouts/STEP-1.PARQUET")
@@ -121,7 +121,7 @@ def test_a_checkpoint_outlives_its_deletion_until_it_is_uploaded(
     assert stored(f"s3://{bucket}/run") == [20]
 
 
-def test_a_failure_is_a_warning_and_is_made_good_with_the_next_checkpoint(
+def test_a_failed_upload_is_a_warning_and_is_retried(
     bucket: str, network: Any, run: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     network.fail("500 InternalError", "PUT", times=10**6)
@@ -142,20 +142,20 @@ def test_a_failure_is_a_warning_and_is_made_good_with_the_next_checkpoint(
     assert stored(f"s3://{bucket}/run") == [20, 40]
 
 
-def test_what_waits_is_no_more_than_what_would_stay(bucket: str, network: Any, run: Path) -> None:
+def test_no_more_checkpoints_wait_than_would_be_kept(bucket: str, network: Any, run: Path) -> None:
     network.fail("500 InternalError", "PUT", times=10**6)
     with RunMirror(run, open_store(f"s3://{bucket}/run"), 2, keep_best=1) as mirror:
         for step, score in ((10, 0.1), (20, 0.9), (30, 0.2), (40, 0.3), (50, 0.1)):
             mirror.checkpoint(commit(run, step, score))
             with pytest.raises(StorageError):
                 mirror.wait(0.3)
-        assert mirror.metrics()["storage/pending"] <= 4  # one may be on its way
+        assert mirror.metrics()["storage/pending"] <= 4  # one may be uploading
         network.faults.clear()
         mirror.wait(LONG)
     assert stored(f"s3://{bucket}/run") == [20, 40, 50]
 
 
-def test_a_server_that_is_killed_in_the_middle_and_comes_back(
+def test_a_server_that_is_killed_and_restarted(
     bucket: str, network: Any, seaweed_server: Any, run: Path
 ) -> None:
     network.fail("kill server", "PUT", "learner.bin")
@@ -170,7 +170,7 @@ def test_a_server_that_is_killed_in_the_middle_and_comes_back(
     assert stored(f"s3://{bucket}/run") == [20]
 
 
-def test_a_silent_server_holds_nobody_up(bucket: str, network: Any, run: Path) -> None:
+def test_a_silent_server_blocks_nothing(bucket: str, network: Any, run: Path) -> None:
     network.fail("silent", "PUT", times=10**6)
     mirror = RunMirror(run, open_store(f"s3://{bucket}/run"), 2)
     mirror.checkpoint(commit(run, 20))
@@ -182,7 +182,7 @@ def test_a_silent_server_holds_nobody_up(bucket: str, network: Any, run: Path) -
 
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
-def test_who_lost_the_run_hears_it_and_keeps_training(
+def test_a_process_that_lost_the_run_is_told_and_keeps_training(
     place: str, run: Path, tmp_path: Path
 ) -> None:
     with (
@@ -202,7 +202,9 @@ def test_who_lost_the_run_hears_it_and_keeps_training(
     assert stored(place) == [20]
 
 
-def test_who_lost_the_run_overwrites_no_metrics(place: str, run: Path, tmp_path: Path) -> None:
+def test_a_process_that_lost_the_run_overwrites_no_metrics(
+    place: str, run: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "metrics.jsonl").write_text("of the successor")
@@ -213,14 +215,14 @@ def test_who_lost_the_run_overwrites_no_metrics(place: str, run: Path, tmp_path:
         for mirror in (old, new):
             mirror.sync()
             mirror.wait(LONG)
-        (run / "metrics.jsonl").write_text("of one that does not know yet")
+        (run / "metrics.jsonl").write_text("of a process that does not know yet")
         old.sync()
         with pytest.raises(RunTakenError, match="another process"):
             old.wait(LONG)
     assert open_store(place).get("metrics.jsonl") == b"of the successor"
 
 
-def test_a_run_killed_in_the_middle_of_an_upload_goes_on_elsewhere(
+def test_a_run_killed_during_an_upload_is_resumed_elsewhere(
     bucket: str, network: Any, tmp_path: Path
 ) -> None:
     code = """
@@ -260,7 +262,7 @@ for step in (20, 40):
 
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
-def test_a_full_disk_at_the_snapshot_ends_nothing(
+def test_a_full_disk_at_the_snapshot_is_survived(
     place: str, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = commit(run, 20)
@@ -313,9 +315,7 @@ def test_file_systems_without_hard_links_get_copies(
     assert stored(place) == [20]
 
 
-def test_a_run_goes_on_from_storage_in_another_folder(
-    place: str, run: Path, tmp_path: Path
-) -> None:
+def test_a_run_is_restored_into_another_folder(place: str, run: Path, tmp_path: Path) -> None:
     with RunMirror(run, open_store(place), 2) as mirror:
         mirror.checkpoint(commit(run, 20))
         mirror.checkpoint(commit(run, 40))

@@ -1,4 +1,4 @@
-"""The promises that both stores keep, a folder and a bucket."""
+"""The interface of stores, for a folder and a bucket."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +16,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     return open_store(f"s3://{request.getfixturevalue('bucket')}/some/prefix/")
 
 
-def test_objects_come_back_and_are_listed(store: ObjectStore) -> None:
+def test_objects_are_read_back_and_listed(store: ObjectStore) -> None:
     store.check()
     assert store.keys() == []
     store.put("data/b", b"first")
@@ -33,13 +33,13 @@ def test_objects_come_back_and_are_listed(store: ObjectStore) -> None:
     assert store.keys() == ["c", "data/b"]
 
 
-def test_what_is_not_there_is_named(store: ObjectStore) -> None:
+def test_a_missing_object_is_named(store: ObjectStore) -> None:
     with pytest.raises(MissingObjectError, match="nothing") as caught:
         store.get("data/nothing")
     assert "\n" not in str(caught.value)
 
 
-def test_one_of_many_creators_wins(store: ObjectStore) -> None:
+def test_one_of_several_creators_wins(store: ObjectStore) -> None:
     texts = [f"writer {number}".encode() for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
         won = list(pool.map(lambda text: store.create("manifest.json", text), texts))

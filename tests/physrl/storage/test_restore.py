@@ -12,7 +12,7 @@ from tests.support.checkpoints import commit
 
 
 def keep(place: str, run: Path) -> ObjectStore:
-    """A run with checkpoints of steps 20 and 40 in storage."""
+    """Store a run with checkpoints of steps 20 and 40."""
     store = open_store(place)
     run.mkdir()
     (run / "config.yaml").write_text("seed: 1\n")
@@ -45,7 +45,7 @@ def test_an_empty_folder_gets_the_newest(place: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("problem", ["damaged", "incomplete", "without manifest", "no manifest"])
-def test_a_damaged_checkpoint_is_passed_over_and_its_file_named(
+def test_a_damaged_checkpoint_is_skipped_and_its_file_named(
     problem: str, store: ObjectStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = "checkpoints/step-00000040/"
@@ -68,7 +68,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_its_file_named(
     assert latest.step == 20
 
 
-def test_a_folder_that_is_behind_catches_up(store: ObjectStore, tmp_path: Path) -> None:
+def test_an_older_folder_is_updated(store: ObjectStore, tmp_path: Path) -> None:
     commit(tmp_path / "new", 30)
     (tmp_path / "new" / "metrics.jsonl").write_text('{"step": 30}\n')
     restored = restore(store, tmp_path / "new")
@@ -77,7 +77,7 @@ def test_a_folder_that_is_behind_catches_up(store: ObjectStore, tmp_path: Path) 
     assert (tmp_path / "new" / "metrics.jsonl").read_text() == '{"step": 40}\n'
 
 
-def test_a_folder_that_is_ahead_stays_as_it_is(store: ObjectStore, tmp_path: Path) -> None:
+def test_a_newer_folder_is_left_unchanged(store: ObjectStore, tmp_path: Path) -> None:
     commit(tmp_path / "new", 60)
     (tmp_path / "new" / "metrics.jsonl").write_text('{"step": 60}\n')
     restored = restore(store, tmp_path / "new")
@@ -86,7 +86,7 @@ def test_a_folder_that_is_ahead_stays_as_it_is(store: ObjectStore, tmp_path: Pat
     assert (tmp_path / "new" / "metrics.jsonl").read_text() == '{"step": 60}\n'
 
 
-def test_a_damaged_checkpoint_here_is_replaced_by_the_whole_one(
+def test_a_damaged_local_checkpoint_is_replaced_by_the_stored_one(
     store: ObjectStore, tmp_path: Path
 ) -> None:
     restore(store, tmp_path / "new")
@@ -109,9 +109,7 @@ def test_names_that_lead_out_of_the_folder_are_not_followed(
     assert not (tmp_path / "deep" / "outside").exists()
 
 
-def test_an_answer_cut_short_is_asked_for_again_and_the_rest_goes_on(
-    bucket: str, network: Any, tmp_path: Path
-) -> None:
+def test_an_interrupted_restoration_is_resumed(bucket: str, network: Any, tmp_path: Path) -> None:
     store = open_store(f"s3://{bucket}/run")
     with RunMirror(tmp_path / "run", store, 2) as mirror:
         mirror.checkpoint(commit(tmp_path / "run", 20))

@@ -69,7 +69,7 @@ def test_moved_run_may_be_resumed(tmp_path: Path) -> None:
 
 
 def test_working_directory_may_be_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Ray unpacks each submission into a folder of its own, where the same text is another path.
+    # Ray unpacks each submission into a new folder, where a relative path is another one.
     def submitted(package: str, *overrides: str) -> RunConfig:
         (tmp_path / package / "base").mkdir(parents=True)
         monkeypatch.chdir(tmp_path / package)
@@ -84,7 +84,9 @@ def test_working_directory_may_be_another(tmp_path: Path, monkeypatch: pytest.Mo
         open_run(submitted("_ray_pkg_3", "model.path=other"), resume=True)
 
 
-def test_other_scene_generator_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_scene_generator_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = open_run(config(tmp_path), resume=False)
     text = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(text.replace(scene_generator_hash(), "0" * 64))
@@ -109,7 +111,7 @@ def storage(place: str) -> str:
 
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
-def test_a_new_run_takes_its_name_in_storage(storage: str, tmp_path: Path) -> None:
+def test_a_new_run_claims_its_name_in_storage(storage: str, tmp_path: Path) -> None:
     first = stored_config(tmp_path / "a", storage, "seed=3")
     open_run(first, resume=False)
     text = open_store(f"{storage}/run").get("config.yaml").decode()
@@ -117,7 +119,7 @@ def test_a_new_run_takes_its_name_in_storage(storage: str, tmp_path: Path) -> No
     assert "seed: 3\n" in text
 
 
-def test_a_name_that_is_taken_in_storage_is_refused(storage: str, tmp_path: Path) -> None:
+def test_a_taken_name_is_refused(storage: str, tmp_path: Path) -> None:
     open_run(stored_config(tmp_path / "a", storage), resume=False)
     with pytest.raises(ConfigError, match=f"{storage}/run .*--resume"):
         open_run(stored_config(tmp_path / "b", storage), resume=False)
@@ -127,7 +129,9 @@ def test_a_name_that_is_taken_in_storage_is_refused(storage: str, tmp_path: Path
     assert not (tmp_path / "b" / "run" / "config.yaml").exists()
 
 
-def test_of_two_runs_that_start_at_once_one_gets_the_name(storage: str, tmp_path: Path) -> None:
+def test_of_several_runs_that_start_at_once_one_claims_the_name(
+    storage: str, tmp_path: Path
+) -> None:
     start, refused = threading.Barrier(4), []
 
     def begin(number: int) -> None:
@@ -160,7 +164,7 @@ def test_a_stored_run_is_resumed_elsewhere(storage: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
-def test_a_run_without_storage_gets_it_when_it_is_resumed(storage: str, tmp_path: Path) -> None:
+def test_a_run_may_get_storage_when_it_is_resumed(storage: str, tmp_path: Path) -> None:
     bare = load_config(None, [f"output={tmp_path}", "name=run"])
     open_run(bare, resume=False)
     open_run(stored_config(tmp_path, storage), resume=True)
@@ -168,7 +172,7 @@ def test_a_run_without_storage_gets_it_when_it_is_resumed(storage: str, tmp_path
 
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
-def test_what_lies_in_the_runs_folder_has_moved_with_it(storage: str, tmp_path: Path) -> None:
+def test_paths_inside_the_runs_folder_move_with_it(storage: str, tmp_path: Path) -> None:
     def inner(place: str) -> RunConfig:
         weights = f"model.path={tmp_path / place}/run/warm/checkpoints/step-00000020/model"
         return stored_config(tmp_path / place, storage, weights)
@@ -180,7 +184,7 @@ def test_what_lies_in_the_runs_folder_has_moved_with_it(storage: str, tmp_path: 
 
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
-def test_another_scene_generator_is_told_of_a_stored_run_too(
+def test_another_scene_generator_of_a_stored_run_is_a_warning(
     storage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     open_run(stored_config(tmp_path / "a", storage), resume=False)

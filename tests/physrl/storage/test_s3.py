@@ -77,8 +77,8 @@ def test_a_request_that_fails_is_retried(bucket: str, monkeypatch: pytest.Monkey
     assert store.get("a") == b"1"
 
 
-class Answering:
-    """A client whose server gives these answers to its PUTs, one after the other."""
+class ScriptedClient:
+    """A client whose PUTs return scripted codes."""
 
     def __init__(self, *codes: str) -> None:
         self.codes = list(codes)
@@ -93,23 +93,21 @@ class Answering:
 
 @pytest.mark.parametrize(("last", "created"), [("OK", True), ("PreconditionFailed", False)])
 @pytest.mark.usefixtures("closed_endpoint")
-def test_a_conflict_decides_nothing_and_is_tried_again(
-    last: str, created: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_conflict_is_retried(last: str, created: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "ATTEMPTS", 3)
     monkeypatch.setattr("time.sleep", lambda _: None)
     store: Any = S3Store("s3://bucket")
-    store._client = Answering(CONFLICT, CONFLICT, last)
+    store._client = ScriptedClient(CONFLICT, CONFLICT, last)
     assert store.create("manifest.json", b"1") is created
     assert store._client.codes == []
 
 
 @pytest.mark.usefixtures("closed_endpoint")
-def test_a_conflict_that_lasts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_persistent_conflict_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "ATTEMPTS", 3)
     monkeypatch.setattr("time.sleep", lambda _: None)
     store: Any = S3Store("s3://bucket")
-    store._client = Answering(*[CONFLICT] * 3)
+    store._client = ScriptedClient(*[CONFLICT] * 3)
     with pytest.raises(StorageError, match=r"\(manifest\.json\).*ConditionalRequestConflict"):
         store.create("manifest.json", b"1")
     assert store._client.codes == []

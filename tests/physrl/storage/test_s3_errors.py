@@ -27,7 +27,7 @@ from tests.support.ports import free_port
         ({"AWS_PROFILE": "nobody"}, None, "profile .*nobody"),
     ],
 )
-def test_what_is_wrong_with_a_bucket_is_one_line(
+def test_an_error_is_one_line(
     environment: dict[str, str | None],
     place: str | None,
     named: str,

@@ -12,20 +12,20 @@ def config(output: Path, name: str = "mine") -> RunConfig:
     return validate({"name": name, "output": str(output)})
 
 
-def test_a_run_keeps_its_number(tmp_path: Path) -> None:
+def test_a_run_keeps_its_id(tmp_path: Path) -> None:
     first = identity(config(tmp_path))
     assert first == identity(config(tmp_path))
     assert first.title == "mine"
     assert first.id.startswith("mine-")
 
 
-def test_a_run_of_a_deleted_runs_name_is_another(tmp_path: Path) -> None:
+def test_a_new_run_of_a_deleted_runs_name_has_another_id(tmp_path: Path) -> None:
     first = identity(config(tmp_path))
     (tmp_path / "mine" / "tracking.json").unlink()
     assert identity(config(tmp_path)).id != first.id
 
 
-def test_a_part_of_a_run_is_named_after_it(tmp_path: Path) -> None:
+def test_a_nested_run_is_named_after_the_enclosing_one(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "config.yaml").touch()
     assert identity(config(tmp_path / "demo", "warm")).title == "demo/warm"
