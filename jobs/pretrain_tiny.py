@@ -1,7 +1,7 @@
-"""Make the tiny base: a model that sees and answers in the format, and knows no physics.
+"""Pre-train the tiny base: a model that sees, answers in the format, and knows no physics.
 
-It learns to say how many blocks there are, their colours and where they stand; it is never shown
-what falls or where the red block belongs (physrl/data/describe.py).
+It learns the number, colors and positions of blocks, and never sees what falls or where the red
+block belongs (physrl/data/describe.py).
 
     python -m jobs.pretrain_tiny --out runs/tiny-base
 """
@@ -35,27 +35,28 @@ from physrl.tasks.task import question_text
 from physrl.types import Prompt, TrainingExample
 
 CHUNK = 250
+"""Images that a process renders at a time."""
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Folder to write the checkpoint to.")],
+    out: Annotated[Path, typer.Option(help="Output folder of the checkpoint.")],
     steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 4500,
-    pictures: Annotated[int, typer.Option(help="Pictures to render and learn from.")] = 24_000,
-    pictures_per_step: Annotated[int, typer.Option(help="Pictures in a step.")] = 16,
-    questions: Annotated[int, typer.Option(help="Questions asked about each picture.")] = 4,
+    images: Annotated[int, typer.Option(help="Training images to render.")] = 24_000,
+    images_per_step: Annotated[int, typer.Option(help="Images per step.")] = 16,
+    questions: Annotated[int, typer.Option(help="Questions per image.")] = 4,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 2.5e-3,
-    seed: Annotated[int, typer.Option(help="Seed of weights, pictures and order.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights, images and order.")] = 0,
 ) -> None:
-    """Render pictures, train on their descriptions, write an ordinary checkpoint folder."""
-    started = time.monotonic()
-    asked = [question_text(task, reasoning=r) for task in TASKS.values() for r in (False, True)]
-    model, processor = build_tiny([*vocabulary(), *asked, "Yes No user assistant", *TAGS], seed)
+    """Render images, train on questions about them, and write a Hugging Face checkpoint."""
+    start = time.monotonic()
+    prompts = [question_text(task, reasoning=r) for task in TASKS.values() for r in (False, True)]
+    model, processor = build_tiny([*vocabulary(), *prompts, "Yes No user assistant", *TAGS], seed)
     collator = Collator(processor)
-    described = render(seed, pictures)
+    described = render(seed, images)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, steps))
     losses: list[float] = []
-    for step, batch in enumerate(batches(described, pictures_per_step, questions, seed, collator)):
+    for step, batch in enumerate(batches(described, images_per_step, questions, seed, collator)):
         if step == steps:
             break
         inputs = collator(batch)
@@ -68,57 +69,57 @@ def main(
         schedule.step()
         losses.append(loss.item())
         if (step + 1) % 100 == 0:
-            spent = time.monotonic() - started
+            seconds = time.monotonic() - start
             print(
-                f"step {step + 1}/{steps}  loss {np.mean(losses[-100:]):.4f}  {spent:.0f} s",
+                f"step {step + 1}/{steps}  loss {np.mean(losses[-100:]):.4f}  {seconds:.0f} s",
                 flush=True,
             )
         if (step + 1) % 1000 == 0:
             save_checkpoint(model, processor, out)
     save_checkpoint(model, processor, out)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    seconds = round(time.monotonic() - started)
-    print(
-        json.dumps({"parameters": parameters, "loss": np.mean(losses[-100:]), "seconds": seconds})
-    )
+    total = round(time.monotonic() - start)
+    print(json.dumps({"parameters": parameters, "loss": np.mean(losses[-100:]), "seconds": total}))
 
 
-def render(seed: int, pictures: int) -> list[Description]:
-    """All pictures with their questions, rendered on every core."""
-    starts = range(0, pictures, CHUNK)
+def render(seed: int, images: int) -> list[Description]:
+    """Render all images with their questions, on every core."""
+    starts = range(0, images, CHUNK)
     with ProcessPoolExecutor(mp_context=get_context("forkserver")) as pool:
-        chunks = pool.map(_render_chunk, [(seed, s, min(s + CHUNK, pictures)) for s in starts])
-        return [one for chunk in track(chunks, "Rendering", len(starts)) for one in chunk]
+        chunks = pool.map(_render_chunk, [(seed, s, min(s + CHUNK, images)) for s in starts])
+        return [each for chunk in track(chunks, "Rendering", len(starts)) for each in chunk]
 
 
 def batches(
-    described: list[Description], pictures: int, questions: int, seed: int, collator: Collator
+    described: list[Description], images: int, questions: int, seed: int, collator: Collator
 ) -> Iterator[list[TrainingExample]]:
-    """Random pictures, each with a few of its questions, without end."""
+    """Yield batches of random images, each with a few of its questions, endlessly."""
     rng = np.random.default_rng(seed)
     while True:
         batch = []
-        for index in rng.choice(len(described), pictures, replace=False):
-            one = described[index]
-            for q in choose_questions(rng, one.questions, questions):
-                prompt = Prompt.ask(f"{index}/{q}", one.questions[q], one.image)
-                batch.append(TrainingExample(prompt, collator.completion_ids(one.answers[q])))
+        for index in rng.choice(len(described), images, replace=False):
+            each = described[index]
+            for q in choose_questions(rng, each.questions, questions):
+                prompt = Prompt.ask(f"{index}/{q}", each.questions[q], each.image)
+                batch.append(TrainingExample(prompt, collator.completion_ids(each.answers[q])))
         yield batch
 
 
 def choose_questions(
-    rng: np.random.Generator, asked: tuple[str, ...], count: int
+    rng: np.random.Generator, questions: tuple[str, ...], count: int
 ) -> NDArray[np.int64]:
-    """Mostly questions about places, which are the hardest to learn; the others suffice rarely."""
-    weights = np.array([1.0 if "How far" in q else 0.5 if "Where" in q else 0.15 for q in asked])
+    """Choose mostly questions about positions, the hardest to learn; others need few examples."""
+    weights = np.array(
+        [1.0 if "How far" in q else 0.5 if "Where" in q else 0.15 for q in questions]
+    )
     chosen: NDArray[np.int64] = rng.choice(
-        len(asked), min(count, len(asked)), replace=False, p=weights / weights.sum()
+        len(questions), min(count, len(questions)), replace=False, p=weights / weights.sum()
     )
     return chosen
 
 
 def cosine(step: int, steps: int, warmup: float = 0.03) -> float:
-    """Linear warm-up, then half a cosine down to zero."""
+    """Compute the learning rate's factor: linear warm-up, then cosine decay to zero."""
     if step < warmup * steps:
         return (step + 1) / (warmup * steps)
     return 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))

@@ -1,4 +1,4 @@
-"""The HTML report of run folders."""
+"""Write the HTML report of run folders."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from physrl.metrics import read_metrics
 from physrl.report.gallery import make_gallery
 from physrl.report.html import write_report
 from physrl.report.report import ReportData
-from physrl.storage.run_folder import versions
+from physrl.storage.provenance import versions
 
 ORDER = ("base", "warm", "grpo", "gspo", "sft")
 
@@ -29,7 +29,7 @@ def run(folders: Sequence[Path]) -> None:
         config = _read_config(folder)
         results = [load_policy_result(path) for path in (folder / "evaluation").glob(f"*{SUFFIX}")]
         if not results:
-            raise DataError(f"{folder} holds no evaluation/*.parquet: let the run finish first")
+            raise DataError(f"{folder} holds no evaluation/*.parquet: finish the run first")
         results.sort(key=lambda r: ORDER.index(r.policy) if r.policy in ORDER else len(ORDER))
         console.print(f"report: {write(config, results, [folder / 'warm', folder / 'sft'], {})}")
 
@@ -40,7 +40,7 @@ def write(
     phases: Sequence[Path],
     facts: Mapping[str, str],
 ) -> Path:
-    """Write the report of a run, its warm start and its comparison; returns its path."""
+    """Write the report of a run, its warm start and its comparison, and return its path."""
     photos = load_configured_photos(config)
     runs = {config.algorithm.type: config.folder} | {path.name: path for path in phases}
     data = ReportData(
@@ -58,7 +58,9 @@ def write(
 def _read_config(folder: Path) -> RunConfig:
     path = folder / "config.yaml"
     if not path.exists():
-        raise DataError(f"{folder} is not a run folder: it has no config.yaml")
+        raise DataError(
+            f"{folder} is not a run folder: config.yaml is missing: name a run's folder"
+        )
     return load_config(path).model_copy(update={"output": folder.parent, "name": folder.name})
 
 

@@ -1,4 +1,4 @@
-"""Train on ideal answers alone, under Ray Train.
+"""Train on ideal answers with Ray Train.
 
 python -m jobs.sft --config jobs/configs/sft.yaml runtime.learner_ranks=2
 """
@@ -16,23 +16,25 @@ from physrl.storage.run_files import CONFIG
 
 
 def run(config: RunConfig) -> None:
-    """Train, or go on, in the run's opened folder."""
+    """Train or resume in the run's opened folder."""
     console.print(f"run [bold]{config.folder}[/]: starting Ray and DeepSpeed")
-    # No servers are started: the cluster need have no room for them.
-    ranks_alone = {"gpus_per_server": 0, "layout": "disaggregated"}
+    # No servers are started, so the cluster needs no room for them.
+    without_servers = {"gpus_per_server": 0, "layout": "disaggregated"}
     with (
-        ray_session(config.runtime.model_copy(update=ranks_alone)),
+        ray_session(config.runtime.model_copy(update=without_servers)),
         stop_on_signals() as stop,
         TrainingProgress(console, config.name, config.algorithm.steps) as progress,
     ):
         checkpoint = train_sft(config, progress, stop)
     if checkpoint.step < config.algorithm.steps:
-        where = f"step {checkpoint.step} with {checkpoint.path}"
-        console.print(f"stopped after {where}; continue with the same command and --resume")
+        console.print(
+            f"stopped after step {checkpoint.step} with {checkpoint.path}; resume with the same "
+            "command and --resume"
+        )
         return
     store_files(config)
     console.print(
-        f"checkpoint {checkpoint.path}\nmeasure it: physrl evaluate --config "
+        f"checkpoint {checkpoint.path}\nevaluate: physrl evaluate --config "
         f"{config.folder / CONFIG} --policy {checkpoint.path}",
         soft_wrap=True,
     )

@@ -1,5 +1,6 @@
-"""What is there of the studies in a store: done, running, failed, missing."""
+"""Print the results of the studies in a store: done, running, failed, missing."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from rich.table import Table
 from jobs.display.console import console
 from physrl.errors import DataError
 from physrl.evaluation.cells import CellStore, open_cell_store
-from physrl.evaluation.matrix import STATUSES, DoneCells, Entry, Matrix, make_matrix
+from physrl.evaluation.matrix import STATUSES, DoneCells, Entry, make_matrix
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import StudyPlan
 
@@ -16,30 +17,26 @@ SIGNS = {"running": "[yellow]running[/]", "failed": "[red]failed[/]", "missing":
 
 
 def run(location: str) -> None:
-    """Print the matrix of every study in the store.
+    """Print the status of every study in the store.
 
     Raises:
-        DataError: there is none.
+        DataError: the store does not exist or holds no study.
     """
     if "://" not in location and not Path(location).is_dir():
-        raise DataError(
-            f"store {location} does not exist: name that of a study, as its store= says"
-        )
+        raise DataError(f"store {location} does not exist: name the store= of a study")
     store = open_cell_store(location)
     plans = store.plans()
     if not plans:
-        raise DataError(
-            f"store {location} holds no study: run `physrl sweep` with store={location}"
-        )
+        raise DataError(f"store {location} holds no study: run physrl sweep with store={location}")
     for plan in plans:
         show_matrix(plan, store)
-        _print_rest(plan, store)
+        _print_counts(plan, store)
 
 
 def show_matrix(plan: StudyPlan, store: CellStore) -> None:
-    """A table for each way of asking: a row a subject, a column a task.
+    """Print a table for each prompting condition: a row per subject, a column per task.
 
-    An entry is the share of successes, or what became of the cell.
+    An entry is the success rate of a finished cell, or the cell's status.
     """
     matrix = make_matrix(plan, store)
     results = DoneCells(matrix, store)
@@ -52,13 +49,13 @@ def show_matrix(plan: StudyPlan, store: CellStore) -> None:
         for subject in matrix.subjects:
             entries = [matrix.find(subject, condition) for condition in conditions]
             if any(entries):
-                table.add_row(subject.name, *(_shown(entry, results) for entry in entries))
+                table.add_row(subject.name, *(_entry_text(entry, results) for entry in entries))
         console.print(table)
     counts = ", ".join(f"{matrix.count(status)} {status}" for status in STATUSES)
     console.print(f"{plan.name}: of {len(matrix.entries)} cells {counts}")
 
 
-def _shown(entry: Entry | None, results: Mapping[str, CellResult]) -> str:
+def _entry_text(entry: Entry | None, results: Mapping[str, CellResult]) -> str:
     if entry is None:
         return ""
     if entry.status == "done":
@@ -66,19 +63,20 @@ def _shown(entry: Entry | None, results: Mapping[str, CellResult]) -> str:
     return SIGNS[entry.status]
 
 
-def _print_rest(plan: StudyPlan, store: CellStore) -> None:
-    """How far trials, adaptations and probes are, and why what failed did."""
+def _print_counts(plan: StudyPlan, store: CellStore) -> None:
+    """Print the progress of trials, adaptations and probes, and the reasons of failures."""
     done, failures = store.done(), store.failures()
     kinds = {
         "trained": [trial.key for trial in plan.trials],
         "adaptations": [spec.key for spec in plan.adaptations],
         "probes": [spec.key for spec in plan.probes],
     }
-    for what, keys in kinds.items():
+    for kind, keys in kinds.items():
         if keys:
-            console.print(f"{what}: {len(done.intersection(keys))} of {len(keys)}")
+            console.print(f"{kind}: {len(done.intersection(keys))} of {len(keys)}")
     matrix = make_matrix(plan, store)
-    for reason, count in _reasons(matrix).items():
+    reasons = Counter(entry.reason for entry in matrix.entries.values() if entry.reason)
+    for reason, count in reasons.items():
         console.print(f"{count} cells: {reason}", soft_wrap=True, highlight=False)
     for key in (key for keys in kinds.values() for key in keys):
         if key in failures:
@@ -88,13 +86,3 @@ def _print_rest(plan: StudyPlan, store: CellStore) -> None:
                 soft_wrap=True,
                 highlight=False,
             )
-
-
-def _reasons(matrix: Matrix) -> dict[str, int]:
-    """Why cells are not there, and how many for each reason."""
-    reasons: dict[str, int] = {}
-    entries: list[Entry] = list(matrix.entries.values())
-    for entry in entries:
-        if entry.reason:
-            reasons[entry.reason] = reasons.get(entry.reason, 0) + 1
-    return reasons

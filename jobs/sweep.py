@@ -36,7 +36,7 @@ from physrl.evaluation.study_results import read_study_results
 from physrl.metrics import read_metrics
 from physrl.report.study import write_study_report
 from physrl.report.study_summary import headline
-from physrl.storage.run_folder import versions
+from physrl.storage.provenance import versions
 
 
 def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | None) -> bool:

@@ -1,16 +1,16 @@
-"""One error type a boundary. A bad completion is data and has none."""
+"""Error types, one per boundary; a bad completion is data, not an error."""
 
 
 class PhysRLError(Exception):
-    """Anything this project raises on purpose."""
+    """Base class of the errors that this project raises on purpose."""
 
 
 class UserError(PhysRLError):
-    """A mistake that its message tells how to mend: one line, exit code 2, no traceback."""
+    """A mistake of the user with a one-line remedy: exit code 2, no traceback."""
 
 
 class ConfigError(UserError):
-    """A configuration that is wrong: unknown key, wrong type, impossible combination."""
+    """An invalid configuration: unknown key, wrong type, impossible combination."""
 
 
 class DataError(UserError):
@@ -18,39 +18,39 @@ class DataError(UserError):
 
 
 class SceneError(UserError):
-    """A scene that the settings do not admit, or that cannot be rendered."""
+    """A scene that the settings do not admit or that cannot be rendered."""
 
 
 class SimulationError(PhysRLError):
-    """PyBullet failed, or gave values that are not finite."""
+    """A failure of PyBullet, or values from it that are not finite."""
 
 
 class GenerationError(PhysRLError):
-    """A generator broke its contract: wrong prompt ids, missing log-probabilities, old weights."""
+    """A breach of a generator's contract: wrong ids, missing log-probabilities, stale weights."""
 
 
 class AbortedError(GenerationError):
-    """Completions were given up for newer weights, and have to be asked for again."""
+    """An abort of completions in favor of newer weights; they have to be requested again."""
 
 
 class LostError(PhysRLError):
-    """Actors of one kind are gone, and no others start in their place."""
+    """A loss of all actors of one kind, whose replacements do not start."""
 
 
 class LearnerLostError(LostError):
-    """A learner rank died or hangs; the others wait for it."""
+    """A learner rank that died or hangs, so that the others wait for it."""
 
 
 class LostCallError(PhysRLError):
-    """Every actor that was given a call died of it or hung."""
+    """A call on which every actor that ran it died or hung."""
 
 
 class DivergedError(PhysRLError):
-    """Losses or gradients stay infinite or NaN: the last checkpoint is the last good state."""
+    """Losses or gradients that stay infinite or NaN; the last checkpoint is the last good state."""
 
 
 class CheckpointError(UserError):
-    """A checkpoint that is missing, incomplete, damaged or of another run."""
+    """A checkpoint that is missing, incomplete, damaged or from another run."""
 
 
 class StorageError(UserError):
@@ -58,8 +58,8 @@ class StorageError(UserError):
 
 
 class MissingObjectError(StorageError):
-    """There is no object under a key."""
+    """A key without an object."""
 
 
 class CollectionError(PhysRLError):
-    """A dataset's shard could not be made, however often it was tried."""
+    """A shard of a dataset that could not be collected in any attempt."""

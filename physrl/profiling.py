@@ -1,4 +1,4 @@
-"""What PyTorch does within a block, operator by operator."""
+"""Profiles of PyTorch operators."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,10 @@ from torch.profiler import ProfilerActivity, profile
 
 @contextmanager
 def profile_update(path: Path) -> Iterator[None]:
-    """Write a Chrome trace of the block's operators, and of a GPU's kernels where there is one.
+    """Write a Chrome trace of the block's operators, and of a GPU's kernels if there is one.
 
     Args:
-        path: a `.json` file, or `.json.gz`, which Perfetto opens as well and is a tenth as large.
+        path: a `.json` file, or `.json.gz`, which is a tenth as large and opens in Perfetto too.
     """
     activities = [ProfilerActivity.CPU]
     if torch.cuda.is_available():

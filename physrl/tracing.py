@@ -1,4 +1,4 @@
-"""What happened when and where, as a trace that Perfetto and Chrome open.
+"""Traces of what each actor does over time, for Perfetto and Chrome.
 
 The file is in Chrome's trace event format: complete events ("X") with start and duration in
 microseconds, and metadata events ("M") that name their rows.
@@ -15,26 +15,26 @@ from pathlib import Path
 from typing import Any
 
 PROCESS = 1
-"""All tracks are rows of one process, so that a viewer shows them together."""
+"""Process id of all tracks, so that a viewer shows them together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Something that took a while."""
+    """A named interval of time on a track."""
 
     name: str
-    """What: `updating`, `generate`, ..."""
+    """Activity: `updating`, `generate`, ..."""
     track: str
-    """Who: `controller`, `server 0`, `worker 3`, ..."""
+    """Actor: `controller`, `server 0`, `worker 3`, ..."""
     start: float
-    """Seconds since 1970, so that processes and machines agree."""
+    """Seconds since 1970, comparable between processes and machines."""
     end: float
     details: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values that a viewer shows of a span that is chosen."""
+    """JSON values that a viewer shows for a selected span."""
 
 
 class Trace:
-    """Collects spans of any thread."""
+    """A collection of spans from any thread."""
 
     def __init__(self) -> None:
         self._spans: list[Span] = []
@@ -42,24 +42,24 @@ class Trace:
 
     @property
     def spans(self) -> tuple[Span, ...]:
-        """All that ended so far."""
+        """Spans that have ended so far."""
         with self._lock:
             return tuple(self._spans)
 
     def drain(self) -> tuple[Span, ...]:
-        """All that ended so far, and forget them."""
+        """Return the spans that have ended so far, and remove them."""
         with self._lock:
             spans, self._spans = tuple(self._spans), []
             return spans
 
     def add(self, *spans: Span) -> None:
-        """Take spans that were timed elsewhere, such as in an actor."""
+        """Add spans that were timed elsewhere, such as in an actor."""
         with self._lock:
             self._spans.extend(spans)
 
     @contextmanager
     def span(self, name: str, track: str, **details: Any) -> Iterator[None]:
-        """Time what the block does, also where it raises."""
+        """Time the block, even if it raises."""
         start = time.time()
         try:
             yield
@@ -70,8 +70,8 @@ class Trace:
 def write_chrome_trace(path: Path, spans: Iterable[Span]) -> None:
     """Write the spans, a row for each track in the order of their first spans.
 
-    Spans of a row are nested or apart, as the format asks; those that cross, such as concurrent
-    calls of one actor, get further rows of the track.
+    Spans of a row are nested or disjoint, as the format requires; those that overlap, such as
+    concurrent calls of one actor, get further rows of the track.
     """
     ordered = sorted(spans, key=lambda span: (span.start, -span.end))
     tracks: dict[str, list[Span]] = defaultdict(list)
@@ -90,7 +90,7 @@ def write_chrome_trace(path: Path, spans: Iterable[Span]) -> None:
 
 
 def _lanes(spans: Sequence[Span]) -> list[list[Span]]:
-    """The spans, by start and longest first, in as few lists as come of taking the first fit."""
+    """Assign spans, sorted by start and longest first, to lanes by first fit."""
     lanes: list[list[Span]] = []
     opened: list[list[Span]] = []
     for span in spans:

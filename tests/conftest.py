@@ -24,6 +24,7 @@ from hypothesis import settings
 
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
+from tests.support.ports import free_ports
 
 settings.register_profile("physrl", deadline=None)  # busy machines are slow, not wrong
 settings.load_profile("physrl")
@@ -105,14 +106,6 @@ def seaweed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed
 def seaweedfs(seaweed_server: SeaweedFS) -> dict[str, str]:
     """The environment of a client of the S3 server."""
     return seaweed_server.environment
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""What `make` would run is something that a shell can read."""
+"""The syntax of the Makefile's commands."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-# Not as a part of the make that may run these tests.
+# Independent of a make that runs these tests.
 OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 
 

@@ -1,1 +1,1 @@
-"""Resolves command-line arguments that name other runs and policies."""
+"""Command-line arguments: shared options, and the runs and policies that arguments name."""

@@ -1,9 +1,10 @@
-"""A supervised run with the budget of a run of reinforcement, so that both can be compared."""
+"""The matching of an SFT run to the scenes and updates of an RL run that it is compared with."""
 
 from enum import StrEnum
 from pathlib import Path
 
 from physrl.config import RunConfig, load_config
+from physrl.config.algorithm import SFTConfig
 from physrl.config.load import validate
 from physrl.errors import ConfigError
 from physrl.metrics import read_metrics
@@ -18,38 +19,37 @@ SHARED: dict[str, bool | set[str]] = {
     "temperature": True,
     "model": {"reasoning", "max_prompt_tokens", "max_completion_tokens"},
 }
-"""What both runs have in common, besides the budget: scenes and how they are asked about."""
+"""Keys that the SFT run takes over besides the budget: scenes and prompts."""
 
 
 class Match(StrEnum):
-    """What an SFT run has as many of as the run that it is held against; updates always match."""
+    """The quantity that an SFT run matches besides the number of updates."""
 
     SCENES = "scenes"
-    """The same scenes, each trained on once an update."""
+    """Identical scenes, one example each."""
     SAMPLES = "samples"
-    """As many sequences: a scene for each completion that the other run sampled."""
+    """Equal numbers of sequences: a scene for each completion that the RL run sampled."""
 
 
 def matched(config: RunConfig, other: Path, by: Match) -> RunConfig:
-    """The SFT run with the scenes, steps and updates of the run in the folder `other`.
+    """Give an SFT run the scenes, steps and updates of the RL run in the folder `other`.
 
     Raises:
-        ConfigError: `config` is not SFT, or the folder holds no run of reinforcement.
+        ConfigError: `config` is not SFT, or the folder holds no RL run with a finished step.
     """
     if not (other / CONFIG).is_file():
-        raise ConfigError(f"--match is {other}: no {CONFIG} there; name the folder of a run")
+        raise ConfigError(f"--match is {other}: the folder has no {CONFIG}: name a run's folder")
     other_config = load_config(other / CONFIG)
     rl, sft = other_config.algorithm, config.algorithm
-    if sft.uses_rollouts:
+    if not isinstance(sft, SFTConfig):
         raise ConfigError(
-            f"--match gives SFT another run's budget, but algorithm.type is {sft.type}: set "
-            "algorithm.type=sft"
+            f"--match is given but algorithm.type is {sft.type}: set algorithm.type=sft"
         )
     if not rl.uses_rollouts:
-        raise ConfigError(f"--match is {other}: a run of SFT itself; name one of reinforcement")
+        raise ConfigError(f"--match is {other}: an SFT run: name an RL run")
     rows = read_metrics(other)
     if not rows:
-        raise ConfigError(f"--match is {other}: it has not finished a step; let it train first")
+        raise ConfigError(f"--match is {other}: the run has not finished a step: train it first")
     samples = 1 if by is Match.SCENES else rl.group_size
     budget = {
         "steps": int(rows[-1]["step"]),
@@ -57,6 +57,9 @@ def matched(config: RunConfig, other: Path, by: Match) -> RunConfig:
         "updates_per_rollout": rl.updates_per_rollout,
     }
     tree = config.model_dump(mode="json")
-    theirs = other_config.model_dump(mode="json", include=SHARED)
-    both = {"model": tree["model"] | theirs.pop("model"), "algorithm": tree["algorithm"] | budget}
-    return validate(tree | theirs | both)
+    shared = other_config.model_dump(mode="json", include=SHARED)
+    merged = {
+        "model": tree["model"] | shared.pop("model"),
+        "algorithm": tree["algorithm"] | budget,
+    }
+    return validate(tree | shared | merged)

@@ -1,4 +1,4 @@
-"""Which model a policy's name means."""
+"""The model that a policy's name stands for."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from physrl.config.model import ModelConfig, absolute_if_local
 
 
 def policy_model(policy: str, model: ModelConfig) -> ModelConfig:
-    """What serves a policy: a checkpoint folder, a run's `step-*` folder, an adapter, a hub name.
+    """Resolve a policy into the model to serve.
 
     Args:
-        policy: as the user wrote it.
-        model: the configured model; its `path` is an adapter's base.
+        policy: a checkpoint folder, a run's `step-*` folder, an adapter folder, or a hub name.
+        model: the configured model; its `path` is an adapter's base model.
 
     Raises:
-        UserError: an adapter cannot be read, or not be served.
+        UserError: an adapter cannot be read or served.
     """
     folder = Path(policy).expanduser()
     for part in ("model", "adapter"):

@@ -1,1 +1,1 @@
-"""Finds a user's mistakes before anything slow starts."""
+"""Checks that find a user's mistakes before anything slow starts."""

@@ -1,4 +1,4 @@
-"""What a saved adapter adapts: its files know, without loading a model."""
+"""Checks of saved adapters from their files, without loading a model."""
 
 import json
 from pathlib import Path
@@ -6,21 +6,39 @@ from pathlib import Path
 from physrl.config.model import LoRAConfig
 from physrl.errors import UserError
 
-UNSERVED = ("use_dora", "modules_to_save", "lora_bias")
-"""Options of PEFT's that vLLM refuses when an adapter is loaded."""
+UNSUPPORTED = ("use_dora", "modules_to_save", "lora_bias")
+"""PEFT options with which vLLM refuses an adapter."""
 
 
-def read_adapter(what: str, folder: Path) -> LoRAConfig:
-    """The adapters in a PEFT folder.
-
-    Which parts they adapt is read off the names of their weights: PEFT shortens the list of
-    targets in the configuration.
-
-    Args:
-        what: who named the folder, for the message.
+def check_start_adapter(folder: Path, lora: LoRAConfig | None) -> None:
+    """Refuse a start adapter that differs from `model.lora`, from which vLLM is configured.
 
     Raises:
-        UserError: the folder holds no LoRA of language, vision or projector that vLLM serves.
+        UserError: names the key, both values and the remedy.
+    """
+    if lora is None:
+        raise UserError(f"model.adapter is {folder} but model.lora is null: set model.lora.rank")
+    saved = read_adapter("model.adapter is", folder)
+    for key in ("rank", "alpha", "rslora", "language", "vision", "projector"):
+        configured, found = (str(getattr(each, key)).lower() for each in (lora, saved))
+        if configured != found:
+            raise UserError(
+                f"model.lora.{key} is {configured} but model.adapter {folder} has {key} {found}: "
+                f"set model.lora.{key}={found}"
+            )
+
+
+def read_adapter(source: str, folder: Path) -> LoRAConfig:
+    """Read the LoRA configuration of a PEFT folder.
+
+    The adapted parts are read off the names of the weights: PEFT shortens the list of target
+    modules in its configuration.
+
+    Args:
+        source: the key or option that names the folder, for the message.
+
+    Raises:
+        UserError: the folder holds no LoRA that vLLM can serve.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -28,7 +46,7 @@ def read_adapter(what: str, folder: Path) -> LoRAConfig:
         settings = json.loads((folder / "adapter_config.json").read_text())
         with safe_open(folder / "adapter_model.safetensors", "numpy") as weights:
             names = list(weights.keys())
-        unserved = next((option for option in UNSERVED if settings.get(option)), None)
+        unsupported = next((option for option in UNSUPPORTED if settings.get(option)), None)
         lora = LoRAConfig(
             rank=settings["r"],
             alpha=settings["lora_alpha"],
@@ -39,9 +57,12 @@ def read_adapter(what: str, folder: Path) -> LoRAConfig:
         )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         raise UserError(
-            f"{what} {folder}: no readable LoRA (adapter_config.json and adapter_model.safetensors)"
-            " there; name the folder of one that a run saved"
+            f"{source} {folder}: no readable LoRA (adapter_config.json and "
+            "adapter_model.safetensors) in it; name the folder of a saved adapter"
         ) from None
-    if unserved is not None:
-        raise UserError(f"{what} {folder}: it uses {unserved}, which vLLM does not serve")
+    if unsupported is not None:
+        raise UserError(
+            f"{source} {folder}: the adapter uses {unsupported}, which vLLM cannot serve: save one "
+            "without it"
+        )
     return lora

@@ -1,4 +1,4 @@
-"""What a model is shown and says has to fit into what it may be shown and may say."""
+"""Checks that prompts and ideal answers fit into the model's limits."""
 
 from contextlib import closing
 from pathlib import Path
@@ -6,24 +6,24 @@ from pathlib import Path
 from physrl.config.run import RunConfig, TaskName
 from physrl.errors import UserError
 
-SCENES_A_TASK = 8
-"""Ideal answers to the scenes of one task differ by a digit or a sign."""
+SCENES_PER_TASK = 8
+"""Scenes whose ideal answers are tokenized; a task's answers differ by a digit or a sign."""
 
 
 def check_conversation(name: TaskName, config: RunConfig) -> None:
-    """Refuse several attempts whose last prompt is more than the model may be shown.
+    """Refuse a task with several attempts whose last prompt exceeds the model's limits.
 
     Raises:
-        UserError: with the length.
+        UserError: names the key and the length needed.
     """
     from physrl.tasks import TASKS
 
     attempts = TASKS[name].attempts
     if attempts == 1:
-        return  # the first generation says at once if a question is too long
+        return  # the first generation reports a prompt that is too long
     if attempts > config.model.max_images:
         raise UserError(
-            f"model.max_images is {config.model.max_images}, but {name} shows a picture before "
+            f"model.max_images is {config.model.max_images}, but {name} shows an image before "
             f"each of {attempts} attempts: set model.max_images={attempts}"
         )
     from physrl.data.collate import Collator
@@ -32,29 +32,28 @@ def check_conversation(name: TaskName, config: RunConfig) -> None:
     from physrl.scene_source import scene_source
     from physrl.turns import longest_conversation
 
-    renderer = make_renderer(config.environment)
-    prompt = longest_conversation(scene_source(config, name, "validation"), renderer)
-    renderer.close()
+    with closing(make_renderer(config.environment)) as renderer:
+        prompt = longest_conversation(scene_source(config, name, "validation"), renderer)
     length = Collator(load_processor(config.model.path)).prompt_length(prompt)
     if length > config.model.max_prompt_tokens:
         raise UserError(
-            f"model.max_prompt_tokens is {config.model.max_prompt_tokens}, but the last attempt's "
-            f"prompt of {name} has up to {length}: set model.max_prompt_tokens={length}"
+            f"model.max_prompt_tokens is {config.model.max_prompt_tokens}, but the last prompt of "
+            f"{name} has up to {length} tokens: set model.max_prompt_tokens={length}"
         )
 
 
 def check_answers(config: RunConfig) -> None:
-    """Refuse to imitate answers that are longer than the model may say.
+    """Refuse SFT on answers that are longer than the model's completions may be.
 
-    Without transformers, whose import alone takes seconds. A model on the hub is not looked at: its
-    first update says so.
+    Reads tokenizer.json without transformers, whose import alone takes seconds. A model on the
+    hub is not checked: its first update reports the mistake.
 
     Raises:
-        UserError: with the length.
+        UserError: names the key and the length needed.
     """
     file = Path(config.model.path).expanduser() / "tokenizer.json"
-    imitation = config.warm_start or config.algorithm
-    if imitation.uses_rollouts or not file.is_file():
+    sft = config.warm_start or config.algorithm
+    if sft.uses_rollouts or not file.is_file():
         return
     from tokenizers import Tokenizer
 
@@ -64,15 +63,16 @@ def check_answers(config: RunConfig) -> None:
     from physrl.scene_source import scene_source
 
     source = scene_source(config, config.task, "train")
-    scenes = range(min(SCENES_A_TASK * len(config.tasks), imitation.prompts_per_step))
+    scenes = range(min(SCENES_PER_TASK * len(config.tasks), sft.prompts_per_step))
     with closing(make_renderer(config.environment)) as renderer, closing(Simulator()) as simulator:
         shown = demonstrate(source, scenes, renderer, simulator)
     tokenizer = Tokenizer.from_file(str(file))
-    # One more ends the turn.
-    lengths = [len(tokenizer.encode(one.target, add_special_tokens=False).ids) + 1 for one in shown]
-    if max(lengths) > config.model.max_completion_tokens:
+    # The token that ends the turn is one more.
+    longest = 1 + max(
+        len(tokenizer.encode(each.target, add_special_tokens=False).ids) for each in shown
+    )
+    if longest > config.model.max_completion_tokens:
         raise UserError(
-            f"model.max_completion_tokens is {config.model.max_completion_tokens}, but ideal "
-            f"answers that are to be imitated have up to {max(lengths)}: set "
-            f"model.max_completion_tokens={max(lengths)}"
+            f"model.max_completion_tokens is {config.model.max_completion_tokens}, but the target "
+            f"answers of SFT have up to {longest} tokens: set model.max_completion_tokens={longest}"
         )

@@ -1,36 +1,37 @@
-"""What would fail a study hours later is found here, before any trial starts."""
+"""Checks of a study before any trial starts."""
 
 from contextlib import closing
 from pathlib import Path
 
-from jobs.checks import run as preflight
+from jobs.checks import run as run_checks
 from physrl.config.run import RunConfig
 from physrl.config.study import StudyConfig
+from physrl.config.verbs import check_training
 from physrl.errors import CheckpointError, ConfigError
 from physrl.evaluation.cells import CellStore
 from physrl.evaluation.specs import AdaptationSpec, CellSpec, ProbeSpec, StudyPlan
 
 
 def check(config: StudyConfig, plan: StudyPlan, store: CellStore) -> None:
-    """Look at every model, folder, scene and checkpoint that the study needs.
+    """Check every model, folder, scene and checkpoint that the study needs.
 
     Raises:
-        UserError: the first that is missing or unfit, with its value and the remedy.
+        UserError: names the first that is missing or unfit, its value and the remedy.
     """
     tasks = {"tasks": config.evaluation.tasks}
-    for run in _different(plan):
-        preflight.check_training(run.environment)
+    for run in _distinct_runs(plan):
+        check_training(run.environment)
         evaluation = run.evaluation.model_copy(update=tasks)
-        preflight.check(run.model_copy(update={"evaluation": evaluation}))
+        run_checks.check(run.model_copy(update={"evaluation": evaluation}))
     check_examples(plan)
     check_trained(plan, store)
 
 
 def check_examples(plan: StudyPlan) -> None:
-    """Refuse examples before a question that make it longer than a model may be shown.
+    """Refuse few-shot examples with which a prompt exceeds the model's limit.
 
     Raises:
-        ConfigError: with the length.
+        ConfigError: names the key and the length needed.
     """
     longest: dict[tuple[str, int, str], CellSpec] = {}
     for cell in plan.cells:
@@ -55,17 +56,17 @@ def check_examples(plan: StudyPlan) -> None:
         length = collators[path].prompt_length(prompt)
         if length > allowed:
             raise ConfigError(
-                f"model.max_prompt_tokens is {allowed}, but {task} after {cell.condition.shots} "
-                f"examples has up to {length}: set base.model.max_prompt_tokens={length}, or ask "
-                "with fewer"
+                f"model.max_prompt_tokens is {allowed}, but a prompt of {task} with "
+                f"{cell.condition.shots} examples has up to {length} tokens: set "
+                f"base.model.max_prompt_tokens={length}, or lower shots"
             )
 
 
 def check_trained(plan: StudyPlan, store: CellStore) -> None:
-    """Refuse to go on without models that the store says are trained, and that are still needed.
+    """Refuse to continue when a trained model that is still needed is missing.
 
     Raises:
-        CheckpointError: one has vanished.
+        CheckpointError: names the trial and the folder.
     """
     done = store.done()
     specs: list[CellSpec | AdaptationSpec | ProbeSpec] = [
@@ -79,14 +80,16 @@ def check_trained(plan: StudyPlan, store: CellStore) -> None:
         folder = Path(trained.checkpoint)
         if not any((folder / part).is_dir() for part in ("adapter", "model")):
             raise CheckpointError(
-                f"the model of {trial.name} has vanished: {folder} holds no adapter/ or model/; "
-                f"put it back, or delete trained/{trial.key}.json in {store.location} to train it "
-                "again"
+                f"the model of {trial.name} is missing from {folder} (no adapter/ or model/): "
+                f"restore it, or delete trained/{trial.key}.json in {store.location} to retrain"
             )
 
 
-def _different(plan: StudyPlan) -> list[RunConfig]:
-    """One run for each kind of model, scenes, tasks and processes: the others pass as it does."""
+def _distinct_runs(plan: StudyPlan) -> list[RunConfig]:
+    """Pick a run for each combination of model, environment, runtime and task.
+
+    The checks of the other runs would give the same results.
+    """
     kinds: dict[str, RunConfig] = {}
     for run in (*plan.bases.values(), *(trial.config for trial in plan.trials)):
         settings = run.model_dump_json(include={"model", "environment", "runtime", "task"})

@@ -1,1 +1,1 @@
-"""Shows progress on the console."""
+"""Output for people: the console, progress bars, units and contact sheets."""

@@ -1,4 +1,4 @@
-"""Where jobs speak to people."""
+"""The console that commands print to."""
 
 from rich.console import Console
 

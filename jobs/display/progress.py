@@ -1,4 +1,4 @@
-"""What a person watches while something long runs: a bar on a terminal, lines elsewhere."""
+"""Progress of something long: a bar on a terminal, lines elsewhere."""
 
 import logging
 from types import TracebackType
@@ -7,41 +7,44 @@ from typing import Self
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 
 from jobs.display.console import console
 from physrl.types import Metrics
 
 LINES = 20
-"""Lines that something long prints where there is no terminal."""
+"""Lines printed in all where there is no terminal."""
+BAR_WIDTH = 24
 
 
 class Bar:
-    """How much of a known number is done, and what is under way."""
+    """A bar that counts finished items and names the one in progress."""
 
     def __init__(self, console: Console, name: str, total: int) -> None:
         self._console, self._name, self._total = console, name, total
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=BAR_WIDTH),
             MofNCompleteColumn(),
             TextColumn("{task.fields[summary]}"),
-            TextColumn("[dim]{task.fields[under_way]}"),
+            TextColumn("[dim]{task.fields[current]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task(name, total=total, summary="", under_way="")
+        self._task = self._progress.add_task(name, total=total, summary="", current="")
 
     def __enter__(self) -> Self:
-        # Libraries' progress bars and chatter would tear the bar.
+        # Libraries' own progress bars and warnings would break up the bar.
         logging.getLogger("transformers").setLevel(logging.ERROR)
         self._progress.start()
         return self
@@ -54,12 +57,12 @@ class Bar:
     ) -> None:
         self._progress.stop()
 
-    def begin(self, what: str) -> None:
-        """Something begins."""
-        self._progress.update(self._task, under_way=what)
+    def begin(self, item: str) -> None:
+        """Show an item as the one in progress."""
+        self._progress.update(self._task, current=item)
 
     def done(self, count: int, summary: str = "") -> None:
-        """So many are done by now."""
+        """Show how many items are finished, and a summary of the last."""
         self._progress.update(self._task, completed=count, summary=summary)
         every = max(1, self._total // LINES)
         if not self._console.is_terminal and (count % every == 0 or count == self._total):
@@ -67,27 +70,23 @@ class Bar:
 
 
 class TrainingProgress(Bar):
-    """Shows one run's steps: reward, accuracy, step time and what is being done."""
+    """A bar over the steps of a run, with reward, accuracy, step time and current phase."""
 
     def __init__(self, console: Console, name: str, steps: int) -> None:
         super().__init__(console, f"{name}  step", steps)
 
     def phase(self, name: str) -> None:
-        """What happens now."""
+        """Show the current phase."""
         self.begin(name)
 
     def step(self, step: int, metrics: Metrics) -> None:
-        """A step is done."""
+        """Show a finished step."""
         self.done(step, describe(metrics))
 
 
 def describe(metrics: Metrics) -> str:
-    """Reward and accuracy of an RL step, loss of an SFT step, and its duration."""
-    shown = [
-        f"{label} {metrics[key]:.3f}"
-        for key, label in (("reward", "reward"), ("loss", "loss"))
-        if key in metrics
-    ]
+    """Summarize a step: reward and accuracy (RL) or loss (SFT), and duration."""
+    shown = [f"{key} {metrics[key]:.3f}" for key in ("reward", "loss") if key in metrics]
     shown += [f"{value:.0%} right" for key, value in metrics.items() if key.endswith("/accuracy")]
     return "  ".join([*shown, f"{metrics['time/step_s']:.1f} s"])
 
@@ -95,3 +94,17 @@ def describe(metrics: Metrics) -> str:
 def show_training(name: str, steps: int) -> TrainingProgress:
     """Show a phase of so many steps on the console."""
     return TrainingProgress(console, name, steps)
+
+
+def download_progress(console: Console) -> Progress:
+    """Make a progress bar over the bytes of a download."""
+    return Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=BAR_WIDTH),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

@@ -1,1 +1,1 @@
-"""Estimates memory, disk and GPU hours of runs and studies."""
+"""Estimates of the memory, disk and GPU hours of runs and studies."""

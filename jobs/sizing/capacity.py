@@ -1,4 +1,4 @@
-"""What this machine, or the Ray cluster that a run would join, has."""
+"""The capacity of this machine, or of the Ray cluster that a run would join."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,28 +15,29 @@ from physrl.config.run import RunConfig
 
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 PROBE_SECONDS = 60.0
-"""How long a busy cluster may take to say how large its GPUs are."""
+"""Timeout of reading the GPUs' memory on a busy cluster."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Totals; what others use of them is not taken off."""
+    """Total resources, including what other processes use."""
 
-    where: str
+    name: str
+    """The machine or cluster, for messages."""
     cores: float
     memory: float
-    """Bytes of the hosts together."""
+    """Total bytes of host memory."""
     gpus: float
     gpu_memory: float | None
-    """Bytes of the smallest GPU; None where there is none, or it did not say."""
+    """Bytes of the smallest GPU; None without GPUs, or if unknown."""
     disk: float
-    """Bytes free where the run writes."""
+    """Free bytes in the run's folder."""
     joined: bool
-    """Whether cores are reserved, and not merely shared."""
+    """True for a running cluster, where Ray reserves cores."""
 
 
 def capacity(config: RunConfig) -> Capacity:
-    """Look, without starting anything."""
+    """Measure the capacity, without starting a cluster."""
     disk = free_disk(config.folder)
     if not cluster_announced():
         gpus = _gpu_memories()
@@ -50,12 +51,12 @@ def capacity(config: RunConfig) -> Capacity:
             joined=False,
         )
     with ray_session(config.runtime):
-        there = ray.cluster_resources()
+        resources = ray.cluster_resources()
         return Capacity(
             "the Ray cluster",
-            there.get("CPU", 0),
-            there.get("memory", 0),
-            there.get("GPU", 0),
+            resources.get("CPU", 0),
+            resources.get("memory", 0),
+            resources.get("GPU", 0),
             _smallest_gpu(),
             disk,
             joined=True,
@@ -63,13 +64,13 @@ def capacity(config: RunConfig) -> Capacity:
 
 
 def free_disk(folder: Path) -> float:
-    """Bytes free where the folder is, or would be made."""
-    there = next(each for each in (folder, *folder.parents) if each.exists())
-    return disk_usage(there).free
+    """Return the free bytes of a folder's disk; the folder need not exist."""
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    return disk_usage(existing).free
 
 
 def _memory() -> float:
-    """The machine's, or less where a container may take less."""
+    """Return the machine's memory in bytes, or the container's lower limit."""
     total: float = psutil.virtual_memory().total
     try:
         return min(total, float(CGROUP_LIMIT.read_text()))
@@ -86,7 +87,7 @@ def _gpu_memories() -> list[float]:
 
 def _smallest_gpu() -> float | None:
     probe = ray.remote(_gpu_memories)
-    asked = [
+    calls = [
         probe.options(
             num_cpus=0,
             num_gpus=0.01,
@@ -97,7 +98,7 @@ def _smallest_gpu() -> float | None:
     ]
     try:
         return min(
-            (size for sizes in ray.get(asked, timeout=PROBE_SECONDS) for size in sizes),
+            (size for sizes in ray.get(calls, timeout=PROBE_SECONDS) for size in sizes),
             default=None,
         )
     except GetTimeoutError:

@@ -1,9 +1,10 @@
-"""What a study will take: how many results of each kind, and GPU hours.
+"""The cost of a study: results of each kind, and GPU hours.
 
-Hours are counted from floating-point operations, of a transformer of P parameters: 2 P a token
-forward, 2 P for the gradient of activations, 2 P for that of weights where all are trained, 2 P for
-computing activations again (Kaplan et al. 2020). Prompts and completions are taken to be as long as
-they may be, so that the estimate errs upwards; actors that wait for each other are counted.
+Hours are estimated from the floating-point operations of a transformer with P parameters, per
+token: 2 P for the forward pass, 2 P for the gradient of activations, 2 P for that of all weights
+where they are trained, 2 P for recomputing activations (Kaplan et al. 2020). Prompts and
+completions count at their maximal lengths, so that the estimate is an upper bound; GPUs of actors
+that wait for each other count as used.
 """
 
 import re
@@ -19,91 +20,91 @@ from physrl.config.run import RunConfig
 from physrl.evaluation.specs import AdaptationSpec, CellSpec, ProbeSpec, StudyPlan
 
 PEAK = 989e12
-"""Operations a second of an H100 or H200, dense bfloat16."""
+"""Floating-point operations per second of an H100 or H200, dense bfloat16."""
 DECODING, TRAINING = 0.08, 0.35
-"""Shares of the peak that vLLM reaches while it decodes, and a learner in its updates."""
+"""Fractions of the peak that vLLM reaches in decoding, and a learner in updates."""
 ANSWER_TOKENS = 24
-"""Of a demonstration."""
+"""Tokens of a demonstration's answer."""
 _BILLIONS = re.compile(r"(\d+(?:\.\d+)?)B(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One kind of results."""
+    """The cost of one kind of results."""
 
-    what: str
+    kind: str
     count: int
     gpu_hours: float
 
 
 def show(plan: StudyPlan) -> None:
-    """Print the plan with its costs."""
-    table = Table(title=f"{plan.name}: what there is to compute")
-    for column in ("", "how many", "GPU hours"):
+    """Print the plan of a study with its costs."""
+    table = Table(title=f"{plan.name}: cost of the study")
+    for column in ("", "count", "GPU hours"):
         table.add_column(column, justify="left" if not column else "right")
     costs = study_costs(plan)
     for cost in costs:
-        table.add_row(cost.what, f"{cost.count}", f"{cost.gpu_hours:,.1f}")
+        table.add_row(cost.kind, f"{cost.count}", f"{cost.gpu_hours:,.1f}")
     total = sum(cost.gpu_hours for cost in costs)
     table.add_section()
     table.add_row("all", f"{sum(cost.count for cost in costs)}", f"{total:,.1f}")
     console.print(table)
     console.print(
         f"Estimates for H100 or H200 ({PEAK / 1e12:.0f} TFLOP/s), of which decoding reaches "
-        f"{DECODING:.0%} and training {TRAINING:.0%}; an upper bound, since completions are "
-        "taken to be as long as they may be. Runs without GPUs count as 0."
+        f"{DECODING:.0%} and training {TRAINING:.0%}; upper bounds, since all completions count at "
+        "their maximal length. Runs without GPUs count as 0."
     )
 
 
 def study_costs(plan: StudyPlan) -> list[Cost]:
-    """GPU hours of each kind of results, whether or not they are in the store."""
+    """Estimate the GPU hours of each kind of results, whether or not they are in the store."""
     trials = [trial_hours(trial.config) for trial in plan.trials]
     cells = [_cell_hours(plan, cell) for cell in plan.cells]
     adaptations = [_adaptation_hours(spec) for spec in plan.adaptations]
     probes = [_probe_hours(plan, spec) for spec in plan.probes]
     kinds = {"trials": trials, "cells": cells, "adaptations": adaptations, "probes": probes}
-    return [Cost(what, len(hours), sum(hours)) for what, hours in kinds.items()]
+    return [Cost(kind, len(hours), sum(hours)) for kind, hours in kinds.items()]
 
 
 def trial_hours(run: RunConfig) -> float:
-    """GPU hours of a run: those reserved for as long as servers and learners take turns."""
+    """Estimate the GPU hours that a run reserves while servers and learners take turns."""
     phases = [run.algorithm] if run.warm_start is None else [run.warm_start, run.algorithm]
     seconds = 0.0
     for algorithm in phases:
         scenes = algorithm.steps * algorithm.prompts_per_step
         if not algorithm.uses_rollouts:
             second = run.auxiliary is not None and not run.auxiliary.foretells
-            shown = scenes * (1 + second)
-            tokens = shown * (run.model.max_prompt_tokens + ANSWER_TOKENS)
+            examples = scenes * (1 + second)
+            tokens = examples * (run.model.max_prompt_tokens + ANSWER_TOKENS)
         else:
-            answers = scenes * algorithm.group_size
-            seconds += decoding_seconds(run, answers) / run.runtime.inference_servers
-            tokens = answers * (run.model.max_prompt_tokens + run.model.max_completion_tokens)
+            completions = scenes * algorithm.group_size
+            seconds += decoding_seconds(run, completions) / run.runtime.inference_servers
+            tokens = completions * (run.model.max_prompt_tokens + run.model.max_completion_tokens)
         seconds += update_seconds(run.model, tokens) / run.runtime.learner_ranks
     return seconds * gpus(run.runtime) / 3600
 
 
-def decoding_seconds(run: RunConfig, answers: int) -> float:
-    """Of one GPU that writes so many completions; prompts are read once and fast."""
-    operations = 2 * parameters(run.model) * answers
-    read = operations * run.model.max_prompt_tokens / (PEAK * TRAINING)
-    return read + operations * run.model.max_completion_tokens / (PEAK * DECODING)
+def decoding_seconds(run: RunConfig, completions: int) -> float:
+    """Estimate the seconds in which one GPU generates completions, including their prompts."""
+    operations = 2 * parameters(run.model) * completions
+    prefill = operations * run.model.max_prompt_tokens / (PEAK * TRAINING)
+    return prefill + operations * run.model.max_completion_tokens / (PEAK * DECODING)
 
 
 def update_seconds(model: ModelConfig, tokens: int) -> float:
-    """Of one GPU that trains on so many tokens."""
+    """Estimate the seconds in which one GPU trains on a number of tokens."""
     passes = 2 + (model.lora is None) + model.gradient_checkpointing
     return 2 * parameters(model) * passes * tokens / (PEAK * TRAINING)
 
 
 def parameters(model: ModelConfig) -> float:
-    """How many a model has: by its files' size, or by its name on the hub (`...-7B-...`)."""
+    """Estimate a model's parameters from its files' size, or its name on the hub (`...-7B-...`)."""
     folder = Path(model.path)
     if folder.is_dir():
         size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
         return size / (4 if model.dtype == "float32" else 2)
-    named = _BILLIONS.search(model.path)
-    return float(named[1]) * 1e9 if named else 7e9
+    match = _BILLIONS.search(model.path)
+    return float(match[1]) * 1e9 if match else 7e9
 
 
 def _cell_hours(plan: StudyPlan, cell: CellSpec) -> float:
@@ -115,8 +116,8 @@ def _cell_hours(plan: StudyPlan, cell: CellSpec) -> float:
 
 def _adaptation_hours(spec: AdaptationSpec) -> float:
     run = spec.config
-    shown = spec.steps[-1] * run.algorithm.prompts_per_step
-    seconds = update_seconds(run.model, shown * (run.model.max_prompt_tokens + ANSWER_TOKENS))
+    examples = spec.steps[-1] * run.algorithm.prompts_per_step
+    seconds = update_seconds(run.model, examples * (run.model.max_prompt_tokens + ANSWER_TOKENS))
     seconds += decoding_seconds(run, spec.scenes * len(spec.steps))
     return seconds * gpus(run.runtime) / 3600
 

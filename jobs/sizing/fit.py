@@ -1,30 +1,28 @@
-"""Whether a configuration fits where it would run."""
+"""Checks of whether a configuration fits the machine or cluster that it would run on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from rich.console import Console
-from rich.table import Table
-
 from cluster.runtime.placement import cpus, gpus
-from jobs.sizing.capacity import Capacity, capacity
+from jobs.display.units import format_bytes
+from jobs.sizing.capacity import Capacity
 from jobs.sizing.footprint import (
     DRIVER,
     RAY,
-    WIDTHS,
     WORKER_PROCESS,
     Footprint,
-    adapter_bytes,
-    cache_bytes_per_token,
-    checkpoint_bytes,
-    longest_sequence,
     rank_footprint,
     server_footprint,
     shared_gpu_bytes,
-    zero_stage,
 )
-from jobs.sizing.model_size import ModelSize, model_size
+from jobs.sizing.model_size import ModelSize
+from jobs.sizing.tensors import (
+    WIDTHS,
+    cache_bytes_per_token,
+    checkpoint_bytes,
+    longest_sequence,
+)
 from physrl.config.run import RunConfig
 
 LIGHTER_RANK = (
@@ -37,113 +35,75 @@ Verdict = Literal["ok", "slow", "?", "TOO LITTLE"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the table."""
+    """A resource that a run needs, and what is available of it."""
 
-    what: str
-    needs: str
-    there: str
+    resource: str
+    needed: str
+    available: str
     verdict: Verdict
     remedy: str = ""
-    """What to do where the verdict is not ok."""
+    """Advice where the verdict is not ok."""
 
 
-def run(config: RunConfig) -> bool:
-    """Print what the configuration needs and what there is; whether it fits."""
-    size, there = model_size(config.model), capacity(config)
+def check_fit(config: RunConfig, size: ModelSize, capacity: Capacity) -> Iterator[Check]:
+    """Check every resource, in the table's order."""
     rank, server = rank_footprint(config, size), server_footprint(config, size)
-    console = Console(soft_wrap=True)
-    console.print(describe(config, size), markup=False)
-    console.print(_parts_table(config, rank, server))
-    checks = list(examine(config, size, there))
-    table = Table("", "what", "needs", there.where)
-    for check in checks:
-        table.add_row(check.verdict, check.what, check.needs, check.there)
-    console.print(table)
-    for check in checks:
-        if check.verdict != "ok":
-            console.print(
-                f"{check.verdict}: {check.what}: needs {check.needs}, has {check.there}: "
-                f"{check.remedy}",
-                markup=False,
-            )
-    verdicts = {check.verdict for check in checks}
-    said = "may fit" if "?" in verdicts else "fits"
-    said = "does not fit" if "TOO LITTLE" in verdicts else said
-    console.print(f"{config.name} {said} on {there.where}", markup=False)
-    if not config.algorithm.uses_rollouts:
-        console.print("counted for physrl train: physrl sft starts ranks alone, and needs less")
-    return "TOO LITTLE" not in verdicts
-
-
-def describe(config: RunConfig, size: ModelSize) -> str:
-    """The model and what is trained of it, in a line."""
-    lora = config.model.lora
-    what = "all weights" if lora is None else f"adapters of rank {lora.rank}"
-    return (
-        f"{config.model.path}: {_count(size.parameters)} parameters; {what}: "
-        f"{_count(size.trained)} trained, {_gb(adapter_bytes(config, size))} to sync and save; "
-        f"ZeRO stage {zero_stage(config)}, ranks: {config.runtime.learner_ranks}"
-    )
-
-
-def examine(config: RunConfig, size: ModelSize, there: Capacity) -> Iterator[Check]:
-    """Every check, in the table's order."""
-    rank, server = rank_footprint(config, size), server_footprint(config, size)
-    yield from _gpus(config, rank, server, there)
-    yield _cores(config, there)
-    yield _host(config, size, rank, server, there)
+    yield from _gpus(config, rank, server, capacity)
+    yield _cores(config, capacity)
+    yield _host(config, size, rank, server, capacity)
     yield _cache(config, size)
-    yield _disk(config, size, there)
+    yield _disk(config, size, capacity)
 
 
 def _gpus(
-    config: RunConfig, rank: Footprint, server: Footprint, there: Capacity
+    config: RunConfig, rank: Footprint, server: Footprint, capacity: Capacity
 ) -> Iterator[Check]:
     runtime = config.runtime
     needed = gpus(runtime)
     yield Check(
         "GPUs",
         f"{needed:g}",
-        f"{there.gpus:g}",
-        "ok" if needed <= there.gpus else "TOO LITTLE",
+        f"{capacity.gpus:g}",
+        "ok" if needed <= capacity.gpus else "TOO LITTLE",
         "lower runtime.inference_servers, gpus_per_server, learner_ranks or gpus_per_rank",
     )
     if runtime.layout == "colocated":
-        yield _gpu_memory(
-            "GPU memory of a rank and a server in turns",
+        yield _memory(
+            "GPU memory of a rank and a server that take turns",
             shared_gpu_bytes(rank, server),
-            there.gpu_memory,
+            capacity.gpu_memory,
             f"{LIGHTER_RANK}, runtime.kv_cache_mb, or set runtime.layout=disaggregated",
         )
         return
     if runtime.gpus_per_rank:
-        yield _gpu_memory(
+        yield _memory(
             "GPU memory of a learner rank",
             rank.device_bytes,
-            there.gpu_memory,
+            capacity.gpu_memory,
             LIGHTER_RANK,
         )
     if runtime.gpus_per_server:
         share = min(runtime.gpus_per_server, 1)
-        yield _gpu_memory(
+        yield _memory(
             "GPU memory of an inference server",
             server.device_bytes,
-            None if there.gpu_memory is None else there.gpu_memory * share,
+            None if capacity.gpu_memory is None else capacity.gpu_memory * share,
             "lower runtime.kv_cache_mb, raise runtime.gpus_per_server to 1, or set "
             "model.dtype=bfloat16",
         )
 
 
-def _gpu_memory(what: str, needed: float, there: float | None, remedy: str) -> Check:
-    if there is None:
-        return Check(what, f"≈ {_gb(needed)}", "unknown", "?", "no GPU said how large it is")
-    verdict: Verdict = "ok" if needed <= there else "TOO LITTLE"
-    return Check(what, f"≈ {_gb(needed)}", _gb(there), verdict, remedy)
+def _memory(resource: str, needed: float, available: float | None, remedy: str) -> Check:
+    estimate = f"≈ {format_bytes(needed)}"
+    if available is None:
+        return Check(resource, estimate, "unknown", "?", "the GPUs did not report their memory")
+    verdict: Verdict = "ok" if needed <= available else "TOO LITTLE"
+    return Check(resource, estimate, format_bytes(available), verdict, remedy)
 
 
-def _cores(config: RunConfig, there: Capacity) -> Check:
+def _cores(config: RunConfig, capacity: Capacity) -> Check:
     runtime = config.runtime
-    if there.joined:  # Ray reserves them, and would wait for ever
+    if capacity.joined:  # Ray reserves them, and would wait forever
         needed = cpus(runtime)
         short: Verdict = "TOO LITTLE"
     else:
@@ -153,14 +113,14 @@ def _cores(config: RunConfig, there: Capacity) -> Check:
     return Check(
         "cores",
         f"{needed:g}",
-        f"{there.cores:g}",
-        "ok" if needed <= there.cores else short,
-        "lower runtime.rollout_workers or threads, unless they take turns anyway",
+        f"{capacity.cores:g}",
+        "ok" if needed <= capacity.cores else short,
+        "lower runtime.rollout_workers or threads, unless they rarely run at once",
     )
 
 
 def _host(
-    config: RunConfig, size: ModelSize, rank: Footprint, server: Footprint, there: Capacity
+    config: RunConfig, size: ModelSize, rank: Footprint, server: Footprint, capacity: Capacity
 ) -> Check:
     runtime = config.runtime
     needed = (
@@ -171,74 +131,41 @@ def _host(
         + RAY
         + (runtime.object_store_mb << 20)
     )
-    if runtime.layout == "colocated":  # a server that sleeps keeps its weights here
+    if runtime.layout == "colocated":  # a sleeping server keeps its weights in host memory
         needed += runtime.inference_servers * size.parameters * WIDTHS[config.model.dtype]
-    return Check(
-        "memory of the hosts",
-        f"≈ {_gb(needed)}",
-        _gb(there.memory),
-        "ok" if needed <= there.memory else "TOO LITTLE",
+    return _memory(
+        "host memory",
+        needed,
+        capacity.memory,
         "lower runtime.inference_servers, rollout_workers, learner_ranks or "
         "tokens_per_micro_batch, or set runtime.offload=none",
     )
 
 
 def _cache(config: RunConfig, size: ModelSize) -> Check:
-    """An engine does not start where its cache holds less than one sequence."""
-    each = cache_bytes_per_token(config, size) * longest_sequence(config)
-    there = config.runtime.kv_cache_mb << 20
-    sequences = int(there // each)
+    """Check that the cache holds one sequence, without which the engine does not start."""
+    sequence = cache_bytes_per_token(config, size) * longest_sequence(config)
+    cache = config.runtime.kv_cache_mb << 20
+    sequences = int(cache // sequence)
     return Check(
         "key-value cache of a server",
-        f"{_gb(each)} a sequence",
-        f"{_gb(there)}: {sequences} sequences at once",
+        f"{format_bytes(sequence)} per sequence",
+        f"{format_bytes(cache)}: {sequences} concurrent sequences",
         "ok" if sequences else "TOO LITTLE",
-        f"set runtime.kv_cache_mb={int(each) // 2**20 + 1} at least",
+        f"set runtime.kv_cache_mb to at least {int(sequence) // 2**20 + 1}",
     )
 
 
-def _disk(config: RunConfig, size: ModelSize, there: Capacity) -> Check:
-    each = checkpoint_bytes(config, size)
-    needed = each * (_kept(config) + 1)  # and the one being written
+def _disk(config: RunConfig, size: ModelSize, capacity: Capacity) -> Check:
+    checkpoint = checkpoint_bytes(config, size)
+    kept = config.checkpoint.keep_last + config.checkpoint.keep_best
+    needed = checkpoint * (kept + 1)  # and the one being written
     if config.model.quantization is not None:
         needed += size.parameters * WIDTHS[config.model.dtype]
     return Check(
         "disk",
-        f"{_gb(needed)} ({_gb(each)} a checkpoint)",
-        f"{_gb(there.disk)} free",
-        "ok" if needed <= there.disk else "TOO LITTLE",
+        f"{format_bytes(needed)} ({format_bytes(checkpoint)} per checkpoint)",
+        f"{format_bytes(capacity.disk)} free",
+        "ok" if needed <= capacity.disk else "TOO LITTLE",
         "lower checkpoint.keep_last or keep_best, or set output= to another disk",
     )
-
-
-def _kept(config: RunConfig) -> int:
-    return config.checkpoint.keep_last + config.checkpoint.keep_best
-
-
-def _parts_table(config: RunConfig, rank: Footprint, server: Footprint) -> Table:
-    table = Table("process", "where", "holds", "", title="≈ is an estimate (docs/monitoring.md)")
-    for name, process, on_gpu in (
-        ("learner rank", rank, config.runtime.gpus_per_rank),
-        ("inference server", server, config.runtime.gpus_per_server),
-    ):
-        places = (("GPU", process.device), ("host", process.host))
-        for where, parts in places if on_gpu else places[1:]:
-            for part in parts:
-                table.add_row(name, where, part.name, f"{'≈ ' * part.estimated}{_gb(part.bytes)}")
-                name = ""
-    return table
-
-
-def _gb(size: float) -> str:
-    """In GB of 10^9 bytes, or MB and kB of as many."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
-        if size >= factor:
-            return f"{size / factor:.3g} {unit}"
-    return f"{size / 1e3:.3g} kB"
-
-
-def _count(number: int) -> str:
-    for unit, factor in (("B", 1e9), ("M", 1e6)):
-        if number >= factor:
-            return f"{number / factor:.3g} {unit}"
-    return f"{number}"

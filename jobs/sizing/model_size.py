@@ -1,4 +1,4 @@
-"""How large a checkpoint is, from its config.json alone."""
+"""The size of a model, from its config.json alone."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,38 +12,38 @@ from physrl.models.loading import target_modules
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """A stack of equal transformer layers."""
+    """A stack of identical transformer layers."""
 
     count: int
     hidden: int
     queries: int
-    """Width of all queries together."""
+    """Total width of the queries."""
     keys: int
-    """Width of all keys, and of all values, together."""
+    """Total width of the keys, and that of the values."""
     intermediate: int
     """Width of the MLP."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSize:
-    """Counts of parameters, and what the memory of a pass depends on."""
+    """Parameter counts and layer dimensions of a model."""
 
     parameters: int
-    """Of the base, a tied head counted once."""
+    """Parameters of the base model; a tied output head counts once."""
     trained: int
-    """Of the adapters, or of the base where all weights are trained."""
+    """Trained parameters: the adapters', or the base model's."""
     linear: int
-    """In linear layers besides the output head: what 4 bits hold."""
+    """Parameters that are quantized: of linear layers except the output head."""
     head: int
-    """In the output head."""
+    """Parameters of the output head."""
     language: Layers
     vision: Layers
     patch: int
-    """Side of a patch of a picture, in pixels."""
+    """Side of an image patch, in pixels."""
 
 
 def model_size(config: ModelConfig) -> ModelSize:
-    """Build the model without memory for its weights, and count."""
+    """Build the model without memory for its weights, and count its parameters."""
     architecture = AutoConfig.from_pretrained(config.path)
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(architecture)
@@ -51,7 +51,7 @@ def model_size(config: ModelConfig) -> ModelSize:
 
 
 def count(model: Any, config: ModelConfig) -> ModelSize:
-    """Count the parameters of a model of any device."""
+    """Count the parameters of a model on any device."""
     modules = dict(model.named_modules())
     head = model.get_output_embeddings()
     linear = [m for m in modules.values() if isinstance(m, torch.nn.Linear) and m is not head]

@@ -1,4 +1,4 @@
-"""How much memory this process and all that it started hold at once."""
+"""The peak memory of this process and its children."""
 
 import threading
 from types import TracebackType
@@ -7,22 +7,23 @@ from typing import Self
 import psutil
 
 INTERVAL = 1.0
+"""Seconds between samples."""
 
 
 class PeakMemory:
-    """Samples the resident memory of the process tree once a second.
+    """A context that samples the resident memory of the process tree once a second.
 
-    Memory that processes share is counted for each of them: an upper bound.
+    The sum counts shared memory once per process, so it is an upper bound.
     """
 
     def __init__(self) -> None:
         self._peak = 0
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread = threading.Thread(target=self._sample, daemon=True)
 
     @property
     def gigabytes(self) -> float:
-        """The largest sum seen."""
+        """Largest sum sampled, in GB of 10^9 bytes."""
         return self._peak / 1e9
 
     def __enter__(self) -> Self:
@@ -38,14 +39,16 @@ class PeakMemory:
         self._done.set()
         self._thread.join()
 
-    def _watch(self) -> None:
-        me = psutil.Process()
-        while not self._done.wait(INTERVAL):
-            self._peak = max(self._peak, sum(map(_resident, [me, *me.children(recursive=True)])))
+    def _sample(self) -> None:
+        process, done = psutil.Process(), False
+        while not done:
+            tree = [process, *process.children(recursive=True)]
+            self._peak = max(self._peak, sum(map(_resident_bytes, tree)))
+            done = self._done.wait(INTERVAL)
 
 
-def _resident(process: psutil.Process) -> int:
+def _resident_bytes(process: psutil.Process) -> int:
     try:
         return int(process.memory_info().rss)
-    except psutil.Error:  # it ended meanwhile
+    except psutil.Error:  # it has exited
         return 0

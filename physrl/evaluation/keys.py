@@ -12,7 +12,7 @@ from pydantic_core import to_jsonable_python
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.data.photos import Photo
-from physrl.storage.run_folder import scene_generator_hash
+from physrl.storage.provenance import scene_generator_hash
 
 IRRELEVANT = {"name", "output", "evaluation", "checkpoint", "runtime"}
 """Sections of a run that do not affect its weights: placement, outputs and monitoring."""

@@ -1,4 +1,4 @@
-"""A run's metrics: JSON lines for programs, event files for TensorBoard, and who else listens."""
+"""A run's metrics: JSON lines, event files for TensorBoard, and other sinks."""
 
 from physrl.metrics.lines import read_metrics
 from physrl.metrics.sink import MetricsSink, Row

@@ -1,4 +1,4 @@
-"""Appending to a file whole or not at all."""
+"""Atomic appends to files."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def append(path: Path, data: bytes) -> None:
-    """Add to the end of the file; where it does not all fit, leave the file as it was.
+    """Append to a file; if not all of it fits, leave the file unchanged.
 
     Raises:
         OSError: the disk is full, or the file cannot be written.
@@ -14,7 +14,7 @@ def append(path: Path, data: bytes) -> None:
     with path.open("ab", buffering=0) as stream:
         end = stream.tell()
         try:
-            if stream.write(data) < len(data):  # a full disk takes a part first, without an error
+            if stream.write(data) < len(data):  # a full disk first writes a part without an error
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
             stream.truncate(end)

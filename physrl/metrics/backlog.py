@@ -1,4 +1,4 @@
-"""Rows that a sink did not take, which are kept until it does."""
+"""Rows that a sink has not accepted yet."""
 
 import logging
 from collections import deque
@@ -9,40 +9,40 @@ _logger = logging.getLogger(__name__)
 
 
 class Backlog:
-    """Hands rows to a sink in order; what the sink refuses is offered again with the next row.
+    """A queue that writes rows to a sink in order, and retries failed ones with the next row.
 
     Args:
-        passing: errors that may be over by then; others are raised.
+        retried: type of the errors after which rows are retried; others are raised.
     """
 
-    def __init__(self, sink: MetricsSink, passing: type[Exception]) -> None:
+    def __init__(self, sink: MetricsSink, retried: type[Exception]) -> None:
         self.name = sink.name
-        self._sink, self._passing = sink, passing
+        self._sink, self._retried = sink, retried
         self._rows: deque[Row] = deque()
         self.error: Exception | None = None
-        """Why rows are left; None where none are."""
+        """Error of the first row in the queue; None if the queue is empty."""
 
     def __len__(self) -> int:
-        """How many rows are left."""
+        """Return the number of rows in the queue."""
         return len(self._rows)
 
     def write(self, row: Row) -> None:
-        """Hand on the row, after those that are left; warns once when an outage begins."""
+        """Write a row after those in the queue; log a warning once per outage."""
         self._rows.append(row)
         self.flush()
 
     def flush(self) -> None:
-        """Try what is left again."""
+        """Retry the rows in the queue."""
         while self._rows:
             try:
                 self._sink.write(self._rows[0])
-            except self._passing as error:
+            except self._retried as error:
                 if self.error is None:
                     _logger.warning(
-                        "%s does not take step %d (%s): training goes on, and its metrics are "
-                        "kept and tried again with the next step's",
-                        self.name,
+                        "writing step %d to %s failed (%s): training continues, and its metrics "
+                        "are retried with the next step's",
                         self._rows[0].step,
+                        self.name,
                         reason(error),
                     )
                 self.error = error
@@ -51,13 +51,13 @@ class Backlog:
         self.error = None
 
     def truncate_after(self, step: int) -> None:
-        """Forget later steps."""
+        """Drop rows of later steps."""
         self._rows = deque(row for row in self._rows if row.step <= step)
         if not self._rows:
             self.error = None
 
 
 def reason(error: Exception) -> str:
-    """An error in one line."""
+    """Return an error's text in one line."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())

@@ -1,4 +1,4 @@
-"""Event files for TensorBoard, written without tensorflow and without a thread."""
+"""Event files for TensorBoard, written without TensorFlow and without a thread."""
 
 import io
 import os
@@ -15,7 +15,7 @@ from physrl.metrics.sink import Row
 
 
 class EventFile:
-    """A sink that writes scalars to a file of its own, which TensorBoard reads after older ones."""
+    """A sink that writes scalars to a new event file, which TensorBoard reads after older ones."""
 
     def __init__(self, folder: Path) -> None:
         # TensorBoard reads files in the order of their names.
@@ -24,7 +24,7 @@ class EventFile:
         self._path = folder / f"events.out.tfevents.{writer}"
         self.name = str(self._path)
         self._head = [Event(wall_time=time.time(), file_version="brain.Event:2")]
-        """What comes before the next row."""
+        """Events to write before the next row."""
 
     def write(self, row: Row) -> None:
         scalars = [Summary.Value(tag=name, simple_value=v) for name, v in row.metrics.items()]
@@ -33,12 +33,12 @@ class EventFile:
         self._head = []
 
     def truncate_after(self, step: int) -> None:
-        """TensorBoard drops what older files say of later steps, once the next row is there."""
+        """Make TensorBoard drop later steps of older files, once the next row is written."""
         start = SessionLog(status=SessionLog.START)
         self._head.append(Event(wall_time=time.time(), step=step + 1, session_log=start))
 
     def close(self) -> None:
-        """Every row is already in the file."""
+        """Do nothing: every row is already in the file."""
 
 
 def _records(events: list[Event]) -> bytes:

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: one line a step."""
+"""The file `metrics.jsonl`, with one line per step."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ class MetricsLines:
         append(self._path, f"{line}\n".encode())
 
     def truncate_after(self, step: int) -> None:
-        """Forget later steps and a torn last line, in place: a full disk does not hinder it.
+        """Truncate later steps and a torn last line, in place, which a full disk does not prevent.
 
         Raises:
             DataError: a line is damaged, or the file cannot be written.
@@ -43,16 +43,16 @@ class MetricsLines:
             ) from None
 
     def close(self) -> None:
-        """Every line is already in the file."""
+        """Do nothing: every line is already in the file."""
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's metrics.jsonl in order; none if nothing was written yet.
+    """Read the rows of a run's metrics.jsonl in order; empty if nothing was written yet.
 
-    A last line that a killed writer left torn is passed over.
+    Skips a torn last line of a killed writer.
 
     Raises:
-        DataError: a line is not valid; names it.
+        DataError: a line is not valid JSON; names it.
     """
     path = folder / FILE
     if not path.exists():

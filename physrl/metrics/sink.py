@@ -1,4 +1,4 @@
-"""What takes a run's metrics, step by step."""
+"""The interface of metrics sinks."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,25 +8,25 @@ from physrl.types import Metrics
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A step's metrics."""
+    """The metrics of one step."""
 
     step: int
-    """Counts from 1."""
+    """Step, counted from 1."""
     time: float
-    """When it ended, in seconds since 1970."""
+    """Time of the step's end, in seconds since 1970."""
     metrics: Metrics
 
 
 class MetricsSink(Protocol):
-    """One place that metrics go to."""
+    """A destination of metrics."""
 
     name: str
-    """What a warning calls it."""
+    """Name in warnings."""
 
     def write(self, row: Row) -> None:
-        """Take a row, or raise and have it offered again before the next one."""
+        """Accept a row; after an error it is retried before the next one."""
         ...
 
     def close(self) -> None:
-        """Nothing follows."""
+        """Finish after the last row."""
         ...

@@ -1,4 +1,4 @@
-"""One writer a run: files in its folder, and whoever else is told."""
+"""The writer of a run's metrics to its files and other sinks."""
 
 import time
 from collections.abc import Sequence
@@ -14,22 +14,23 @@ from physrl.types import Metrics
 
 
 class MetricsWriter:
-    """Appends to `metrics.jsonl` and to an event file of a run's folder, and tells other sinks.
+    """A writer to `metrics.jsonl` and an event file in a run's folder, and to other sinks.
 
-    A full disk ends nothing: rows are kept, and written in order with the next that can be.
+    A full disk raises no error: rows are kept, and retried in order with the next row.
 
     Args:
-        sinks: who else is told, such as a tracking server; none of them can end or slow training.
+        folder: the run's folder.
+        sinks: other sinks, such as trackers; none of them can stop or delay training.
     """
 
     def __init__(self, folder: Path, sinks: Sequence[MetricsSink] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._lines, self._events = MetricsLines(folder), EventFile(folder)
-        self._files = [Backlog(sink, passing=OSError) for sink in (self._lines, self._events)]
+        self._files = [Backlog(sink, retried=OSError) for sink in (self._lines, self._events)]
         self._others = [Background(sink) for sink in sinks]
 
     def write(self, step: int, metrics: Metrics) -> None:
-        """Take a step's metrics; warns once when a file cannot be written."""
+        """Write a step's metrics; log a warning once per outage."""
         row = Row(step, time.time(), metrics)
         for file in self._files:
             file.write(row)
@@ -37,7 +38,7 @@ class MetricsWriter:
             other.write(row)
 
     def truncate_after(self, step: int) -> None:
-        """Forget later steps and a torn last line: a resumed run does these steps again.
+        """Drop later steps, which a resumed run repeats, and a torn last line.
 
         Raises:
             DataError: a line is damaged, or the file cannot be written.
@@ -48,7 +49,7 @@ class MetricsWriter:
         self._events.truncate_after(step)
 
     def close(self) -> None:
-        """Write and send what is left.
+        """Write the remaining rows, and finish the other sinks.
 
         Raises:
             DataError: a file still cannot be written.

@@ -1,1 +1,1 @@
-"""Where runs are kept."""
+"""Storage of runs: object stores, checkpoints and run folders."""

@@ -1,7 +1,7 @@
-"""Checkpoints on a local folder: whole or absent, never in between.
+"""Checkpoints in a local folder.
 
-A checkpoint is written into a hidden folder, described by a manifest that comes last, and then
-renamed; whatever a writer that died left behind is therefore never taken for a checkpoint.
+A checkpoint is written into a hidden folder, its manifest last, and then renamed, so that it exists
+whole or not at all even if its writer is killed.
 """
 
 import errno
@@ -18,19 +18,21 @@ from pathlib import Path
 
 from physrl.errors import CheckpointError
 from physrl.storage.manifest import STATE, sync_folder, verify, write_manifest
-from physrl.storage.retention import best_first, kept, score_of
+from physrl.storage.object_store import PARTIAL
+from physrl.storage.retention import best_first, kept_steps, score_of
 from physrl.types import JSON
 
-PARTIAL = ".partial-"
-_STEP = re.compile(r"step-(\d{8,})")
+FOLDER = "checkpoints"
+"""Folder of a run's checkpoints, inside the run's folder."""
 FULL_BELOW = 2**20
-"""A disk with fewer free bytes than this is full."""
+"""Free bytes below which a disk counts as full."""
+_STEP = re.compile(r"step-(\d{8,})")
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint that was found whole: its folder, its step and what state.json holds."""
+    """A complete checkpoint: its folder, its step and the content of state.json."""
 
     path: Path
     step: int
@@ -38,32 +40,32 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of one run: the last ones stay, and the best.
+    """The checkpoints of one run, of which the last and the best are kept.
 
     Args:
-        folder: the run's folder; checkpoints lie in its `checkpoints/`.
-        keep_last: how many of the newest stay, at least one.
-        keep_best: how many stay by the `score` in their state, wherever they lie.
+        folder: the run's folder.
+        keep_last: number of newest checkpoints to keep, at least one.
+        keep_best: number of checkpoints to keep by the `score` in their state.
     """
 
     def __init__(self, folder: Path, keep_last: int, keep_best: int = 0) -> None:
         if keep_last < 1:
-            raise ValueError(f"keep_last is {keep_last}: at least one checkpoint must stay")
-        self._folder = folder / "checkpoints"
+            raise ValueError(f"keep_last is {keep_last}: keep at least one checkpoint")
+        self._folder = folder / FOLDER
         self._keep_last, self._keep_best = keep_last, keep_best
 
     def commit(self, step: int, state: JSON, write: Callable[[Path], None]) -> Checkpoint:
-        """Make the checkpoint of a step; it exists once this returns, and not at all before.
+        """Write the checkpoint of a step; it exists once this returns, and not before.
 
-        Checkpoints of later steps are removed: the run has gone back behind them.
+        Removes the checkpoints of later steps, which a resumed run repeats.
 
         Args:
-            state: what state.json holds; `step` is added to it. The number under `score` says how
-                good the policy is; higher is better.
-            write: puts the weights and the learner's state into the folder that it is given.
+            state: content of state.json, without `step`. Its `score` ranks the policy; higher is
+                better.
+            write: writes the weights and the learner's state into the folder that it is given.
 
         Raises:
-            CheckpointError: the storage is full or forbidden, another process is writing, or
+            CheckpointError: the disk is full or not writable, another process is writing, or
                 nothing was written.
         """
         final = self._folder / step_name(step)
@@ -74,12 +76,12 @@ class Checkpoints:
                 self._remove_partial()
                 partial.mkdir()
                 try:
-                    with _full_disk_named(partial):
+                    with _name_full_disk(partial):
                         write(partial)
                     if not any(partial.iterdir()):
                         raise CheckpointError(
-                            f"{final} would hold no weights: the folder is not shared with the "
-                            "machines that write them; set output= to one that is"
+                            f"{final} is empty: the machines that write the weights do not share "
+                            "this folder; set output= to a shared one"
                         )
                     (partial / STATE).write_text(json.dumps({**state, "step": step}))
                     write_manifest(partial)
@@ -88,27 +90,27 @@ class Checkpoints:
                     shutil.rmtree(partial, ignore_errors=True)
                 self._prune(step)
         except OSError as error:
-            raise CheckpointError(_cannot_write(final, error)) from error
+            raise CheckpointError(_write_error(final, error)) from error
         return Checkpoint(final, step, state)
 
     def latest(self) -> Checkpoint | None:
-        """The newest whole checkpoint; None if there is none.
+        """Find the newest complete checkpoint; None if there is none.
 
-        Damaged and incomplete ones are passed over with a warning that names the file.
+        Logs a warning that names the file for each damaged or incomplete one that it skips.
         """
-        return self._first_whole([step for step, _ in reversed(self._steps())])
+        return self._first_complete([step for step, _ in reversed(self._steps())])
 
     def best(self) -> Checkpoint | None:
-        """The whole checkpoint of the highest score; None if none has a score."""
-        return self._first_whole(best_first(self._scores()))
+        """Find the complete checkpoint with the highest score; None if none has a score."""
+        return self._first_complete(best_first(self._scores()))
 
-    def _first_whole(self, steps: Sequence[int]) -> Checkpoint | None:
+    def _first_complete(self, steps: Sequence[int]) -> Checkpoint | None:
         for step in steps:
             path = self._folder / step_name(step)
             try:
                 verify(path)
             except CheckpointError as error:
-                _logger.warning("%s; trying the checkpoint before it", error)
+                _logger.warning("%s; trying the previous checkpoint", error)
             else:
                 return Checkpoint(path, step, read_state(path))
         return None
@@ -117,7 +119,7 @@ class Checkpoints:
         return {step: score_of(read_state(path)) for step, path in self._steps()}
 
     def _steps(self) -> list[tuple[int, Path]]:
-        """The step folders, whole or not, oldest first."""
+        """List the step folders, complete or not, oldest first."""
         if not self._folder.is_dir():
             return []
         found = ((step_of(path.name), path) for path in self._folder.iterdir())
@@ -134,9 +136,9 @@ class Checkpoints:
         for step, path in self._steps():
             if step > newest:
                 shutil.rmtree(path)
-        stay = kept(self._scores(), self._keep_last, self._keep_best)
+        kept = kept_steps(self._scores(), self._keep_last, self._keep_best)
         for step, path in self._steps():
-            if step not in stay:
+            if step not in kept:
                 shutil.rmtree(path)
 
     def _remove_partial(self) -> None:
@@ -145,18 +147,18 @@ class Checkpoints:
 
 
 def step_name(step: int) -> str:
-    """The name of a checkpoint's folder."""
+    """Return the name of a checkpoint's folder."""
     return f"step-{step:08d}"
 
 
 def step_of(name: str) -> int | None:
-    """The step whose checkpoint has this name; None if it is no checkpoint's."""
+    """Return the step of a checkpoint's folder; None if the name is not a checkpoint's."""
     match = _STEP.fullmatch(name)
     return int(match[1]) if match else None
 
 
 def read_state(path: Path) -> JSON:
-    """What a checkpoint's state.json holds; nothing if it cannot be read."""
+    """Read a checkpoint's state.json; empty if it cannot be read."""
     try:
         state = json.loads((path / STATE).read_bytes())
     except (OSError, ValueError):
@@ -166,7 +168,7 @@ def read_state(path: Path) -> JSON:
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system frees when its holder dies.
+    """Hold the folder's lock, which the system releases when its holder dies.
 
     Raises:
         CheckpointError: another process holds it.
@@ -186,8 +188,8 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _full_disk_named(folder: Path) -> Iterator[None]:
-    """Say so when the disk is full: torch, safetensors and Ray hide the system's error."""
+def _name_full_disk(folder: Path) -> Iterator[None]:
+    """Raise ENOSPC if the disk is full: torch, safetensors and Ray hide the system's error."""
     try:
         yield
     except Exception as error:
@@ -197,13 +199,13 @@ def _full_disk_named(folder: Path) -> Iterator[None]:
         raise
 
 
-def _cannot_write(path: Path, error: OSError) -> str:
+def _write_error(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         remedy = "free some space, lower checkpoint.keep_last, or set output= to another disk"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         remedy = "grant write permission, or set output= to a folder that you own"
     else:
         remedy = "check the storage, or set output= to another folder"
-    # An error that crossed processes has lost its number, and its text ends with the cause.
+    # An error from another process has no strerror, and the last line of its text is the cause.
     reason = error.strerror or str(error).splitlines()[-1]
     return f"checkpoint {path} cannot be written: {reason}: {remedy}"

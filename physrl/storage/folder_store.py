@@ -1,20 +1,29 @@
-"""A local folder as an object store."""
+"""The object store in a local folder."""
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from physrl.errors import MissingObjectError, StorageError
-from physrl.storage.object_store import FULL, PARTIAL, Entry, Progress, open_source, writing_to
+from physrl.storage.object_store import (
+    PARTIAL,
+    Entry,
+    Progress,
+    disk_remedy,
+    no_progress,
+    open_source,
+    writing_to,
+)
 
 CHUNK = 2**22
-"""Bytes of a file in memory at once."""
+"""Bytes of a file held in memory."""
 
 
 class FolderStore:
-    """A local folder: keys are paths of files in it."""
+    """An object store whose keys are the paths of files in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -26,7 +35,7 @@ class FolderStore:
             with tempfile.TemporaryFile(dir=self._folder):
                 pass
         except OSError as error:
-            raise self._refused("written", error) from None
+            raise self._error("written", error) from None
 
     def put(self, key: str, data: bytes) -> None:
         self._put(key, lambda stream: stream.write(data))
@@ -36,19 +45,15 @@ class FolderStore:
 
     def upload(self, key: str, path: Path) -> None:
         with open_source(path) as source:
-            self._put(key, lambda stream: _copy(source, stream, _ignore))
+            self._put(key, lambda stream: _copy(source, stream))
 
     def upload_new(self, key: str, path: Path) -> bool:
         with open_source(path) as source:
-            return self._create(key, lambda stream: _copy(source, stream, _ignore))
+            return self._create(key, lambda stream: _copy(source, stream))
 
-    def download(self, key: str, path: Path, progress: Progress) -> None:
-        try:
+    def download(self, key: str, path: Path, progress: Progress = no_progress) -> None:
+        with self._reading(key):
             source = (self._folder / key).open("rb")
-        except (FileNotFoundError, NotADirectoryError):
-            raise MissingObjectError(f"{self._folder / key} does not exist") from None
-        except OSError as error:
-            raise self._refused(f"read ({key})", error) from None
         partial = path.with_name(PARTIAL + path.name)
         with source, writing_to(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,20 +62,15 @@ class FolderStore:
             partial.replace(path)
 
     def get(self, key: str) -> bytes:
-        try:
+        with self._reading(key):
             return (self._folder / key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            raise MissingObjectError(f"{self._folder / key} does not exist") from None
-        except OSError as error:
-            raise self._refused(f"read ({key})", error) from None
 
     def size(self, key: str) -> int | None:
         try:
-            return (self._folder / key).stat().st_size
-        except (FileNotFoundError, NotADirectoryError):
+            with self._reading(key):
+                return (self._folder / key).stat().st_size
+        except MissingObjectError:
             return None
-        except OSError as error:
-            raise self._refused(f"read ({key})", error) from None
 
     def entries(self, prefix: str = "") -> dict[str, Entry]:
         found = {}
@@ -93,11 +93,11 @@ class FolderStore:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise self._refused(f"written ({key})", error) from None
+            raise self._error(f"written ({key})", error) from None
         for folder in path.relative_to(self._folder).parents[:-1]:
             try:
                 (self._folder / folder).rmdir()
-            except OSError:  # others are in it
+            except OSError:  # not empty
                 return
 
     def clear_partial(self, prefix: str = "") -> None:
@@ -106,36 +106,36 @@ class FolderStore:
                 if path.name.startswith(PARTIAL):
                     path.unlink(missing_ok=True)
         except OSError as error:
-            raise self._refused("written", error) from None
+            raise self._error("written", error) from None
 
     def _files(self, prefix: str) -> list[Path]:
         folder = self._folder / prefix.rpartition("/")[0]
         files = (path for path in folder.rglob("*") if path.is_file())
-        begin = self._folder.as_posix().rstrip("/") + "/" + prefix
-        return [path for path in files if path.as_posix().startswith(begin)]
+        start = self._folder.as_posix().rstrip("/") + "/" + prefix
+        return [path for path in files if path.as_posix().startswith(start)]
 
     def _put(self, key: str, write: Callable[[BinaryIO], object]) -> None:
         try:
             self._write(key, write).replace(self._folder / key)
         except OSError as error:
-            raise self._refused(f"written ({key})", error) from None
+            raise self._error(f"written ({key})", error) from None
 
     def _create(self, key: str, write: Callable[[BinaryIO], object]) -> bool:
         try:
             partial = self._write(key, write)
             try:
-                os.link(partial, self._folder / key)  # unlike a rename, never over another file
+                os.link(partial, self._folder / key)  # unlike a rename, never replaces a file
             except FileExistsError:
                 return False
             finally:
                 partial.unlink()
         except OSError as error:
-            raise self._refused(f"written ({key})", error) from None
+            raise self._error(f"written ({key})", error) from None
         return True
 
     def _write(self, key: str, write: Callable[[BinaryIO], object]) -> Path:
-        """The data on the disk, in a file beside its place that no list shows."""
-        handle, name = _open_beside(self._folder / key)
+        """Write the data to the disk, into an unlisted file in the key's folder."""
+        handle, name = _open_partial(self._folder / key)
         try:
             with os.fdopen(handle, "wb") as stream:
                 write(stream)
@@ -147,35 +147,34 @@ class FolderStore:
             raise
         return Path(name)
 
-    def _refused(self, what: str, error: OSError) -> StorageError:
-        if error.errno in FULL:
-            remedy = "free some space, or name a folder on another disk"
-        else:
-            remedy = "name a folder that you own"
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError):
+            raise MissingObjectError(f"{self._folder / key} does not exist") from None
+        except OSError as error:
+            raise self._error(f"read ({key})", error) from None
+
+    def _error(self, action: str, error: OSError) -> StorageError:
+        reason = error.strerror or error
         return StorageError(
-            f"folder {self._folder} cannot be {what}: {error.strerror or error}: {remedy}"
+            f"folder {self._folder} cannot be {action}: {reason}: {disk_remedy(error)}"
         )
 
 
-def _open_beside(path: Path) -> tuple[int, str]:
-    for again in (True, False):
+def _open_partial(path: Path) -> tuple[int, str]:
+    with suppress(FileNotFoundError):  # another process may remove the folder with its last file
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
-        except FileNotFoundError:  # the last file was removed meanwhile, and the folder with it
-            if not again:
-                raise
-    raise AssertionError("the last try returns or raises")
+        return tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
 
 
-def _copy(source: BinaryIO, stream: BinaryIO, progress: Progress) -> None:
-    """Write a file as long as it is now."""
+def _copy(source: BinaryIO, stream: BinaryIO, progress: Progress = no_progress) -> None:
+    """Copy a file up to its present end."""
     left = os.fstat(source.fileno()).st_size
     while left and (chunk := source.read(min(CHUNK, left))):
         stream.write(chunk)
         left -= len(chunk)
         progress(len(chunk))
-
-
-def _ignore(_: int) -> None:
-    """Nobody watches."""

@@ -1,4 +1,4 @@
-"""The manifest of a checkpoint: every file's size and SHA-256; what differs from it is damaged."""
+"""Checkpoint manifests: the size and SHA-256 of every file."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def verify(path: Path) -> None:
         if name not in files:
             raise CheckpointError(f"checkpoint {path} is damaged: {name} is not in its manifest")
         try:
-            intact = describe(path / name) == files[name]
+            intact = file_entry(path / name) == files[name]
         except OSError as error:
             raise CheckpointError(f"checkpoint {path}: {name} cannot be read: {error}") from None
         if not intact:
@@ -35,29 +35,29 @@ def verify(path: Path) -> None:
             )
 
 
-def describe(file: Path) -> JSON:
-    """A file's entry in a manifest."""
+def file_entry(file: Path) -> JSON:
+    """Compute a file's entry in a manifest: its size in bytes and SHA-256."""
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return {"size": file.stat().st_size, "sha256": digest}
 
 
 def write_manifest(folder: Path) -> None:
-    """Describe all that a folder holds; everything is on the disk once this returns."""
+    """Write the manifest of a folder, and flush every file in it to the disk."""
     files = _files(folder)
     for file in files:
         sync_file(file)
-    manifest = {str(file.relative_to(folder)): describe(file) for file in files}
+    manifest = {str(file.relative_to(folder)): file_entry(file) for file in files}
     (folder / MANIFEST).write_text(json.dumps({"files": manifest}, indent=1))
     sync_file(folder / MANIFEST)
     sync_folder(folder)
 
 
 def read_manifest(path: Path) -> dict[str, JSON]:
-    """The entries of a checkpoint's manifest by the files' names.
+    """Read the entries of a checkpoint's manifest by file name.
 
     Raises:
-        CheckpointError: there is none, or it cannot be read.
+        CheckpointError: the manifest is missing or damaged.
     """
     try:
         data = (path / MANIFEST).read_bytes()
@@ -69,10 +69,14 @@ def read_manifest(path: Path) -> dict[str, JSON]:
 
 
 def parse_manifest(data: bytes, path: str) -> dict[str, JSON]:
-    """The entries of a manifest by the files' names, none of which leads out of the checkpoint.
+    """Parse a manifest into its entries by file name, none of which leads out of the checkpoint.
+
+    Args:
+        data: the manifest's content.
+        path: the checkpoint's path, for messages.
 
     Raises:
-        CheckpointError: it is no manifest of a checkpoint; names `path`.
+        CheckpointError: it is not a valid manifest.
     """
     try:
         files = json.loads(data)["files"]
@@ -88,20 +92,20 @@ def parse_manifest(data: bytes, path: str) -> dict[str, JSON]:
 
 
 def stays_inside(name: str) -> bool:
-    """Whether a name from elsewhere is one of a file inside the folder that it is put in."""
+    """Return whether an untrusted file name stays inside the folder that it is joined to."""
     path = PurePosixPath(name)
-    odd = {".", ".."} & {name, *path.parts} or "\0" in name
-    return str(path) == name and not path.is_absolute() and not odd
+    unsafe = {".", ".."} & {name, *path.parts} or "\0" in name
+    return str(path) == name and not path.is_absolute() and not unsafe
 
 
 def sync_file(file: Path) -> None:
-    """Have the system write a file to the disk."""
+    """Flush a file to the disk."""
     with file.open("rb") as stream:
         os.fsync(stream.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the system write a folder's list of files to the disk."""
+    """Flush a folder's list of files to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -110,6 +114,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Every file under a checkpoint's folder but its manifest."""
+    """List every file under a checkpoint's folder except its manifest."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in files if path != folder / MANIFEST)

@@ -1,20 +1,17 @@
-"""Keeps a run in storage while it runs, from a thread of its own.
+"""The mirror of a run in storage, kept up to date by a thread while the run trains.
 
     checkpoint() -> hard links of its files --+
-    sync()       -> "look at the folder" -----+--> thread: small files, then checkpoints, the newest
-                                                   first, manifests last; then older ones removed
+    sync()       -> "upload changed files" ---+--> thread: small files, then checkpoints, newest
+                                                   first, manifests last; then retention
 
-Training waits for the hard links alone. What fails stays to be done, is tried again after a while
-and with the next checkpoint, and is told of by `wait` if it has not come to storage by the end.
+Training waits only for the hard links. A failed upload is retried after a while and with the next
+checkpoint, and `wait` raises an error if it has not succeeded by the end.
 """
 
 import logging
-import os
 import random
-import shutil
 import threading
 import time
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,26 +20,28 @@ from physrl.config.run import RunConfig
 from physrl.errors import PhysRLError, StorageError
 from physrl.storage.checkpoint_writer import CheckpointWriter, LostSnapshotError, RunTakenError
 from physrl.storage.checkpoints import Checkpoint, Checkpoints, step_name
-from physrl.storage.object_store import Entry, ObjectStore, open_store
-from physrl.storage.retention import kept, score_of
-from physrl.storage.run_files import run_files
+from physrl.storage.object_store import ObjectStore, open_store
+from physrl.storage.retention import kept_steps, score_of
+from physrl.storage.run_files import RunFilesUploader
+from physrl.storage.snapshots import Snapshots
 from physrl.types import Metrics
 
-SNAPSHOTS = ".uploading"
-LONGEST_SECONDS = 60.0
-"""Between two tries."""
-LONGEST_SECONDS_AT_END = 1.0
-"""While somebody waits."""
+LONGEST_DELAY_S = 60.0
+"""Longest delay between two attempts."""
+LONGEST_DELAY_AT_END_S = 1.0
+"""Longest delay while `wait` is called."""
 CLOSE_SECONDS = 1.0
-LAST_SECONDS = 600.0
+"""Timeout of the thread's end."""
+STORE_SECONDS = 600.0
+"""Timeout of `store_files`."""
 logger = logging.getLogger(__name__)
 
 
 def open_mirror(config: RunConfig) -> "RunMirror | None":
-    """The mirror of an opened run; None where the configuration names no storage.
+    """Open the mirror of an opened run; None where the configuration names no storage.
 
     Raises:
-        StorageError: the environment's settings are wrong.
+        StorageError: the environment's settings are invalid.
     """
     if config.stored is None:
         return None
@@ -51,11 +50,11 @@ def open_mirror(config: RunConfig) -> "RunMirror | None":
 
 
 def store_files(config: RunConfig) -> None:
-    """Bring into storage what is not there yet: a report, or a checkpoint that had no time to.
+    """Upload what storage lacks, such as a report, or a checkpoint that was not yet uploaded.
 
     Raises:
-        StorageError: it does not get there.
-        CheckpointError: another process has opened the run since.
+        StorageError: the upload failed.
+        CheckpointError: another process has taken over the run.
     """
     mirror = open_mirror(config)
     if mirror is not None:
@@ -64,17 +63,17 @@ def store_files(config: RunConfig) -> None:
             if newest is not None:
                 mirror.checkpoint(newest)
             mirror.sync()
-            mirror.wait(LAST_SECONDS)
+            mirror.wait(STORE_SECONDS)
 
 
 class RunMirror:
-    """Brings a run's folder to its place in storage; one a run, closed at the end.
+    """A thread that uploads a run's folder to its place in storage; to be closed at the end.
 
     Args:
         folder: the run's folder.
-        store: at the run's place, `<storage>/<name>`.
-        keep_last: how many of the newest checkpoints stay in storage.
-        keep_best: how many stay by their score.
+        store: the run's store, `<storage>/<name>`.
+        keep_last: number of newest checkpoints to keep in storage.
+        keep_best: number of checkpoints to keep by their score.
     """
 
     def __init__(
@@ -83,19 +82,17 @@ class RunMirror:
         self._folder, self._store = folder, store
         self._keep_last, self._keep_best = keep_last, keep_best
         self._writer = CheckpointWriter(store, keep_last, keep_best)
-        self._snapshots, self._numbers = folder / SNAPSHOTS, count()
-        shutil.rmtree(self._snapshots, ignore_errors=True)
+        self._files = RunFilesUploader(folder, store)
+        self._snapshots = Snapshots(folder)
         self._changed = threading.Condition()
         self._pending: dict[int, Checkpoint] = {}
-        """Checkpoints that are not in storage, at their snapshots."""
+        """Snapshots that are not yet uploaded, by step."""
         self._uploading: int | None = None
         self._newest = 0
-        self._syncs_asked = self._syncs_done = 0
-        self._known: dict[str, Entry] | None = None
-        self._sent: dict[str, tuple[int, int]] = {}
+        self._syncs_requested = self._syncs_done = 0
         self._failure: Exception | None = None
         self._taken: RunTakenError | None = None
-        self._again = self._busy = self._closed = False
+        self._due = self._busy = self._closed = False
         self._waiting = 0
         self._counts: Metrics = dict.fromkeys(("uploads", "failures", "upload_s"), 0.0)
         self._thread = threading.Thread(target=self._work, name="storage", daemon=True)
@@ -113,42 +110,42 @@ class RunMirror:
         self.close()
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Have a committed checkpoint uploaded, and the run's other files; returns at once.
+        """Request the upload of a committed checkpoint and the run's other files.
 
-        Nothing is uploaded again that is there already. Checkpoints that wait and would no longer
-        stay give way to newer ones.
+        Returns at once. A checkpoint that storage has already is not uploaded again; a waiting one
+        that retention would not keep is dropped.
         """
         if self._taken is not None:
             return
-        snapshot = Checkpoint(self._snapshot(checkpoint.path), checkpoint.step, checkpoint.state)
+        snapshot = self._snapshots.take(checkpoint)
         with self._changed:
             if replaced := self._pending.pop(checkpoint.step, None):
-                self._drop(replaced)
+                self._snapshots.drop(replaced)
             self._pending[checkpoint.step] = snapshot
             self._newest = max(self._newest, checkpoint.step)
-            scores = {step: score_of(one.state) for step, one in self._pending.items()}
-            stay = kept(scores, self._keep_last, self._keep_best)
-            for step in self._pending.keys() - stay - {self._uploading}:
-                self._drop(self._pending.pop(step))
+            scores = {step: score_of(each.state) for step, each in self._pending.items()}
+            kept = kept_steps(scores, self._keep_last, self._keep_best)
+            for step in self._pending.keys() - kept - {self._uploading}:
+                self._snapshots.drop(self._pending.pop(step))
         self.sync()
 
     def sync(self) -> None:
-        """Have the run's other files uploaded: those that are new or have grown."""
+        """Request the upload of the run's other files that are new or have changed."""
         with self._changed:
-            self._syncs_asked += 1
-            self._again = True
+            self._syncs_requested += 1
+            self._due = True
             self._changed.notify_all()
 
     def wait(self, timeout_s: float) -> None:
-        """Return once all is in storage.
+        """Wait until everything is uploaded.
 
         Raises:
-            StorageError: something is not there after `timeout_s` seconds; names it, and why.
-            CheckpointError: another process has opened the run since.
+            StorageError: something is missing after `timeout_s` seconds; names it and the reason.
+            CheckpointError: another process has taken over the run.
         """
         with self._changed:
             self._waiting += 1
-            self._again = True
+            self._due = True
             self._changed.notify_all()
             try:
                 done = self._changed.wait_for(lambda: self._taken or self._idle, timeout_s)
@@ -160,7 +157,7 @@ class RunMirror:
                 raise self._unfinished(timeout_s)
 
     def metrics(self) -> Metrics:
-        """How many checkpoints were uploaded, are waiting, and how many tries failed so far."""
+        """Count uploaded and waiting checkpoints, failed attempts and seconds spent so far."""
         with self._changed:
             return {
                 **{f"storage/{name}": value for name, value in self._counts.items()},
@@ -168,13 +165,13 @@ class RunMirror:
             }
 
     def close(self) -> None:
-        """End the thread; what has not come to storage is left for a resumed run."""
+        """Stop the thread; a resumed run uploads what is missing."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._thread.join(CLOSE_SECONDS)
         if not self._thread.is_alive():
-            shutil.rmtree(self._snapshots, ignore_errors=True)
+            self._snapshots.clear()
 
     @property
     def _idle(self) -> bool:
@@ -182,17 +179,17 @@ class RunMirror:
 
     @property
     def _files_due(self) -> bool:
-        return self._syncs_done < self._syncs_asked
+        return self._syncs_done < self._syncs_requested
 
     def _work(self) -> None:
         failures = 0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._again or self._closed, self._delay(failures))
+                self._changed.wait_for(lambda: self._due or self._closed, self._delay(failures))
                 if self._closed or self._taken:
                     return
-                self._again, self._busy = False, True
-            failed = self._try()
+                self._due, self._busy = False, True
+            failed = self._attempt()
             failures = failures + 1 if failed else 0
             with self._changed:
                 if not failed:
@@ -201,17 +198,17 @@ class RunMirror:
                 self._changed.notify_all()
 
     def _delay(self, failures: int) -> float | None:
-        """Seconds until the next try, after so many in a row that failed; None: when told to."""
+        """Compute the seconds until the next attempt; None waits for the next request."""
         if not failures:
             return None
-        longest = LONGEST_SECONDS_AT_END if self._waiting else LONGEST_SECONDS
+        longest = LONGEST_DELAY_AT_END_S if self._waiting else LONGEST_DELAY_S
         return min(2.0 ** min(failures, 10), longest) * random.uniform(0.5, 1)
 
-    def _try(self) -> bool:
-        """Upload what is due; whether something failed."""
+    def _attempt(self) -> bool:
+        """Upload everything that is due; return whether something failed."""
         failed = False
         for upload in (self._upload_files, self._upload_checkpoints):
-            began = time.monotonic()
+            start = time.monotonic()
             try:
                 upload()
             except RunTakenError as error:
@@ -219,47 +216,34 @@ class RunMirror:
                 with self._changed:
                     self._taken = error
                     for checkpoint in self._pending.values():
-                        self._drop(checkpoint)
+                        self._snapshots.drop(checkpoint)
                 return True
             except (PhysRLError, OSError) as error:
-                logger.warning("%s; training goes on, it is tried again", error)
+                logger.warning("%s; training continues, and the upload will be retried", error)
                 self._failure = error
             except Exception as error:
-                # A fault of ours must be seen, and must not end training either.
+                # A bug of ours must be logged, and must not stop training either.
                 logger.exception("uploading to %s failed", self._store.location)
                 self._failure = error
             else:
                 continue
             finally:
-                self._counts["upload_s"] += time.monotonic() - began
+                self._counts["upload_s"] += time.monotonic() - start
             self._counts["failures"] += 1
             failed = True
         return failed
 
     def _upload_files(self) -> None:
-        asked = self._syncs_asked  # what is written meanwhile is of the next sync
-        if self._syncs_done == asked:
+        requested = self._syncs_requested  # files written from now on belong to the next sync
+        if self._syncs_done == requested:
             return
-        self._writer.own()
-        if self._known is None:
-            self._known = self._store.entries()
-        for key, path in run_files(self._folder):
-            stat = path.stat()
-            if not self._is_there(key, stat):
-                self._store.upload(key, path)
-            self._sent[key] = stat.st_size, stat.st_mtime_ns
+        self._writer.take_over()
+        self._files.upload()
         with self._changed:
-            self._syncs_done = asked
-
-    def _is_there(self, key: str, stat: os.stat_result) -> bool:
-        """Whether it was sent, now or, as size and time say, by an earlier process."""
-        if key in self._sent:
-            return self._sent[key] == (stat.st_size, stat.st_mtime_ns)
-        known = (self._known or {}).get(key)
-        return known is not None and known.size == stat.st_size and stat.st_mtime <= known.modified
+            self._syncs_done = requested
 
     def _upload_checkpoints(self) -> None:
-        """The newest first: it is what a run that dies now would miss most."""
+        """Upload pending checkpoints, the newest first: it saves the most work of a killed run."""
         while True:
             with self._changed:
                 if not self._pending:
@@ -271,7 +255,7 @@ class RunMirror:
                 self._writer.prune(self._newest)
                 self._counts["uploads"] += 1
             except LostSnapshotError as error:
-                logger.warning("%s; it will not come to %s", error, self._store.location)
+                logger.warning("%s; it is not uploaded to %s", error, self._store.location)
                 self._counts["failures"] += 1
             finally:
                 with self._changed:
@@ -279,21 +263,7 @@ class RunMirror:
             with self._changed:
                 if self._pending.get(checkpoint.step) is checkpoint:
                     del self._pending[checkpoint.step]
-            self._drop(checkpoint)
-
-    def _snapshot(self, path: Path) -> Path:
-        """The checkpoint's files under second names, which outlive its deletion."""
-        snapshot = self._snapshots / str(next(self._numbers)) / path.name
-        try:
-            shutil.copytree(path, snapshot, copy_function=_link)
-        except OSError as error:  # such as a full disk: better from where it lies than not at all
-            logger.warning("%s cannot be kept for its upload: %s", path, error)
-            return path
-        return snapshot
-
-    def _drop(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.path.is_relative_to(self._snapshots):
-            shutil.rmtree(checkpoint.path.parent, ignore_errors=True)
+            self._snapshots.drop(checkpoint)
 
     def _unfinished(self, seconds: float) -> StorageError:
         missing = [step_name(step) for step in sorted(self._pending)]
@@ -301,14 +271,6 @@ class RunMirror:
             missing.append("some of the run's files")
         reason = f": {self._failure}" if self._failure else f" after {seconds:.0f} seconds"
         return StorageError(
-            f"{self._store.location} still lacks {' and '.join(missing)}{reason}; all of it lies "
-            f"in {self._folder}: the same command with --resume uploads it"
+            f"{self._store.location} still lacks {' and '.join(missing)}{reason}; all of it is in "
+            f"{self._folder}: the same command with --resume uploads it"
         )
-
-
-def _link(source: str, target: str) -> None:
-    """A hard link; a copy on file systems that have none."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

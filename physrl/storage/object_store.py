@@ -1,7 +1,7 @@
-"""Where objects are kept: bytes under keys, in a local folder or in a bucket (`s3://`).
+"""The interface of object stores: bytes under keys, in a local folder or in a bucket (`s3://`).
 
-An object is there whole or not at all, whatever happens to its writer. Keys are relative and
-slashes divide them.
+An object exists whole or not at all, even if its writer is killed. Keys are relative paths with
+slashes.
 """
 
 import errno
@@ -15,102 +15,107 @@ from physrl.errors import StorageError
 
 S3 = "s3://"
 PARTIAL = ".partial-"
-"""How the name of a file begins that is not whole yet."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Prefix of the names of incomplete files."""
 Progress = Callable[[int], None]
-"""Is told of bytes as they arrive, from any thread."""
+"""A callback with the number of bytes that have just arrived, called from any thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a list says of an object: bytes, and when it was written in seconds since 1970."""
+    """An object in a listing."""
 
     size: int
+    """Bytes."""
     modified: float
+    """Time of its last write, in seconds since 1970."""
+
+
+def no_progress(count: int) -> None:
+    """Ignore the progress of a download."""
 
 
 class ObjectStore(Protocol):
-    """Bytes under keys."""
+    """Bytes under keys.
+
+    Every method raises StorageError where the store cannot be reached, read or written.
+    """
 
     location: str
-    """The folder or `s3://bucket/prefix`, for people."""
+    """The folder or `s3://bucket/prefix`, for messages."""
 
     def check(self) -> None:
-        """Find out early whether the place is there and open to us.
+        """Check that the store exists and is accessible.
 
-        A folder is made if need be and tried; of a bucket one name is listed.
-
-        Raises:
-            StorageError: as all methods do, where storage cannot be reached, read or written.
+        A folder is created if need be and written to; of a bucket one key is listed.
         """
         ...
 
     def put(self, key: str, data: bytes) -> None:
-        """Write an object, in the place of any other under this key."""
+        """Write an object, replacing any under this key."""
         ...
 
     def create(self, key: str, data: bytes) -> bool:
-        """Write an object if there is none under this key; False where there is one.
+        """Write an object unless the key exists; return whether it was written.
 
-        Of several writers at the same time one gets True.
+        Of several concurrent writers one succeeds.
         """
         ...
 
     def upload(self, key: str, path: Path) -> None:
-        """Write a file of any size as an object, as long as it is now: it may be growing."""
+        """Write a file of any size as an object, up to its present end: it may be growing."""
         ...
 
     def upload_new(self, key: str, path: Path) -> bool:
-        """Write a file as an object if there is none under this key; False where there is one."""
+        """Write a file as an object unless the key exists; return whether it was written."""
         ...
 
-    def download(self, key: str, path: Path, progress: Progress) -> None:
-        """Write an object to a file, which is there once all of it is.
+    def download(self, key: str, path: Path, progress: Progress = no_progress) -> None:
+        """Write an object to a file, which appears when it is complete.
 
-        What a download that was cut left beside the file is not loaded again.
+        Resumes an interrupted download of the same object where the store supports it.
 
         Raises:
-            MissingObjectError: there is none.
+            MissingObjectError: the key does not exist.
         """
         ...
 
     def get(self, key: str) -> bytes:
-        """The object.
+        """Read an object.
 
         Raises:
-            MissingObjectError: there is none.
+            MissingObjectError: the key does not exist.
         """
         ...
 
     def size(self, key: str) -> int | None:
-        """How many bytes the object has; None if there is none."""
+        """Return an object's size in bytes; None if the key does not exist."""
         ...
 
     def entries(self, prefix: str = "") -> dict[str, Entry]:
-        """The objects whose keys begin so, in the keys' order."""
+        """List the objects whose keys start with a prefix, sorted by key."""
         ...
 
     def keys(self, prefix: str = "") -> list[str]:
-        """The keys that begin so, sorted."""
+        """List the keys that start with a prefix, sorted."""
         ...
 
     def delete(self, key: str) -> None:
-        """Remove an object, if there is one."""
+        """Delete an object, if it exists."""
         ...
 
     def clear_partial(self, prefix: str = "") -> None:
-        """Remove what writers that died left half written under keys that begin so."""
+        """Remove incomplete objects of killed writers under keys that start with a prefix."""
         ...
 
 
 def open_store(location: str) -> ObjectStore:
-    """The store at a folder's path or at `s3://bucket/prefix`; nothing is touched yet.
+    """Open the store at a folder's path or `s3://bucket/prefix`, without accessing it.
 
     Raises:
-        StorageError: the text names no bucket, or the environment's settings are wrong.
+        StorageError: the location names no bucket, or the environment's settings are invalid.
     """
     if location.startswith(S3):
-        from physrl.storage.s3 import S3Store  # boto3 takes its time
+        from physrl.storage.s3 import S3Store  # importing boto3 is slow
 
         return S3Store(location)
     from physrl.storage.folder_store import FolderStore
@@ -119,7 +124,7 @@ def open_store(location: str) -> ObjectStore:
 
 
 def open_source(path: Path) -> BinaryIO:
-    """A file that is to be uploaded.
+    """Open a file to upload.
 
     Raises:
         StorageError: it cannot be read.
@@ -134,14 +139,17 @@ def open_source(path: Path) -> BinaryIO:
 
 @contextmanager
 def writing_to(path: Path) -> Iterator[None]:
-    """Name the file that is being downloaded when its disk is full or forbidden."""
+    """Turn system errors into StorageErrors that name the file being written."""
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
-            remedy = "free some space, or name a folder on another disk"
-        else:
-            remedy = "name a folder that you own"
         raise StorageError(
-            f"{path} cannot be written: {error.strerror or error}: {remedy}"
+            f"{path} cannot be written: {error.strerror or error}: {disk_remedy(error)}"
         ) from None
+
+
+def disk_remedy(error: OSError) -> str:
+    """Suggest what to do about a folder that cannot be read or written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space, or choose a folder on another disk"
+    return "choose a folder that you own"

@@ -1,8 +1,8 @@
-"""Files of any size to and from an S3 bucket: in parts, several at once, never whole in memory.
+"""Transfers of files of any size to and from S3, in concurrent parts, never whole in memory.
 
-Uploads: each part carries a SHA-256 that the server verifies; a multipart upload that fails is
-aborted. Downloads: ranges are written in place and noted beside the file, so that one that was cut
-goes on where it stopped. boto3's own transfers neither write with a condition nor resume.
+Uploads: each part carries a SHA-256 that the server verifies; a failed multipart upload is aborted.
+Downloads: ranges are written in place and logged in a file of their own, from which an interrupted
+download is resumed. boto3's own transfers neither write conditionally nor resume.
 """
 
 import base64
@@ -30,24 +30,25 @@ from physrl.errors import StorageError
 from physrl.storage.object_store import PARTIAL, Progress, open_source, writing_to
 
 PART = 2**24
-"""Bytes of a part, and of a range; a smaller file is one request."""
+"""Bytes of a part, and of a range; a smaller file takes one request."""
 MOST_PARTS = 10_000
 PARALLEL = 8
-"""Parts of a file on their way at once."""
+"""Concurrent parts of a file."""
 ATTEMPTS = 5
-"""To read a body; requests as such are repeated by botocore."""
-CUT = (FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
-"""What reading a body raises when the connection is cut, or bytes are wrong."""
+"""Attempts to read a body; botocore retries requests themselves."""
+BROKEN_BODY = (FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
+"""Errors of reading a body when the connection is lost or bytes are corrupt."""
 
 
 def upload(client: Any, bucket: str, key: str, path: Path, **conditions: str) -> None:
-    """Write a file, as long as it is now, under a key.
+    """Upload a file up to its present end.
 
     Args:
-        conditions: such as `IfNoneMatch`, of the request that makes the object exist.
+        conditions: conditional headers, such as `IfNoneMatch`, of the request that creates the
+            object.
 
     Raises:
-        StorageError: the file cannot be read, or was cut meanwhile.
+        StorageError: the file cannot be read, or was truncated during the upload.
     """
     with open_source(path) as source:
         size = os.fstat(source.fileno()).st_size
@@ -67,18 +68,18 @@ def upload(client: Any, bucket: str, key: str, path: Path, **conditions: str) ->
 
 
 def put(client: Any, bucket: str, key: str, data: bytes, **conditions: str) -> None:
-    """Write an object that is one request."""
+    """Write an object in one request."""
     client.put_object(Bucket=bucket, Key=key, Body=data, ChecksumAlgorithm="SHA256", **conditions)
 
 
 def download(client: Any, bucket: str, key: str, path: Path, progress: Progress) -> None:
-    """Write an object to a file; what an earlier call left of the same object is kept.
+    """Download an object to a file, resuming an interrupted download of the same object.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    found = client.head_object(Bucket=bucket, Key=key)
-    size, version = int(found["ContentLength"]), found["ETag"]
+    head = client.head_object(Bucket=bucket, Key=key)
+    size, version = int(head["ContentLength"]), head["ETag"]
     partial = path.with_name(PARTIAL + path.name)
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,25 +89,25 @@ def download(client: Any, bucket: str, key: str, path: Path, progress: Progress)
             partial.write_bytes(data)
         progress(size)
     else:
-        notes = path.with_name(f"{PARTIAL}{path.name}.ranges")
-        _download_ranges(client, bucket, key, partial, notes, size, version, progress)
-        notes.unlink(missing_ok=True)
+        log = path.with_name(f"{PARTIAL}{path.name}.ranges")
+        _download_ranges(client, bucket, key, partial, log, size, version, progress)
+        log.unlink(missing_ok=True)
     with writing_to(path):
         partial.replace(path)
 
 
 def read(client: Any, **request: str) -> bytes:
-    """An object's bytes, or those of a range; held against the server's checksum where it has one.
+    """Read an object or a range of it, verified against the server's checksum if it has one.
 
     Raises:
-        BotoCoreError, ClientError: as boto3 does.
+        BotoCoreError, ClientError: the request failed.
     """
     for attempt in range(ATTEMPTS):
         body = client.get_object(ChecksumMode="ENABLED", **request)["Body"]
         try:
             data: bytes = body.read()
             return data
-        except CUT:
+        except BROKEN_BODY:
             body.close()
             if attempt + 1 == ATTEMPTS:
                 raise
@@ -117,20 +118,20 @@ def read(client: Any, **request: str) -> bytes:
 def clear(client: Any, bucket: str, prefix: str) -> None:
     """Abort the multipart uploads under a prefix."""
     pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
-    for one in [upload for page in pages for upload in page.get("Uploads", ())]:
-        client.abort_multipart_upload(Bucket=bucket, Key=one["Key"], UploadId=one["UploadId"])
+    for each in [upload for page in pages for upload in page.get("Uploads", ())]:
+        client.abort_multipart_upload(Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"])
 
 
 @contextmanager
 def _multipart(client: Any, bucket: str, key: str) -> Iterator[str]:
-    """The id of an upload that is aborted if anything fails."""
+    """Yield the id of a multipart upload, which is aborted if the block fails."""
     upload_id = client.create_multipart_upload(Bucket=bucket, Key=key, ChecksumAlgorithm="SHA256")[
         "UploadId"
     ]
     try:
         yield upload_id
     except BaseException:
-        # Where the server is gone, the next writer of the run aborts it.
+        # If the server is gone, the run's next writer aborts it.
         with suppress(BotoCoreError, ClientError):
             client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
         raise
@@ -144,7 +145,7 @@ def _upload_parts(
     def send(number: int) -> dict[str, Any]:
         data = _part(source, number * length, min(length, size - number * length))
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
-        answer = client.upload_part(
+        response = client.upload_part(
             Bucket=bucket,
             Key=key,
             UploadId=upload_id,
@@ -152,7 +153,7 @@ def _upload_parts(
             Body=data,
             ChecksumSHA256=digest,
         )
-        return {"PartNumber": number + 1, "ETag": answer["ETag"], "ChecksumSHA256": digest}
+        return {"PartNumber": number + 1, "ETag": response["ETag"], "ChecksumSHA256": digest}
 
     with _threads() as pool:
         return list(pool.imap(send, range(math.ceil(size / length))))
@@ -161,7 +162,7 @@ def _upload_parts(
 def _part(source: BinaryIO, start: int, length: int) -> bytes:
     data = os.pread(source.fileno(), length, start)
     if len(data) < length:
-        raise StorageError(f"{source.name} was cut while it was uploaded: upload it again")
+        raise StorageError(f"{source.name} was truncated during its upload: upload it again")
     return data
 
 
@@ -170,13 +171,13 @@ def _download_ranges(
     bucket: str,
     key: str,
     partial: Path,
-    notes: Path,
+    log: Path,
     size: int,
     version: str,
     progress: Progress,
 ) -> None:
     head = f"{version} {size}"
-    done = _noted(notes, head) if partial.exists() else set()
+    done = _finished_ranges(log, head) if partial.exists() else set()
     starts = [start for start in range(0, size, PART) if start not in done]
     progress(sum(min(PART, size - start) for start in done))
 
@@ -191,23 +192,23 @@ def _download_ranges(
     with writing_to(partial):
         if not done:
             partial.write_bytes(b"")
-            notes.write_text(f"{head}\n")
+            log.write_text(f"{head}\n")
         stream = partial.open("r+b")
-    with stream, notes.open("a") as log, _threads() as pool:
+    with stream, log.open("a") as lines, _threads() as pool:
         for start in pool.imap_unordered(fetch, starts):
-            with writing_to(notes):
-                print(start, file=log, flush=True)
+            with writing_to(log):
+                print(start, file=lines, flush=True)
 
 
-def _noted(notes: Path, head: str) -> set[int]:
-    """The ranges of this version of an object that are there; a torn last line is passed over."""
+def _finished_ranges(log: Path, head: str) -> set[int]:
+    """Read the log of finished ranges of this version of an object; skip a torn last line."""
     try:
-        first, *lines = notes.read_text().split("\n")[:-1]
+        first, *lines = log.read_text().split("\n")[:-1]
     except (OSError, ValueError):
         return set()
     return {int(line) for line in lines if line.isdecimal()} if first == head else set()
 
 
 def _threads() -> ThreadPool:
-    """Threads that the process does not wait for when it ends, unlike those of an executor."""
+    """Make a pool whose threads do not delay the process's exit, unlike an executor's."""
     return ThreadPool(PARALLEL)

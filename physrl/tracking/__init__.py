@@ -1,4 +1,4 @@
-"""Trackers of experiments that a run's metrics can be sent to."""
+"""Experiment trackers as sinks of a run's metrics."""
 
 from physrl.tracking.configured import check_tracking, trackers
 

@@ -1,4 +1,4 @@
-"""Which trackers a configuration asks for."""
+"""The trackers that a configuration names."""
 
 import os
 from importlib.util import find_spec
@@ -14,11 +14,11 @@ from physrl.tracking.wandb_run import WandbRun
 WANDB_KEYS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
 MLFLOW_URI = "MLFLOW_TRACKING_URI"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-"""What MLflow's client opens itself; all else is a server."""
+"""URI schemes of databases, which MLflow's client opens itself; others are servers."""
 
 
 def trackers(config: RunConfig) -> list[MetricsSink]:
-    """One sink for each that is configured."""
+    """Make a sink for each configured tracker."""
     wandb, mlflow = config.tracking.wandb, config.tracking.mlflow
     sinks: list[MetricsSink] = []
     if wandb is not None:
@@ -32,7 +32,7 @@ def check_tracking(tracking: TrackingConfig) -> None:
     """Refuse a tracker whose package, key or address is missing.
 
     Raises:
-        UserError: with the command or the variable.
+        UserError: names the package or the environment variable.
     """
     if tracking.wandb is not None:
         _check_wandb(tracking.wandb)
@@ -60,8 +60,8 @@ def _check_mlflow(mlflow: MLflowConfig) -> None:
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if scheme in ("", "file") and uri != "databricks":
         raise UserError(
-            f"tracking.mlflow.tracking_uri is {uri}: MLflow no longer takes folders; set it to a "
-            "server's address or to sqlite:///FILE"
+            f"tracking.mlflow.tracking_uri is {uri}: MLflow no longer supports folders; set it to "
+            "a server's address or to sqlite:///FILE"
         )
     if scheme in DATABASES:
         _check_package("mlflow", "alembic", "mlflow")

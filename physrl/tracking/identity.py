@@ -1,4 +1,4 @@
-"""Under which name and number a tracker knows a run, so that a resumed run is the same one."""
+"""The identity of a run in trackers, which a resumed run keeps."""
 
 import json
 import secrets
@@ -13,16 +13,16 @@ FILE = "tracking.json"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Kept in the run's folder."""
+    """A run's title and id in trackers, saved in the run's folder."""
 
     title: str
-    """What a person sees: the run's name, after that of the run that it is a part of."""
+    """Displayed name: the run's name, after that of the enclosing run if there is one."""
     id: str
-    """Holds the run's name and differs between runs, also from a deleted one of the same name."""
+    """Unique id with the run's name, which a new run of a deleted run's name does not repeat."""
 
 
 def identity(config: RunConfig) -> Identity:
-    """That of the run, made when it is first asked for.
+    """Read the run's identity, or create it the first time.
 
     Raises:
         DataError: the file is damaged or cannot be written.
@@ -31,20 +31,20 @@ def identity(config: RunConfig) -> Identity:
     try:
         if not path.exists():
             _write(path, f"{config.name}-{secrets.token_hex(4)}")
-        number = str(json.loads(path.read_bytes())["id"])
+        run_id = str(json.loads(path.read_bytes())["id"])
     except OSError as error:
         raise DataError(
             f"{path} cannot be written: {error.strerror or error}: set output= to another folder"
         ) from None
     except (ValueError, KeyError, TypeError):
-        raise DataError(f"{path} is damaged: remove the file; trackers show a new run") from None
+        raise DataError(f"{path} is damaged: delete it, and trackers start a new run") from None
     outer = config.output
-    part_of = f"{outer.name}/" if (outer / "config.yaml").exists() else ""
-    return Identity(f"{part_of}{config.name}", number)
+    prefix = f"{outer.name}/" if (outer / "config.yaml").exists() else ""
+    return Identity(f"{prefix}{config.name}", run_id)
 
 
-def _write(path: Path, number: str) -> None:
+def _write(path: Path, run_id: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}")
-    partial.write_text(json.dumps({"id": number}))
+    partial.write_text(json.dumps({"id": run_id}))
     partial.replace(path)

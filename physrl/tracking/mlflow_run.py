@@ -1,4 +1,4 @@
-"""MLflow."""
+"""The sink for MLflow."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,13 +9,13 @@ from physrl.metrics import Row
 from physrl.tracking.identity import Identity, identity
 
 TAG = "physrl.id"
-"""By which a resumed run finds itself."""
+"""Tag with the run's id, by which a resumed run is found."""
 LONGEST_PARAMETER = 500
-"""Characters; what older servers take."""
+"""Characters of a parameter's value that older servers accept."""
 
 
 class MLflowRun:
-    """A sink that opens its run with the first row."""
+    """A sink that opens its MLflow run with the first row."""
 
     name = "MLflow"
 
@@ -40,39 +40,39 @@ class MLflowRun:
             self._client.set_terminated(self._run_id)
 
     def _open(self) -> str:
-        """The run that carries this run's id, or a new one."""
+        """Resume the MLflow run with this run's id, or create one."""
         from mlflow import MlflowClient
 
         self._client = MlflowClient(tracking_uri=self._mlflow.tracking_uri)
-        named = identity(self._config)
+        own = identity(self._config)
         experiment = self._experiment()
-        found = self._client.search_runs([experiment], f"tags.`{TAG}` = '{named.id}'")
+        found = self._client.search_runs([experiment], f"tags.`{TAG}` = '{own.id}'")
         if found:
             run_id = str(found[0].info.run_id)
             self._client.update_run(run_id, status="RUNNING")
             return run_id
-        return self._create(experiment, named)
+        return self._create(experiment, own)
 
     def _experiment(self) -> str:
         name = self._mlflow.experiment
         found = self._client.get_experiment_by_name(name)
         return str(found.experiment_id if found else self._client.create_experiment(name))
 
-    def _create(self, experiment: str, named: Identity) -> str:
+    def _create(self, experiment: str, own: Identity) -> str:
         from mlflow.entities import Param
 
-        run = self._client.create_run(experiment, run_name=named.title, tags={TAG: named.id})
-        settings = _flat(self._config.model_dump(mode="json"))
+        run = self._client.create_run(experiment, run_name=own.title, tags={TAG: own.id})
+        settings = _flatten(self._config.model_dump(mode="json"))
         params = [Param(key, str(value)[:LONGEST_PARAMETER]) for key, value in settings]
-        for start in range(0, len(params), 100):  # as many as a server takes at once
+        for start in range(0, len(params), 100):  # the most that a server accepts at once
             self._client.log_batch(run.info.run_id, params=params[start : start + 100])
         return str(run.info.run_id)
 
 
-def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """A configuration's values by dotted keys, as on the command line."""
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield a configuration's values by dotted key, as on the command line."""
     for key, value in tree.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{above}{key}.")
+            yield from _flatten(value, f"{prefix}{key}.")
         else:
-            yield f"{above}{key}", value
+            yield f"{prefix}{key}", value

@@ -1,4 +1,4 @@
-"""Weights & Biases."""
+"""The sink for Weights & Biases."""
 
 import logging
 from typing import Any
@@ -12,10 +12,9 @@ _logger = logging.getLogger(__name__)
 
 
 class WandbRun:
-    """A sink that opens its run with the first row.
+    """A sink that opens its W&B run with the first row.
 
-    W&B keeps what it was first told of a step, so steps that a resumed run does again are passed
-    over.
+    W&B keeps the first values of a step, so the sink skips steps that a resumed run repeats.
     """
 
     name = "Weights & Biases"
@@ -37,20 +36,20 @@ class WandbRun:
     def _open(self) -> Any:
         import wandb
 
-        named = identity(self._config)
-        # Offline it cannot look whether the run is there already; `wandb sync --append` joins them.
+        own = identity(self._config)
+        # Offline it cannot find an earlier run; `wandb sync --append` joins them.
         resume = "allow" if self._wandb.mode == "online" else None
         run = wandb.init(
             project=self._wandb.project,
             entity=self._wandb.entity,
             mode=self._wandb.mode,
             tags=self._wandb.tags,
-            id=named.id,
-            name=named.title,
+            id=own.id,
+            name=own.title,
             resume=resume,
             dir=self._config.folder,
             config=self._config.model_dump(mode="json"),
-            reinit="create_new",  # a warm start and its run follow each other in one process
+            reinit="create_new",  # a warm start and its run share one process
             settings=wandb.Settings(silent=True, console="off", disable_git=True),
         )
         _logger.info("%s: %s", self.name, run.dir if run.offline else run.url)

@@ -1,4 +1,4 @@
-"""The table of metrics names every metric that the sources do."""
+"""The completeness of the table of metrics."""
 
 import re
 
@@ -10,7 +10,7 @@ NAMED = re.compile(r"`([a-z_]+(?:/[a-z_<>]+)+)`")
 
 
 def pattern(name: str) -> str:
-    """Matches what a placeholder, of the page or of the sources, may stand for."""
+    """Turn a name with placeholders, of the page or the sources, into a pattern."""
     return re.sub(r"<\w+>|\{\w+\}", "[a-z_<>]+", name)
 
 

@@ -62,7 +62,7 @@ def test_concurrent_calls_get_rows_of_their_own(tmp_path: Path) -> None:
 
 @given(st.lists(SPANS, max_size=20))
 def test_the_format_is_kept(tmp_path_factory: pytest.TempPathFactory, spans: list[Span]) -> None:
-    """Every span is there once; in a row any two are apart or one holds the other."""
+    """Every span occurs once; any two of a row are disjoint or nested."""
     events = written(tmp_path_factory.mktemp("trace"), *spans)
     assert len(complete(events)) == len(spans)
     names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
@@ -96,12 +96,12 @@ def test_threads_may_trace_at_once() -> None:
     assert all(span.start <= span.end for span in trace.spans)
 
 
-def test_what_fails_is_traced_too() -> None:
+def test_a_failed_span_is_traced() -> None:
     trace = Trace()
     with pytest.raises(ZeroDivisionError), trace.span("dividing", track="controller"):
         _ = 1 / 0
     assert [span.name for span in trace.spans] == ["dividing"]
 
 
-def test_nothing_traced_is_a_valid_file(tmp_path: Path) -> None:
+def test_an_empty_trace_is_a_valid_file(tmp_path: Path) -> None:
     assert written(tmp_path) == []

@@ -1,1 +1,1 @@
-"""Paths, configurations and reporters that several tests share."""
+"""Helpers that several test files share."""

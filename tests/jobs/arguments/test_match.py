@@ -1,5 +1,3 @@
-"""Matched budgets."""
-
 from pathlib import Path
 
 import pytest
@@ -37,7 +35,7 @@ def sft(folder: Path) -> RunConfig:
     return validate({"output": str(folder), "name": "sft", "algorithm": SFT})
 
 
-def test_the_same_scenes_or_as_many_samples_in_as_many_updates(tmp_path: Path) -> None:
+def test_scenes_or_samples_are_matched_in_as_many_updates(tmp_path: Path) -> None:
     run = finished_run(tmp_path, steps=7, updates_per_rollout=2)
     for by, prompts in ((Match.SCENES, 6), (Match.SAMPLES, 24)):
         config = matched(sft(tmp_path), run, by)
@@ -52,15 +50,15 @@ def test_the_same_scenes_or_as_many_samples_in_as_many_updates(tmp_path: Path) -
         assert config.algorithm.prompts_per_step == prompts
 
 
-def test_what_cannot_be_matched_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no config.yaml there; name the folder of a run"):
+def test_runs_that_cannot_be_matched_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"--match is {tmp_path}: .*config\.yaml"):
         matched(sft(tmp_path), tmp_path, Match.SCENES)
     run = finished_run(tmp_path, steps=0)
-    with pytest.raises(ConfigError, match="has not finished a step"):
+    with pytest.raises(ConfigError, match=f"--match is {run}: "):
         matched(sft(tmp_path), run, Match.SCENES)
     with pytest.raises(ConfigError, match=r"set algorithm\.type=sft"):
         matched(validate({"output": str(tmp_path)}), run, Match.SCENES)
     other = sft(tmp_path)
     open_run(other, resume=False)
-    with pytest.raises(ConfigError, match="a run of SFT itself"):
+    with pytest.raises(ConfigError, match=f"--match is {other.folder}: .*SFT"):
         matched(other, other.folder, Match.SCENES)

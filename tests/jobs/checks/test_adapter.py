@@ -1,14 +1,12 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from jobs.checks.adapter import read_adapter
+from jobs.checks.adapter import check_start_adapter, read_adapter
 from physrl.config.model import LoRAConfig
 from physrl.errors import UserError
-
-SaveAdapter = Callable[[Path, LoRAConfig], None]
+from tests.support.models import save_adapter
 
 
 @pytest.mark.parametrize(
@@ -20,23 +18,42 @@ SaveAdapter = Callable[[Path, LoRAConfig], None]
         LoRAConfig(rank=2, vision=True, projector=True),
     ],
 )
-def test_what_was_saved_is_read(
-    lora: LoRAConfig, tmp_path: Path, save_adapter: SaveAdapter
-) -> None:
+def test_a_saved_adapter_is_read_back(lora: LoRAConfig, tmp_path: Path) -> None:
     save_adapter(tmp_path, lora)
-    assert read_adapter("it is", tmp_path) == lora
+    assert read_adapter("--policy", tmp_path) == lora
 
 
-def test_what_vllm_does_not_serve(tmp_path: Path, save_adapter: SaveAdapter) -> None:
+def test_an_option_that_vllm_does_not_serve(tmp_path: Path) -> None:
     save_adapter(tmp_path, LoRAConfig(rank=2))
     file = tmp_path / "adapter_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"use_dora": True}))
-    with pytest.raises(UserError, match=r"model\.adapter is .*: it uses use_dora, which vLLM"):
-        read_adapter("model.adapter is", tmp_path)
+    with pytest.raises(UserError, match=f"--policy {tmp_path}: .*use_dora"):
+        read_adapter("--policy", tmp_path)
 
 
-def test_a_damaged_adapter(tmp_path: Path, save_adapter: SaveAdapter) -> None:
+def test_a_damaged_adapter(tmp_path: Path) -> None:
     save_adapter(tmp_path, LoRAConfig(rank=2))
     (tmp_path / "adapter_model.safetensors").write_bytes(b"torn")
-    with pytest.raises(UserError, match=r"it is .*: no readable LoRA"):
-        read_adapter("it is", tmp_path)
+    with pytest.raises(UserError, match=f"--policy {tmp_path}: .*adapter_model.safetensors"):
+        read_adapter("--policy", tmp_path)
+
+
+def test_a_start_adapter_without_lora(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"model\.lora is null"):
+        check_start_adapter(tmp_path, None)
+
+
+def test_a_start_adapter_is_as_configured(tmp_path: Path) -> None:
+    saved = LoRAConfig(rank=4, vision=True)
+    save_adapter(tmp_path, saved)
+    check_start_adapter(tmp_path, saved)
+    for key, value, remedy in (
+        ("rank", 8, "rank=4"),
+        ("alpha", 8, "alpha=16"),
+        ("rslora", True, "rslora=false"),
+        ("vision", False, "vision=true"),
+        ("projector", True, "projector=false"),
+    ):
+        configured = saved.model_copy(update={key: value})
+        with pytest.raises(UserError, match=rf"model\.lora\.{key} .*model\.lora\.{remedy}"):
+            check_start_adapter(tmp_path, configured)

@@ -12,10 +12,11 @@ from jobs.checks import submission
 from jobs.checks.submission import check_cluster, check_config, check_folder, check_name
 from physrl.errors import UserError
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 
 DEMO = "jobs/configs/demo.yaml"
 TOKEN = "t" * 64
-# Ray's own guard of its dashboard, before a page of this test's.
+# Ray's own authentication of its dashboard, in front of a page of this test.
 DASHBOARD = """
 import sys
 import aiohttp, aiohttp.web
@@ -32,9 +33,7 @@ aiohttp.web.run_app(application, host="127.0.0.1", port=int(sys.argv[1]), print=
 
 @pytest.fixture(scope="module")
 def dashboard() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "PATH": "/usr/bin:/bin"}
     process = subprocess.Popen([sys.executable, "-c", DASHBOARD, str(port)], env=environment)
     _wait_for(port)
@@ -66,48 +65,48 @@ def test_the_right_token_is_let_in(dashboard: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("given", "named"),
     [
-        ({}, "asks for a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"),
-        ({"RAY_AUTH_MODE": "token"}, "asks for a token"),
-        ({"RAY_AUTH_TOKEN": TOKEN}, "asks for a token: set RAY_AUTH_MODE=token"),
+        ({}, "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"),
+        ({"RAY_AUTH_MODE": "token"}, "RAY_AUTH_TOKEN"),
+        ({"RAY_AUTH_TOKEN": TOKEN}, "RAY_AUTH_MODE=token"),
         ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "x" * 64}, "refuses RAY_AUTH_TOKEN"),
     ],
 )
-def test_a_missing_or_wrong_token(dashboard: str, given: dict[str, str], message: str) -> None:
-    with pytest.raises(UserError, match=message) as raised:
+def test_a_missing_or_wrong_token(dashboard: str, given: dict[str, str], named: str) -> None:
+    with pytest.raises(UserError, match=named) as raised:
         check_cluster({"RAY_ADDRESS": dashboard} | given)
     assert dashboard in str(raised.value)
     assert "x" * 64 not in str(raised.value)
 
 
 @pytest.mark.parametrize("address", ["", "localhost:8265", "ray://host:10001", "http://a:b@host"])
-def test_an_address_that_is_no_dashboard(address: str) -> None:
-    with pytest.raises(UserError, match=r"RAY_ADDRESS is '.*such as http://localhost:8265"):
+def test_an_address_that_is_not_a_dashboard(address: str) -> None:
+    with pytest.raises(UserError, match=f"RAY_ADDRESS is '{address}'"):
         check_cluster({"RAY_ADDRESS": address})
 
 
 def test_an_address_that_does_not_answer() -> None:
-    with pytest.raises(UserError, match=r"answers at http://127.0.0.1:1 \(.*refused.*port-forward"):
+    with pytest.raises(UserError, match=r"http://127\.0\.0\.1:1 .*refused"):
         check_cluster({"RAY_ADDRESS": "http://127.0.0.1:1"})
 
 
-def test_a_folder_that_is_too_large_says_what_is(
+def test_a_folder_that_is_too_large_is_refused_by_its_largest_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submission, "LARGEST_BYTES", 3 << 20)
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "weights").write_bytes(bytes(3 << 20))
     (tmp_path / "code.py").write_bytes(bytes(1 << 20))
-    with pytest.raises(UserError, match="4 MiB to send and Ray takes 3 MiB, of which runs is 3"):
+    with pytest.raises(UserError, match=f"{tmp_path} is 4 MiB.*3 MiB.*runs is 3 MiB"):
         check_folder(tmp_path)
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     (tmp_path / ".gitignore").write_text("runs/\n")
     check_folder(tmp_path)
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such folder"):
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"--folder is {tmp_path}/x: "):
         check_folder(tmp_path / "x")
 
 
@@ -117,7 +116,7 @@ def test_a_config_that_would_not_be_sent(tmp_path: Path, config: str) -> None:
     (tmp_path / ".gitignore").write_text("runs/\n")
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "mine.yaml").touch()
-    with pytest.raises(UserError, match=f"--config is '{config}'.*within that folder"):
+    with pytest.raises(UserError, match=f"--config is '{config}'"):
         check_config(tmp_path, config)
 
 
@@ -125,18 +124,18 @@ def test_a_config_that_is_sent(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").touch()
     check_config(tmp_path, "mine.yaml")
     check_config(tmp_path, "./mine.yaml")
-    with pytest.raises(UserError, match="by its path within that folder"):
-        check_config(tmp_path, str(tmp_path / "mine.yaml"))  # no path of the cluster's
+    with pytest.raises(UserError, match=f"--config is '{tmp_path}/mine.yaml'"):
+        check_config(tmp_path, str(tmp_path / "mine.yaml"))  # does not exist on the cluster
 
 
 @pytest.mark.parametrize("name", ["Place", "2nd", "a_b", "a-", "", "a" * 48])
 def test_names_that_kubernetes_refuses(name: str) -> None:
-    with pytest.raises(UserError, match=f"the name '{name}'.*a letter first"):
+    with pytest.raises(UserError, match=f"RUN is '{name}'"):
         check_name(name)
 
 
 @pytest.mark.parametrize("name", ["a", "place-7b", "a" * 47])
-def test_names_that_it_takes(name: str) -> None:
+def test_names_that_kubernetes_accepts(name: str) -> None:
     check_name(name)
 
 
@@ -144,44 +143,47 @@ def test_a_mistake_is_one_line_and_code_2() -> None:
     command = [sys.executable, "-m", "jobs.checks.submission", "--name", "My Run"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: the name 'My Run'")
+    assert done.stderr.startswith("error: RUN is 'My Run'")
     assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("target", "given", "message"),
+    ("target", "given", "start"),
     [
-        ("submit-train", {"RUN": "My_Run"}, "the name 'My_Run' (6 characters) is none that Kub"),
-        ("submit-train", {"RUN": "mine"}, "--config is '', which is not sent"),
-        ("submit-sweep", {"RUN": "mine", "CONFIG": DEMO}, "RAY_ADDRESS is '': name the dashboard"),
+        ("submit-train", {"RUN": "My_Run"}, "RUN is 'My_Run' (6 characters)"),
+        ("submit-train", {"RUN": "mine"}, "--config is ''"),
+        ("submit-sweep", {"RUN": "mine", "CONFIG": DEMO}, "RAY_ADDRESS is ''"),
         (
             "submit-train",
             {"RUN": "mine", "CONFIG": DEMO, "ADDRESS": "http://127.0.0.1:1"},
             "no Ray dashboard answers at http://127.0.0.1:1",
         ),
-        ("pull-checkpoint", {"RUN": "mine"}, "STORAGE is empty: name the storage= of the run"),
-        ("pull-checkpoint", {"STORAGE": "s3://b/runs"}, "RUN is empty: name the run"),
+        ("pull-checkpoint", {"RUN": "mine"}, "STORAGE is empty"),
+        ("pull-checkpoint", {"STORAGE": "s3://b/runs"}, "RUN is empty"),
     ],
 )
-def test_targets_refuse_in_one_line(target: str, given: dict[str, str], message: str) -> None:
+def test_targets_refuse_mistakes_in_one_line(
+    target: str, given: dict[str, str], start: str
+) -> None:
     done = make(target, given)
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
-    assert line.startswith(f"error: {message}")
+    assert line.startswith(f"error: {start}")
 
 
 @pytest.mark.parametrize(
-    ("token", "message"), [("", "asks for a token"), ("x" * 64, "refuses RAY_AUTH_TOKEN")]
+    ("token", "named"), [("", "RAY_AUTH_MODE=token"), ("x" * 64, "refuses RAY_AUTH_TOKEN")]
 )
-def test_targets_pass_the_token_on(dashboard: str, token: str, message: str) -> None:
+def test_targets_pass_the_token(dashboard: str, token: str, named: str) -> None:
     given = {"RUN": "mine", "CONFIG": DEMO, "ADDRESS": dashboard, "TOKEN": token}
     done = make("submit-train", given)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: the cluster at {dashboard} {message}")
+    assert dashboard in done.stderr
+    assert named in done.stderr
 
 
 def make(target: str, given: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """A target of the Makefile, with this test's Python and no cluster in the environment."""
+    """Run a target of the Makefile, with this test's Python and no cluster in the environment."""
     variables = [f"{name}={value}" for name, value in given.items()]
     command = ["make", "--old-file=install", f"BIN={sys.prefix}/bin", target, *variables]
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MAKE"))}

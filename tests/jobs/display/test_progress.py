@@ -1,14 +1,11 @@
 import io
-import time
 
-import pytest
 from rich.console import Console
 
 from jobs.display.progress import TrainingProgress, describe
-from jobs.sizing import peak_memory as memory
 
 
-def test_a_step_in_words() -> None:
+def test_a_steps_summary() -> None:
     metrics = {"reward": 0.5, "loss": -0.25, "task/place/accuracy": 0.75, "time/step_s": 3.21}
     assert describe(metrics) == "reward 0.500  loss -0.250  75% right  3.2 s"
 
@@ -22,10 +19,3 @@ def test_without_a_terminal_a_run_prints_a_few_lines() -> None:
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert len(lines) == 20
     assert lines[-1] == "demo  step 60/60  loss 1.000  1.0 s"
-
-
-def test_peak_memory_is_that_of_this_process_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "INTERVAL", 0.01)
-    with memory.PeakMemory() as peak:
-        time.sleep(0.1)
-    assert peak.gigabytes > 0.01

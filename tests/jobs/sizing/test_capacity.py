@@ -9,12 +9,12 @@ from physrl.config.load import validate
 
 def test_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity, "cluster_announced", lambda: False)
-    there = capacity.capacity(validate({"output": str(tmp_path / "not" / "yet")}))
-    assert there.where == "this machine"
-    assert there.cores == len(psutil.Process().cpu_affinity())
-    assert 0 < there.memory <= psutil.virtual_memory().total
-    assert there.disk > 0
-    assert not there.joined
+    found = capacity.capacity(validate({"output": str(tmp_path / "not" / "yet")}))
+    assert found.name == "this machine"
+    assert found.cores == len(psutil.Process().cpu_affinity())
+    assert 0 < found.memory <= psutil.virtual_memory().total
+    assert found.disk > 0
+    assert not found.joined
 
 
 @pytest.mark.parametrize(("limit", "expected"), [("max\n", None), ("1000000\n", 1e6)])
@@ -24,5 +24,5 @@ def test_a_containers_limit_counts(
     (tmp_path / "memory.max").write_text(limit)
     monkeypatch.setattr(capacity, "CGROUP_LIMIT", tmp_path / "memory.max")
     monkeypatch.setattr(capacity, "cluster_announced", lambda: False)
-    there = capacity.capacity(validate({"output": str(tmp_path)}))
-    assert there.memory == (expected or psutil.virtual_memory().total)
+    found = capacity.capacity(validate({"output": str(tmp_path)}))
+    assert found.memory == (expected or psutil.virtual_memory().total)

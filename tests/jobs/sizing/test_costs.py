@@ -1,4 +1,4 @@
-"""GPU hours by hand."""
+"""GPU hours against hand-computed numbers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Counts from a config.json against models with weights, and against published ones."""
+"""Counts from a config.json against loaded models and published sizes."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ QWEN_7B = {
 
 
 def published(text: dict[str, int], *, tied: bool, lora: LoRAConfig | None = None) -> ModelSize:
-    """Of Qwen2.5-VL with the architecture that its authors published."""
+    """Count the parameters of a Qwen2.5-VL with the published architecture."""
     config = Qwen2_5_VLConfig(
         text_config={**text, "tie_word_embeddings": tied},
         vision_config={**VISION, "out_hidden_size": text["hidden_size"]},
@@ -66,7 +66,7 @@ def test_counts_are_those_of_the_loaded_model(lora: LoRAConfig | None) -> None:
     assert size.parameters == sum(p.numel() for p in model.parameters()) - adapters
 
 
-def test_the_tiny_base_is_taken_apart() -> None:
+def test_layers_of_the_tiny_base() -> None:
     size = model_size(ModelConfig(path=str(TINY_BASE)))
     assert size.language.count == size.vision.count == 3
     assert (size.language.hidden, size.language.intermediate) == (96, 256)

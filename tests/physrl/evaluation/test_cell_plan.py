@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from physrl.evaluation.plan import plan_study
-from tests.support.studies import small_study
+from tests.support.small_studies import small_study
 
 
 def test_photographs_are_evaluated_as_stability(tmp_path: Path) -> None:

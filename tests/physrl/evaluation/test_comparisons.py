@@ -1,7 +1,7 @@
 import pytest
 
 from physrl.evaluation.comparisons import compare_methods
-from tests.support.studies import make_generalization, two_task_plan
+from tests.support.small_studies import make_generalization, two_task_plan
 
 
 def test_methods_are_compared_where_both_have_results() -> None:

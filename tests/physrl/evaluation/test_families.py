@@ -1,5 +1,5 @@
 from physrl.evaluation.families import group_families
-from tests.support.studies import two_task_plan
+from tests.support.small_studies import two_task_plan
 
 
 def test_families_are_subjects_that_differ_only_in_their_seed() -> None:

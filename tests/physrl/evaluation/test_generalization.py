@@ -1,7 +1,7 @@
 import pytest
 
 from physrl.evaluation.specs import Condition, StudyPlan
-from tests.support.studies import find_family, make_generalization, two_task_plan
+from tests.support.small_studies import find_family, make_generalization, two_task_plan
 
 PLACE, STABILITY = Condition("place"), Condition("stability")
 RATES = {

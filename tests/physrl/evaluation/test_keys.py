@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from physrl.evaluation.plan import plan_study
-from tests.support.studies import small_study
+from tests.support.small_studies import small_study
 
 
 def test_keys_depend_on_the_inputs_of_a_result_alone() -> None:

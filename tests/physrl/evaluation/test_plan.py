@@ -5,7 +5,7 @@ from physrl.errors import ConfigError
 from physrl.evaluation.plan import plan_study
 from physrl.evaluation.requests import cell_source
 from physrl.evaluation.specs import CellSpec, StudyPlan
-from tests.support.studies import small_study
+from tests.support.small_studies import small_study
 
 
 def test_a_plan_measures_every_model_on_every_task() -> None:

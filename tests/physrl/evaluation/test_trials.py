@@ -1,5 +1,5 @@
 from physrl.evaluation.trials import make_trials
-from tests.support.studies import small_study
+from tests.support.small_studies import small_study
 
 
 def test_the_grid_expands_to_all_combinations_and_the_control() -> None:

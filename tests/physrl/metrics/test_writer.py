@@ -34,7 +34,7 @@ def test_lines_hold_step_time_and_metrics(tmp_path: Path) -> None:
     assert list((tmp_path / "run").glob("events.out.tfevents.*"))
 
 
-def test_reopened_run_is_continued(tmp_path: Path) -> None:
+def test_reopened_files_are_appended_to(tmp_path: Path) -> None:
     write_steps(tmp_path, 1)
     write_steps(tmp_path, 2)
     assert rewards(tmp_path) == [(1, 0.5), (2, 1.0)]
@@ -73,7 +73,7 @@ def test_tensorboard_reads_a_bucket(
     assert [(e.step, e.value) for e in events.Scalars("reward")] == [(1, 0.5), (2, 1.0)]
 
 
-def test_nothing_written_is_nothing_read(tmp_path: Path) -> None:
+def test_no_rows(tmp_path: Path) -> None:
     assert read_metrics(tmp_path) == []
     writer = MetricsWriter(tmp_path)
     writer.truncate_after(0)
@@ -81,14 +81,14 @@ def test_nothing_written_is_nothing_read(tmp_path: Path) -> None:
     assert read_metrics(tmp_path) == []
 
 
-def test_torn_last_line_is_passed_over(tmp_path: Path) -> None:
+def test_a_torn_last_line_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "reward": 0.5}\n{"step": 2, "rew')
     assert rewards(tmp_path) == [(1, 0.5)]
 
 
 @contextmanager
 def full_disk(path: Path, room: int) -> Iterator[None]:
-    """Meanwhile the system lets no file grow beyond the path's size and some bytes more."""
+    """Limit the growth of files to some bytes beyond the path's size."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + room, hard))
     try:
@@ -109,7 +109,7 @@ def test_full_disk_tears_no_line_and_loses_none(
     assert (tmp_path / "metrics.jsonl").read_bytes().endswith(b"}\n")
     warnings = [record.message for record in caplog.records if "metrics.jsonl" in record.message]
     assert len(warnings) == 1
-    assert "does not take step 2" in warnings[0]
+    assert "step 2 to" in warnings[0]
     writer.write(4, {"reward": 2.0})
     writer.close()
     assert rewards(tmp_path) == [(1, 0.5), (2, 1.0), (3, 1.5), (4, 2.0)]
@@ -117,7 +117,7 @@ def test_full_disk_tears_no_line_and_loses_none(
     assert [event.step for event in events.Scalars("reward")] == [1, 2, 3, 4]
 
 
-def test_closing_writes_what_is_left(tmp_path: Path) -> None:
+def test_closing_writes_the_remaining_rows(tmp_path: Path) -> None:
     writer = MetricsWriter(tmp_path)
     writer.write(1, {"reward": 0.5})
     with full_disk(tmp_path / "metrics.jsonl", room=0):
@@ -126,19 +126,18 @@ def test_closing_writes_what_is_left(tmp_path: Path) -> None:
     assert rewards(tmp_path) == [(1, 0.5), (2, 1.0)]
 
 
-def test_rows_that_are_never_written_are_an_error(tmp_path: Path) -> None:
+def test_lost_rows_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
     writer = MetricsWriter(tmp_path)
     writer.write(1, {"reward": 0.5})
     writer.write(2, {"reward": 0.5})
     with pytest.raises(
-        DataError,
-        match=r"metrics.jsonl cannot be written: Is a directory: the last 2 steps are lost; free",
+        DataError, match=r"metrics\.jsonl cannot be written: Is a directory: .* 2 steps"
     ):
         writer.close()
 
 
-def test_truncated_steps_are_no_longer_kept(tmp_path: Path) -> None:
+def test_truncated_steps_are_dropped(tmp_path: Path) -> None:
     writer = MetricsWriter(tmp_path)
     writer.write(1, {"reward": 0.5})
     with full_disk(tmp_path / "metrics.jsonl", room=0):
@@ -151,7 +150,7 @@ def test_truncated_steps_are_no_longer_kept(tmp_path: Path) -> None:
 
 
 class Fickle:
-    """A sink whose network is away for some calls."""
+    """A sink whose network fails in some calls."""
 
     name = "a server"
 
@@ -179,7 +178,7 @@ def test_other_sinks_get_every_row(tmp_path: Path) -> None:
     assert [(sink.taken, sink.closed) for sink in sinks] == [([1, 2, 3], True)] * 2
 
 
-def test_outage_of_a_sink_is_warned_of_once_and_nothing_is_lost(
+def test_an_outage_of_a_sink_is_one_warning_and_loses_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     sink = Fickle(2, 3)
@@ -190,10 +189,10 @@ def test_outage_of_a_sink_is_warned_of_once_and_nothing_is_lost(
     assert sink.taken == [1, 2, 3, 4, 5]
     assert len(rewards(tmp_path)) == 5
     (warning,) = caplog.messages
-    assert "a server does not take step 2 (Network is unreachable): training goes on" in warning
+    assert "step 2 to a server failed (Network is unreachable)" in warning
 
 
-def test_sink_that_never_works_ends_nothing(
+def test_a_sink_that_always_fails_stops_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer = MetricsWriter(tmp_path, [Fickle(*range(100)), sink := Fickle()])
@@ -202,11 +201,11 @@ def test_sink_that_never_works_ends_nothing(
     writer.close()
     assert sink.taken == [1, 2, 3]
     first, last = caplog.messages
-    assert "does not take step 1" in first
-    assert "a server has not got the last 3 steps (Network is unreachable)" in last
+    assert "step 1 to a server failed (Network is unreachable)" in first
+    assert "a server did not accept the last 3 steps (Network is unreachable)" in last
 
 
-def test_sink_that_hangs_holds_up_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sink_that_hangs_blocks_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     hold = threading.Event()
 
     class Hanging(Fickle):
@@ -216,13 +215,12 @@ def test_sink_that_hangs_holds_up_nothing(tmp_path: Path, caplog: pytest.LogCapt
     background = Background(Hanging(), closing_seconds=0.01)
     background.write(Row(1, 0.0, {}))
     background.close()
-    assert caplog.messages == [
-        "a server did not take all metrics within 0.01 s: metrics.jsonl has them"
-    ]
+    (warning,) = caplog.messages
+    assert "a server did not accept all metrics within 0.01 s" in warning
     hold.set()
 
 
 def test_damaged_line_is_named(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"ste\n{"step": 3}\n')
-    with pytest.raises(DataError, match=r"metrics.jsonl line 2 is damaged"):
+    with pytest.raises(DataError, match=r"metrics\.jsonl line 2"):
         read_metrics(tmp_path)

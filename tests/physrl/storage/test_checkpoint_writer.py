@@ -1,38 +1,33 @@
-"""Two processes that write one run: one wins, and what is in storage is whole."""
+"""Several processes that write one run: one wins, and its checkpoints are complete."""
 
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from physrl.errors import StorageError
+from physrl.storage.checkpoint_download import download
 from physrl.storage.checkpoint_writer import CheckpointWriter, RunTakenError
-from physrl.storage.checkpoints import Checkpoint
 from physrl.storage.manifest import verify
-from physrl.storage.object_store import open_store
-from physrl.storage.stored_checkpoints import download, list_checkpoints
-
-Commit = Callable[..., Checkpoint]
-
-
-def ignore(_: int) -> None:
-    pass
+from physrl.storage.object_store import no_progress, open_store
+from physrl.storage.stored_checkpoints import list_checkpoints
+from tests.support.checkpoints import commit
 
 
-def whole_steps(place: str, folder: Path) -> dict[int, bytes]:
-    """Steps that storage holds and that come back whole, with their learner's bytes."""
+def complete_steps(place: str, folder: Path) -> dict[int, bytes]:
+    """Download and verify all stored checkpoints, and read their learners' bytes by step."""
     store = open_store(place)
     found = {}
-    for one in list_checkpoints(store):
-        path = download(store, one, folder, ignore)
+    for each in list_checkpoints(store):
+        path = download(store, each, folder, no_progress)
         verify(path)
-        found[one.step] = (path / "learner.bin").read_bytes()
+        found[each.step] = (path / "learner.bin").read_bytes()
     return found
 
 
-def test_a_commit_makes_the_same_tree(place: str, tmp_path: Path, commit: Commit) -> None:
+def test_a_commit_makes_the_same_tree(place: str, tmp_path: Path) -> None:
     checkpoint = commit(tmp_path / "run", 20, 0.5)
     store = open_store(place)
     CheckpointWriter(store, 2).commit(20, checkpoint.path)
@@ -46,7 +41,7 @@ def test_a_commit_makes_the_same_tree(place: str, tmp_path: Path, commit: Commit
     assert listed.size == sum(path.stat().st_size for path in files if path.name[0] != "M")
 
 
-def test_the_manifest_comes_last(bucket: str, network: Any, tmp_path: Path, commit: Commit) -> None:
+def test_the_manifest_comes_last(bucket: str, network: Any, tmp_path: Path) -> None:
     CheckpointWriter(open_store(f"s3://{bucket}/run"), 2).commit(
         20, commit(tmp_path / "run", 20).path
     )
@@ -55,9 +50,7 @@ def test_the_manifest_comes_last(bucket: str, network: Any, tmp_path: Path, comm
     assert sum("MANIFEST.json" in path for path in written) == 1
 
 
-def test_a_commit_again_writes_nothing(
-    bucket: str, network: Any, tmp_path: Path, commit: Commit
-) -> None:
+def test_a_repeated_commit_writes_nothing(bucket: str, network: Any, tmp_path: Path) -> None:
     checkpoint = commit(tmp_path / "run", 20)
     CheckpointWriter(open_store(f"s3://{bucket}/run"), 2).commit(20, checkpoint.path)
     before = network.sent("PUT", "checkpoints/")
@@ -65,9 +58,7 @@ def test_a_commit_again_writes_nothing(
     assert network.sent("PUT", "checkpoints/") == before
 
 
-def test_who_lost_the_run_is_told_and_changes_nothing(
-    place: str, tmp_path: Path, commit: Commit
-) -> None:
+def test_a_writer_that_lost_the_run_changes_nothing(place: str, tmp_path: Path) -> None:
     old, new = (CheckpointWriter(open_store(place), 1) for _ in range(2))
     old.commit(20, commit(tmp_path / "old", 20).path)
     new.commit(40, commit(tmp_path / "new", 40).path)
@@ -76,21 +67,19 @@ def test_who_lost_the_run_is_told_and_changes_nothing(
         lambda: old.commit(40, commit(tmp_path / "old", 40).path),
         lambda: old.prune(60),
     ):
-        with pytest.raises(RunTakenError, match="another process writes this run in") as caught:
+        with pytest.raises(RunTakenError, match=place) as caught:
             use()
         assert "\n" not in str(caught.value)
     new.prune(40)
-    assert whole_steps(place, tmp_path / "back") == {40: f"{tmp_path / 'new'} 40".encode() * 100}
+    assert complete_steps(place, tmp_path / "back") == {40: f"{tmp_path / 'new'} 40".encode() * 100}
 
 
-def test_of_two_at_the_same_time_one_wins_and_the_checkpoint_is_its_own(
-    place: str, tmp_path: Path, commit: Commit
-) -> None:
+def test_of_several_concurrent_writers_one_wins(place: str, tmp_path: Path) -> None:
     names = [f"writer-{number}" for number in range(4)]
     paths = [commit(tmp_path / name, 20).path for name in names]
     writers = [CheckpointWriter(open_store(place), 1) for _ in names]
     for writer in writers:
-        writer.own()
+        writer.take_over()
     start = threading.Barrier(len(names))
     lost: list[str] = []
 
@@ -111,16 +100,14 @@ def test_of_two_at_the_same_time_one_wins_and_the_checkpoint_is_its_own(
         thread.join()
     assert sorted(lost) == names[:-1]
     won = f"{tmp_path / names[-1]} 20".encode() * 100
-    assert whole_steps(place, tmp_path / "back") == {20: won}
+    assert complete_steps(place, tmp_path / "back") == {20: won}
 
 
-def test_a_successor_in_the_middle_of_a_commit_wins(
-    bucket: str, network: Any, tmp_path: Path, commit: Commit
-) -> None:
+def test_a_successor_during_a_commit_wins(bucket: str, network: Any, tmp_path: Path) -> None:
     place = f"s3://{bucket}/run"
     old, new = (CheckpointWriter(open_store(place), 1) for _ in range(2))
     mine, theirs = commit(tmp_path / "old", 20), commit(tmp_path / "new", 20)
-    old.own()
+    old.take_over()
     send = old._send
 
     def taken_over_meanwhile(path: Path, key: str, name: str) -> str:
@@ -132,42 +119,36 @@ def test_a_successor_in_the_middle_of_a_commit_wins(
     with pytest.raises(RunTakenError):
         old.commit(20, mine.path)
     won = f"{tmp_path / 'new'} 20".encode() * 100
-    assert whole_steps(place, tmp_path / "back") == {20: won}
+    assert complete_steps(place, tmp_path / "back") == {20: won}
 
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
-def test_a_checkpoint_of_the_same_step_is_replaced(
-    place: str, tmp_path: Path, commit: Commit
-) -> None:
+def test_a_checkpoint_of_the_same_step_is_replaced(place: str, tmp_path: Path) -> None:
     writer = CheckpointWriter(open_store(place), 2)
     writer.commit(20, commit(tmp_path / "a", 20).path)
     writer.commit(20, commit(tmp_path / "b", 20).path)
-    assert whole_steps(place, tmp_path / "back") == {20: f"{tmp_path / 'b'} 20".encode() * 100}
+    assert complete_steps(place, tmp_path / "back") == {20: f"{tmp_path / 'b'} 20".encode() * 100}
 
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
-def test_the_last_and_the_best_stay_and_what_was_left_behind_goes(
-    place: str, tmp_path: Path, commit: Commit
-) -> None:
+def test_the_last_and_the_best_are_kept_and_later_steps_deleted(place: str, tmp_path: Path) -> None:
     store = open_store(place)
     writer = CheckpointWriter(store, 2, keep_best=1)
     for step, score in ((10, 0.9), (20, 0.1), (30, None), (40, 0.2), (50, 0.3)):
         writer.commit(step, commit(tmp_path / "run", step, score).path)
         writer.prune(step)
-    assert [one.step for one in list_checkpoints(store)] == [10, 40, 50]
+    assert [each.step for each in list_checkpoints(store)] == [10, 40, 50]
     writer.commit(20, commit(tmp_path / "run", 20, 0.1).path)
-    writer.prune(20)  # the run has gone back behind 40 and 50
-    assert [one.step for one in list_checkpoints(store)] == [10, 20]
+    writer.prune(20)  # a resumed run repeats steps 40 and 50
+    assert [each.step for each in list_checkpoints(store)] == [10, 20]
     assert all("step-00000010" in key or "step-00000020" in key for key in store.keys("check"))
 
 
-def test_a_failed_upload_goes_on_with_what_is_missing(
-    bucket: str, network: Any, tmp_path: Path, commit: Commit
-) -> None:
+def test_a_failed_upload_is_resumed(bucket: str, network: Any, tmp_path: Path) -> None:
     writer = CheckpointWriter(open_store(f"s3://{bucket}/run"), 2)
     checkpoint = commit(tmp_path / "run", 20)
     network.fail("500 InternalError", "PUT", "MANIFEST", times=5)
-    with pytest.raises(Exception, match="says InternalError"):
+    with pytest.raises(StorageError, match="InternalError"):
         writer.commit(20, checkpoint.path)
     assert list_checkpoints(open_store(f"s3://{bucket}/run"))[0].problem == (
         "MANIFEST.json is missing"
@@ -176,20 +157,20 @@ def test_a_failed_upload_goes_on_with_what_is_missing(
     writer.commit(20, checkpoint.path)
     assert network.sent("PUT", "learner.bin") == before == 1
     verify(checkpoint.path)
-    assert 20 in whole_steps(f"s3://{bucket}/run", tmp_path / "back")
+    assert 20 in complete_steps(f"s3://{bucket}/run", tmp_path / "back")
 
 
-def test_a_manifest_whose_answer_is_lost_is_no_lost_race(
-    bucket: str, network: Any, tmp_path: Path, commit: Commit
+def test_a_manifest_whose_response_is_lost_is_no_lost_race(
+    bucket: str, network: Any, tmp_path: Path
 ) -> None:
     network.fail("lost answer", "PUT", "MANIFEST")
     writer = CheckpointWriter(open_store(f"s3://{bucket}/run"), 2)
     writer.commit(20, commit(tmp_path / "run", 20).path)
-    assert 20 in whole_steps(f"s3://{bucket}/run", tmp_path / "back")
+    assert 20 in complete_steps(f"s3://{bucket}/run", tmp_path / "back")
 
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
-def test_who_writes_is_told_by_host_and_process_alone(place: str) -> None:
+def test_the_owner_is_recorded_by_host_and_process(place: str) -> None:
     store = open_store(place)
-    CheckpointWriter(store, 1).own()
+    CheckpointWriter(store, 1).take_over()
     assert json.loads(store.get(".writer")).keys() == {"id", "host", "pid"}

@@ -1,11 +1,17 @@
 import logging
+import threading
 from pathlib import Path
 
 import pytest
 
 from physrl.config import RunConfig, load_config
 from physrl.errors import ConfigError
-from physrl.storage.run_folder import open_run, scene_generator_hash, versions
+from physrl.storage.checkpoints import Checkpoints
+from physrl.storage.mirror import RunMirror
+from physrl.storage.object_store import open_store
+from physrl.storage.provenance import scene_generator_hash
+from physrl.storage.run_folder import open_run
+from tests.support.checkpoints import commit
 
 
 def config(tmp_path: Path, *overrides: str) -> RunConfig:
@@ -23,9 +29,7 @@ def test_new_run_writes_a_configuration_that_loads_again(tmp_path: Path) -> None
 
 def test_existing_run_is_not_overwritten(tmp_path: Path) -> None:
     open_run(config(tmp_path), resume=False)
-    with pytest.raises(
-        ConfigError, match="already holds a run: continue it with --resume"
-    ) as caught:
+    with pytest.raises(ConfigError, match=f"{tmp_path}/a .*--resume") as caught:
         open_run(config(tmp_path), resume=False)
     assert "\n" not in str(caught.value)
 
@@ -35,7 +39,7 @@ def test_resume_without_a_run_starts_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "complaint"),
+    ("override", "named"),
     [
         ("seed=1", "seed=0, not 1"),
         ("algorithm.lr=1e-5", r"algorithm.lr=5e-06, not 1e-05"),
@@ -45,11 +49,9 @@ def test_resume_without_a_run_starts_one(tmp_path: Path) -> None:
         ("runtime.learner_ranks=2", "runtime.learner_ranks=1, not 2"),
     ],
 )
-def test_resume_names_the_first_key_that_differs(
-    tmp_path: Path, override: str, complaint: str
-) -> None:
+def test_resume_names_the_first_key_that_differs(tmp_path: Path, override: str, named: str) -> None:
     open_run(config(tmp_path), resume=False)
-    with pytest.raises(ConfigError, match=complaint) as caught:
+    with pytest.raises(ConfigError, match=named) as caught:
         open_run(config(tmp_path, override), resume=True)
     assert "\n" not in str(caught.value)
 
@@ -67,7 +69,7 @@ def test_moved_run_may_be_resumed(tmp_path: Path) -> None:
 
 
 def test_working_directory_may_be_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Ray unpacks each submission into a folder of its own, where the same text is another path.
+    # Ray unpacks each submission into a new folder, where a relative path is another one.
     def submitted(package: str, *overrides: str) -> RunConfig:
         (tmp_path / package / "base").mkdir(parents=True)
         monkeypatch.chdir(tmp_path / package)
@@ -78,11 +80,13 @@ def test_working_directory_may_be_another(tmp_path: Path, monkeypatch: pytest.Mo
     open_run(first, resume=False)
     assert open_run(submitted("_ray_pkg_2", "model.path=base"), resume=True) == tmp_path / "a"
     (tmp_path / "_ray_pkg_3" / "other").mkdir(parents=True)
-    with pytest.raises(ConfigError, match=r"model.path=.*_1/base, not .*_3/other"):
+    with pytest.raises(ConfigError, match=r"model\.path=.*_1/base.*_3/other"):
         open_run(submitted("_ray_pkg_3", "model.path=other"), resume=True)
 
 
-def test_other_scene_generator_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_scene_generator_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = open_run(config(tmp_path), resume=False)
     text = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(text.replace(scene_generator_hash(), "0" * 64))
@@ -93,12 +97,105 @@ def test_other_scene_generator_is_told(tmp_path: Path, caplog: pytest.LogCapture
 
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"file/a cannot be written: .*: set output="):
+    with pytest.raises(ConfigError, match=r"file/a .*output="):
         open_run(config(tmp_path / "file"), resume=False)
 
 
-def test_versions_are_short_lines() -> None:
-    found = versions()
-    assert len(found["scene generator"]) == 64
-    assert {"numpy", "pybullet"} <= found.keys()
-    assert all("\n" not in value for value in found.values())
+def stored_config(tmp_path: Path, storage: str, *overrides: str) -> RunConfig:
+    return load_config(None, [f"output={tmp_path}", "name=run", f"storage={storage}", *overrides])
+
+
+@pytest.fixture
+def storage(place: str) -> str:
+    return place.removesuffix("/run")
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+def test_a_new_run_claims_its_name_in_storage(storage: str, tmp_path: Path) -> None:
+    first = stored_config(tmp_path / "a", storage, "seed=3")
+    open_run(first, resume=False)
+    text = open_store(f"{storage}/run").get("config.yaml").decode()
+    assert text == (tmp_path / "a" / "run" / "config.yaml").read_text()
+    assert "seed: 3\n" in text
+
+
+def test_a_taken_name_is_refused(storage: str, tmp_path: Path) -> None:
+    open_run(stored_config(tmp_path / "a", storage), resume=False)
+    with pytest.raises(ConfigError, match=f"{storage}/run .*--resume"):
+        open_run(stored_config(tmp_path / "b", storage), resume=False)
+    with pytest.raises(ConfigError, match=f"{storage}/run .*seed=0") as caught:
+        open_run(stored_config(tmp_path / "b", storage, "seed=1"), resume=True)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "b" / "run" / "config.yaml").exists()
+
+
+def test_of_several_runs_that_start_at_once_one_claims_the_name(
+    storage: str, tmp_path: Path
+) -> None:
+    start, refused = threading.Barrier(4), []
+
+    def begin(number: int) -> None:
+        start.wait()
+        try:
+            open_run(stored_config(tmp_path / str(number), storage), resume=False)
+        except ConfigError:
+            refused.append(number)
+
+    threads = [threading.Thread(target=begin, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 3
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+def test_a_stored_run_is_resumed_elsewhere(storage: str, tmp_path: Path) -> None:
+    first = stored_config(tmp_path / "a", storage)
+    open_run(first, resume=False)
+    with RunMirror(first.folder, open_store(f"{storage}/run"), 2) as mirror:
+        mirror.checkpoint(commit(first.folder, 20))
+        mirror.wait(60)
+    second = stored_config(tmp_path / "b", storage)
+    open_run(second, resume=True)
+    latest = Checkpoints(second.folder, 2).latest()
+    assert latest is not None
+    assert latest.step == 20
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+def test_a_run_may_get_storage_when_it_is_resumed(storage: str, tmp_path: Path) -> None:
+    bare = load_config(None, [f"output={tmp_path}", "name=run"])
+    open_run(bare, resume=False)
+    open_run(stored_config(tmp_path, storage), resume=True)
+    assert open_store(f"{storage}/run").keys() == ["config.yaml"]
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+def test_paths_inside_the_runs_folder_move_with_it(storage: str, tmp_path: Path) -> None:
+    def inner(place: str) -> RunConfig:
+        weights = f"model.path={tmp_path / place}/run/warm/checkpoints/step-00000020/model"
+        return stored_config(tmp_path / place, storage, weights)
+
+    open_run(inner("a"), resume=False)
+    open_run(inner("b"), resume=True)
+    with pytest.raises(ConfigError, match=r"model\.path="):
+        open_run(stored_config(tmp_path / "c", storage, "model.path=/elsewhere"), resume=True)
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+def test_another_scene_generator_of_a_stored_run_is_a_warning(
+    storage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_run(stored_config(tmp_path / "a", storage), resume=False)
+    store = open_store(f"{storage}/run")
+    store.put("config.yaml", store.get("config.yaml").replace(b"scene generator: ", b"other: "))
+    with caplog.at_level(logging.WARNING):
+        open_run(stored_config(tmp_path / "b", storage), resume=True)
+    assert "another scene generator" in caplog.text
+
+
+@pytest.mark.parametrize("storage", ["{0}", "{0}/run", "{0}/run/kept"])
+def test_storage_inside_the_run_is_refused(storage: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"storage is {tmp_path}"):
+        load_config(None, [f"output={tmp_path}", f"storage={storage.format(tmp_path)}"])

@@ -12,7 +12,7 @@ BOTH = TrackingConfig(wandb=WandbConfig(), mlflow=MLflowConfig(tracking_uri=SERV
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Names of the packages that are there; no settings are."""
+    """Names of the installed packages; the environment has no settings."""
     packages = {"wandb", "mlflow"}
     monkeypatch.setattr(module, "find_spec", lambda name: name if name in packages else None)
     for name in (*module.WANDB_KEYS, module.MLFLOW_URI):
@@ -26,7 +26,7 @@ def test_nothing_is_tracked_by_default() -> None:
     assert trackers(config) == []
 
 
-def test_what_is_configured_is_tracked() -> None:
+def test_configured_trackers() -> None:
     config = load_config(None, ["tracking.wandb.mode=offline", "tracking.mlflow={}"])
     assert [sink.name for sink in trackers(config)] == ["Weights & Biases", "MLflow"]
 
@@ -38,40 +38,42 @@ def test_a_missing_package_is_named_with_its_command(
     monkeypatch.setenv("WANDB_API_KEY", "some key")
     check_tracking(BOTH)
     installed.remove(key)
-    with pytest.raises(UserError, match=f"{key} is not installed: pip install {package}, or set"):
+    with pytest.raises(UserError, match=rf"tracking\.{key} .*pip install {package}"):
         check_tracking(BOTH)
 
 
-def test_a_missing_key_is_named(installed: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="WANDB_API_KEY is not set"):
+def test_a_missing_api_key_is_named(installed: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"tracking\.wandb\.mode.*WANDB_API_KEY"):
         check_tracking(BOTH)
     check_tracking(TrackingConfig(wandb=WandbConfig(mode="offline")))
 
 
-def test_mlflow_is_told_where(installed: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_needs_an_address(installed: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
     anywhere = TrackingConfig(mlflow=MLflowConfig())
-    with pytest.raises(UserError, match="is null and MLFLOW_TRACKING_URI is not set"):
+    with pytest.raises(
+        UserError, match=r"tracking\.mlflow\.tracking_uri is null.*MLFLOW_TRACKING_URI"
+    ):
         check_tracking(anywhere)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", SERVER)
     check_tracking(anywhere)
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "file:///tmp/mlruns"])
-def test_mlflow_takes_no_folders(uri: str, installed: set[str]) -> None:
-    with pytest.raises(UserError, match=f"is {uri}: MLflow no longer takes folders"):
+def test_mlflow_supports_no_folders(uri: str, installed: set[str]) -> None:
+    with pytest.raises(UserError, match=rf"tracking\.mlflow\.tracking_uri is {uri}: "):
         check_tracking(TrackingConfig(mlflow=MLflowConfig(tracking_uri=uri)))
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "postgresql+psycopg2://host/mlflow"])
-def test_a_database_needs_all_of_mlflow(uri: str, installed: set[str]) -> None:
+def test_a_database_needs_the_full_mlflow(uri: str, installed: set[str]) -> None:
     tracking = TrackingConfig(mlflow=MLflowConfig(tracking_uri=uri))
-    with pytest.raises(UserError, match="alembic is not installed: pip install mlflow, or set"):
+    with pytest.raises(UserError, match="pip install mlflow,"):
         check_tracking(tracking)
     installed.add("alembic")
     check_tracking(tracking)
 
 
-def test_a_password_is_not_for_the_configuration() -> None:
-    with pytest.raises(ConfigError, match="holds a password") as caught:
+def test_a_password_is_refused() -> None:
+    with pytest.raises(ConfigError, match="tracking_uri") as caught:
         load_config(None, ["tracking.mlflow.tracking_uri=https://me:open-sesame@example.org"])
     assert "open-sesame" not in str(caught.value)

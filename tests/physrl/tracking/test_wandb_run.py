@@ -29,7 +29,7 @@ def train(config: RunConfig, *steps: int) -> None:
 
 
 def records(config: RunConfig) -> list[Any]:
-    """What offline runs left for `wandb sync`."""
+    """Read the records that offline runs wrote for `wandb sync`."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     files = sorted(config.folder.glob("wandb/offline-run-*/*.wandb"))
@@ -37,7 +37,7 @@ def records(config: RunConfig) -> list[Any]:
 
 
 def scan(log: bytes) -> Iterator[bytes]:
-    """The records of a log in LevelDB's format, after W&B's seven bytes."""
+    """Split a log in LevelDB's format, after W&B's seven bytes, into records."""
     place, data = 7, b""
     while place + 7 <= len(log):
         if (left := BLOCK - place % BLOCK) < 7:

@@ -1,0 +1,21 @@
+"""Checks that scenes can be drawn from the configured environment."""
+
+from collections.abc import Iterable
+
+from physrl.config.environment import EnvironmentConfig
+
+
+def check_scenes(tasks: Iterable[str], environment: EnvironmentConfig, seed: int) -> None:
+    """Draw two scenes of the fewest and two of the most blocks for each task.
+
+    Raises:
+        SceneError: the environment's settings, such as the margin, admit no scene.
+    """
+    from physrl.tasks import TASKS
+    from physrl.tasks.task import make_scene
+
+    for task in sorted(tasks):
+        for num_blocks in sorted(set(environment.num_blocks)):
+            settings = environment.model_copy(update={"num_blocks": (num_blocks, num_blocks)})
+            for index in range(2):
+                make_scene(TASKS[task], settings, seed, "train", index)

@@ -1,0 +1,71 @@
+"""The provenance of a run: versions of code and packages, noted as comments in its config.yaml."""
+
+import hashlib
+import re
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import physrl
+
+PACKAGES = (
+    "deepspeed", "numpy", "peft", "physrl", "pybullet", "ray", "torch", "transformers", "vllm"
+)  # fmt: skip
+SCENE_SOURCES = ("environments", "tasks")
+"""Packages of physrl whose source decides the scenes."""
+_WORKING_DIRECTORY = "working directory"
+
+
+def versions() -> dict[str, str]:
+    """Collect the versions that a run's results depend on: code, scene generator and packages.
+
+    Leaves out the git commit and packages that are not present.
+    """
+    found = {"scene generator": scene_generator_hash()}
+    commit = _git_commit()
+    if commit is not None:
+        found["git commit"] = commit
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def scene_generator_hash() -> str:
+    """Compute the SHA-256 of the source files that decide the scenes."""
+    digest = hashlib.sha256()
+    package = Path(physrl.__file__).parent
+    for name in SCENE_SOURCES:
+        for file in sorted((package / name).glob("*.py")):
+            source = file.read_bytes()
+            digest.update(f"{name}/{file.name} {len(source)}\n".encode())
+            digest.update(source)
+    return digest.hexdigest()
+
+
+def provenance_comments() -> str:
+    """Write versions and working directory as YAML comments, a line each."""
+    facts = versions() | {_WORKING_DIRECTORY: str(Path.cwd())}
+    return "".join(f"# {name}: {fact}\n" for name, fact in facts.items())
+
+
+def working_directory(text: str) -> Path | None:
+    """Read the directory that a run was started in from its config.yaml; None if not noted."""
+    found = re.search(f"^# {_WORKING_DIRECTORY}: (.+)$", text, re.MULTILINE)
+    return None if found is None else Path(found[1])
+
+
+def has_same_scenes(text: str) -> bool:
+    """Return whether the scene generator that a config.yaml notes is the present one."""
+    return f"# scene generator: {scene_generator_hash()}" in text
+
+
+def _git_commit() -> str | None:
+    folder = Path(physrl.__file__).parent
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
