@@ -23,7 +23,8 @@ from physrl.config.reward import RewardConfig, SimulatedRewardConfig
 from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator, start_pose
-from physrl.rewards.score import Move, score
+from physrl.rewards.attempt import Move
+from physrl.rewards.score import score
 from physrl.tasks import TASKS
 from physrl.tasks.answers import UNITS, words
 from physrl.tasks.task import make_scene

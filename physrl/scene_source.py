@@ -7,7 +7,8 @@ from functools import lru_cache
 from physrl.config.algorithm import SFTConfig
 from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.environment import EnvironmentConfig, GeneratorName
-from physrl.config.run import RunConfig, TaskName
+from physrl.config.run import RunConfig
+from physrl.config.task import TaskName
 from physrl.data.dataset import open_dataset
 from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer

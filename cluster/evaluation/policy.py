@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from cluster.rollout.pipeline import Order
 from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import Cluster
-from physrl.config.run import RunConfig, TaskName
+from physrl.config.run import RunConfig
+from physrl.config.task import TaskName
 from physrl.data.photos import Photo
 from physrl.evaluation.evaluator import answered, answered_photo, photo_prompt
 from physrl.evaluation.results import Decoding, PolicyResult, TaskResult

@@ -10,17 +10,9 @@ from physrl.config.base import Section
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.load import read_tree, validated
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
-from physrl.config.run import CheckpointConfig, EvaluationConfig, ExpandedPath, TaskName
+from physrl.config.run import CheckpointConfig, EvaluationConfig, ExpandedPath
+from physrl.config.task import TaskName, answer_form
 
-ANSWERS: dict[TaskName, str] = {
-    "stability": "a verdict",
-    "stabilize": "one number",
-    "place_x": "one number",
-    "place_y": "one number",
-    "place": "two numbers",
-    "place_closed_loop": "two numbers",
-}
-"""The form of a task's answers; a network has one."""
 Size = Annotated[int, Field(ge=1)]
 Convolution = tuple[Size, Size, Size]
 
@@ -92,17 +84,18 @@ class BaselineConfig(Section):
 
     @model_validator(mode="after")
     def _asks_what_it_can_answer(self) -> "BaselineConfig":
-        if self.evaluation.real_images is not None and ANSWERS[self.task] != "a verdict":
+        form = answer_form(self.task)
+        if self.evaluation.real_images is not None and form != "a verdict":
             raise ValueError(
                 f"evaluation.real_images is {self.evaluation.real_images}, which is asked for "
-                f"verdicts, but a network for {self.task} gives {ANSWERS[self.task]}: set "
+                f"verdicts, but a network for {self.task} gives {form}: set "
                 "evaluation.real_images=null or task=stability"
             )
         for task in self.evaluation.tasks:
-            if ANSWERS[task] != ANSWERS[self.task]:
+            if (other := answer_form(task)) != form:
                 raise ValueError(
-                    f"evaluation.tasks names {task}, which is answered with {ANSWERS[task]}, but a "
-                    f"network for {self.task} gives {ANSWERS[self.task]}: leave it out"
+                    f"evaluation.tasks names {task}, which is answered with {other}, but a network "
+                    f"for {self.task} gives {form}: leave it out"
                 )
         return self
 

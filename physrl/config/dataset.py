@@ -5,7 +5,7 @@ from pydantic import Field, model_validator
 from physrl.config.base import Section
 from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.config.location import Location
-from physrl.config.run import TaskName
+from physrl.config.task import TaskName
 from physrl.types import Split
 
 MOST_SHARDS = 99_999

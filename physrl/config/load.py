@@ -2,26 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
-from physrl.config.algorithm import AlgorithmConfig
 from physrl.config.base import Section
 from physrl.config.dataset import CollectConfig
-from physrl.config.reward import RewardConfig
 from physrl.config.run import DEFAULT_TYPES, RunConfig
 from physrl.errors import ConfigError
 
 Tree = dict[str, Any]
 AnySection = TypeVar("AnySection", bound=Section)
-TAGS = {
-    kind.model_fields["type"].default
-    for union in (AlgorithmConfig, RewardConfig)
-    for kind in get_args(get_args(union)[0])
-}
-"""What pydantic adds to the path of a mistake in a tagged union; no key of the file."""
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
@@ -164,7 +156,7 @@ def describe(error: ValidationError) -> str:
     """A validation's first mistake: where, what is wrong, the value; how many more there are."""
     errors = error.errors(include_url=False)
     first = errors[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in TAGS)
+    where = ".".join(str(part) for part in first["loc"] if part != "[key]")
     if first["type"] == "extra_forbidden":
         message = (
             f"unknown key '{where}': remove it or check its spelling (docs/config.md lists all)"

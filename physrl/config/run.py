@@ -1,7 +1,7 @@
 """The configuration of a training run."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -12,9 +12,9 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.location import Location
 from physrl.config.model import ModelConfig
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
+from physrl.config.task import TASKS, TaskName
 from physrl.config.tracking import TrackingConfig
 
-TaskName = Literal["stability", "stabilize", "place_x", "place_y", "place", "place_closed_loop"]
 ExpandedPath = Annotated[Path, AfterValidator(Path.expanduser)]
 Offload = Literal["none", "optimizer", "all"]
 DEFAULT_TYPES = {"algorithm": "grpo", "warm_start": "sft", "reward": "simulated"}
@@ -147,8 +147,7 @@ class EvaluationConfig(Section):
     def _each_once(cls, tasks: tuple[TaskName, ...]) -> tuple[TaskName, ...]:
         if not tasks or len(set(tasks)) < len(tasks):
             raise ValueError(
-                f"is [{', '.join(tasks)}]: name at least one of {', '.join(get_args(TaskName))}, "
-                "and none twice"
+                f"is [{', '.join(tasks)}]: name at least one of {', '.join(TASKS)}, and none twice"
             )
         return tasks
 

@@ -2,23 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from physrl.config.algorithm import AlgorithmConfig, SFTConfig
+from physrl.config.algorithm import ALGORITHMS, SFTConfig
 from physrl.config.base import Section
 from physrl.config.baseline import PPOConfig
 from physrl.config.environment import GeneratorName
 from physrl.config.load import Tree, merge, parse_override, read_yaml, validated
 from physrl.config.location import Location
-from physrl.config.run import ExpandedPath, TaskName
+from physrl.config.run import ExpandedPath
+from physrl.config.task import TASKS, TaskName
 from physrl.errors import ConfigError
 
-METHODS = tuple(
-    kind.model_fields["type"].default for kind in get_args(get_args(AlgorithmConfig)[0])
-)
-TASKS: tuple[TaskName, ...] = get_args(TaskName)
 JOINT = "+"
 """Between the tasks of a mixture."""
 
@@ -53,10 +50,10 @@ def algorithm_type(name: str, tree: Tree) -> str:
     """
     table = tree.get("algorithm")
     kind = str(table.get("type", name) if isinstance(table, dict) else name)
-    if kind not in METHODS:
+    if kind not in ALGORITHMS:
         raise ValueError(
-            f"has method '{name}', which is no algorithm: choose from {', '.join(METHODS)}, or set "
-            f"methods.{name}.algorithm.type"
+            f"has method '{name}', which is no algorithm: choose from {', '.join(ALGORITHMS)}, or "
+            f"set methods.{name}.algorithm.type"
         )
     return kind
 
@@ -133,7 +130,7 @@ class PromptingConfig(Section):
 class StudyEvaluationConfig(Section):
     """What every model is measured on: tasks by test sets by ways of asking."""
 
-    tasks: tuple[TaskName, ...] = Field(TASKS)
+    tasks: tuple[TaskName, ...] = TASKS.built_in
     """The questions."""
     test_sets: tuple[TestSet, ...] = ("iid",)
     """Held-out scenes like those of the base, or different in one respect; `real`: photographs,
@@ -174,7 +171,7 @@ class StudyEvaluationConfig(Section):
 class AdaptationConfig(Section):
     """A few steps of SFT from every trained model, and from the base, on each other task."""
 
-    tasks: tuple[TaskName, ...] = Field(TASKS)
+    tasks: tuple[TaskName, ...] = TASKS.built_in
     """What is adapted to."""
     steps: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2, 4, 8, 16, 32)
     """After how many steps it is measured."""

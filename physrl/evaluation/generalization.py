@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from physrl.config.run import TaskName
+from physrl.config.task import TaskName
 from physrl.evaluation.cells import CellResult
 from physrl.evaluation.matrix import Matrix
 from physrl.evaluation.resampling import (

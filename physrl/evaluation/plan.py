@@ -10,13 +10,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from physrl.config.baseline import ANSWERS, BaselineConfig
+from physrl.config.baseline import BaselineConfig
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.config.study import (
     JOINT,
     StudyConfig,
 )
+from physrl.config.task import answer_form
 from physrl.data.photos import load_photos
 from physrl.environments.generators import GENERATORS
 from physrl.errors import ConfigError
@@ -74,7 +75,7 @@ def plan_study(config: StudyConfig) -> StudyPlan:
         make_cell(subject, condition, _asked(config, any_base, any_base, condition, shown))
         for subject, baseline in baselines.items()
         for condition in conditions
-        if condition.shots == 0 and ANSWERS[condition.task] == ANSWERS[baseline.task]
+        if condition.shots == 0 and answer_form(condition.task) == answer_form(baseline.task)
     ]
     cells += [
         make_cell(subject, condition, _asked(config, any_base, any_base, condition, shown))

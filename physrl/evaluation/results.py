@@ -2,16 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
-from physrl.config.run import TaskName
+from physrl.config.task import TASKS
 from physrl.errors import DataError
 from physrl.evaluation.statistics import Count
 
-EvaluationTask = Literal[TaskName, "real"]
-"""The tasks, and photographs of real towers."""
+
+def _known(task: str) -> str:
+    return task if task == "real" else TASKS.require(task)
+
+
+EvaluationTask = Annotated[str, AfterValidator(_known)]
+"""Name of a task; or `real`, photographs of real towers."""
 Decoding = Literal["greedy", "sampled"]
 
 

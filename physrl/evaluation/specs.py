@@ -7,8 +7,9 @@ from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.baseline import BaselineConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import RewardConfig
-from physrl.config.run import RunConfig, TaskName
+from physrl.config.run import RunConfig
 from physrl.config.study import Decoding, Pictures, Target, TestSet
+from physrl.config.task import TaskName
 from physrl.evaluation.trials import TrialSpec
 
 SubjectKind = Literal["trained", "base", "baseline", "physics", "guesser"]

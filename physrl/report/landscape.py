@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from physrl.config.reward import RewardConfig
 from physrl.environments.simulator import Simulator
-from physrl.rewards.score import Move, score
+from physrl.rewards.attempt import Move
+from physrl.rewards.score import score
 from physrl.tasks import TASKS
 from physrl.tasks.answers import UNITS, words
 from physrl.types import Image, Offset, SceneSpec

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
-from physrl.config.run import TaskName
+from physrl.config.task import TaskName
 from physrl.evaluation.adaptation import AdaptationCurve, area_under, samples_saved
 from physrl.evaluation.claims import Claim, judge_claims
 from physrl.evaluation.findings import Findings
@@ -22,11 +22,12 @@ from physrl.report.gallery import make_gallery
 from physrl.report.html import png_uri
 from physrl.report.report import GalleryItem
 from physrl.report.study_landscapes import landscape_figure
+from physrl.tasks import TASKS
 
 PAGE, SUMMARY = "index.html", "summary.json"
 TEMPLATE = "study.html.j2"
 SIGNIFICANT = 0.05
-ONE_ATTEMPT: tuple[TaskName, ...] = ("stabilize", "place_x", "place_y", "place")
+ONE_ATTEMPT = tuple(name for name, task in TASKS.items() if task.axes and task.attempts == 1)
 """Tasks whose answers are numbers, of which one is enough."""
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from physrl.config.run import TaskName
 from physrl.config.study import Target, TestSet
+from physrl.config.task import TaskName
 from physrl.evaluation.decoding import layer_curve
 from physrl.evaluation.findings import Findings
 from physrl.evaluation.generalization import Family, family_of

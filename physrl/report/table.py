@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 from rich.box import SIMPLE
 from rich.table import Table
 
 from physrl.evaluation.results import Decoding, EvaluationTask, PolicyResult, TaskResult
+from physrl.tasks import TASKS as SIMULATED
 
-TASKS: tuple[EvaluationTask, ...] = get_args(EvaluationTask)
+TASKS: tuple[EvaluationTask, ...] = (*SIMULATED, "real")
 DECODINGS: tuple[Decoding, ...] = ("greedy", "sampled")
 HEADINGS = ("task", "decoding", "policy", "successes", "share", "95% interval", "unparseable")
 LEFT_ALIGNED = 3

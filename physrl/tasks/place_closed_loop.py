@@ -6,7 +6,7 @@ from physrl.tasks.place import Place
 
 
 class PlaceClosedLoop(Place):
-    """Every attempt starts from the first picture's scene; the last attempt counts."""
+    """A standing tower, and a red block on the ground beside it; the last attempt counts."""
 
     name = "place_closed_loop"
     achievement = "did so in at most three attempts in {share} of new scenes"

@@ -145,7 +145,7 @@ def test_dump_loads_back() -> None:
             ["warm_start.prompts_per_step=5", "warm_start.updates_per_rollout=2"],
             "warm_start: prompts_per_step = 5 is not divisible by .* = 2 x 1 = 2",
         ),
-        (["algorithm.type=ppo"], "algorithm is .*'ppo'"),
+        (["algorithm.type=ppo"], r"algorithm\.type is 'ppo'"),
         (["algorithm.type=gspo", "algorithm.lr=fast"], "^algorithm.lr is 'fast'"),
         (["reward.type=paper", "reward.height=1"], "unknown key 'reward.height'"),
         (["algorithm.lr=.inf"], "algorithm.lr is inf"),
