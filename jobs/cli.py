@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -17,10 +17,14 @@ from jobs.arguments.match import Match, matched
 from jobs.arguments.policy import policy_model
 from jobs.checks import run as preflight
 from physrl.config import load_config
+from physrl.config.algorithm import ALGORITHMS
 from physrl.config.baseline import load_baseline_config
 from physrl.config.load import load_collect_config
+from physrl.config.reward import REWARDS
 from physrl.config.study import load_study_config
-from physrl.errors import PhysRLError, UserError
+from physrl.config.task import TASKS
+from physrl.errors import PhysRLError, PluginError, UserError
+from physrl.registry import Registry
 from physrl.storage.run_folder import open_run
 
 DEMO = Path(__file__).parent / "configs" / "demo.yaml"
@@ -37,10 +41,23 @@ app = typer.Typer(
     add_completion=False,
 )
 
+
+def _names(registry: Registry[Any]) -> str:
+    """List the registered names; an error is shown in their place and raised by the verb itself."""
+    try:
+        return ", ".join(registry)
+    except PluginError as error:
+        return str(error)
+
+
 ConfigFile = Annotated[Path, typer.Option("--config", help="YAML file; docs/config.md lists keys.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY.PATH=VALUE]...", help="Values that win over the file's."),
+    typer.Argument(
+        metavar="[KEY.PATH=VALUE]...",
+        help=f"Values that win over the file's, such as task=NAME ({_names(TASKS)}), "
+        f"algorithm.type=NAME ({_names(ALGORITHMS)}) or reward.type=NAME ({_names(REWARDS)}).",
+    ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")]
 
@@ -154,7 +171,7 @@ def doctor(
 
 @app.command(epilog="Example: physrl preview place --out sheet.png environment.num_blocks=[4,4]")
 def preview(
-    task: Annotated[str, typer.Argument(help="Name of a task, such as place.")],
+    task: Annotated[str, typer.Argument(help=f"Name of a task: {_names(TASKS)}.")],
     overrides: Overrides = None,
     out: Annotated[
         Path | None, typer.Option(help="File to write: .png, or .gif or .mp4 for a video.")
