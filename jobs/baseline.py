@@ -17,7 +17,7 @@ from cluster.study.cell_worker import answer_photos, answer_scenes
 from jobs.display.console import console
 from jobs.display.progress import TrainingProgress
 from physrl.config.baseline import BaselineConfig, load_baseline_config
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.data.photos import Photo, load_photos
 from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator

@@ -125,7 +125,7 @@ class Reference:
             f"| `{name}` | {self._type(field)} | {_default(field)} | "
             f"{' '.join(escape(field.description or '', quote=False).split())} |"
             for name, field in section.model_fields.items()
-            if name != "type" or not field.is_required()
+            if name != "type" or field.default
         ]
 
     def _type(self, field: FieldInfo) -> str:
@@ -138,7 +138,7 @@ class Reference:
 
 def _titled(path: str, section: type[Section]) -> str:
     kind = section.model_fields.get("type")
-    return path if kind is None or kind.is_required() else f"{path} (type: {kind.default})"
+    return path if kind is None or not kind.default else f"{path} (type: {kind.default})"
 
 
 def _tables(field: FieldInfo) -> list[type[Section]]:

@@ -25,7 +25,7 @@ from jobs.display.trial_lines import TrialLines
 from jobs.status import show_matrix
 from jobs.train import train
 from physrl.config.baseline import BaselineConfig
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.config.study import StudyConfig
 from physrl.data.photos import load_photos
 from physrl.errors import PhysRLError

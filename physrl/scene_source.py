@@ -15,7 +15,7 @@ from physrl.environments.renderer import Renderer
 from physrl.errors import SceneError
 from physrl.tasks import TASKS
 from physrl.tasks.examples import Examples, blanked, solved
-from physrl.tasks.first_move import ask_first
+from physrl.tasks.prediction import request_prediction
 from physrl.tasks.task import make_prompt, make_scene
 from physrl.types import Prompt, SceneSpec, Split, scene_id
 
@@ -44,7 +44,7 @@ class SceneSource:
     proposals: Mapping[int, EnvironmentConfig] = field(default_factory=dict)
     """What a curriculum draws some of the scenes from; of others, `environment`."""
     auxiliary: OutcomeConfig | None = None
-    """What is foretold beside; None: nothing."""
+    """What is predicted beside; None: nothing."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -62,13 +62,13 @@ class SceneSource:
         return scene_id(self.tasks[which], self.split, self.generator, self.seed, place)
 
     @property
-    def foretells(self) -> bool:
+    def predicts(self) -> bool:
         """Whether a question asks for what will happen before its answer."""
-        return self.auxiliary is not None and self.auxiliary.foretells
+        return self.auxiliary is not None and self.auxiliary.predicts
 
     def asked(self, prompt: Prompt) -> Prompt:
         """The question, with all that is asked beside."""
-        return ask_first(prompt) if self.foretells else prompt
+        return request_prediction(prompt) if self.predicts else prompt
 
 
 dataset = lru_cache(maxsize=16)(open_dataset)

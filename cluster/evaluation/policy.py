@@ -12,7 +12,7 @@ from physrl.evaluation.evaluator import answered, answered_photo, photo_prompt
 from physrl.evaluation.results import Decoding, PolicyResult, TaskResult
 from physrl.protocols import Generator, Sampling
 from physrl.scene_source import scene_source
-from physrl.tasks.first_move import ask_first
+from physrl.tasks.prediction import request_prediction
 from physrl.types import Split
 
 
@@ -61,8 +61,8 @@ def _evaluate_photos(
     generator: Generator, config: RunConfig, photos: Sequence[Photo], sampling: Sampling
 ) -> TaskResult:
     prompts = [photo_prompt(photo, reasoning=config.model.reasoning) for photo in photos]
-    if config.auxiliary is not None and config.auxiliary.foretells:
-        prompts = [ask_first(prompt) for prompt in prompts]
+    if config.auxiliary is not None and config.auxiliary.predicts:
+        prompts = [request_prediction(prompt) for prompt in prompts]
     generations = generator.generate(prompts, sampling)
     answers = [
         answered_photo(photo, generation.completions[0])

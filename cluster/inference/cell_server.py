@@ -22,7 +22,7 @@ from cluster.runtime.cold_start import heavy_start
 from cluster.runtime.placement import SERVER_CPUS
 from cluster.runtime.session import actor_environment
 from physrl.config.model import ModelConfig
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import GenerationError
 from physrl.protocols import Sampling
 from physrl.types import Generation, Prompt

@@ -12,7 +12,7 @@ from typing import Any
 
 from cluster.inference.environment import engine_environment
 from physrl.config.model import ModelConfig
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator
 from physrl.errors import GenerationError
 from physrl.models.processor import load_processor

@@ -6,7 +6,7 @@ from typing import Any
 from cluster.inference.cell_server import PolicyFiles
 from cluster.inference.engine import VLLMEngine
 from physrl.config.model import ModelConfig
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import GenerationError
 from physrl.models.loading import load_model
 from physrl.protocols import Sampling

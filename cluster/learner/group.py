@@ -15,7 +15,8 @@ from cluster.runtime.cold_start import heavy_start
 from cluster.runtime.placement import RANK_CPUS, Placement
 from cluster.runtime.session import actor_environment
 from physrl.algorithms.metrics import combine
-from physrl.config.run import RunConfig, RuntimeConfig
+from physrl.config.run import RunConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import LearnerLostError
 from physrl.types import Demonstration, Metrics, TrainingBatch, TrainingExample
 

@@ -30,7 +30,7 @@ from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import WORKER_CPUS, Placement
 from cluster.runtime.session import actor_environment
 from physrl.config.reward import RewardConfig
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import LostCallError, LostError, SimulationError
 from physrl.protocols import Sampling
 from physrl.rollout import retry_sampling

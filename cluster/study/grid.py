@@ -20,7 +20,7 @@ from cluster.runtime.stopping import stop_on_signals
 from cluster.study.trial import MakeCluster, Train, TrialRunner, TrialWork
 from cluster.study.work_queue import ATTEMPTS, one_line
 from cluster.training.actors import Cluster
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.evaluation.cells import CellStore
 from physrl.evaluation.specs import StudyPlan, Subject
 

@@ -134,9 +134,9 @@ def rollout_metrics(groups: Sequence[RolloutGroup]) -> Metrics:
     for task in sorted({group.scene.task for group in groups}):
         right = [r.last.outcome.success for g in groups if g.scene.task == task for r in g.rollouts]
         metrics[f"task/{task}/accuracy"] = _mean(right)
-    foretold = [attempt for attempt in attempts if attempt.foretold is not None]
-    if foretold:
-        metrics["outcome/accuracy"] = _mean(a.foretold == a.outcome.motion for a in foretold)
+    predicted = [attempt for attempt in attempts if attempt.predicted is not None]
+    if predicted:
+        metrics["outcome/accuracy"] = _mean(a.predicted == a.outcome.motion for a in predicted)
     for part in rollouts[0].reward.parts:
         metrics[f"rewards/{part}/mean"] = _mean(r.reward.parts.get(part, 0.0) for r in rollouts)
     return metrics

@@ -14,5 +14,5 @@ class Section(BaseModel):
 class TypedSection(Section):
     """A table that is chosen among others of its kind by its `type`."""
 
-    type: str
+    type: str = ""
     """Name that chooses this table."""

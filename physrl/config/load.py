@@ -1,4 +1,4 @@
-"""YAML file, then dotted overrides, then one validation."""
+"""Loading of configurations: a YAML file, dotted overrides, one merge, one validation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
-    """The validated configuration of a file and `key.path=value` overrides.
+    """Load and validate the configuration of a file and `key.path=value` overrides.
 
     Raises:
         ConfigError: the file cannot be read, or a key or value is wrong; the first mistake, in one
@@ -27,16 +27,16 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def parse_config(text: str, name: str) -> RunConfig:
-    """The validated configuration in a file's text.
+    """Validate the configuration in a file's text.
 
     Raises:
-        ConfigError: as `load_config`; the message calls the file by this name.
+        ConfigError: as `load_config`; the message has this name of the file.
     """
     return validate(_parse_yaml(text, name))
 
 
 def load_collect_config(path: Path | None, overrides: Sequence[str] = ()) -> CollectConfig:
-    """The validated configuration of a dataset to collect, from a file and overrides.
+    """Load and validate the configuration of a dataset from a file and overrides.
 
     Raises:
         ConfigError: as `load_config`.
@@ -45,7 +45,7 @@ def load_collect_config(path: Path | None, overrides: Sequence[str] = ()) -> Col
 
 
 def validate(tree: Mapping[str, Any]) -> RunConfig:
-    """A configuration from a tree of plain values, such as a trial's.
+    """Validate the configuration of a run in a tree of plain values, such as a trial's.
 
     Raises:
         ConfigError: a key or value is wrong.
@@ -54,7 +54,7 @@ def validate(tree: Mapping[str, Any]) -> RunConfig:
 
 
 def read_tree(path: Path | None, overrides: Sequence[str]) -> Tree:
-    """A file with overrides laid on it, not validated yet.
+    """Merge overrides into a file's values, without validation.
 
     Raises:
         ConfigError: the file cannot be read, or an override is not of its form.
@@ -67,7 +67,7 @@ def read_tree(path: Path | None, overrides: Sequence[str]) -> Tree:
 
 
 def validated(section: type[AnySection], tree: Mapping[str, Any]) -> AnySection:
-    """A section from a tree of plain values.
+    """Validate a section in a tree of plain values.
 
     Raises:
         ConfigError: a key or value is wrong; the first mistake, in one line.
@@ -79,7 +79,7 @@ def validated(section: type[AnySection], tree: Mapping[str, Any]) -> AnySection:
 
 
 def read_yaml(path: Path) -> Tree:
-    """A YAML file whose top is a table."""
+    """Read a YAML file whose top level is a table."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -107,7 +107,7 @@ def _parse_yaml(text: str, name: str) -> Tree:
 
 
 def parse_override(text: str) -> Tree:
-    """`a.b=1` to {"a": {"b": 1}}; the value is read as YAML.
+    """Parse `a.b=1` to {"a": {"b": 1}}; the value is read as YAML.
 
     Raises:
         ConfigError: the text is not of that form.
@@ -129,10 +129,10 @@ def parse_override(text: str) -> Tree:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any], *, by_type: bool = True) -> Tree:
-    """`over` laid on `base`, table by table.
+    """Merge `over` into `base`, table by table; values of `over` win.
 
     Args:
-        by_type: replace a table whose `type` changes whole: GSPO's clip range must not become
+        by_type: Replace a table whose `type` changes whole: GSPO's clip range must not become
             GRPO's.
     """
     merged = dict(base)
@@ -148,12 +148,12 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any], *, by_type: bool = T
 
 
 def dump_yaml(config: RunConfig) -> str:
-    """The fully resolved configuration as YAML."""
+    """Return the fully resolved configuration as YAML."""
     return str(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
 
 def describe(error: ValidationError) -> str:
-    """A validation's first mistake: where, what is wrong, the value; how many more there are."""
+    """Return a validation's first error in one line: key, value, reason, number of other errors."""
     errors = error.errors(include_url=False)
     first = errors[0]
     where = ".".join(str(part) for part in first["loc"] if part != "[key]")

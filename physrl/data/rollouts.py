@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from PIL import Image as PillowImage
 
 from physrl.errors import DataError
-from physrl.tasks.first_move import motion_words
+from physrl.tasks.prediction import motion_words
 from physrl.types import (
     Action,
     Attempt,
@@ -45,7 +45,7 @@ SCHEMA = pa.schema(
         "displacement": pa.float64(),
         "distance": pa.float64(),
         "first_move": pa.string(),  # `2 left` or `none`; empty where nothing was let go
-        "foretold": pa.string(),  # the same; empty where nothing was said, or nothing that counts
+        "predicted": pa.string(),  # the same; empty where nothing was said, or nothing that counts
         "reward": pa.float64(),
         "reward_parts": pa.map_(pa.string(), pa.float64()),
         "advantage": pa.float64(),
@@ -134,7 +134,7 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
         "displacement": outcome.displacement,
         "distance": outcome.distance,
         "first_move": motion_words(outcome.motion),
-        "foretold": motion_words(attempt.foretold),
+        "predicted": motion_words(attempt.predicted),
         "policy_version": completion.policy_version,
     }
 

@@ -15,7 +15,7 @@ from physrl.evaluation.specs import CellSpec
 from physrl.protocols import Sampling
 from physrl.scene_source import SceneSource
 from physrl.tasks.examples import Examples, blanked, solved
-from physrl.tasks.first_move import ask_first
+from physrl.tasks.prediction import request_prediction
 from physrl.types import Prompt
 
 SAMPLED = 2**31
@@ -50,8 +50,8 @@ def ask_photos(cell: CellSpec, photos: Sequence[Photo], renderer: Renderer) -> l
     examples = _examples(cell)
     before = () if examples is None else solved(STABILITY, examples, renderer)
     asked = [photo_prompt(photo, reasoning=cell.asked.reasoning) for photo in photos]
-    if cell.asked.auxiliary is not None and cell.asked.auxiliary.foretells:
-        asked = [ask_first(prompt) for prompt in asked]
+    if cell.asked.auxiliary is not None and cell.asked.auxiliary.predicts:
+        asked = [request_prediction(prompt) for prompt in asked]
     prompts = [replace(prompt, turns=before + prompt.turns) for prompt in asked]
     return [blanked(prompt) for prompt in prompts] if _is_blank(cell) else prompts
 
@@ -70,4 +70,4 @@ def _examples(cell: CellSpec) -> Examples | None:
 
 
 def _is_blank(cell: CellSpec) -> bool:
-    return cell.condition.pictures == "blank"
+    return cell.condition.images == "blank"

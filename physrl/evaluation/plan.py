@@ -171,14 +171,14 @@ def _conditions(config: StudyConfig) -> list[Condition]:
         for prompting in evaluation.prompting
         if "real" in (prompting.test_sets or evaluation.test_sets)
     ]
-    if config.controls.blank_pictures:
-        conditions += [Condition(task, pictures="blank") for task in evaluation.tasks]
+    if config.controls.blank_images:
+        conditions += [Condition(task, images="blank") for task in evaluation.tasks]
     return list(dict.fromkeys(conditions))
 
 
 def _is_plain(condition: Condition) -> bool:
     """Whether it is asked zero-shot, greedily and with pictures: others tell controls nothing."""
-    return (condition.shots, condition.decoding, condition.pictures) == (0, "greedy", "shown")
+    return (condition.shots, condition.decoding, condition.images) == (0, "greedy", "shown")
 
 
 def _asked(

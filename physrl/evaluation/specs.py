@@ -8,7 +8,7 @@ from physrl.config.baseline import BaselineConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import RewardConfig
 from physrl.config.run import RunConfig
-from physrl.config.study import Decoding, Pictures, Target, TestSet
+from physrl.config.study import Decoding, ImageMode, Target, TestSet
 from physrl.config.task import TaskName
 from physrl.evaluation.trials import TrialSpec
 
@@ -42,14 +42,14 @@ class Condition:
     shots: int = 0
     """Solved examples before the question."""
     decoding: Decoding = "greedy"
-    pictures: Pictures = "shown"
+    images: ImageMode = "shown"
 
     @property
     def asking(self) -> str:
         """All but the task, in words."""
         words: list[str] = [self.test_set, self.decoding]
         words += [f"{self.shots} examples"] if self.shots else []
-        words += ["blank pictures"] if self.pictures == "blank" else []
+        words += ["blank pictures"] if self.images == "blank" else []
         return ", ".join(words)
 
 
@@ -71,7 +71,7 @@ class Asked:
     photos: str | None = None
     """A digest of the photographs, for the test set `real`."""
     auxiliary: OutcomeConfig | None = None
-    """What the subject was trained to foretell."""
+    """Prediction objective that the subject was trained with."""
 
 
 @dataclass(frozen=True, slots=True)

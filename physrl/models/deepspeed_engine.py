@@ -17,7 +17,7 @@ from peft import PeftModel
 from torch import Tensor
 
 from physrl.config.algorithm import OptimizationConfig
-from physrl.config.run import Offload
+from physrl.config.runtime import Offload
 from physrl.errors import CheckpointError
 from physrl.models.engine import make_optimizer, set_training_mode, trainable
 

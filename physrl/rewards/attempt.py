@@ -20,7 +20,7 @@ class ScoredAttempt(Protocol):
     def outcome(self) -> Outcome: ...
 
     @property
-    def foretold(self) -> Motion | Unparseable | None: ...
+    def predicted(self) -> Motion | Unparseable | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Move:
 
     action: Action
     outcome: Outcome
-    foretold: None = None
+    predicted: None = None
 
 
 Parts = Callable[[SceneSpec, Sequence[ScoredAttempt]], dict[str, float]]

@@ -23,7 +23,7 @@ def score(
     weighted = {
         name: getattr(config, name) * value for name, value in parts(scene, attempts).items()
     }
-    if auxiliary is not None and auxiliary.foretells:
+    if auxiliary is not None and auxiliary.predicts:
         last = attempts[-1]
-        weighted["outcome"] = auxiliary.weight * prediction(last.foretold, last.outcome)
+        weighted["outcome"] = auxiliary.weight * prediction(last.predicted, last.outcome)
     return Reward(sum(weighted.values()), weighted)

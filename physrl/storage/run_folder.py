@@ -12,7 +12,7 @@ from typing import Any
 import physrl
 from physrl.config import RunConfig
 from physrl.config.load import dump_yaml, parse_config
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import ConfigError, MissingObjectError
 from physrl.storage.object_store import ObjectStore, open_store
 from physrl.storage.restore import restore

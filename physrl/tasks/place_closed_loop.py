@@ -1,4 +1,4 @@
-"""`place_closed_loop`: `place` with up to three attempts, each shown what the last one did."""
+"""`place_closed_loop`: `place` with up to three attempts, each after an image of the last one."""
 
 import math
 
@@ -12,4 +12,4 @@ class PlaceClosedLoop(Place):
     achievement = "did so in at most three attempts in {share} of new scenes"
     attempts = 3
     give_up_beyond = math.inf
-    """The next picture shows the blocks where they came to lie."""
+    """No limit: the next image shows the blocks at rest."""

@@ -13,7 +13,7 @@ from peft import get_peft_model
 
 from cluster.inference.cell_server import PolicyFiles, ServedPolicy, policy_files, start_cell_server
 from physrl.config.model import LoRAConfig, ModelConfig
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator
 from physrl.errors import GenerationError
 from physrl.models.loading import peft_config

@@ -128,7 +128,7 @@ def test_conversations_that_do_not_fit(tmp_path: Path, override: str, message: s
 def test_ideal_answers_that_do_not_fit(tmp_path: Path, kind: str) -> None:
     overrides = ["task=place", f"output={tmp_path}", "model.max_completion_tokens=9"]
     preflight.check(load_config(None, overrides))  # whose model says what fits
-    overrides += [f"{kind}={{type: sft, steps: 1}}", "auxiliary={mode: before}"]
+    overrides += [f"{kind}={{type: sft, steps: 1}}", "auxiliary={mode: inline}"]
     with pytest.raises(UserError, match="to be imitated have up to") as caught:
         preflight.check(load_config(None, overrides))
     remedy = str(caught.value).rpartition("set ")[2]

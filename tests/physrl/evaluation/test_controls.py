@@ -96,5 +96,5 @@ def test_a_cell_is_asked_as_its_condition_says(
     assert (sampling.temperature, sampling.group_size, sampling.seed) == (1.0, 1, 2**31)
     plain = find(cells, "trained", Condition("place"))
     assert cell_sampling(plain).temperature == 0
-    blank = find(cells, "trained", Condition("place", pictures="blank"))
+    blank = find(cells, "trained", Condition("place", images="blank"))
     assert cell_source(blank).blank

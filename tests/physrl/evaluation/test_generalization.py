@@ -23,7 +23,7 @@ def plan() -> StudyPlan:
                 "grid.models={tiny: {}}",
                 "grid.seeds=[0, 1]",
                 "evaluation.tasks=[place, stability]",
-                "controls={shuffled_labels: false, blank_pictures: false}",
+                "controls={shuffled_labels: false, blank_images: false}",
             ],
         )
     )

@@ -160,22 +160,22 @@ def test_what_cannot_be_is_said_in_one_line(overrides: list[str], part: str) -> 
 def test_the_world_model_is_a_variant() -> None:
     variants = (
         "grid.variants={default: {}, "
-        "foretold: {overrides: {auxiliary: {mode: before, weight: 0.5}}}, "
-        "taught: {overrides: {auxiliary: {mode: target}}, methods: [sft]}}"
+        "predicted: {overrides: {auxiliary: {mode: inline, weight: 0.5}}}, "
+        "taught: {overrides: {auxiliary: {mode: separate}}, methods: [sft]}}"
     )
     plan = plan_study(study(variants))
     by_variant: dict[str, set[str]] = {}
     for trial in plan.trials:
         auxiliary = trial.config.auxiliary
-        expected = {"default": None, "foretold": "before", "taught": "target"}[trial.variant]
+        expected = {"default": None, "predicted": "inline", "taught": "separate"}[trial.variant]
         assert (auxiliary.mode if auxiliary else None) == expected
         by_variant.setdefault(trial.variant, set()).add(trial.method)
-    assert by_variant["foretold"] == {"grpo", "sft"}
+    assert by_variant["predicted"] == {"grpo", "sft"}
     assert by_variant["taught"] == {"sft"}
     assert len({trial.key for trial in plan.trials}) == len(plan.trials)
-    # Those that foretell are asked to in their cells; all are adapted alike.
+    # Those that predict are asked to in their cells; all are adapted alike.
     asked = {cell.subject.variant: cell_asks(cell) for cell in plan.cells}
-    assert asked == {"default": False, "foretold": True, "taught": False, "": False}
+    assert asked == {"default": False, "predicted": True, "taught": False, "": False}
     assert {spec.config.auxiliary for spec in plan.adaptations} == {None}
     with pytest.raises(ConfigError, match=r"^trial base-place-grpo-taught-seed0: auxiliary.mode"):
         plan_study(study(variants.replace(", methods: [sft]", "")))
@@ -183,4 +183,4 @@ def test_the_world_model_is_a_variant() -> None:
 
 def cell_asks(cell: CellSpec) -> bool:
     auxiliary = cell_source(cell).auxiliary
-    return auxiliary is not None and auxiliary.foretells
+    return auxiliary is not None and auxiliary.predicts

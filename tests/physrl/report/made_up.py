@@ -91,7 +91,7 @@ def _scores(
 def _answers(cell: CellSpec, rng: np.random.Generator) -> tuple[Answered, ...]:
     condition, subject = cell.condition, cell.subject
     rate = {"place": 0.05, "place_x": 0.1, "stability": 0.5}[condition.task]
-    if condition.task in subject.trained_on and condition.pictures == "shown":
+    if condition.task in subject.trained_on and condition.images == "shown":
         rate += {"iid": 0.4, "tall": 0.1, "wild": 0.2, "real": 0.02}[condition.test_set]
     if subject.method == "sft_shuffled":
         rate = 0.1
