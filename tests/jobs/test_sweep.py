@@ -53,8 +53,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("grid.tasks=[juggle]", "'juggle' is no task; choose from stability"),
-        ("grid.methods={reinforce: {}}", "method 'reinforce', which is no algorithm"),
+        ("grid.tasks=[juggle]", "'juggle' is not a task; choose from stability"),
+        ("grid.methods={reinforce: {}}", "method 'reinforce', which is not an algorithm"),
         ("evaluation.test_sets=[iid,dark]", "'dark'"),
         ("grid.seeds=[]", "the grid is empty"),
         ("max_cells=1", "more than max_cells = 1"),

@@ -56,12 +56,12 @@ def test_a_pickled_store_opens_the_same_place(bucket: str) -> None:
 
 
 def test_credentials_in_a_location_are_refused_and_not_repeated() -> None:
-    with pytest.raises(ConfigError, match="storage holds credentials, which would be") as caught:
+    with pytest.raises(ConfigError, match=r"^storage .*AWS_ACCESS_KEY_ID") as caught:
         load_config(None, ["storage=s3://KEY:hush@bucket/runs"])
     assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize("storage", ["{0}", "{0}/run", "{0}/run/kept"])
 def test_storage_inside_the_run_is_refused(storage: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"storage is .*where the run itself writes"):
+    with pytest.raises(ConfigError, match=r"^storage is .*storage=null"):
         load_config(None, [f"output={tmp_path}", f"storage={storage.format(tmp_path)}"])
