@@ -104,10 +104,12 @@ class Reference:
         rows = self._rows(section)
         bases = [base for base in section.__mro__[1:] if base in self._headings]
         if bases and issubclass(section, TypedSection):
-            yield f"All keys of {self._link(bases[0])}, of which these are new or differ:\n"
             shared = set(self._rows(bases[0]))
             rows = [row for row in rows if row not in shared]
-        yield "\n".join([COLUMNS, *rows, ""])
+            if shared:
+                yield f"Keys of {self._link(bases[0])}; these are new or differ:\n"
+        if rows:
+            yield "\n".join([COLUMNS, *rows, ""])
         for name, field in section.model_fields.items():
             inner = _tables(field)
             if section is RunConfig and inner and all(each in written for each in inner):

@@ -22,5 +22,5 @@ class OutcomeConfig(Section):
 
     @property
     def predicts(self) -> bool:
-        """Whether completions contain a prediction."""
+        """True if completions contain a prediction."""
         return self.mode == "inline"

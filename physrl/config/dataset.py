@@ -13,7 +13,7 @@ MOST_SHARDS = 99_999
 
 
 class DatasetPlan(Section):
-    """All that determines a dataset's bytes."""
+    """The part of a dataset's configuration that determines its bytes."""
 
     task: TaskName = "place"
     """Name of the task."""

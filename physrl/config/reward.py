@@ -9,7 +9,7 @@ from physrl.config.implementation import Implementation, TypedRegistry
 
 
 class RewardSection(TypedSection):
-    """Base of all rewards: every key but `type` is the weight of the part of that name."""
+    """Base of all rewards, chosen by `type`. Every other key is the weight of the part of that name."""
 
 
 class PaperRewardConfig(RewardSection):
@@ -39,7 +39,7 @@ class SimulatedRewardConfig(RewardSection):
     illegal: float = Field(0.5, ge=0)
     """Penalty of an answer that puts a block inside another or below the ground."""
     unparseable: float = Field(1.0, ge=0)
-    """Penalty, beside that of `distance`, of a completion without exactly one valid answer."""
+    """Penalty, added to that of `distance`, of a completion without exactly one valid answer."""
     early: float = Field(0.25, ge=0)
     """Bonus for success at the first of several attempts, falling to 0 at the last."""
     paper: float = Field(0.0, ge=0)

@@ -93,7 +93,7 @@ class RunConfig(Section):
 
     @property
     def tasks(self) -> tuple[TaskName, ...]:
-        """All tasks to train on."""
+        """Tasks to train on: the mixture, or the only one."""
         return self.mixture or (self.task,)
 
     @model_validator(mode="after")
