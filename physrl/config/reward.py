@@ -9,7 +9,7 @@ from physrl.config.implementation import Implementation, TypedRegistry
 
 
 class RewardSection(TypedSection):
-    """Base of all rewards, chosen by `type`. Every other key is the weight of the part of that name."""
+    """Base of all rewards. Every key but `type` is the weight of the part of that name."""
 
 
 class PaperRewardConfig(RewardSection):
