@@ -13,22 +13,19 @@ from cluster.baseline.network import NetworkPolicy
 from cluster.baseline.ppo import train_baseline
 from cluster.runtime.session import ray_session
 from cluster.runtime.stopping import stop_on_signals
-from cluster.study.cell_worker import answer_photos, answer_scenes
 from jobs.display.console import console
 from jobs.display.progress import TrainingProgress
 from physrl.config.baseline import BaselineConfig, load_baseline_config
 from physrl.config.runtime import RuntimeConfig
 from physrl.data.photos import Photo, load_photos
-from physrl.environments.renderer import make_renderer
-from physrl.environments.simulator import Simulator
 from physrl.errors import ConfigError
-from physrl.evaluation.asking import cell_source
-from physrl.evaluation.plan import make_cell
+from physrl.evaluation.cell_plan import make_cell
+from physrl.evaluation.local import evaluate_cell
 from physrl.evaluation.results import Decoding, PolicyResult, TaskResult
-from physrl.evaluation.specs import Asked, Condition, Subject
+from physrl.evaluation.specs import CellSettings, Condition, Subject
 from physrl.report.table import make_table
-from physrl.scene_source import prepare
 from physrl.storage.run_files import CONFIG
+from physrl.world import World
 
 
 def run(config: BaselineConfig, *, resume: bool) -> None:
@@ -96,23 +93,22 @@ def evaluate_baseline(
     asked = asked_of(config)
     decodings: tuple[Decoding, ...] = ("greedy", "sampled")
     results = []
-    with closing(Simulator()) as simulator, closing(make_renderer(config.environment)) as renderer:
+    with closing(World()) as world:
         for task in config.evaluation.tasks:
             for decoding in decodings:
                 cell = make_cell(subject, Condition(task, decoding=decoding), asked)
-                prepared = prepare(cell_source(cell), range(asked.scenes), renderer)
-                answers = answer_scenes(cell, policy, prepared, simulator, renderer).answers
+                answers = evaluate_cell(cell, policy, world, photos).answers
                 results.append(TaskResult(task, decoding, answers))
         if photos:
             cell = make_cell(subject, Condition("stability", "real"), asked)
-            answers = answer_photos(cell, policy, photos, renderer).answers
+            answers = evaluate_cell(cell, policy, world, photos).answers
             results.append(TaskResult("real", "greedy", answers))
     return PolicyResult(config.name, tuple(results))
 
 
-def asked_of(config: BaselineConfig) -> Asked:
+def asked_of(config: BaselineConfig) -> CellSettings:
     """What a baseline's own evaluation asks: the scenes of its configuration."""
-    return Asked(
+    return CellSettings(
         scenes=config.evaluation.scenes,
         seed=config.seed,
         environment=config.environment,

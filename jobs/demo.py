@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cluster.runtime.stopping import Stopped, StopRequest, stop_on_signals
-from cluster.training.actors import Cluster, start_cluster
+from cluster.training.actors import RunActors, start_actors
+from cluster.training.phases import inner_run, started_from, train_phase, warm_config
 from jobs.display.console import console
+from jobs.display.progress import show_training
 from jobs.report import write
 from jobs.sizing.peak_memory import PeakMemory
-from jobs.train import inner_run, measure, started_from, train_phase, warm_config
+from jobs.train import evaluate_once
 from physrl.config.run import RunConfig
 from physrl.data.photos import load_configured_photos
 from physrl.evaluation.results import Decoding, EvaluationTask, PolicyResult
@@ -97,35 +99,35 @@ def _train_and_evaluate(config: RunConfig) -> tuple[list[PolicyResult], dict[str
     photos = load_configured_photos(config)
     began = time.monotonic()
     console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
-    with start_cluster(config) as cluster, stop_on_signals() as stop:
-        cluster.learners.start()  # while the base is measured
+    with start_actors(config) as actors, stop_on_signals() as stop:
+        actors.learner.start()  # while the base is evaluated
         results: list[PolicyResult] = []
 
         def evaluate(policy: str) -> None:
             if stop.requested:
                 raise Stopped
             with _timed(seconds, "evaluate"):
-                results.append(measure(cluster, config, policy, photos, stop))
+                results.append(evaluate_once(actors, config, policy, photos, stop))
 
         with _timed(seconds, "start vLLM"), console.status("waiting for vLLM"):
-            cluster.wait_for_servers()
+            actors.servers.wait()
         evaluate("base")
         with _timed(seconds, "warm"):
-            warm = _phase(warm_config(config), cluster, stop)
+            warm = _phase(warm_config(config), actors, stop)
         evaluate("warm")
         with _timed(seconds, "train"):
-            _phase(started_from(config, warm), cluster, stop)
+            _phase(started_from(config, warm), actors, stop)
         evaluate(config.algorithm.type)
         with _timed(seconds, "sft"):
-            _phase(sft_run(config, warm), cluster, stop)
+            _phase(sft_run(config, warm), actors, stop)
         evaluate("sft")
     seconds["total"] = time.monotonic() - began
     return results, seconds
 
 
-def _phase(config: RunConfig, cluster: Cluster, stop: StopRequest) -> Checkpoint:
+def _phase(config: RunConfig, actors: RunActors, stop: StopRequest) -> Checkpoint:
     split: Split = "warm" if config.name == "warm" else "train"
-    checkpoint, finished = train_phase(config, cluster, stop, split)
+    checkpoint, finished = train_phase(config, actors, stop, show_training, split)
     if not finished:
         console.print(f"{config.name} stopped after step {checkpoint.step}: {checkpoint.path}")
         raise Stopped

@@ -4,9 +4,9 @@ import re
 import sys
 from pathlib import Path
 
-from cluster.evaluation.policy import evaluate_policy
+from cluster.evaluation.evaluate import evaluate_policy
 from cluster.runtime.stopping import StopRequest
-from cluster.training.actors import start_cluster
+from cluster.training.actors import start_actors
 from jobs.display.console import console
 from physrl.config.run import RunConfig
 from physrl.data.photos import load_configured_photos
@@ -20,13 +20,15 @@ def run(config: RunConfig, policy: str) -> None:
     """Serve the configured model, ask it everything, print and keep the counts under its name."""
     photos = load_configured_photos(config)
     name = short_name(policy)
-    with start_cluster(config) as cluster:
+    with start_actors(config) as actors:
         with console.status("waiting for vLLM"):
-            cluster.wait_for_servers()
+            actors.servers.wait()
         if config.model.adapter is not None:
-            cluster.serve_adapter(Path(config.model.adapter))
+            actors.weights.publish_adapter(Path(config.model.adapter))
         with console.status("evaluating"):
-            result = evaluate_policy(cluster, config, name, photos, StopRequest())
+            result = evaluate_policy(
+                actors.rollouts, actors.servers, config, name, photos, StopRequest()
+            )
     path = config.folder / "evaluation" / f"{name}.json"
     result.save(path)
     console.print(make_table([result], name))

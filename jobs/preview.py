@@ -16,8 +16,8 @@ from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer, make_renderer
 from physrl.environments.simulator import Simulator, start_pose
 from physrl.errors import UserError
-from physrl.report.landscape import draw_landscape, survey
-from physrl.report.video import check_ending, film, write_film
+from physrl.report.landscape import compute_landscape, draw_landscape
+from physrl.report.video import check_suffix, render_video, write_video
 from physrl.tasks import TASKS
 from physrl.tasks.answers import answer_text, words
 from physrl.tasks.task import Task, make_prompt, make_scene, question_text
@@ -67,7 +67,7 @@ def run_landscape(
     with _tools(config) as (simulator, renderer):
         poses = [start_pose(block) for block in scene.blocks]
         picture = renderer.render(poses, scene.camera, scene.appearance, LARGE)
-        landscape = survey(scene, config.reward, simulator)
+        landscape = compute_landscape(scene, config.reward, simulator)
     with naming(out):
         # By way of Pillow, which writes all that a sheet may be, and matplotlib does not.
         stream = io.BytesIO()
@@ -93,7 +93,7 @@ def run_video(
             another, or the file cannot be written.
     """
     task = _find(task_name)
-    check_ending(out)
+    check_suffix(out)
     _check_place(out)
     scene = _scene(task, config, seed, index, generator)
     action = task.ideal(scene) if answer is None else task.parse(answer_text(answer))
@@ -104,9 +104,9 @@ def run_video(
     if release is None:
         raise UserError(f"--answer is '{answer}': the red block does not fit there; move it away")
     with _tools(config) as (simulator, renderer):
-        frames = film(scene, release, simulator, renderer, LARGE)
+        frames = render_video(scene, release, simulator, renderer, LARGE)
     with naming(out):
-        write_film(frames, out)
+        write_video(frames, out)
     print(out)
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from jobs.display.console import console
 from physrl.errors import DataError
 from physrl.evaluation.cells import CellResult, CellStore, open_cell_store
-from physrl.evaluation.matrix import STATUSES, Entry, Matrix, make_matrix, read_done
+from physrl.evaluation.matrix import STATUSES, DoneCells, Entry, Matrix, make_matrix
 from physrl.evaluation.specs import StudyPlan
 
 SIGNS = {"running": "[yellow]running[/]", "failed": "[red]failed[/]", "missing": "[dim]missing[/]"}
@@ -41,9 +41,9 @@ def show_matrix(plan: StudyPlan, store: CellStore) -> None:
     An entry is the share of successes, or what became of the cell.
     """
     matrix = make_matrix(plan, store)
-    results = read_done(matrix, store)
-    for asking in dict.fromkeys(condition.asking for condition in matrix.conditions):
-        conditions = [each for each in matrix.conditions if each.asking == asking]
+    results = DoneCells(matrix, store)
+    for asking in dict.fromkeys(condition.protocol for condition in matrix.conditions):
+        conditions = [each for each in matrix.conditions if each.protocol == asking]
         table = Table(title=f"{plan.name}: {asking}")
         table.add_column("model", no_wrap=True)
         for condition in conditions:
@@ -61,7 +61,7 @@ def _shown(entry: Entry | None, results: Mapping[str, CellResult]) -> str:
     if entry is None:
         return ""
     if entry.status == "done":
-        return f"{results[entry.cell.key].count.share:.0%}"
+        return f"{results[entry.cell.key].count.rate:.0%}"
     return SIGNS[entry.status]
 
 

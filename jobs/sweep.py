@@ -16,24 +16,26 @@ from pathlib import Path
 from cluster.baseline.ppo import train_baseline
 from cluster.runtime.session import ray_session
 from cluster.runtime.stopping import StopRequest, stop_on_signals, terminated_as_interrupted
-from cluster.study.cells import ADAPTERS, answer_cells, probe_models
+from cluster.study.cells import compute_cells
+from cluster.study.events import ATTEMPTS, Finished, Started, one_line
 from cluster.study.grid import run_trials, slots_runtime, trial_works, unfinished
-from cluster.study.work_queue import Finished, Work, one_line
+from cluster.study.probes import compute_probes
+from cluster.study.served_cells import ADAPTERS
 from jobs.display.console import console
-from jobs.display.progress import Bar, TrainingProgress
+from jobs.display.progress import Bar, TrainingProgress, show_training
 from jobs.display.trial_lines import TrialLines
 from jobs.status import show_matrix
-from jobs.train import train
 from physrl.config.baseline import BaselineConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.config.study import StudyConfig
 from physrl.data.photos import load_photos
 from physrl.errors import PhysRLError
 from physrl.evaluation.cells import CellStore, Trained
-from physrl.evaluation.findings import read_findings
 from physrl.evaluation.specs import StudyPlan
+from physrl.evaluation.study_results import read_study_results
 from physrl.metrics import read_metrics
-from physrl.report.study import headline, write_study_report
+from physrl.report.study import write_study_report
+from physrl.report.study_summary import headline
 from physrl.storage.run_folder import versions
 
 
@@ -72,7 +74,7 @@ def _train(plan: StudyPlan, store: CellStore) -> bool:
     left = unfinished(works, store)
     if left:
         console.print(f"{len(left)} of {len(works)} models to train or adapt")
-        if not run_trials(works, store, folder, train, [TrialLines(len(left))]):
+        if not run_trials(works, store, folder, show_training, [TrialLines(len(left))]):
             return False
     with stop_on_signals() as stop:
         for key, run in plan.baselines.items():
@@ -108,21 +110,21 @@ def _measure(config: StudyConfig, plan: StudyPlan, store: CellStore, slots: int)
     runtime = next(iter(plan.trials)).config.runtime
     # On GPUs enough at once to fill a server's batches.
     workers = ADAPTERS if _has_gpus(runtime) else 2 * slots
-    cells = answer_cells(plan, store, study_folder(plan), config.evaluation.real_images, workers)
+    cells = compute_cells(plan, store, study_folder(plan), config.evaluation.real_images, workers)
     _show("cells", len({cell.key for cell in plan.cells} - done), store, cells)
-    probes = probe_models(plan, store, workers=slots)
+    probes = compute_probes(plan, store, at_once=slots)
     _show("probes", len({spec.key for spec in plan.probes} - done), store, probes)
 
 
 def _report(config: StudyConfig, plan: StudyPlan, store: CellStore, seconds: float) -> None:
     """Write the page, say where it lies, print the study in one line."""
     real = config.evaluation.real_images
-    findings = read_findings(plan, store, () if real is None else load_photos(real))
+    results = read_study_results(plan, store, () if real is None else load_photos(real))
     folder = study_folder(plan)
     facts = {"this run (s)": f"{seconds:.0f}", "store": store.location, **versions()}
-    page = write_study_report(findings, folder / "report", facts)
+    page = write_study_report(results, folder / "report", facts)
     console.print(f"report: {page}\nTensorBoard: tensorboard --logdir {folder}", soft_wrap=True)
-    print(json.dumps(headline(findings) | {"seconds": round(seconds, 1)}))
+    print(json.dumps(headline(results) | {"seconds": round(seconds, 1)}))
 
 
 def study_folder(plan: StudyPlan) -> Path:
@@ -139,7 +141,7 @@ def _has_gpus(runtime: RuntimeConfig) -> bool:
     return bool(runtime.gpus_per_server or runtime.gpus_per_rank)
 
 
-def _show(name: str, total: int, store: CellStore, events: Iterator[Work | Finished]) -> None:
+def _show(name: str, total: int, store: CellStore, events: Iterator[Started | Finished]) -> None:
     """Follow results as they come, and keep why one does not."""
     if not total:
         return
@@ -151,9 +153,8 @@ def _show(name: str, total: int, store: CellStore, events: Iterator[Work | Finis
                 progress.begin(event.name)
                 continue
             if event.failure is not None:
-                work = event.work
-                store.fail(work.key, work.name, event.failure, work.tries)
-                console.print(f"failed: {work.name}: {event.failure}", soft_wrap=True)
+                store.fail(event.key, event.name, event.failure, ATTEMPTS)
+                console.print(f"failed: {event.name}: {event.failure}", soft_wrap=True)
             done += 1
             progress.done(done)
 

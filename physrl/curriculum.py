@@ -20,10 +20,10 @@ from physrl.config.run import RunConfig
 from physrl.environments.randomness import stream
 from physrl.environments.twins import LARGEST_MARGINS
 from physrl.errors import SceneError
+from physrl.groups import Group
 from physrl.scene_source import SceneSource
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
-from physrl.types import RolloutGroup
 
 MARGINS = 3
 """Parts that the configured margins are divided into."""
@@ -55,7 +55,7 @@ class Curriculum(Protocol):
         ...
 
     def observe(
-        self, state: CurriculumState, source: SceneSource, groups: Sequence[RolloutGroup]
+        self, state: CurriculumState, source: SceneSource, groups: Sequence[Group]
     ) -> CurriculumState:
         """The state after these groups, whose scenes came from `source`."""
         ...
@@ -79,7 +79,7 @@ class Uniform:
         return self._source
 
     def observe(
-        self, state: CurriculumState, source: SceneSource, groups: Sequence[RolloutGroup]
+        self, state: CurriculumState, source: SceneSource, groups: Sequence[Group]
     ) -> CurriculumState:
         return state
 
@@ -109,15 +109,14 @@ class SelfPlay:
         return replace(self._source, proposals=proposals)
 
     def observe(
-        self, state: CurriculumState, source: SceneSource, groups: Sequence[RolloutGroup]
+        self, state: CurriculumState, source: SceneSource, groups: Sequence[Group]
     ) -> CurriculumState:
         after = {
             task: {name: list(row) for name, row in rows.items()} for task, rows in state.items()
         }
         for group in groups:
-            task = group.scene.task
-            index = group.scene.index * len(source.tasks) + source.tasks.index(task)
-            arm = self._arms(task).index(source.proposals[index])
+            task = group.task
+            arm = self._arms(task).index(source.proposals[group.index])
             rows = after[task]
             rows["groups"][arm] = MEMORY * rows["groups"][arm] + 1
             rows["learnable"][arm] = MEMORY * rows["learnable"][arm] + learnable(group)
@@ -127,9 +126,9 @@ class SelfPlay:
         return find_arms(task, self._source.environment, self._source.seed)
 
 
-def learnable(group: RolloutGroup) -> float:
+def learnable(group: Group) -> float:
     """4 s (1 - s) of the share s that succeeds: 1 at one half, 0 where all do the same."""
-    share = float(np.mean([rollout.last.outcome.success for rollout in group.rollouts]))
+    share = float(np.mean([rollout.success for rollout in group.rollouts]))
     return 4 * share * (1 - share)
 
 

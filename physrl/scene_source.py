@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from physrl.config.algorithm import SFTConfig
 from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.config.run import RunConfig
@@ -89,7 +88,8 @@ def scene_source(
     trained = generator == "iid" and task == config.task
     if trained and split == "train":
         data = config.data
-        shuffled = isinstance(config.algorithm, SFTConfig) and config.algorithm.targets != "ideal"
+        algorithm = config.algorithm
+        shuffled = not algorithm.uses_rollouts and algorithm.targets != "ideal"
     elif generator == "iid" and split == "test":
         data = config.evaluation.data.get(task)
     return SceneSource(

@@ -132,15 +132,23 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the model is shown: a conversation that ends with the user's question."""
+    """A conversation that ends with a question of the user's."""
 
-    prompt_id: str
+    scene_id: str
+    """The scene, or photograph, that the question is about."""
     turns: tuple[Turn, ...]
+    label: str = ""
+    """Tells this prompt from others about the scene; empty for the first question."""
 
     @classmethod
-    def ask(cls, prompt_id: str, text: str, *images: Image) -> "Prompt":
-        """A single question."""
-        return cls(prompt_id, (Turn("user", text, images),))
+    def ask(cls, scene_id: str, text: str, *images: Image) -> "Prompt":
+        """Make a prompt of a single question."""
+        return cls(scene_id, (Turn("user", text, images),))
+
+    @property
+    def prompt_id(self) -> str:
+        """The unique name of the prompt, from which its sampling seed derives."""
+        return f"{self.scene_id}#{self.label}" if self.label else self.scene_id
 
     @property
     def text(self) -> str:

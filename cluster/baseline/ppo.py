@@ -23,7 +23,7 @@ from cluster.baseline.network import (
     save_network,
 )
 from cluster.runtime.stopping import StopRequest
-from cluster.training.controller import Reporter
+from cluster.training.reporter import Reporter
 from physrl.config.baseline import BaselineConfig
 from physrl.gym_env import TowerEnv
 from physrl.metrics import MetricsWriter

@@ -1,16 +1,18 @@
 """One vLLM engine around a Qwen-VL checkpoint, in this process.
 
-Prompts go in as chat text and a picture, and come back as completions with the log-probability of
-each sampled token. New weights, an adapter or all of them, go in with every cache emptied.
+Prompts go in as chat text and images, and come back as completions with the log-probability of each
+sampled token.
 """
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cluster.inference.environment import engine_environment
+from cluster.weights.policy import Policy
+from cluster.weights.sync import FetchedWeights
 from physrl.config.model import ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator
@@ -19,8 +21,6 @@ from physrl.models.processor import load_processor
 from physrl.protocols import Sampling, Weights, prompt_seed
 from physrl.types import Completion, Generation, Prompt
 
-ADAPTER_ID = 1
-"""vLLM's number for the one adapter slot; versions differ by name."""
 CPU_BLOCK_SIZE = 32
 """Tokens of a cache block; the default of 128 keeps short prompts out of the prefix cache."""
 BAN = -100.0
@@ -40,10 +40,19 @@ class Batch:
     policy_version: int
 
 
-class VLLMEngine:
-    """Generates groups of completions and takes new weights; version 0 is the checkpoint.
+@dataclass(frozen=True, slots=True)
+class _Adapter:
+    """An adapter that vLLM knows: it may read the files again, so they stay."""
 
-    A start adapter (`model.adapter`) is not loaded here: push it with `load_adapter(..., 0)`.
+    request: Any
+    weights: FetchedWeights
+
+
+class VLLMEngine:
+    """Samples groups of completions from policies of one base checkpoint.
+
+    Adapters are served side by side, up to `max_adapters` in a batch; a policy of full weights
+    replaces the checkpoint's.
     """
 
     def __init__(
@@ -52,15 +61,19 @@ class VLLMEngine:
         os.environ.update(engine_environment(model, runtime))
         from vllm import LLM
 
-        from cluster.weights import in_process as weight_transfer
+        from cluster.weights import in_process
 
         processor = load_processor(model.path)
         self._tokenizer = processor.tokenizer
         self._collator = Collator(processor)
-        self._max_prompt_tokens = model.max_prompt_tokens
-        self._max_images = model.max_images
-        self._adapter: Any = None
-        self._version: int | None = 0
+        self._model = model
+        self._adapters: dict[str, _Adapter] = {}
+        """The newest adapter of each policy."""
+        self._adapter_ids = itertools.count(1)
+        self._weights: Policy | None = None
+        """The policy whose full weights the engine holds; None: the checkpoint's."""
+        self._valid = True
+        """Whether the last load of full weights went through."""
         options: dict[str, Any] = {
             "model": model.path,
             "dtype": model.dtype,
@@ -69,51 +82,58 @@ class VLLMEngine:
             "max_num_seqs": runtime.max_num_seqs,
             "max_model_len": model.max_prompt_tokens + model.max_completion_tokens,
             "limit_mm_per_prompt": {"image": model.max_images, "video": 0},
-            # Pictures are new at every step: vLLM would keep 4 GB of them, preprocessed.
+            # Images are new at every step: vLLM would keep 4 GB of them, preprocessed.
             "mm_processor_cache_gb": 0,
             "logprobs_mode": "processed_logprobs",
-            "weight_transfer_config": {"backend": weight_transfer.BACKEND},
+            "weight_transfer_config": {"backend": in_process.BACKEND},
             **_device_options(model, runtime),
             **_lora_options(model, max_adapters),
         }
         self._llm = LLM(**(options | runtime.vllm))
 
-    @property
-    def policy_version(self) -> int:
-        """The version of the weights.
+    def load(self, weights: FetchedWeights) -> None:
+        """Take a policy's weights, unless they are loaded.
+
+        No request of an older version may be under way; where full weights change, no request at
+        all.
 
         Raises:
-            GenerationError: the last sync failed half-way, so the weights are of no version.
+            GenerationError: they do not fit the base, or a cache could not be emptied.
         """
-        if self._version is None:
-            raise GenerationError("the last weight sync failed: load weights again")
-        return self._version
+        self._load_full(weights if weights.policy.form == "weights" else None)
+        if weights.policy.form == "adapter":
+            self._load_adapter(weights)
 
-    def begin(self, prompts: Sequence[Prompt], sampling: Sampling) -> "Batch":
-        """Hand prompts to vLLM, which computes them in later steps, beside those it has.
+    def begin(self, prompts: Sequence[Prompt], sampling: Sampling, policy: Policy) -> "Batch":
+        """Hand prompts to vLLM, which computes them in later steps beside those it has.
+
+        Args:
+            policy: one that was loaded.
 
         Raises:
             GenerationError: a prompt is longer than `max_prompt_tokens` (nothing is begun then), or
-                the last sync failed.
+                the last load of weights failed.
         """
-        version = self.policy_version
+        if not self._valid:
+            raise GenerationError("the last weight sync failed: load weights again")
+        adapter = self._adapters[policy.name].request if policy.form == "adapter" else None
         expected = tuple(self._checked_ids(prompt) for prompt in prompts)
         request_ids = self._llm.enqueue(
             [self._inputs(prompt) for prompt in prompts],
             [self._sampling_params(prompt, sampling) for prompt in prompts],
-            lora_request=self._adapter,
+            lora_request=adapter,
             use_tqdm=False,
         )
         # vLLM answers under the name without the random end that it adds.
         names = tuple(name.rpartition("-")[0] for name in request_ids)
-        return Batch(tuple(prompts), expected, names, version)
+        return Batch(tuple(prompts), expected, names, policy.version)
 
     def step(self) -> dict[str, Any]:
-        """One step of all that is under way: vLLM's outputs that it finished, by request."""
+        """Compute one step of all requests under way; return the outputs that it finished."""
         return {output.request_id: output for output in self._llm.llm_engine.step()}
 
     def finish(self, batch: "Batch", outputs: Mapping[str, Any]) -> list[Generation]:
-        """What a batch's outputs say, in the prompts' order.
+        """Read a batch's outputs, in the prompts' order.
 
         Raises:
             GenerationError: vLLM saw another prompt than the learner will.
@@ -126,37 +146,56 @@ class VLLMEngine:
         ]
 
     def abort(self, batch: "Batch") -> None:
-        """Forget a batch that is under way."""
+        """Give up a batch that is under way."""
         self._llm.llm_engine.abort_request(list(batch.request_ids))
 
-    def load_adapter(self, folder: Path, version: int) -> None:
-        """Put a PEFT adapter in the place of the last one.
-
-        Raises:
-            GenerationError: a cache could not be emptied.
-        """
+    def _load_adapter(self, weights: FetchedWeights) -> None:
+        """Load an adapter under a name of its own, so that no cached prefix is taken for its."""
         from vllm.lora.request import LoRARequest
 
-        name, path = f"policy-{version}", str(folder)
-        self._version = None
-        self._llm.llm_engine.add_lora(LoRARequest(name, ADAPTER_ID, path, load_inplace=True))
-        # Requests name the adapter that is loaded; in place, each would read it again.
-        self._adapter = LoRARequest(name, ADAPTER_ID, path)
-        self._forget()
-        self._version = version
+        policy = weights.policy
+        superseded = self._adapters.get(policy.name)
+        if superseded is not None:
+            if superseded.weights.policy == policy:
+                return
+            del self._adapters[policy.name]
+            self._llm.llm_engine.remove_lora(superseded.request.lora_int_id)
+        name = f"{policy.name}-{policy.version}"
+        request = LoRARequest(name, next(self._adapter_ids), str(weights.folder))
+        try:
+            self._llm.llm_engine.add_lora(request)
+        except Exception as error:
+            raise GenerationError(f"adapter {name} cannot be loaded: {error}") from error
+        self._adapters[policy.name] = _Adapter(request, weights)
 
-    def load_weights(self, weights: Weights, version: int) -> None:
-        """Replace all weights.
-
-        Raises:
-            GenerationError: some parameters are missing, or a cache could not be emptied.
-        """
-        self._version = None
+    def _load_full(self, weights: FetchedWeights | None) -> None:
+        """Replace all weights, by the checkpoint's where there are no others."""
+        policy = None if weights is None else weights.policy
+        if policy == self._weights and self._valid:
+            return
+        self._valid = False
         self._llm.start_weight_update()
-        self._llm.update_weights({"update_info": {"weights": weights}})
-        self._llm.finish_weight_update(weight_version=str(version))
-        self._forget()
-        self._version = version
+        self._llm.update_weights({"update_info": {"weights": self._state_dict(weights)}})
+        self._llm.finish_weight_update(weight_version=str(policy and policy.version))
+        # One cache alone would be silently wrong: keys and values, and encoded images.
+        if not self._llm.reset_prefix_cache():
+            raise GenerationError("vLLM kept its prefix cache across a weight sync")
+        self._llm.llm_engine.reset_encoder_cache()
+        self._weights, self._valid = policy, True
+
+    def _state_dict(self, weights: FetchedWeights | None) -> Weights:
+        """Read full weights, from a checkpoint's folder where they were not fetched."""
+        if weights is not None and weights.state_dict is not None:
+            return weights.state_dict
+        from physrl.models.loading import load_model  # heavy, and most servers need none of it
+
+        path = self._model.path if weights is None else str(weights.folder)
+        plain = self._model.model_copy(update={"path": path, "lora": None, "adapter": None})
+        try:
+            state_dict: Weights = load_model(plain).state_dict()
+        except OSError as error:
+            raise GenerationError(f"model {path} cannot be read: {error}") from error
+        return state_dict
 
     def sleep(self) -> None:
         """Move the weights to the host's memory and give up the cache, on a GPU that is shared."""
@@ -166,28 +205,22 @@ class VLLMEngine:
         """Take back what `sleep` gave up."""
         self._llm.wake_up()
 
-    def _forget(self) -> None:
-        """Empty what was computed with the old weights: keys and values, and encoded pictures."""
-        if not self._llm.reset_prefix_cache():
-            raise GenerationError("vLLM kept its prefix cache across a weight sync")
-        self._llm.llm_engine.reset_encoder_cache()
-
     def _inputs(self, prompt: Prompt) -> dict[str, Any]:
         """A prompt as vLLM takes it."""
         images = {"image": list(prompt.images)} if prompt.images else {}
         return {"prompt": self._collator.chat_text(prompt), "multi_modal_data": images}
 
     def _checked_ids(self, prompt: Prompt) -> tuple[int, ...]:
-        if len(prompt.images) > self._max_images:
+        if len(prompt.images) > self._model.max_images:
             raise GenerationError(
-                f"prompt {prompt.prompt_id} shows {len(prompt.images)} pictures, more than "
-                f"model.max_images={self._max_images}"
+                f"prompt {prompt.prompt_id} shows {len(prompt.images)} images, more than "
+                f"model.max_images={self._model.max_images}"
             )
         ids = self._collator.prompt_ids(prompt)
-        if len(ids) > self._max_prompt_tokens:
+        if len(ids) > self._model.max_prompt_tokens:
             raise GenerationError(
                 f"prompt {prompt.prompt_id} has {len(ids)} tokens, more than "
-                f"model.max_prompt_tokens={self._max_prompt_tokens}"
+                f"model.max_prompt_tokens={self._model.max_prompt_tokens}"
             )
         return ids
 

@@ -1,8 +1,11 @@
-"""Keeps one engine busy with the prompts of several callers: continuous batching.
+"""Keeps one engine busy with the requests of several callers: continuous batching.
 
 generate, load (any thread) --> waiting jobs --> the engine's own thread:
-    loads wait until nothing is under way (or end it), prompts join what is under way,
-    a step of the engine, finished batches back to their callers
+    jobs that may share a batch with what is under way join it, others wait for its end (or abort
+    it), a step of the engine, finished batches back to their callers
+
+Policies share a batch where they have the same full weights and all of them an adapter, or none:
+vLLM 0.32 on CPU gives prompts without an adapter the last slot's, where others have one.
 """
 
 import logging
@@ -15,6 +18,8 @@ from functools import partial
 from typing import Any
 
 from cluster.inference.engine import Batch, VLLMEngine
+from cluster.weights.policy import Policy
+from cluster.weights.sync import FetchedWeights
 from physrl.errors import AbortedError
 from physrl.protocols import Sampling
 from physrl.types import Generation, Prompt
@@ -22,23 +27,27 @@ from physrl.types import Generation, Prompt
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Generate:
-    """A caller's prompts, and once they are begun what is finished of them."""
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A caller's prompts; none where a policy is only to be loaded."""
 
-    prompts: Sequence[Prompt]
-    sampling: Sampling
+    weights: FetchedWeights
+    prompts: Sequence[Prompt] = ()
+    sampling: Sampling | None = None
     done: "Future[list[Generation]]" = field(default_factory=Future)
     batch: Batch | None = None
     outputs: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def policy(self) -> Policy:
+        return self.weights.policy
 
-@dataclass(slots=True)
-class _Between:
-    """Something that is done to the engine while nothing is under way."""
+
+@dataclass(slots=True, eq=False)
+class _Exclusive:
+    """An action on the engine while nothing is under way."""
 
     action: Callable[[], None]
-    aborts: bool
     done: "Future[None]" = field(default_factory=Future)
 
 
@@ -46,39 +55,59 @@ class EngineLoop:
     """Owns an engine; its methods may be called from any thread and wait for their results.
 
     Args:
+        max_adapters: policies with an adapter that may share a batch.
+        aborts: whether a newer version of a policy aborts the completions of the older one under
+            way, whose callers get an AbortedError, instead of waiting for them.
         broken: called when a step of the engine fails, after which it is of no use.
     """
 
-    def __init__(self, engine: VLLMEngine, broken: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        engine: VLLMEngine,
+        *,
+        broken: Callable[[], None],
+        max_adapters: int = 1,
+        aborts: bool = False,
+    ) -> None:
         self._engine, self._broken = engine, broken
-        self._waiting: deque[_Generate | _Between] = deque()
-        self._under_way: list[_Generate] = []
+        self._max_adapters, self._aborts = max_adapters, aborts
+        self._waiting: deque[_Job | _Exclusive] = deque()
+        self._under_way: list[_Job] = []
+        self._newest: dict[str, FetchedWeights] = {}
+        """The newest weights of each policy that was loaded."""
         self._arrived = threading.Condition()
         threading.Thread(target=self._run, daemon=True, name="engine").start()
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
-        """One group of completions a prompt, in their order, beside what other callers asked for.
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, weights: FetchedWeights
+    ) -> list[Generation]:
+        """Sample one group of completions a prompt, in their order, from a policy or a newer one.
 
         Raises:
-            GenerationError: as `VLLMEngine.begin` and `finish`.
-            AbortedError: something that does not wait came between.
+            GenerationError: as `VLLMEngine.load`, `begin` and `finish`.
+            AbortedError: a newer version of the policy came before the completions' end.
         """
-        job = _Generate(prompts, sampling)
+        job = _Job(weights, prompts, sampling)
         self._submit(job)
         return job.done.result()
 
-    def between(self, action: Callable[[], None], *, aborts: bool) -> None:
-        """Do something to the engine while nothing is under way.
+    def load(self, weights: FetchedWeights) -> None:
+        """Load a policy's weights, for the requests that come after.
 
-        Args:
-            aborts: end what is under way, instead of waiting for it; its callers get an
-                AbortedError.
+        Raises:
+            GenerationError: as `VLLMEngine.load`.
         """
-        job = _Between(action, aborts)
+        job = _Job(weights)
         self._submit(job)
         job.done.result()
 
-    def _submit(self, job: "_Generate | _Between") -> None:
+    def exclusively(self, action: Callable[[], None]) -> None:
+        """Do something to the engine while nothing is under way."""
+        job = _Exclusive(action)
+        self._submit(job)
+        job.done.result()
+
+    def _submit(self, job: "_Job | _Exclusive") -> None:
         with self._arrived:
             self._waiting.append(job)
             self._arrived.notify()
@@ -92,26 +121,59 @@ class EngineLoop:
                 self._step()
 
     def _admit(self) -> None:
-        """Begin what waits, in its order, up to something that has to wait itself."""
-        while self._waiting:
-            job = self._waiting[0]
-            if isinstance(job, _Between):
-                if job.aborts:
-                    self._abort_all()
+        """Begin the jobs that wait, in their order, up to one that does not fit.
+
+        Where the engine is idle, later ones that fit the first overtake those that do not: what is
+        loaded for the first serves them all.
+        """
+        idle = not self._under_way
+        for job in tuple(self._waiting):
+            if isinstance(job, _Exclusive):
                 if self._under_way:
                     return
                 _settle(job.done, job.action)
-            else:
+            elif self._fits(job):
                 self._begin(job)
-            self._waiting.popleft()
+            elif idle:
+                continue
+            else:
+                return
+            self._waiting.remove(job)
 
-    def _begin(self, job: _Generate) -> None:
+    def _fits(self, job: _Job) -> bool:
+        """Whether a job may share a batch with those under way, after aborting older versions."""
+        newest = self._newest.get(job.policy.name)
+        if newest is not None and newest.policy.version > job.policy.version:
+            job.weights = newest
+        policy = job.policy
+        superseded = [
+            other
+            for other in self._under_way
+            if other.policy.name == policy.name and other.policy.version < policy.version
+        ]
+        if superseded and self._aborts:
+            self._abort(superseded)
+        elif superseded:
+            return False
+        others = [other.policy for other in self._under_way]
+        adapters = {one.name for one in (*others, policy) if one.form == "adapter"}
+        return len(adapters) <= self._max_adapters and all(
+            _shared(other) == _shared(policy) for other in others
+        )
+
+    def _begin(self, job: _Job) -> None:
         try:
-            job.batch = self._engine.begin(job.prompts, job.sampling)
+            self._engine.load(job.weights)
+            self._newest[job.policy.name] = job.weights
+            if job.sampling is not None:
+                job.batch = self._engine.begin(job.prompts, job.sampling, job.policy)
         except Exception as error:
             job.done.set_exception(error)
         else:
-            self._under_way.append(job)
+            if job.batch is None:
+                job.done.set_result([])
+            else:
+                self._under_way.append(job)
 
     def _step(self) -> None:
         try:
@@ -131,12 +193,17 @@ class EngineLoop:
                 self._under_way.remove(job)
                 _settle(job.done, partial(self._engine.finish, batch, job.outputs))
 
-    def _abort_all(self) -> None:
-        for job in self._under_way:
+    def _abort(self, jobs: Sequence[_Job]) -> None:
+        for job in jobs:
             assert job.batch is not None
             self._engine.abort(job.batch)
+            self._under_way.remove(job)
             job.done.set_exception(AbortedError("new weights came before the completions' end"))
-        self._under_way.clear()
+
+
+def _shared(policy: Policy) -> tuple[Policy | None, bool]:
+    """What policies of one batch have in common: the full weights, and whether under an adapter."""
+    return (policy if policy.form == "weights" else None), policy.form == "adapter"
 
 
 def _settle(done: "Future[Any]", action: Callable[[], Any]) -> None:

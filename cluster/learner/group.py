@@ -1,179 +1,61 @@
-"""The learner: one Ray actor a DeepSpeed rank."""
+"""The learner, which outlives its ranks.
 
-import shutil
-import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+update, save, ... -> ranks -- one dies --> all ranks end, others start,
+                                           the newest checkpoint is loaded,
+                                           every batch since then is replayed
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import ray
-from ray.exceptions import GetTimeoutError
 
-from cluster.runtime.actor_pool import ACTOR_LOST, actor_loss
-from cluster.runtime.cold_start import heavy_start
-from cluster.runtime.placement import RANK_CPUS, Placement
-from cluster.runtime.session import actor_environment
+from cluster.learner.rank import LearnerRank
+from cluster.learner.ranks import Ranks
+from cluster.runtime.placement import Placement
 from physrl.algorithms.metrics import combine
 from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.errors import LearnerLostError
-from physrl.types import Demonstration, Metrics, TrainingBatch, TrainingExample
+from physrl.storage.checkpoints import Checkpoint
+from physrl.types import Metrics, TrainingExample
 
-PIECE_BYTES = 64 << 20
-"""Of a file on its way between machines."""
+ATTEMPTS = 3
+"""A call over which so many learners are lost ends the run."""
+Result = TypeVar("Result")
+logger = logging.getLogger(__name__)
 
 
-class LearnerRank:
-    """One rank of the learner: a DeepSpeed engine and the algorithm's update."""
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """A step's update, which can be replayed: its samples lie in the object store."""
 
-    def __init__(self, rank: int, threads: int) -> None:
-        with heavy_start():  # while servers start too
-            import torch
+    step: int
+    samples: tuple[ray.ObjectRef, ...]
 
-            import physrl.models.deepspeed_engine
-            import physrl.models.loading  # noqa: F401
-
-        torch.set_num_threads(threads)
-        self._rank = rank
-        self._loaded = ExitStack()
-
-    def meeting_point(self) -> tuple[str, int]:
-        """An address of this machine and a free port on it, where ranks meet."""
-        with socket.socket() as free:
-            free.bind(("", 0))
-            port = int(free.getsockname()[1])
-        return ray.util.get_node_ip_address(), port
-
-    def join(self, world_size: int, address: str, port: int) -> None:
-        """Meet the other ranks; once a process."""
-        from physrl.models.deepspeed_engine import join_ranks
-
-        join_ranks(self._rank, world_size, address, port)
-
-    def load(self, config: RunConfig) -> None:
-        """Load the configured model and start a fresh optimizer; the last ones are freed first."""
-        import torch
-
-        from physrl.algorithms.update import Learner
-        from physrl.data.collate import Collator
-        from physrl.models.deepspeed_engine import DeepSpeedEngine
-        from physrl.models.loading import load_model
-        from physrl.models.processor import load_processor
-
-        self._loaded.close()
-        torch.manual_seed(config.seed)  # the adapters' first weights; alike on every rank
-        self._processor = load_processor(config.model.path)
-        self._engine = DeepSpeedEngine(
-            load_model(config.model),
-            config.algorithm,
-            config.runtime.zero_stage,
-            config.runtime.offload,
-        )
-        self._loaded.callback(self._engine.close)
-        self._config = config
-        self._collator = Collator(self._processor)
-        self._learner = Learner(self._engine, self._collator, config)
-
-    def update(self, batch: TrainingBatch, step: int) -> Metrics:
-        """This rank's share of an update on rollouts."""
-        self._seed(step)
-        return self._learner.update(batch, step)
-
-    def profiled_update(self, batch: TrainingBatch, step: int, folder: Path) -> Metrics:
-        """The same, with a trace of its operators in the folder."""
-        from physrl.profiling import profile_update
-
-        with profile_update(folder / f"learner-rank-{self._rank}.json.gz"):
-            return self.update(batch, step)
-
-    def imitate(self, *demonstrations: Sequence[Demonstration], step: int) -> Metrics:
-        """This rank's share of an update on demonstrations."""
-        from physrl.algorithms.batch import demonstration_batch
-
-        self._seed(step)
-        flat = [one for part in demonstrations for one in part]
-        return self._learner.update(demonstration_batch(flat, self._collator), step)
-
-    def _seed(self, step: int) -> None:
-        """What dropout draws is a function of the step, so that a run can go on anywhere."""
-        import torch
-
-        torch.manual_seed((self._config.seed << 32) + (step << 8) + self._rank)
-
-    def logprobs(self, examples: Sequence[TrainingExample]) -> list[list[float]]:
-        """Log-probabilities of each example's completion tokens under the current weights."""
-        from physrl.models.engine import evaluating
-
-        with evaluating(self._engine.model):
-            return self._learner.score(examples)
-
-    def weights(self) -> tuple[int, Mapping[str, Any]]:
-        """What is trained, on the CPU: from the first rank, and nothing from the others.
-
-        How many there are comes first, for who only wants to know that they are there.
-        """
-        weights = self._engine.weights()
-        return len(weights), weights
-
-    def adapter(self) -> tuple[int, dict[str, bytes]]:
-        """The same for the files of the PEFT adapter by name."""
-        from physrl.models.loading import adapter_files
-
-        weights = self._engine.weights()
-        files = adapter_files(self._engine.model, weights) if self._rank == 0 else {}
-        return len(files), files
-
-    def save_model(self, folder: Path) -> None:
-        """Write `adapter/` or `model/`; gathers, so every rank calls it and the first writes."""
-        from physrl.models.loading import save_model
-
-        weights = self._engine.weights()
-        if self._rank == 0:
-            save_model(self._engine.model, self._processor, folder, weights)
-
-    def save_state(self, folder: Path) -> None:
-        """Write the optimizer's state; every rank calls it."""
-        self._engine.save(folder)
-
-    def files(self, folder: Path) -> tuple[str, dict[str, int]]:
-        """This rank's machine, and the sizes of what lies in a folder of it."""
-        return ray.get_runtime_context().get_node_id(), sizes(folder)
-
-    def forget(self, folder: Path) -> None:
-        """Remove a folder of this rank's machine."""
-        shutil.rmtree(folder, ignore_errors=True)
-
-    def read(self, file: Path) -> Iterator[bytes]:
-        """A file of this rank's machine in pieces."""
-        with file.open("rb") as stream:
-            while piece := stream.read(PIECE_BYTES):
-                yield piece
-
-    def write(self, file: Path, piece: bytes, start: int) -> None:
-        """Write a piece of a file of this rank's machine; what stood behind it goes."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("r+b" if start else "wb") as stream:
-            stream.seek(start)
-            stream.write(piece)
-
-    def load_state(self, folder: Path) -> None:
-        """Continue from a saved state; every rank calls it."""
-        self._engine.load(folder)
+    def __call__(self, ranks: Ranks, profile: Path | None = None) -> Metrics:
+        metrics = combine(ranks.call("update", self.step, profile, *self.samples))
+        if profile is not None:
+            ranks.fetch(profile)
+        return metrics
 
 
 class LearnerGroup:
-    """All ranks together; what they report is summed to the update's metrics.
+    """All learner ranks together; they start with `start`, or when a model is first loaded.
 
-    They start in the background, and are first waited for when a model is loaded. They read and
-    write folders of this process; on another machine without a shared folder, the files travel
-    through the object store.
+    Samples stay in the object store until the next checkpoint, so that the successor of a lost
+    learner comes to the same weights, bit by bit on a CPU. Ray spills them to the disk when there
+    are many.
 
     Args:
-        rank: what the actors are made of; another class in tests.
+        rank: class of the actors; another one in tests.
 
-    Raises (all methods):
-        LearnerLostError: a rank died or hangs, and the group is of no use any more.
+    Raises (all methods that call the ranks):
+        LearnerLostError: the ranks are lost however often they are started again.
     """
 
     def __init__(
@@ -182,133 +64,111 @@ class LearnerGroup:
         placement: Placement,
         rank: type[LearnerRank] = LearnerRank,
     ) -> None:
-        self._timeout_s = runtime.update_timeout_s
-        environment = {"env_vars": actor_environment(runtime.threads)}
-        self.ranks = [
-            ray.remote(rank)
-            .options(
-                num_cpus=RANK_CPUS,
-                num_gpus=placement.rank_gpus,
-                runtime_env=environment,
-                scheduling_strategy=placement.rank(number),
-            )
-            .remote(number, runtime.threads)
-            for number in range(runtime.learner_ranks)
-        ]
-        self._joined = False
+        self._make: Callable[[], Ranks] = lambda: Ranks(runtime, placement, rank)
+        self._ranks: Ranks | None = None
+        self._config: RunConfig | None = None
+        self._checkpoint: Checkpoint | None = None
+        self._updates: list[_Update] = []
+        """The updates since that checkpoint."""
+        self._restored = False
+        """Whether the ranks hold the checkpoint and the updates."""
+        self.recoveries_s: list[float] = []
+        """Duration of each restart, replay included."""
 
-    def load(self, config: RunConfig) -> None:
-        """Load the configured model on every rank, with a fresh optimizer."""
-        if not self._joined:
-            address, port = self._get([self.ranks[0].meeting_point.remote()])[0]
-            self._all("join", len(self.ranks), address, port)
-            self._joined = True
-        for folder in map(Path, filter(None, (config.model.path, config.model.adapter))):
-            if folder.is_dir():
-                self._send(folder)
-        self._all("load", config)
+    def start(self) -> Ranks:
+        """Start the ranks in the background, unless there are any, and return them."""
+        if self._ranks is None:
+            self._ranks = self._make()
+        return self._ranks
 
-    def update(self, batch: "ray.ObjectRef[TrainingBatch]", step: int) -> Metrics:
-        """Train on rollouts; returns the update's metrics."""
-        return combine(self._all("update", batch, step))
+    def load(self, config: RunConfig, checkpoint: Checkpoint | None) -> None:
+        """Load the configured model, and continue from a checkpoint or from nothing."""
+        self._config, self._checkpoint = config, checkpoint
+        self._updates = []
+        self._restored = False
+        self._recovering(lambda ranks: None)
 
-    def profiled_update(
-        self, batch: "ray.ObjectRef[TrainingBatch]", step: int, folder: Path
+    def update(
+        self, step: int, samples: Sequence[ray.ObjectRef], profile: Path | None = None
     ) -> Metrics:
-        """The same, with a trace of each rank's operators in the folder."""
-        metrics = combine(self._all("profiled_update", batch, step, folder))
-        self._bring(folder)
+        """Train on a step's samples, and return the update's metrics.
+
+        Args:
+            samples: references to a `TrainingBatch`, or to lists of demonstrations.
+            profile: a folder that gets a trace of each rank's operators.
+
+        Raises:
+            DivergedError: as `Learner.update`.
+        """
+        update = _Update(step, tuple(samples))
+        metrics = self._recovering(lambda ranks: update(ranks, profile))
+        self._updates.append(update)
         return metrics
 
-    def imitate(self, demonstrations: Sequence[ray.ObjectRef], step: int) -> Metrics:
-        """Train on demonstrations that lie in the object store."""
-        calls = [rank.imitate.remote(*demonstrations, step=step) for rank in self.ranks]
-        return combine(self._get(calls))
-
     def logprobs(self, examples: Sequence[TrainingExample]) -> list[list[float]]:
-        """Log-probabilities of completions under the current weights."""
-        scored: list[list[float]] = self._all("logprobs", list(examples))[0]
-        return scored
+        """Score the examples' completions under the current weights."""
+        scores: list[list[list[float]]] = self._recovering(
+            lambda ranks: ranks.call("logprobs", list(examples))
+        )
+        return scores[0]
 
     def weights(self) -> ray.ObjectRef:
-        """What is trained, gathered on the first rank: a reference into the object store."""
-        return self._from_first("weights")
+        """Gather what is trained in the object store: an adapter's files, or a state dict."""
+        return self._recovering(lambda ranks: ranks.gather("weights"))
 
-    def adapter(self) -> ray.ObjectRef:
-        """The adapter's files by name, gathered on the first rank: a reference."""
-        return self._from_first("adapter")
+    def save(self, folder: Path) -> None:
+        """Write the model and the optimizer's state into a checkpoint's folder."""
 
-    def save_model(self, folder: Path) -> None:
-        """Write `adapter/` or `model/` into the folder."""
-        self._all("save_model", folder)
-        self._bring(folder)
+        def write(ranks: Ranks) -> None:
+            ranks.call("save", folder)
+            ranks.fetch(folder)
 
-    def save_state(self, folder: Path) -> None:
-        """Write every rank's optimizer state into the folder."""
-        self._all("save_state", folder)
-        self._bring(folder)
+        self._recovering(write)
 
-    def load_state(self, folder: Path) -> None:
-        """Continue from what `save_state` wrote."""
-        self._send(folder)
-        self._all("load_state", folder)
+    def continue_from(self, checkpoint: Checkpoint) -> None:
+        """Replay only the updates after this checkpoint from now on."""
+        self._checkpoint = checkpoint
+        self._updates = []
 
     def stop(self) -> None:
         """End all ranks."""
-        for rank in self.ranks:
-            ray.kill(rank)
+        if self._ranks is not None:
+            self._ranks.stop()
+        self._ranks, self._restored = None, False
 
-    def _from_first(self, method: str) -> ray.ObjectRef:
-        """The second result of the first rank, left in the object store."""
-        calls = [getattr(rank, method).options(num_returns=2).remote() for rank in self.ranks]
-        self._get([count for count, _ in calls])  # the others only take part in the gathering
-        return calls[0][1]
+    def _recovering(self, call: Callable[[Ranks], Result]) -> Result:
+        """Call the ranks; where one is lost, all start again and catch up first."""
+        lost_at = None
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._restore()
+                if lost_at is not None:
+                    self.recoveries_s.append(time.monotonic() - lost_at)
+                    lost_at = None
+                return call(self.start())
+            except LearnerLostError as error:
+                if attempt == ATTEMPTS:
+                    raise LearnerLostError(
+                        f"{error}, {ATTEMPTS} times in a row: mend that, and continue with --resume"
+                    ) from error
+                logger.warning("%s: all ranks start again", error)
+                lost_at = time.monotonic()
+                self.stop()
+        raise AssertionError  # the last attempt returns or raises
 
-    def _bring(self, folder: Path) -> None:
-        """What ranks wrote elsewhere comes here; what a shared folder shows is here."""
-        for rank, (_, there) in zip(self.ranks, self._all("files", folder), strict=True):
-            elsewhere = there.items() - sizes(folder).items()
-            for name, _ in sorted(elsewhere):
-                file, partial = folder / name, folder / f"{name}.part"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                with partial.open("wb") as stream:
-                    for piece in rank.read.options(num_returns="streaming").remote(file):
-                        stream.write(self._get([piece])[0])
-                partial.replace(file)
-            if elsewhere:
-                self._get([rank.forget.remote(folder)])
-
-    def _send(self, folder: Path) -> None:
-        """What ranks will read goes to those machines that do not have it."""
-        machines: set[str] = set()
-        for rank, (machine, there) in zip(self.ranks, self._all("files", folder), strict=True):
-            if machine in machines:
-                continue
-            machines.add(machine)
-            for name, _ in sorted(sizes(folder).items() - there.items()):
-                with (folder / name).open("rb") as stream:
-                    start = 0
-                    while piece := stream.read(PIECE_BYTES):
-                        self._get([rank.write.remote(folder / name, piece, start)])
-                        start += len(piece)
-
-    def _all(self, method: str, *arguments: object) -> list[Any]:
-        return self._get([getattr(rank, method).remote(*arguments) for rank in self.ranks])
-
-    def _get(self, calls: Sequence[ray.ObjectRef]) -> list[Any]:
-        try:
-            return list(ray.get(list(calls), timeout=self._timeout_s))
-        except GetTimeoutError:
-            raise LearnerLostError(
-                f"a learner rank does not answer within {self._timeout_s:g} s "
-                "(runtime.update_timeout_s)"
-            ) from None
-        except ACTOR_LOST as error:
-            reason = actor_loss(error, self._timeout_s)
-            raise LearnerLostError(f"a learner rank is lost: {reason}") from error
-
-
-def sizes(folder: Path) -> dict[str, int]:
-    """The files of a folder, by their paths in it."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in found}
+    def _restore(self) -> None:
+        """Bring the ranks to where the learner was, unless they are there."""
+        if self._restored:
+            return
+        config = self._config
+        assert config is not None  # loaded before
+        state = None if self._checkpoint is None else self._checkpoint.path / "learner"
+        ranks = self.start()
+        ranks.join()
+        for folder in (Path(config.model.path), config.model.adapter, state):
+            if folder is not None and Path(folder).is_dir():
+                ranks.send(Path(folder))
+        ranks.call("load", config, state)
+        for update in self._updates:
+            update(ranks)
+        self._restored = True

@@ -11,6 +11,7 @@ import ray
 from ray.exceptions import RayError
 
 from cluster.runtime.session import actor_environment
+from cluster.runtime.tasks import run_tasks
 from physrl.config.dataset import CollectConfig, DatasetPlan
 from physrl.data.dataset_writer import DatasetWriter
 from physrl.data.manifest import Shard
@@ -67,15 +68,10 @@ def collect_shards(
         retry_exceptions=[StorageError],
         runtime_env={"env_vars": actor_environment(threads=1)},
     )
-    waiting = iter(range(config.shards))
-    running: dict[ray.ObjectRef, int] = {}
-    while True:
-        while len(running) < config.workers and (number := next(waiting, None)) is not None:
-            running[task.remote(config, number, existing.get(number))] = number
-        if not running:
-            return
-        (done,), _ = ray.wait(list(running), num_returns=1)
-        number = running.pop(done)
+    calls = [(config, number, existing.get(number)) for number in range(config.shards)]
+    for number, done in run_tasks(task, calls, config.workers):
+        if done is None:
+            continue
         try:
             yield number, ray.get(done)
         except RayError as error:

@@ -1,77 +1,62 @@
-"""A PyBullet worker: it draws scenes, and carries out what the model answers."""
+"""A PyBullet worker: draws scenes, and carries out completions."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from physrl.config.environment import EnvironmentConfig
-from physrl.config.reward import RewardConfig
-from physrl.demonstrations import demonstrate
-from physrl.environments.renderer import Renderer, make_renderer
-from physrl.environments.simulator import Simulator
-from physrl.rollout import follow_ups, retry, roll_out
-from physrl.scene_source import SceneSource, prepare
-from physrl.types import Demonstration, Generation, Prompt, RolloutGroup, SceneSpec
+from cluster.runtime.batching import Layout, unpack
+from physrl.evaluation.answers import group_answers
+from physrl.evaluation.results import Answered
+from physrl.groups import GroupState, RolloutSummary, summarize
+from physrl.protocols import RolloutRequest
+from physrl.scene_source import SceneSource
+from physrl.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class StateSummary:
+    """The numbers of a state, which travel while the state itself stays in the object store."""
+
+    index: int
+    task: str
+    prompt_ids: tuple[str, ...]
+    """Ids of the next turn's prompts."""
+    rollouts: tuple[RolloutSummary, ...]
+    """Empty until the group is complete."""
 
 
 class RolloutWorker:
-    """One simulator and one renderer; what an actor is made of."""
+    """The class of the actors; its methods take and return batches (`BatchedCalls`)."""
 
     def __init__(self) -> None:
-        self._simulator = Simulator()
-        self._renderers: dict[str, Renderer] = {}
+        self._world = World()
 
     def ready(self) -> None:
-        """There once the worker has started."""
+        """Return once the worker has started."""
 
-    def prepare(
-        self, source: SceneSource, indices: Sequence[int]
-    ) -> tuple[int, list[SceneSpec], list[Prompt]]:
-        """How many scenes, the scenes, and their prompts."""
-        scenes, prompts = prepare(source, indices, self._renderer(source.environment))
-        return len(scenes), scenes, prompts
+    def prepare(self, request: RolloutRequest, layout: Layout, *objects: Any) -> tuple[Any, ...]:
+        """Draw and render the scenes of these indices, and ask about each."""
+        states = [self._world.prepare(request, index) for index, _ in unpack(layout, objects)]
+        return [_summary(state) for state in states], *states
 
-    def demonstrate(
-        self, source: SceneSource, indices: Sequence[int]
-    ) -> tuple[int, list[Demonstration]]:
-        """How many, and prompts with their ideal answers."""
-        renderer = self._renderer(source.environment)
-        shown = demonstrate(source, indices, renderer, self._simulator)
-        return len(shown), shown
+    def act(self, request: RolloutRequest, layout: Layout, *objects: Any) -> tuple[Any, ...]:
+        """Carry out the completions of each state's prompts."""
+        states = [
+            self._world.act(request, state, generations)
+            for _, (state, *generations) in unpack(layout, objects)
+        ]
+        return [_summary(state) for state in states], *states
 
-    def roll_out(
-        self,
-        source: SceneSource,
-        scenes: Sequence[SceneSpec],
-        prompts: Sequence[Prompt],
-        generations: Sequence[Generation],
-        reward: RewardConfig,
-    ) -> tuple[int, list[RolloutGroup], list[Prompt]]:
-        """Carry out every completion.
+    def demonstrate(self, source: SceneSource, layout: Layout, *objects: Any) -> tuple[Any, ...]:
+        """Answer each of these scenes ideally: a list of demonstrations a scene."""
+        shown = [self._world.demonstrate(source, [index]) for index, _ in unpack(layout, objects)]
+        return [len(each) for each in shown], *shown
 
-        Returns:
-            How many prompts follow, the groups, and what the model is asked next.
-        """
-        groups = roll_out(scenes, prompts, generations, reward, self._simulator, source.auxiliary)
-        return self._with_follow_ups(source, groups)
+    def answers(self, *states: GroupState) -> list[Answered]:
+        """Describe the rollouts of complete groups by their answers."""
+        return [answer for state in states for answer in group_answers(state.record)]
 
-    def retry(
-        self,
-        source: SceneSource,
-        groups: Sequence[RolloutGroup],
-        prompts: Sequence[Prompt],
-        generations: Sequence[Generation],
-        reward: RewardConfig,
-    ) -> tuple[int, list[RolloutGroup], list[Prompt]]:
-        """Carry out the next attempts; returns as `roll_out` does."""
-        retried = retry(groups, prompts, generations, reward, self._simulator, source.auxiliary)
-        return self._with_follow_ups(source, retried)
 
-    def _with_follow_ups(
-        self, source: SceneSource, groups: list[RolloutGroup]
-    ) -> tuple[int, list[RolloutGroup], list[Prompt]]:
-        prompts = follow_ups(groups, self._renderer(source.environment), source)
-        return len(prompts), groups, prompts
-
-    def _renderer(self, settings: EnvironmentConfig) -> Renderer:
-        if settings.renderer not in self._renderers:
-            self._renderers[settings.renderer] = make_renderer(settings)
-        return self._renderers[settings.renderer]
+def _summary(state: GroupState) -> StateSummary:
+    rollouts = () if state.prompts else summarize(state.record)
+    prompt_ids = tuple(prompt.prompt_id for prompt in state.prompts)
+    return StateSummary(state.index, state.record.scene.task, prompt_ids, rollouts)

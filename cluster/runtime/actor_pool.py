@@ -134,7 +134,7 @@ class ActorPool:
                 await self._release(member)
         raise AssertionError  # the last attempt returns or raises
 
-    async def everywhere(self, method: str, *arguments: object) -> None:
+    async def broadcast(self, method: str, *arguments: object) -> None:
         """Call a method of every actor that has started; those that die of it are replaced."""
 
         async def one(member: _Member) -> None:
@@ -242,6 +242,13 @@ class ActorPool:
                 return
         await asyncio.sleep(min(2.0**member.failed_starts, LONGEST_PAUSE_S))
         self._replace(member, f"start: {reason}")
+
+
+async def start_pool(
+    name: str, make: Callable[[int], ray.actor.ActorHandle], count: int, **options: Any
+) -> ActorPool:
+    """Start an `ActorPool` in the event loop that runs this."""
+    return ActorPool(name, make, count, **options)
 
 
 def actor_loss(error: Exception, timeout_s: float) -> str:

@@ -1,4 +1,4 @@
-"""How an actor loads what is large: PyTorch, transformers, DeepSpeed, vLLM."""
+"""Faster imports of large libraries in actors: PyTorch, transformers, DeepSpeed, vLLM."""
 
 import gc
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def heavy_start() -> Iterator[None]:
-    """Start without looking for garbage, and never look for it in what is there afterwards.
+def cold_start() -> Iterator[None]:
+    """Import without garbage collection, and never collect afterwards what was imported.
 
     Modules are not garbage, but a million objects of theirs would be walked dozens of times while
     they come in (a tenth of the start), and again whenever the process works.

@@ -62,7 +62,8 @@ def cpus(runtime: RuntimeConfig) -> float:
 class Placement:
     """The reserved bundles of a run."""
 
-    group: PlacementGroup
+    group: PlacementGroup | None
+    """None where Ray places each actor by its own needs."""
     first: int
     """Of its bundles; a trial's own process has the one before."""
     owned: bool
@@ -97,16 +98,21 @@ class Placement:
             )
         return cls(group, 0, True, runtime)
 
+    @classmethod
+    def anywhere(cls, runtime: RuntimeConfig) -> Self:
+        """Reserve nothing: servers and workers start where there is room, one by one."""
+        return cls(None, 0, False, runtime)
+
     def server(self, number: int) -> PlacementGroupSchedulingStrategy | str:
         """Where an inference server goes; vLLM would take a whole group that it finds itself in."""
         return "DEFAULT" if spreads(self.runtime) else self._bundle(number)
 
-    def rank(self, number: int) -> PlacementGroupSchedulingStrategy:
+    def rank(self, number: int) -> PlacementGroupSchedulingStrategy | str:
         """Where a learner rank goes."""
         shared = self.runtime.layout == "colocated"
         return self._bundle(number if shared else self.runtime.inference_servers + number)
 
-    def worker(self, number: int) -> PlacementGroupSchedulingStrategy:
+    def worker(self, number: int) -> PlacementGroupSchedulingStrategy | str:
         """Where a rollout worker goes."""
         return self._bundle(len(bundles(self.runtime)) - self.runtime.rollout_workers + number)
 
@@ -127,7 +133,9 @@ class Placement:
         if self.owned:
             remove_placement_group(self.group)
 
-    def _bundle(self, number: int) -> PlacementGroupSchedulingStrategy:
+    def _bundle(self, number: int) -> PlacementGroupSchedulingStrategy | str:
+        if self.group is None:
+            return "DEFAULT"
         return PlacementGroupSchedulingStrategy(
             self.group, placement_group_bundle_index=self.first + number
         )

@@ -15,7 +15,7 @@ from physrl.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-QUIET = {
+ENVIRONMENT = {
     # Actors without a GPU of their own must see none.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_DEDUP_LOGS": "1",
@@ -24,6 +24,9 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Actors have processes of their own: one for each core, started in advance, would only cost.
     "RAY_prestart_worker_first_driver": "0",
+    # A local cluster's workers are the run: at Ray's nice 15 they would get a twentieth of a core
+    # beside any other busy process.
+    "RAY_worker_niceness": "0",
 }
 
 
@@ -36,7 +39,7 @@ def ray_session(runtime: RuntimeConfig) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    os.environ.update({key: os.environ.get(key, value) for key, value in QUIET.items()})
+    os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
     joins = cluster_announced()
     if joins:
         _join()

@@ -17,9 +17,11 @@ from ray import tune
 
 from cluster.runtime.placement import WORKER_CPUS, bundles, cpus
 from cluster.runtime.stopping import stop_on_signals
-from cluster.study.trial import MakeCluster, Train, TrialRunner, TrialWork
-from cluster.study.work_queue import ATTEMPTS, one_line
-from cluster.training.actors import Cluster
+from cluster.study.events import ATTEMPTS, one_line
+from cluster.study.trial import MakeActors, Train, TrialRunner, TrialWork
+from cluster.training.actors import RunActors
+from cluster.training.phases import train
+from cluster.training.reporter import Progress
 from physrl.config.runtime import RuntimeConfig
 from physrl.evaluation.cells import CellStore
 from physrl.evaluation.specs import StudyPlan, Subject
@@ -53,9 +55,10 @@ def run_trials(
     works: Mapping[str, TrialWork],
     store: CellStore,
     folder: Path,
-    train: Train,
+    progress: Progress,
     callbacks: Sequence[tune.Callback] = (),
-    make_cluster: MakeCluster = Cluster,
+    make_actors: MakeActors = RunActors,
+    train: Train = train,
 ) -> bool:
     """Train and adapt whatever is unfinished; a killed experiment of these trials is restored.
 
@@ -72,8 +75,9 @@ def run_trials(
             TrialRunner,
             works=dict(works),
             store=store.location,
+            progress=progress,
+            make_actors=make_actors,
             train=train,
-            make_cluster=make_cluster,
         ),
         lambda config: tune.PlacementGroupFactory(
             trial_bundles(works[config["trial"]["key"]].config.runtime)

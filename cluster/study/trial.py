@@ -15,7 +15,8 @@ from ray import tune
 
 from cluster.runtime.stopping import StopRequest
 from cluster.study.adaptation import adapt
-from cluster.training.actors import Cluster
+from cluster.training.actors import RunActors
+from cluster.training.reporter import Progress
 from physrl.config.run import RunConfig
 from physrl.evaluation.cells import Trained, open_cell_store
 from physrl.evaluation.specs import AdaptationSpec, Subject
@@ -27,9 +28,9 @@ REPORT_SECONDS = 5.0
 """Between two results of a trial."""
 STOP_SECONDS = 120.0
 """How long a stopped trial may take to its next checkpoint."""
-Train = Callable[[RunConfig, Cluster, StopRequest], tuple[Checkpoint, bool]]
-"""All phases of a run; its last checkpoint, and whether it is finished."""
-MakeCluster = Callable[[RunConfig], Cluster]
+MakeActors = Callable[[RunConfig], RunActors]
+Train = Callable[[RunConfig, RunActors, StopRequest, Progress], tuple[Checkpoint, bool]]
+"""As `phases.train`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,16 @@ class TrialRunner(tune.Trainable):
         config: dict[str, Any],
         works: Mapping[str, TrialWork],
         store: str,
+        progress: Progress,
+        make_actors: MakeActors,
         train: Train,
-        make_cluster: MakeCluster,
     ) -> None:
         """Take the first trial; Tune calls it, with what `run_trials` gives to all."""
-        self._works, self._train_run, self._make_cluster = works, train, make_cluster
+        self._works, self._progress = works, progress
+        self._make_actors, self._train_run = make_actors, train
         self._results = open_cell_store(store)
-        self._cluster: Cluster | None = None
-        self._cluster_of: object = None
+        self._actors: RunActors | None = None
+        self._actors_of: object = None
         self._take(config["trial"]["key"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -101,8 +104,8 @@ class TrialRunner(tune.Trainable):
         self._stop.requested = True
         if self._thread is not None:
             self._thread.join(STOP_SECONDS)
-        if self._cluster is not None:
-            self._cluster.stop()
+        if self._actors is not None:
+            self._actors.stop()
 
     def _take(self, key: str) -> None:
         self._work, self._stop = self._works[key], StopRequest()
@@ -117,7 +120,7 @@ class TrialRunner(tune.Trainable):
                 if spec.key in done or self._stop.requested:
                     continue
                 self._results.start(spec.key, self._work.owes[spec.key])
-                self._results.write_adaptation(adapt(spec, checkpoint, self._actors()))
+                self._results.write_adaptation(adapt(spec, checkpoint, self._ready_actors()))
         except Exception as error:
             self._error = error
 
@@ -130,7 +133,9 @@ class TrialRunner(tune.Trainable):
         self._results.start(subject.key, subject.name)
         began = time.monotonic()
         open_run(config, resume=True)
-        checkpoint, finished = self._train_run(config, self._actors(), self._stop)
+        checkpoint, finished = self._train_run(
+            config, self._ready_actors(), self._stop, self._progress
+        )
         if not finished:
             raise InterruptedError(f"stopped after step {checkpoint.step}")
         seconds = time.monotonic() - began
@@ -143,11 +148,12 @@ class TrialRunner(tune.Trainable):
         )
         return checkpoint.path
 
-    def _actors(self) -> Cluster:
+    def _ready_actors(self) -> RunActors:
+        """Return the slot's actors, made anew where the trial needs others."""
         config = self._work.config
         needed = (config.model, config.runtime)
-        if self._cluster is None or self._cluster_of != needed:
-            if self._cluster is not None:
-                self._cluster.stop()
-            self._cluster, self._cluster_of = self._make_cluster(config), needed
-        return self._cluster
+        if self._actors is None or self._actors_of != needed:
+            if self._actors is not None:
+                self._actors.stop()
+            self._actors, self._actors_of = self._make_actors(config), needed
+        return self._actors

@@ -8,8 +8,8 @@ the uninterrupted one did, a step's scenes go by the curriculum's state after th
 from collections.abc import Sequence
 
 from physrl.curriculum import Curriculum, CurriculumState
+from physrl.groups import Group
 from physrl.scene_source import SceneSource
-from physrl.types import RolloutGroup
 
 
 class Proposals:
@@ -34,7 +34,7 @@ class Proposals:
         back = self._observed - max(0, step - self._lag)
         return self._curriculum.propose(self.states[-1 - back], indices)
 
-    def observe(self, step: int, indices: range, groups: Sequence[RolloutGroup]) -> None:
+    def observe(self, step: int, indices: range, groups: Sequence[Group]) -> None:
         """The step is rolled out."""
         source = self.source(step, indices)
         self.states.append(self._curriculum.observe(self.states[-1], source, groups))

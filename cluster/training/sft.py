@@ -21,9 +21,9 @@ import ray
 from cluster.runtime.placement import RANK_CPUS
 from cluster.runtime.session import actor_environment
 from cluster.runtime.stopping import StopRequest
-from cluster.training.controller import Reporter
+from cluster.training.reporter import Reporter
 from cluster.training.sft_rank import SFTJob, train_rank
-from physrl.algorithms.watch import Watch
+from physrl.algorithms.health import HealthCheck
 from physrl.config.run import RunConfig
 from physrl.errors import LearnerLostError, PhysRLError
 from physrl.metrics import MetricsWriter, read_metrics
@@ -132,7 +132,7 @@ class _Follower:
         with closing(MetricsWriter(folder)) as metrics:
             metrics.truncate_after(step)  # or steps that are done again would be shown before
         self._folder, self._shown, self._reporter = folder, step, reporter
-        self._watch = Watch()
+        self._watch = HealthCheck()
         for row in read_metrics(folder):
             self._watch(row)
 

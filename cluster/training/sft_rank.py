@@ -8,25 +8,21 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
 
-from cluster.learner.group import LearnerRank
+from cluster.learner.rank import LearnerRank
 from cluster.training.record import STOPPED_UPLOAD_SECONDS, RunRecord
 from physrl.algorithms.budget import spend
 from physrl.algorithms.metrics import combine
 from physrl.config.run import RunConfig
-from physrl.curriculum import make_curriculum
-from physrl.demonstrations import demonstrate
-from physrl.environments.renderer import make_renderer
-from physrl.environments.simulator import Simulator
 from physrl.errors import ConfigError, DivergedError, PhysRLError
 from physrl.rollout import step_indices
 from physrl.scene_source import scene_source
 from physrl.storage.run_files import CONFIG
 from physrl.types import JSON, Demonstration, Metrics
+from physrl.world import World
 
 Value = TypeVar("Value")
 
@@ -45,17 +41,16 @@ class Demonstrator:
     def __init__(self, config: RunConfig, rank: int) -> None:
         self._config, self._rank = config, rank
         self._source = scene_source(config, config.task, "train")
-        self._renderer, self._simulator = make_renderer(config.environment), Simulator()
+        self._world = World()
 
     def share(self, step: int) -> list[Demonstration]:
         """Those of the step; the ranks' shares in turn are the step's, in its order."""
         indices, ranks = step_indices(self._config, step), self._config.runtime.learner_ranks
         first, last = (len(indices) * each // ranks for each in (self._rank, self._rank + 1))
-        return demonstrate(self._source, indices[first:last], self._renderer, self._simulator)
+        return self._world.demonstrate(self._source, indices[first:last])
 
     def close(self) -> None:
-        self._renderer.close()
-        self._simulator.close()
+        self._world.close()
 
 
 def train_rank(job: SFTJob) -> PhysRLError | None:
@@ -113,9 +108,7 @@ def _train(
     """
     config = job.config
     newest = _from_first(None if record is None else record.restore())
-    rank.load(config)
-    if newest is not None:
-        rank.load_state(newest.path / "learner")
+    rank.load(config, None if newest is None else newest.path / "learner")
     step = 0 if newest is None else newest.step
     budget: Metrics = {} if newest is None else newest.state["budget"]
     stopped = False
@@ -123,7 +116,7 @@ def _train(
         began = time.monotonic()
         shown = [one for part in _from_all(demonstrator.share(step)) for one in part]
         demonstrated = time.monotonic()
-        metrics = combine(_from_all(rank.imitate(shown, step=step)))
+        metrics = combine(_from_all(rank.update(step, None, shown)))
         step += 1
         budget = spend(budget, metrics)
         metrics |= budget | {
@@ -137,31 +130,15 @@ def _train(
         # Ray Train's own `report` is not called: each call waits seconds for its controller.
         stopped = _from_first(stopped)
         if stopped or step % config.checkpoint.every == 0 or step == config.algorithm.steps:
-            _commit(rank, record, step, _state(config, budget))
+            _commit(rank, record, step, {"policy_version": 0, "budget": budget})
 
 
 def _commit(rank: LearnerRank, record: RunRecord | None, step: int, state: JSON) -> None:
     """A checkpoint: all ranks write into the folder that the first one makes."""
-
-    def write(folder: Path) -> None:
-        rank.save_model(folder)
-        rank.save_state(folder / "learner")
-
     if record is None:
-        write(_from_first(None))
+        rank.save(_from_first(None))
     else:
-        record.commit(step, state, lambda folder: write(_from_first(folder)))
-
-
-def _state(config: RunConfig, budget: Metrics) -> JSON:
-    """What state.json holds: the controller could go on from it."""
-    curriculum = make_curriculum(config, scene_source(config, config.task, "train"))
-    return {
-        "policy_version": 0,
-        "published": {},
-        "budget": budget,
-        "curriculum": [curriculum.start()],
-    }
+        record.commit(step, state, lambda folder: rank.save(_from_first(folder)))
 
 
 def _from_first(value: Any) -> Any:

@@ -4,7 +4,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from physrl.config import RunConfig, load_config
-from physrl.config.algorithm import SFTConfig
 from physrl.config.load import validate
 from physrl.errors import ConfigError
 from physrl.metrics import read_metrics
@@ -41,12 +40,12 @@ def matched(config: RunConfig, other: Path, by: Match) -> RunConfig:
         raise ConfigError(f"--match is {other}: no {CONFIG} there; name the folder of a run")
     other_config = load_config(other / CONFIG)
     rl, sft = other_config.algorithm, config.algorithm
-    if not isinstance(sft, SFTConfig):
+    if sft.uses_rollouts:
         raise ConfigError(
             f"--match gives SFT another run's budget, but algorithm.type is {sft.type}: set "
             "algorithm.type=sft"
         )
-    if isinstance(rl, SFTConfig):
+    if not rl.uses_rollouts:
         raise ConfigError(f"--match is {other}: a run of SFT itself; name one of reinforcement")
     rows = read_metrics(other)
     if not rows:

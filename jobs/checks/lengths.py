@@ -3,7 +3,6 @@
 from contextlib import closing
 from pathlib import Path
 
-from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.config.task import TaskName
 from physrl.errors import UserError
@@ -31,8 +30,8 @@ def check_conversation(name: TaskName, config: RunConfig) -> None:
     from physrl.data.collate import Collator
     from physrl.environments.renderer import make_renderer
     from physrl.models.processor import load_processor
-    from physrl.rollout import longest_conversation
     from physrl.scene_source import scene_source
+    from physrl.turns import longest_conversation
 
     renderer = make_renderer(config.environment)
     prompt = longest_conversation(scene_source(config, name, "validation"), renderer)
@@ -56,7 +55,7 @@ def check_answers(config: RunConfig) -> None:
     """
     file = Path(config.model.path).expanduser() / "tokenizer.json"
     imitation = config.warm_start or config.algorithm
-    if not isinstance(imitation, SFTConfig) or not file.is_file():
+    if imitation.uses_rollouts or not file.is_file():
         return
     from tokenizers import Tokenizer
 

@@ -11,11 +11,9 @@ from cluster.runtime.authentication import announced_address
 from jobs.checks.adapter import read_adapter
 from jobs.checks.lengths import check_answers, check_conversation
 from physrl.config import RunConfig
-from physrl.config.algorithm import SFTConfig
 from physrl.config.dataset import CollectConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.model import MODEL_TYPES, ModelConfig
-from physrl.config.run import check_divisible
 from physrl.errors import ConfigError, UserError
 from physrl.tracking import check_tracking
 
@@ -99,7 +97,7 @@ def check_sft(config: RunConfig) -> None:
     Raises:
         UserError: with the value and the remedy.
     """
-    if not isinstance(config.algorithm, SFTConfig):
+    if config.algorithm.uses_rollouts:
         raise UserError(
             f"algorithm.type is {config.algorithm.type}, which needs completions: set "
             "algorithm.type=sft, or run physrl train"
@@ -139,25 +137,22 @@ def check_sizing(config: RunConfig) -> None:
 
 
 def check_demo(config: RunConfig) -> None:
-    """Refuse a configuration that leaves the demo nothing to compare, or SFT uneven batches.
+    """Refuse a configuration that leaves the demo nothing to compare, or SFT empty updates.
 
     Raises:
         ConfigError: with the values and the remedy.
     """
     rl = config.algorithm
-    if config.warm_start is None or isinstance(rl, SFTConfig):
+    if config.warm_start is None or not rl.uses_rollouts:
         raise ConfigError(
             "the demo compares RL with SFT from one warm start: set warm_start and an RL algorithm"
         )
-    try:
-        check_divisible(
-            "the demo's SFT comparison: algorithm.prompts_per_step",
-            rl.prompts_per_step,
-            rl.updates_per_rollout,
-            config.runtime.learner_ranks,
+    if rl.updates_per_rollout > rl.prompts_per_step:
+        raise ConfigError(
+            f"algorithm.updates_per_rollout is {rl.updates_per_rollout} but the demo's SFT "
+            f"has only algorithm.prompts_per_step = {rl.prompts_per_step} completions per step: "
+            "lower updates_per_rollout or raise prompts_per_step"
         )
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
 
 
 def check_model(key: str, path: str, model: ModelConfig) -> None:

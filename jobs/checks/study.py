@@ -44,13 +44,13 @@ def check_examples(plan: StudyPlan) -> None:
         return
     from physrl.data.collate import Collator
     from physrl.environments.renderer import make_renderer
-    from physrl.evaluation.asking import cell_source
+    from physrl.evaluation.requests import cell_source
     from physrl.models.processor import load_processor
-    from physrl.rollout import longest_conversation
+    from physrl.turns import longest_conversation
 
     collators = {path: Collator(load_processor(path)) for path, _, _ in longest}
     for (path, allowed, task), cell in longest.items():
-        with closing(make_renderer(cell.asked.environment)) as renderer:
+        with closing(make_renderer(cell.settings.environment)) as renderer:
             prompt = longest_conversation(cell_source(cell), renderer)
         length = collators[path].prompt_length(prompt)
         if length > allowed:

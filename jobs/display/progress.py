@@ -14,6 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from jobs.display.console import console
 from physrl.types import Metrics
 
 LINES = 20
@@ -89,3 +90,8 @@ def describe(metrics: Metrics) -> str:
     ]
     shown += [f"{value:.0%} right" for key, value in metrics.items() if key.endswith("/accuracy")]
     return "  ".join([*shown, f"{metrics['time/step_s']:.1f} s"])
+
+
+def show_training(name: str, steps: int) -> TrainingProgress:
+    """Show a phase of so many steps on the console."""
+    return TrainingProgress(console, name, steps)

@@ -14,7 +14,6 @@ from rich.table import Table
 
 from cluster.runtime.placement import gpus
 from jobs.display.console import console
-from physrl.config.algorithm import SFTConfig
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.evaluation.specs import AdaptationSpec, CellSpec, ProbeSpec, StudyPlan
@@ -72,7 +71,7 @@ def trial_hours(run: RunConfig) -> float:
     seconds = 0.0
     for algorithm in phases:
         scenes = algorithm.steps * algorithm.prompts_per_step
-        if isinstance(algorithm, SFTConfig):
+        if not algorithm.uses_rollouts:
             second = run.auxiliary is not None and not run.auxiliary.predicts
             shown = scenes * (1 + second)
             tokens = shown * (run.model.max_prompt_tokens + ANSWER_TOKENS)
@@ -111,7 +110,7 @@ def _cell_hours(plan: StudyPlan, cell: CellSpec) -> float:
     if cell.subject.kind not in ("trained", "base"):
         return 0.0
     run = plan.config_of(cell.subject)
-    return decoding_seconds(run, cell.asked.scenes) * run.runtime.gpus_per_server / 3600
+    return decoding_seconds(run, cell.settings.scenes) * run.runtime.gpus_per_server / 3600
 
 
 def _adaptation_hours(spec: AdaptationSpec) -> float:

@@ -25,7 +25,6 @@ from jobs.sizing.footprint import (
     zero_stage,
 )
 from jobs.sizing.model_size import ModelSize, model_size
-from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 
 LIGHTER_RANK = (
@@ -71,7 +70,7 @@ def run(config: RunConfig) -> bool:
     said = "may fit" if "?" in verdicts else "fits"
     said = "does not fit" if "TOO LITTLE" in verdicts else said
     console.print(f"{config.name} {said} on {there.where}", markup=False)
-    if isinstance(config.algorithm, SFTConfig):
+    if not config.algorithm.uses_rollouts:
         console.print("counted for physrl train: physrl sft starts ranks alone, and needs less")
     return "TOO LITTLE" not in verdicts
 

@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass
 
 from jobs.sizing.model_size import Layers, ModelSize
-from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.errors import ConfigError
 from physrl.tasks import TASKS
@@ -211,14 +210,6 @@ def _stack_bytes(config: RunConfig, layers: Layers, tokens: float) -> float:
     return tokens * (inputs * layers.count + 2 * layer)
 
 
-def _group(config: RunConfig) -> int:
-    """Rows that show the same first picture."""
-    algorithm = config.algorithm
-    if isinstance(algorithm, SFTConfig):
-        return 1
-    return algorithm.group_size
-
-
 def _attempts(config: RunConfig) -> int:
     """Of the trained task that allows most."""
     return max(TASKS[task].attempts for task in config.tasks)
@@ -227,7 +218,7 @@ def _attempts(config: RunConfig) -> int:
 def _tokens(config: RunConfig) -> int:
     """Of one micro-batch, at most: a row that is longer than the budget goes alone."""
     algorithm, longest = config.algorithm, longest_sequence(config)
-    rows = algorithm.prompts_per_step * _group(config) * _attempts(config)
+    rows = algorithm.completions_per_step * _attempts(config)
     share = math.ceil(rows / (algorithm.updates_per_rollout * config.runtime.learner_ranks))
     return min(max(config.runtime.tokens_per_micro_batch, longest), share * longest)
 
@@ -237,4 +228,4 @@ def _pictures(config: RunConfig) -> int:
     rows = math.ceil(_tokens(config) / longest_sequence(config))
     attempts = _attempts(config)
     # After a first attempt, every row shows pictures of its own.
-    return math.ceil(rows / _group(config)) if attempts == 1 else rows * attempts
+    return math.ceil(rows / config.algorithm.group_size) if attempts == 1 else rows * attempts

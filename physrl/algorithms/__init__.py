@@ -1,1 +1,1 @@
-"""Advantages, losses and the update that uses them."""
+"""Advantages, losses and the learner's update."""

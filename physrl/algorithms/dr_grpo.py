@@ -1,6 +1,6 @@
 """Dr. GRPO: GRPO without its length and difficulty biases (Liu et al. 2025, arXiv 2503.20783)."""
 
-from physrl.algorithms.aggregation import mean_of_places
+from physrl.algorithms.aggregation import seq_mean_token_sum_norm
 from physrl.algorithms.policy_gradient import PolicyGradientLoss
 from physrl.algorithms.ratio import token_ratio
 from physrl.algorithms.surrogate import clipped_tokens
@@ -8,5 +8,5 @@ from physrl.config.algorithm import DrGRPOConfig
 
 
 def dr_grpo_loss(config: DrGRPOConfig) -> PolicyGradientLoss:
-    """Clipped ratios of tokens, summed and divided by a constant; advantages are not scaled."""
-    return PolicyGradientLoss(token_ratio, clipped_tokens(config), mean_of_places, config)
+    """Clip token ratios and divide their sum by a constant; advantages are not scaled."""
+    return PolicyGradientLoss(token_ratio, clipped_tokens(config), seq_mean_token_sum_norm, config)

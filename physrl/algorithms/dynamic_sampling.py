@@ -1,4 +1,4 @@
-"""DAPO's dynamic sampling (Yu et al. 2025, arXiv 2503.14476): groups that agree are replaced."""
+"""DAPO's dynamic sampling (Yu et al. 2025, arXiv 2503.14476): zero-variance groups are replaced."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from physrl.algorithms.batch import informative_groups
 from physrl.config.algorithm import RLConfig
 from physrl.config.run import RunConfig
-from physrl.types import Metrics, RolloutGroup
+from physrl.groups import Group
+from physrl.types import Metrics
 
-Draw = Callable[[range], list[RolloutGroup]]
-"""Rolls out the scenes of these indices under the current policy."""
+Draw = Callable[[range], list[Group]]
+"""A function that rolls out the scenes of these indices under the current policy."""
 REFILLS_START = 1 << 40
-"""Indices of scenes that only refills draw, beyond those of any step."""
+"""First scene index of the refills, beyond the scenes of any step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refilled:
-    """What a step learns from, and how many groups were rolled out for it."""
+    """A step's groups after dynamic sampling, with the number of groups drawn and replaced."""
 
-    groups: list[RolloutGroup]
+    groups: list[Group]
     drawn: int
     replaced: int
 
@@ -31,13 +32,12 @@ class Refilled:
 
 
 def refill(
-    groups: Sequence[RolloutGroup], draw: Draw, config: RunConfig, algorithm: RLConfig, step: int
+    groups: Sequence[Group], draw: Draw, config: RunConfig, algorithm: RLConfig, step: int
 ) -> Refilled:
     """Replace groups of equal advantages by others, at most `max_refills` times.
 
-    A refill draws as many scenes as groups agree; those of its groups that agree as well are
-    dropped. Groups that still agree after the last refill stay: their advantages are 0, and the
-    batch keeps its size.
+    A refill draws a scene for each such group and drops the new groups of equal advantages. Those
+    left after the last refill stay: their advantages are 0, and the batch keeps its size.
     """
     kept, drawn, replaced = list(groups), len(groups), 0
     longest = config.model.max_completion_tokens
@@ -57,7 +57,7 @@ def refill(
 
 
 def refill_indices(algorithm: RLConfig, step: int, attempt: int) -> range:
-    """The scenes that a step's refill may draw: a pure function, so that a run can be resumed."""
+    """Compute the scenes that a step's refill may draw: a pure function, so runs can be resumed."""
     count = algorithm.prompts_per_step
     start = REFILLS_START + (step * algorithm.max_refills + attempt) * count
     return range(start, start + count)

@@ -1,4 +1,4 @@
-"""What becomes of an update whose loss or gradient is not finite: nothing, a few times."""
+"""Detection of updates that were skipped because their loss or gradient is not finite."""
 
 import logging
 import math
@@ -6,40 +6,40 @@ import math
 from physrl.errors import DivergedError
 
 LIMIT = 3
-"""As many skipped updates in a row end the run."""
+"""Number of skipped updates in a row that ends the run."""
 logger = logging.getLogger(__name__)
 
 
 class Guard:
-    """Says which updates were applied, and ends a run that no longer can.
+    """Tells applied updates from skipped ones and ends a run that has diverged.
 
-    The gradient's norm is the same on every rank, so that all ranks decide alike: whoever finds its
-    loss not finite spoils its gradient, and with it the norm of all.
+    All ranks decide alike because they share the gradient's norm: a rank with a non-finite loss
+    makes its gradient NaN, and with it that norm.
     """
 
     def __init__(self) -> None:
         self._skipped_in_a_row = 0
 
     def applied(self, norm: float, loss: float, step: int) -> bool:
-        """Whether the engine applied the update.
+        """Return True if the engine applied the update.
 
         Args:
-            norm: of the gradient; an engine drops a gradient whose norm is not finite.
-            loss: this rank's share, for the log.
+            norm: the gradient's norm; engines drop gradients whose norm is not finite.
+            loss: this rank's share of the loss, for the log.
 
         Raises:
-            DivergedError: it is the last of `LIMIT` skipped updates in a row.
+            DivergedError: `LIMIT` updates in a row were skipped.
         """
         if math.isfinite(norm):
             self._skipped_in_a_row = 0
             return True
         self._skipped_in_a_row += 1
-        what = f"loss {loss:g}, gradient norm {norm:g}"
-        logger.warning("an update of step %d is skipped: %s", step + 1, what)
+        values = f"loss {loss:g}, gradient norm {norm:g}"
+        logger.warning("skipped a non-finite update of step %d: %s", step + 1, values)
         if self._skipped_in_a_row == LIMIT:
             raise DivergedError(
-                f"{LIMIT} updates in a row were skipped, the last in step {step + 1} ({what}): "
-                "train under another name= with a smaller algorithm.lr, from the last checkpoint "
-                "(model.path or model.adapter) or the start"
+                f"training diverged: {LIMIT} non-finite updates in a row, the last in step "
+                f"{step + 1} ({values}): start a new run (name=) with a lower algorithm.lr, from "
+                "the base or the last checkpoint (model.path or model.adapter)"
             )
         return False

@@ -1,7 +1,7 @@
-"""Correction for a sampler whose probabilities are not quite the learner's.
+"""Importance-sampling correction of the mismatch between sampler and learner.
 
-The weight exp(old - sampling) makes the sampler's completions count as the old policy's. It is
-kept within bounds, or set to 0 beyond them: truncated or masked importance sampling.
+The weight exp(old - sampling) makes the sampler's completions count as the old policy's. Beyond
+its bounds it is truncated to them or set to 0: truncated or masked importance sampling.
 """
 
 import math
@@ -11,60 +11,60 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from physrl.algorithms.aggregation import mean_of_rows, mean_of_tokens
+from physrl.algorithms.aggregation import seq_mean, token_mean
 from physrl.algorithms.loss import LossInputs, LossMetrics, Mean
 from physrl.config.algorithm import PolicyGradientConfig
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The smallest and the largest weight that counts."""
+    """The lower and upper bound of a weight."""
 
     low: float
     high: float
 
 
 def token_weights(difference: Tensor) -> Tensor:
-    """exp(old - sampling) of each token; `difference` is B x C and 0 outside the mask."""
+    """Compute exp(difference) of each token: B x C; `difference` is 0 outside the mask."""
     return difference.exp()
 
 
 def sequence_weights(difference: Tensor) -> Tensor:
-    """The product over each sequence's tokens: B x 1."""
+    """Compute the product over each sequence's tokens: B x 1."""
     return difference.sum(dim=1, keepdim=True).exp()
 
 
 def truncated(weights: Tensor, bounds: Bounds) -> Tensor:
-    """Weights beyond a bound count as the bound (Yao et al. 2025)."""
+    """Truncate weights to the bounds (Yao et al. 2025)."""
     return weights.clamp(bounds.low, bounds.high)
 
 
 def masked(weights: Tensor, bounds: Bounds) -> Tensor:
-    """Weights beyond a bound count as 0: their tokens or sequences are left out."""
+    """Set weights beyond the bounds to 0, which excludes their tokens or sequences."""
     return weights.where((weights >= bounds.low) & (weights <= bounds.high), 0.0)
 
 
 def counted_tokens(mask: Tensor) -> Tensor:
-    """B x C, bool."""
+    """Mark the tokens that count: B x C, bool."""
     return mask > 0
 
 
 def counted_sequences(mask: Tensor) -> Tensor:
-    """B x 1, bool: those with a token that counts."""
+    """Mark the sequences with a token that counts: B x 1, bool."""
     return mask.any(dim=1, keepdim=True)
 
 
 @dataclass(frozen=True)
 class Level:
-    """What has a weight: tokens (B x C) or sequences (B x 1)."""
+    """The level at which weights are computed: tokens (B x C) or sequences (B x 1)."""
 
     weigh: Callable[[Tensor], Tensor]
     mean: Mean
     counted: Callable[[Tensor], Tensor]
 
 
-TOKENS = Level(token_weights, mean_of_tokens, counted_tokens)
-SEQUENCES = Level(sequence_weights, mean_of_rows, counted_sequences)
+TOKENS = Level(token_weights, token_mean, counted_tokens)
+SEQUENCES = Level(sequence_weights, seq_mean, counted_sequences)
 LEVELS = {
     "none": TOKENS,
     "token_truncate": TOKENS,
@@ -83,11 +83,11 @@ BOUNDED = {
 def importance_weights(
     old: Tensor, sampling: Tensor, mask: Tensor, config: PolicyGradientConfig
 ) -> Tensor:
-    """The weights of a micro-batch's tokens (B x C) or sequences (B x 1).
+    """Compute the weights of a micro-batch's tokens (B x C) or sequences (B x 1).
 
     Args:
-        old: B x C, the learner's log-probabilities at the start of the update.
-        sampling: B x C, the sampler's, of the same tokens.
+        old: B x C, the learner's log-probabilities at the start of the step.
+        sampling: B x C, the sampler's log-probabilities of the same tokens.
     """
     if config.importance_sampling_mode == "none":
         return torch.ones_like(mask)
@@ -101,13 +101,13 @@ def importance_weights(
 def sampling_metrics(
     inputs: LossInputs, sampling: Tensor, config: PolicyGradientConfig
 ) -> LossMetrics:
-    """How far apart the two are, and what weights that gave; under TRL's names."""
+    """Compute the log-probability differences and the weights, under TRL's names."""
     difference = ((inputs.old_logprobs - sampling) * inputs.mask).abs()
     level = LEVELS[config.importance_sampling_mode]
     weights = inputs.importance
     counted = weights[level.counted(inputs.mask)]
     metrics = {
-        "sampling/sampling_logp_difference/mean": mean_of_tokens(difference, inputs),
+        "sampling/sampling_logp_difference/mean": token_mean(difference, inputs),
         "sampling/sampling_logp_difference/max": difference.max(),
         "sampling/importance_sampling_ratio/mean": level.mean(weights, inputs),
     }

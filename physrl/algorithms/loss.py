@@ -1,4 +1,4 @@
-"""What every loss takes and gives."""
+"""Inputs and outputs of the losses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,40 +11,40 @@ from torch import Tensor
 class LossInputs:
     """Per-token values of B completions, left-aligned and zero-padded to length C.
 
-    The three counts are of the whole update, over all micro-batches and ranks: they are the
-    denominators, so that shares of the loss can be summed in whatever way the update was divided.
+    The three counts are denominators: they count the whole update, over all micro-batches and
+    ranks, so that shares of the loss add up however the update was divided.
     """
 
     logprobs: Tensor
-    """B x C, under the policy that is trained; carries the gradient."""
+    """B x C, under the current policy; carries the gradient."""
     old_logprobs: Tensor
-    """B x C, under the policy at the start of the update."""
+    """B x C, under the policy at the start of the step."""
     entropy: Tensor
-    """B x C, of the policy that is trained, in nats."""
+    """B x C, of the current policy, in nats."""
     mask: Tensor
-    """B x C, what a token counts: 1.0 or 0.0, of weighted demonstrations something between."""
+    """B x C, weight of each token: 1 or 0, or the weight of its demonstration."""
     advantages: Tensor
     """B."""
     importance: Tensor
-    """B x C or B x 1: what corrects for a sampler that is not quite the old policy."""
+    """B x C or B x 1, importance-sampling weights that correct for the sampler."""
     ref_logprobs: Tensor | None
-    """B x C, under the base model; only where the loss has a KL term."""
+    """B x C, under the base model; None without a KL term."""
     sequences: int
-    """Sequences, also those that the mask leaves out."""
+    """Number of sequences, masked ones included."""
     tokens: float
-    """Tokens that count, each by its weight."""
+    """Sum of the mask: the weighted number of tokens."""
     max_length: int
-    """Longest completion that the sampler may give."""
+    """Maximum completion length in tokens."""
 
 
 Mean = Callable[[Tensor, LossInputs], Tensor]
-"""A micro-batch's share of the update's mean of some values."""
+"""A function that computes a micro-batch's share of the update's mean of some values."""
 LossMetrics = dict[str, Tensor]
-"""Shares of the update's means: summed over micro-batches and ranks they are the means. Of keys
-that end in `_min` or `_max` the extreme is taken instead."""
+"""Shares of the update's means, which are their sums over micro-batches and ranks; minima and
+maxima under keys that end in `min` or `max`."""
 
 
 class Loss(Protocol):
-    """A micro-batch's share of an update's loss, and of its metrics."""
+    """A function that computes a micro-batch's share of an update's loss and metrics."""
 
     def __call__(self, inputs: LossInputs) -> tuple[Tensor, LossMetrics]: ...

@@ -1,4 +1,4 @@
-"""From shares of an update's metrics to the metrics of a step."""
+"""Reduction of metrics over micro-batches, ranks and updates."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -10,15 +10,15 @@ Reduction = Callable[[Sequence[float]], float]
 
 
 def combine(shares: Iterable[Metrics]) -> Metrics:
-    """Micro-batches' or ranks' shares: their sum.
+    """Sum the shares of micro-batches or ranks.
 
-    Of a key that ends in `min` or `max` it is the smallest or the largest.
+    Keys that end in `min` or `max` take the smallest or largest value instead.
     """
     return _reduce(shares, sum)
 
 
 def average(updates: Iterable[Metrics]) -> Metrics:
-    """A step's updates: the mean over those that have the key; extremes as in `combine`."""
+    """Average each key over the updates that have it; minima and maxima as in `combine`."""
     return _reduce(updates, fmean)
 
 

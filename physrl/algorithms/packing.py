@@ -1,31 +1,31 @@
-"""Which rows of a batch each rank takes, and in which micro-batches."""
+"""Packing of a batch's rows into the micro-batches of each rank."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
 MicroBatches = tuple[tuple[int, ...], ...]
-"""Row numbers, micro-batch by micro-batch."""
+"""Row numbers of each micro-batch."""
 
 
 def pack(
-    lengths: Sequence[int], pictures: Sequence[Hashable], ranks: int, budget: int
+    lengths: Sequence[int], images: Sequence[Hashable], ranks: int, budget: int
 ) -> tuple[MicroBatches, ...]:
-    """Deal rows to ranks and pack them so that no micro-batch holds more than `budget` tokens.
+    """Distribute rows over ranks and pack them into micro-batches of at most `budget` tokens.
 
-    Rows that show the same pictures stay together, because a micro-batch encodes each picture
-    once. Such groups, none larger than a rank's share of the rows, are sorted by their longest row,
-    so that little is padded, and each goes to the rank with the fewest tokens. A row that is longer
-    than the budget is a micro-batch of its own.
+    Rows with the same images stay together, because a micro-batch encodes each image once. Such
+    groups, none larger than a rank's share of the rows, are sorted by their longest row to reduce
+    padding, and each goes to the rank with the fewest tokens. A row longer than the budget is a
+    micro-batch of its own.
 
     Args:
-        lengths: tokens of each row, prompt and completion.
-        pictures: equal where rows show the same pictures.
+        lengths: tokens of each row, prompt and completions.
+        images: a key of each row, equal for rows with the same images.
 
     Returns:
-        For each rank its micro-batches; every row occurs once. Ranks may differ in their number.
+        The micro-batches of each rank, whose numbers may differ; every row occurs once.
     """
     groups: dict[Hashable, list[int]] = defaultdict(list)
-    for row, key in enumerate(pictures):
+    for row, key in enumerate(images):
         groups[key].append(row)
     share = -(-len(lengths) // ranks)
     parts = [rows[at : at + share] for rows in groups.values() for at in range(0, len(rows), share)]

@@ -1,11 +1,11 @@
-"""What all policy-gradient losses have in common; an algorithm's file says what it fills in."""
+"""The policy-gradient loss, of which an algorithm chooses the ratio, the surrogate and the mean."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from physrl.algorithms.aggregation import mean_of_tokens
+from physrl.algorithms.aggregation import token_mean
 from physrl.algorithms.kl import corrected_kl, plain_kl
 from physrl.algorithms.loss import LossInputs, LossMetrics, Mean
 from physrl.config.algorithm import PolicyGradientConfig
@@ -16,7 +16,7 @@ Surrogate = Callable[[Tensor, LossInputs], tuple[Tensor, LossMetrics]]
 
 @dataclass(frozen=True)
 class PolicyGradientLoss:
-    """mean(importance x surrogate(ratio, A) + beta KL) - entropy_coef x mean token entropy."""
+    """The loss mean(importance x surrogate(ratio, A) + beta KL) - entropy_coef x token entropy."""
 
     ratio: Ratio
     surrogate: Surrogate
@@ -30,8 +30,8 @@ class PolicyGradientLoss:
         if inputs.ref_logprobs is not None:
             kl = KL_TERMS[self.config.use_bias_correction_kl](inputs, ratio)
             per_token = per_token + self.config.beta * kl
-            metrics["kl"] = mean_of_tokens(kl, inputs)
-        entropy = mean_of_tokens(inputs.entropy, inputs)
+            metrics["kl"] = token_mean(kl, inputs)
+        entropy = token_mean(inputs.entropy, inputs)
         metrics["entropy"] = entropy
         loss = self.mean(per_token, inputs) - self.config.entropy_coef * entropy
         return loss, metrics

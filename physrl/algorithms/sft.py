@@ -2,19 +2,19 @@
 
 from torch import Tensor
 
-from physrl.algorithms.aggregation import mean_of_tokens
+from physrl.algorithms.aggregation import token_mean
 from physrl.algorithms.loss import LossInputs, LossMetrics
 from physrl.config.algorithm import SFTConfig
 
 
 def sft_loss(config: SFTConfig) -> "SFTLoss":
-    """It has nothing to configure."""
+    """Make the loss, which has no settings."""
     return SFTLoss()
 
 
 class SFTLoss:
-    """-log p of each target token, mean over the update's target tokens."""
+    """The cross entropy, averaged over the update's target tokens."""
 
     def __call__(self, inputs: LossInputs) -> tuple[Tensor, LossMetrics]:
-        entropy = mean_of_tokens(inputs.entropy, inputs)
-        return -mean_of_tokens(inputs.logprobs, inputs), {"entropy": entropy}
+        entropy = token_mean(inputs.entropy, inputs)
+        return -token_mean(inputs.logprobs, inputs), {"entropy": entropy}

@@ -1,6 +1,6 @@
-"""What takes the place of the expected reward: per-token losses from ratios and advantages.
+"""Surrogate objectives: per-token losses from ratios and advantages.
 
-A ratio is B x C (of tokens) or B x 1 (of sequences).
+Ratios are B x C (tokens) or B x 1 (sequences).
 """
 
 import math
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from physrl.algorithms.aggregation import mean_of_rows, mean_of_tokens, sequence_mean
+from physrl.algorithms.aggregation import per_sequence_mean, seq_mean, token_mean
 from physrl.algorithms.loss import LossInputs, LossMetrics, Mean
 from physrl.config.algorithm import ClippedConfig
 
 
 @dataclass(frozen=True)
 class ClippedSurrogate:
-    """-min(c A, clip(c, 1 - low, 1 + high) A): no gain from moving a ratio c beyond its bounds.
+    """The loss -min(c A, clip(c, 1 - low, 1 + high) A), which rewards no ratio c beyond the clip.
 
-    Where A is negative, c itself counts up to `delta` only: a completion that the policy has come
-    to like by far cannot dominate the update (dual clip, INTELLECT-2, arXiv 2505.07291).
+    Where A is negative, c itself is bounded by `delta`, so that a completion that has become far
+    more likely cannot dominate the update (dual clip, INTELLECT-2, arXiv 2505.07291).
     """
 
     low: float
     high: float
     delta: float
     mean: Mean
-    """Over what has a ratio: of how much was clipped."""
+    """Mean, over tokens or sequences, of the clip metrics."""
 
     def __call__(self, ratio: Tensor, inputs: LossInputs) -> tuple[Tensor, LossMetrics]:
         advantages = inputs.advantages[:, None]
@@ -35,24 +35,24 @@ class ClippedSurrogate:
         loss = -torch.minimum(bounded * advantages, clipped * advantages)
         low = ((ratio < 1 - self.low) & (advantages < 0)).to(loss)
         high = ((ratio > 1 + self.high) & (advantages > 0)).to(loss)
-        there = inputs.mask.any(dim=1)
+        unmasked = inputs.mask.any(dim=1)
         return loss, {
             "clip_ratio/low_mean": self.mean(low, inputs),
             "clip_ratio/high_mean": self.mean(high, inputs),
             "clip_ratio/region_mean": self.mean(low + high, inputs),
-            "clip_ratio/low_min": sequence_mean(low, inputs.mask).where(there, 1.0).min(),
-            "clip_ratio/high_max": sequence_mean(high, inputs.mask).where(there, 0.0).max(),
+            "clip_ratio/low_min": per_sequence_mean(low, inputs.mask).where(unmasked, 1.0).min(),
+            "clip_ratio/high_max": per_sequence_mean(high, inputs.mask).where(unmasked, 0.0).max(),
         }
 
 
 def clipped_tokens(config: ClippedConfig) -> ClippedSurrogate:
-    """With the configured bounds, for ratios of tokens."""
-    return _clipped(config, mean_of_tokens)
+    """Make the surrogate for token ratios, with the configured bounds."""
+    return _clipped(config, token_mean)
 
 
 def clipped_sequences(config: ClippedConfig) -> ClippedSurrogate:
-    """With the configured bounds, for ratios of sequences."""
-    return _clipped(config, mean_of_rows)
+    """Make the surrogate for sequence ratios, with the configured bounds."""
+    return _clipped(config, seq_mean)
 
 
 def _clipped(config: ClippedConfig, mean: Mean) -> ClippedSurrogate:
@@ -62,7 +62,7 @@ def _clipped(config: ClippedConfig, mean: Mean) -> ClippedSurrogate:
 
 @dataclass(frozen=True)
 class WeightedLikelihood:
-    """-min(c, largest) A logp of tokens, the weight without gradient: each keeps a gradient."""
+    """The loss -min(c, largest).detach() A logp, in which every token keeps a gradient (CISPO)."""
 
     largest: float
 
@@ -71,5 +71,5 @@ class WeightedLikelihood:
         weight = ratio.clamp(max=self.largest).detach()
         clipped = ((ratio > self.largest) & (advantages > 0)).to(weight)
         return -weight * advantages * inputs.logprobs, {
-            "cispo_clip_ratio": mean_of_tokens(clipped, inputs)
+            "cispo_clip_ratio": token_mean(clipped, inputs)
         }

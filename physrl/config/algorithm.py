@@ -1,6 +1,6 @@
-"""How a policy learns: one class an algorithm, chosen by `type`."""
+"""Configuration of the learning algorithms: one class per algorithm, chosen by `type`."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,75 +11,106 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizationConfig(TypedSection):
-    """AdamW and its schedule: linear warm-up, then the named decay."""
+    """AdamW, its learning-rate schedule and the size of a step."""
+
+    uses_rollouts: ClassVar[bool] = True
+    """True if the algorithm learns from sampled completions, False if from demonstrations."""
 
     lr: float = Field(5e-6, gt=0)
-    """Peak learning rate."""
+    """Peak learning rate, reached by a linear warm-up; TRL's `learning_rate`."""
     betas: tuple[Fraction, Fraction] = (0.9, 0.99)
-    """How slowly AdamW forgets gradients and their squares."""
+    """AdamW's decay rates of the running means of the gradient and of its square."""
     weight_decay: float = Field(0.1, ge=0)
-    """AdamW's pull of the weights towards zero."""
+    """AdamW's decoupled weight decay."""
     warmup_fraction: float = Field(0.1, ge=0, lt=1)
-    """Share of all updates over which the rate rises."""
+    """Fraction of all updates over which the learning rate rises; TRL's `warmup_ratio`."""
     decay: Literal["cosine", "linear", "constant"] = "cosine"
-    """How the rate falls to zero after the warm-up, if it does."""
+    """Learning-rate schedule after the warm-up: cosine or linear decay to zero, or constant."""
     max_grad_norm: float = Field(0.1, gt=0)
-    """Longer gradients are shortened to this norm."""
+    """Gradient clipping: the largest norm of an update's gradient."""
+    steps: int = Field(100, ge=1)
+    """Number of steps, each a batch of scenes and `updates_per_rollout` optimizer updates on it."""
+    prompts_per_step: int = Field(16, ge=1)
+    """Number of scenes, and so of prompts, per step."""
+    updates_per_rollout: int = Field(1, ge=1)
+    """Number of optimizer updates per step, on disjoint parts of its batch; TRL's
+    `steps_per_generation`."""
+
+    @property
+    def completions_per_step(self) -> int:
+        """Number of completions that a step trains on."""
+        return self.prompts_per_step
+
+    @model_validator(mode="after")
+    def _every_update_has_a_completion(self) -> Self:
+        if self.updates_per_rollout > self.completions_per_step:
+            raise ValueError(
+                f"has updates_per_rollout {self.updates_per_rollout} but only "
+                f"{self.completions_per_step} completions per step: lower updates_per_rollout or "
+                "raise prompts_per_step"
+            )
+        return self
 
 
 class PolicyGradientConfig(OptimizationConfig):
-    """What all algorithms share that learn from rewards."""
+    """Settings shared by the algorithms that learn from rewards."""
 
-    steps: int = Field(100, ge=1)
-    """Rollout batches, each followed by `updates_per_rollout` optimizer updates."""
-    prompts_per_step: int = Field(16, ge=1)
-    """Scenes in a rollout batch."""
+    uses_rollouts: ClassVar[Literal[True]] = True
+
     group_size: int = 16
-    """Completions of one prompt; the advantage compares them, so there are at least two."""
-    updates_per_rollout: int = Field(1, ge=1)
-    """Optimizer updates on each rollout batch, over disjoint parts of it."""
+    """Number of completions per prompt, at least 2, because advantages compare them; TRL's
+    `num_generations`."""
     baseline: Literal["group", "leave_one_out"] = "group"
-    """What a reward is compared with: its group's mean, or the mean of the group's others."""
+    """Baseline of the advantage: the mean reward of the group, or of the group's other completions
+    (RLOO)."""
     scale_rewards: Literal["group", "batch", "none"] = "group"
-    """What the advantage is divided by: the rewards' deviation in the group or the batch, or 1."""
+    """Divisor of the advantage: the rewards' standard deviation in the group or in the batch, or
+    1."""
     multi_objective_aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = (
         "sum_then_normalize"
     )
-    """Whether a reward's parts are summed, or first brought to one scale in each group."""
+    """Order in which a reward's parts are summed and normalized in their group (GDPO)."""
     reward_weights: dict[str, float] = Field({})
-    """Of the reward's parts for `normalize_then_sum`; a part that is not named counts once."""
+    """Weights of the reward's parts under `normalize_then_sum`; 1 for a part that is missing."""
     overlong_cache: int = Field(0, ge=0)
-    """Reward falls linearly over this many tokens before `model.max_completion_tokens`; 0: never.
-    """
+    """Number of tokens before `model.max_completion_tokens` over which the reward falls linearly
+    (DAPO's soft overlong punishment); 0 disables it."""
     overlong_penalty: float = Field(1.0, gt=0)
-    """What the longest completions lose of their reward, with `overlong_cache`."""
+    """Reward that a completion of the maximum length loses under `overlong_cache`."""
     mask_truncated: bool = False
-    """Do not learn from completions that were cut."""
+    """Exclude truncated completions from the loss; TRL's `mask_truncated_completions`."""
     max_refills: int = Field(0, ge=0, le=100)
-    """Dynamic sampling: how often a step replaces groups of equal rewards by others; 0: never."""
+    """Dynamic sampling (DAPO): the largest number of times a step replaces groups of equal rewards
+    by groups of other scenes; 0 disables it."""
     beta: float = Field(0.0, ge=0)
-    """Weight of the KL divergence from the base model; needs LoRA, whose base is at hand."""
+    """Coefficient of the KL divergence from the base model; above 0 it needs `model.lora`."""
     use_bias_correction_kl: bool = True
-    """Multiply the KL term by the policy's ratio, which makes its gradient unbiased."""
+    """Multiply the KL estimate by the probability ratio, which makes its gradient unbiased."""
     entropy_coef: float = Field(0.0, ge=0)
-    """Weight of the bonus for entropy: the mean over all tokens, in nats."""
+    """Coefficient of the entropy bonus: the mean over all tokens, in nats."""
     importance_sampling_mode: Literal[
         "sequence_mask", "sequence_truncate", "token_mask", "token_truncate", "none"
     ] = "sequence_mask"
-    """How the sampler's slightly different probabilities are corrected for, of tokens or whole
-    sequences: bound the weight, or leave out what is beyond the bounds."""
+    """Importance-sampling correction of the difference between sampler and learner, per token or
+    sequence: weights beyond the bounds are truncated to them, or masked (set to 0); TRL's
+    `vllm_importance_sampling_mode`."""
     importance_sampling_max: float | None = Field(3.0, gt=0)
-    """Largest weight of that correction; null: no bound."""
+    """Upper bound of the importance-sampling weight; null for none."""
     importance_sampling_min: float | None = Field(None, gt=0)
-    """Smallest weight of that correction; null: no bound."""
+    """Lower bound of the importance-sampling weight; null for none."""
+
+    @property
+    def completions_per_step(self) -> int:
+        """Number of completions that a step samples and trains on."""
+        return self.prompts_per_step * self.group_size
 
     @field_validator("group_size")
     @classmethod
     def _comparable(cls, group_size: int) -> int:
         if group_size < 2:
             raise ValueError(
-                f"is {group_size}: the advantage compares completions of one prompt, so it needs "
-                "at least 2; try 16"
+                f"is {group_size}: the advantage compares the completions of one prompt, so it "
+                "needs at least 2; try 16"
             )
         return group_size
 
@@ -88,8 +119,8 @@ class PolicyGradientConfig(OptimizationConfig):
         low, high = self.importance_sampling_min, self.importance_sampling_max
         if low is not None and high is not None and low >= high:
             raise ValueError(
-                f"has importance_sampling_min {low:g} and importance_sampling_max {high:g}: "
-                "nothing lies between; set importance_sampling_min=null"
+                f"has importance_sampling_min {low:g} but importance_sampling_max {high:g}: set "
+                "importance_sampling_min below it, or to null"
             )
         if self.multi_objective_aggregation == "normalize_then_sum":
             if self.scale_rewards != "batch" or self.baseline != "group":
@@ -100,28 +131,28 @@ class PolicyGradientConfig(OptimizationConfig):
                 )
         elif self.reward_weights:
             raise ValueError(
-                "has reward_weights, which only normalize_then_sum looks at: weigh the parts in "
-                "the reward's own table, or set multi_objective_aggregation=normalize_then_sum"
+                "has reward_weights, which only normalize_then_sum uses: set the weights in the "
+                "reward's own table, or multi_objective_aggregation=normalize_then_sum"
             )
         return self
 
 
 class ClippedConfig(PolicyGradientConfig):
-    """What all algorithms share that clip the probability ratio."""
+    """Settings shared by the algorithms that clip the probability ratio."""
 
     clip_low: float = Field(0.2, gt=0, lt=1)
-    """A token's ratio counts down to 1 - this."""
+    """Lower clip range: token ratios are clipped at 1 - clip_low; TRL's `epsilon`."""
     clip_high: float = Field(0.2, gt=0)
-    """A token's ratio counts up to 1 + this."""
+    """Upper clip range: token ratios are clipped at 1 + clip_high; TRL's `epsilon_high`."""
     delta: float | None = Field(None, gt=1)
-    """Dual clip: a ratio counts up to this where the advantage is negative; null: no bound."""
+    """Upper bound of the ratio where the advantage is negative (dual clip); null for none."""
 
     @model_validator(mode="after")
     def _beyond_the_clip(self) -> Self:
         if self.delta is not None and self.delta <= 1 + self.clip_high:
             raise ValueError(
-                f"has delta {self.delta:g}, which takes the place of 1 + clip_high = "
-                f"{1 + self.clip_high:g}: set delta above it"
+                f"has delta {self.delta:g} but 1 + clip_high {1 + self.clip_high:g}: set delta "
+                "above it"
             )
         return self
 
@@ -130,71 +161,72 @@ class GRPOConfig(ClippedConfig):
     """Group relative policy optimization (Shao et al. 2024)."""
 
     type: Literal["grpo"] = "grpo"
-    """Chooses this table."""
+    """Selects this table."""
 
 
 class BNPOConfig(ClippedConfig):
     """GRPO averaged over the batch's tokens instead of its sequences."""
 
     type: Literal["bnpo"] = "bnpo"
-    """Chooses this table."""
+    """Selects this table."""
 
 
 class DrGRPOConfig(ClippedConfig):
     """GRPO without its length and difficulty biases (Liu et al. 2025)."""
 
     type: Literal["dr_grpo"] = "dr_grpo"
-    """Chooses this table."""
+    """Selects this table."""
     scale_rewards: Literal["group", "batch", "none"] = "none"
-    """What the advantage is divided by: the rewards' deviation in the group or the batch, or 1."""
+    """Divisor of the advantage: the rewards' standard deviation in the group or in the batch, or
+    1."""
 
 
 class DAPOConfig(ClippedConfig):
     """Decoupled clip and dynamic sampling (Yu et al. 2025)."""
 
     type: Literal["dapo"] = "dapo"
-    """Chooses this table."""
+    """Selects this table."""
     clip_high: float = Field(0.28, gt=0)
-    """A token's ratio counts up to 1 + this."""
+    """Upper clip range: token ratios are clipped at 1 + clip_high; TRL's `epsilon_high`."""
     max_refills: int = Field(3, ge=0, le=100)
-    """Dynamic sampling: how often a step replaces groups of equal rewards by others; 0: never."""
+    """Dynamic sampling (DAPO): the largest number of times a step replaces groups of equal rewards
+    by groups of other scenes; 0 disables it."""
 
 
 class CISPOConfig(PolicyGradientConfig):
     """Clipped importance weights instead of clipped updates (MiniMax-M1 2025)."""
 
     type: Literal["cispo"] = "cispo"
-    """Chooses this table."""
+    """Selects this table."""
     ratio_max: float = Field(5.0, gt=0)
-    """A token's ratio counts up to this; an absolute bound, not 1 + it."""
+    """Upper bound of a token's ratio: absolute, not relative to 1; TRL's `epsilon_high`."""
 
 
 class GSPOConfig(ClippedConfig):
     """Group sequence policy optimization (Zheng et al. 2025)."""
 
     type: Literal["gspo"] = "gspo"
-    """Chooses this table."""
+    """Selects this table."""
     clip_low: float = Field(3e-4, gt=0, lt=1)
-    """A sequence's ratio counts down to 1 - this."""
+    """Lower clip range: sequence ratios are clipped at 1 - clip_low; TRL's `epsilon`."""
     clip_high: float = Field(4e-4, gt=0)
-    """A sequence's ratio counts up to 1 + this."""
+    """Upper clip range: sequence ratios are clipped at 1 + clip_high; TRL's `epsilon_high`."""
 
 
 class SFTConfig(OptimizationConfig):
     """Supervised fine-tuning on the ideal answers."""
 
+    uses_rollouts: ClassVar[Literal[False]] = False
+    group_size: ClassVar[Literal[1]] = 1
+
     type: Literal["sft"] = "sft"
-    """Chooses this table."""
+    """Selects this table."""
     lr: float = Field(2e-4, gt=0)
-    """Peak learning rate."""
-    steps: int = Field(100, ge=1)
-    """Batches of scenes, each followed by `updates_per_rollout` optimizer updates."""
+    """Peak learning rate, reached by a linear warm-up; TRL's `learning_rate`."""
     prompts_per_step: int = Field(64, ge=1)
-    """Scenes in a step."""
-    updates_per_rollout: int = Field(1, ge=1)
-    """Optimizer updates on each step's scenes, over disjoint parts of them."""
+    """Number of scenes, and so of prompts, per step."""
     targets: Literal["ideal", "shuffled"] = "ideal"
-    """What is imitated: each scene's ideal answer or, as a control, another scene's."""
+    """Target completions: each scene's ideal answer or, as a control, another scene's."""
 
 
 ALGORITHMS = TypedRegistry(

@@ -11,7 +11,7 @@ class OutcomeConfig(Section):
     """Prediction of the first motion after an action: which block moves first, to which side."""
 
     type: Literal["outcome"] = "outcome"
-    """Name that chooses this table."""
+    """Selects this table."""
     mode: Literal["inline", "separate"] = "inline"
     """Place of the prediction. `inline`: in each completion, before its answer, in training and in
     evaluation. `separate`: SFT has a second example for each scene, whose question supposes an

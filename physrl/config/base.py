@@ -15,4 +15,4 @@ class TypedSection(Section):
     """A table that is chosen among others of its kind by its `type`."""
 
     type: str = ""
-    """Name that chooses this table."""
+    """Selects this table."""

@@ -16,7 +16,7 @@ class PaperRewardConfig(RewardSection):
     """Analytic reward of the study (arXiv 2602.06033); outcomes are simulated but do not count."""
 
     type: Literal["paper"] = "paper"
-    """Name that chooses this table."""
+    """Selects this table."""
     paper: float = Field(1.0, gt=0)
     """Weight of the study's reward, which lies between -5 and 10; 1 or 0 for a verdict."""
     early: float = Field(1.0, ge=0)
@@ -27,7 +27,7 @@ class SimulatedRewardConfig(RewardSection):
     """Weighted sum of what the simulator shows after the action."""
 
     type: Literal["simulated"] = "simulated"
-    """Name that chooses this table."""
+    """Selects this table."""
     success: float = Field(1.0, ge=0)
     """Reward of success: the task is achieved, or the verdict is right."""
     height: float = Field(0.25, ge=0)

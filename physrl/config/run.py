@@ -124,7 +124,7 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _check_curriculum(self) -> "RunConfig":
         if self.curriculum == "self_play":
-            if isinstance(self.algorithm, SFTConfig):
+            if not self.algorithm.uses_rollouts:
                 raise ValueError(
                     "curriculum is self_play but algorithm.type is sft, which samples no "
                     "completions to judge scenes by: set curriculum=uniform"
@@ -139,7 +139,7 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _check_auxiliary(self) -> "RunConfig":
         auxiliary = self.auxiliary
-        if auxiliary is None or auxiliary.predicts or isinstance(self.algorithm, SFTConfig):
+        if auxiliary is None or auxiliary.predicts or not self.algorithm.uses_rollouts:
             return self
         raise ValueError(
             f"auxiliary.mode is {auxiliary.mode} but algorithm.type is {self.algorithm.type}, "
@@ -148,21 +148,7 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _check_consistency(self) -> "RunConfig":
-        for table, algorithm in (("algorithm", self.algorithm), ("warm_start", self.warm_start)):
-            if algorithm is None:
-                continue
-            if isinstance(algorithm, SFTConfig):
-                batch, made_of = algorithm.prompts_per_step, "prompts_per_step"
-            else:
-                batch = algorithm.prompts_per_step * algorithm.group_size
-                made_of = "prompts_per_step x group_size"
-            check_divisible(
-                f"{table}: {made_of}",
-                batch,
-                algorithm.updates_per_rollout,
-                self.runtime.learner_ranks,
-            )
-        if not isinstance(self.algorithm, SFTConfig):
+        if self.algorithm.uses_rollouts:
             check_fits(self.algorithm, self.model)
             self._check_parts(self.algorithm)
             if self.data is not None and self.algorithm.max_refills:
@@ -173,7 +159,7 @@ class RunConfig(Section):
                 )
         if self.model.quantization is not None:
             self._check_quantization()
-        uses_sft = isinstance(self.algorithm, SFTConfig) or self.warm_start is not None
+        uses_sft = not self.algorithm.uses_rollouts or self.warm_start is not None
         if self.model.lora is not None and self.model.lora.dropout and not uses_sft:
             raise ValueError(
                 f"model.lora.dropout is {self.model.lora.dropout:g} but nothing is trained by SFT, "
@@ -222,21 +208,4 @@ def check_fits(algorithm: RLConfig, model: ModelConfig) -> None:
         raise ValueError(
             f"algorithm.overlong_cache is {algorithm.overlong_cache} but no completion is longer "
             f"than model.max_completion_tokens = {model.max_completion_tokens}: set it below"
-        )
-
-
-def check_divisible(what: str, batch: int, updates: int, ranks: int) -> None:
-    """Refuse a batch that cannot be divided equally among updates and ranks.
-
-    Args:
-        what: Name of the batch and its factors, for the message.
-
-    Raises:
-        ValueError: it cannot be divided.
-    """
-    parts = updates * ranks
-    if batch % parts:
-        raise ValueError(
-            f"{what} = {batch} is not divisible by updates_per_rollout x learner_ranks = "
-            f"{updates} x {ranks} = {parts}: change one of them"
         )

@@ -1,1 +1,1 @@
-"""Datasets, rollout files, photographs, collation."""
+"""Datasets, rollout files, photographs and collation."""

@@ -1,4 +1,4 @@
-"""Prompts and completions to the tensors that a Qwen-VL model takes."""
+"""Collation of prompts and completions into the input tensors of a Qwen-VL model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,45 +16,46 @@ from physrl.types import Image, Prompt, TrainingExample
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 
 Outline = tuple[tuple[str, str, int], ...]
-"""A conversation without its pictures: each turn's role, text and number of pictures."""
+"""A conversation without its images: role, text and number of images of each turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInputs:
-    """One micro-batch of E examples in R right-padded rows of length T that show P pictures.
+    """A micro-batch of E examples in R right-padded rows of length T with P images.
 
-    A row holds a prompt and, one after another, the completions of all examples that it serves
-    (`share_rows`). Every picture is held once, however many rows show it. Where no row shows any
-    there is one blank picture, so that the vision tower runs on every rank of a learner alike.
+    A row holds a prompt followed by the completions of all examples that share it (`share_rows`).
+    Each image is stored once, even if several rows show it. Without images there is a single blank
+    one, so that the vision tower runs on every rank of the learner.
     """
 
     input_ids: Tensor
     """R x T."""
     segments: Tensor
-    """R x T: 0 in the prompt, n in the row's n-th completion, -1 in the padding."""
+    """R x T: 0 for the prompt, n for the row's n-th completion, -1 for padding."""
     skipped: Tensor
-    """R x T: how many tokens of other completions stand between a token and its prompt."""
+    """R x T: number of tokens of other completions between a token and its prompt."""
     mm_token_type_ids: Tensor
-    """R x T: 1 where a picture's token stands."""
+    """R x T: 1 for image tokens, else 0."""
     completion_lengths: Tensor
-    """E, in the order in which the rows hold them."""
+    """E, in the order of the rows."""
     pixel_values: Tensor
     image_grid_thw: Tensor
     """P x 3."""
     images_of_row: tuple[tuple[int, ...], ...]
-    """Which of the P pictures each row shows, in order."""
+    """Indices of the images of each row, in order."""
 
     @property
     def attention_mask(self) -> Tensor:
-        """R x T: 0 in the padding, else 1."""
+        """R x T: 0 for padding, else 1."""
         return (self.segments >= 0).long()
 
     @property
     def completion_mask(self) -> Tensor:
-        """R x T, bool: the tokens whose log-probabilities are wanted."""
+        """R x T, bool: completion tokens, whose log-probabilities are computed."""
         return self.segments > 0
 
     def to(self, device: torch.device) -> "ModelInputs":
+        """Copy all tensors to a device."""
         moved = {
             name: value.to(device) if isinstance(value := getattr(self, name), Tensor) else value
             for name in self.__dataclass_fields__
@@ -63,7 +64,7 @@ class ModelInputs:
 
 
 class Collator:
-    """Turns examples into micro-batches with a model's own processor and chat template."""
+    """A collator of examples into micro-batches, using a model's processor and chat template."""
 
     def __init__(self, processor: Any) -> None:
         self._processor = processor
@@ -81,60 +82,61 @@ class Collator:
 
     @property
     def banned_token_ids(self) -> tuple[int, ...]:
-        """Picture tokens, which no completion may contain: scoring one would crash."""
+        """Vision tokens, which no completion may contain because scoring them would fail."""
         return tuple(self._tokenizer.convert_tokens_to_ids(list(VISION_TOKENS)))
 
     def completion_ids(self, text: str) -> tuple[int, ...]:
-        """A target completion's token ids, closed by the end-of-turn token."""
+        """Tokenize a target completion and append the end-of-turn token."""
         ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return (*ids, self.eos_token_id)
 
     def chat_text(self, prompt: Prompt) -> str:
-        """The conversation in the model's own chat template, one placeholder a picture."""
+        """Format a conversation with the model's chat template, with a placeholder per image."""
         return self._chat_text(_outline(prompt))
 
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
-        """The prompt's token ids, each placeholder repeated once a token of its picture."""
-        repeats = map(self._picture_tokens, prompt.images)
+        """Tokenize a prompt and repeat each placeholder once per token of its image."""
+        repeats = map(self._image_tokens, prompt.images)
         ids: list[int] = []
         for token in self._text_ids(_outline(prompt)):
             ids += [token] * (next(repeats) if token == self._image_token_id else 1)
         return tuple(ids)
 
     def prompt_length(self, prompt: Prompt) -> int:
-        """How many tokens `prompt_ids` would give."""
+        """Compute the number of tokens of `prompt_ids`."""
         text = len(self._text_ids(_outline(prompt))) - len(prompt.images)
-        return text + sum(map(self._picture_tokens, prompt.images))
+        return text + sum(map(self._image_tokens, prompt.images))
 
     def __call__(self, examples: Sequence[TrainingExample]) -> ModelInputs:
-        """Collate examples to one micro-batch.
+        """Collate examples into one micro-batch.
 
         Raises:
             GenerationError: an example has no completion.
         """
         if any(not example.completion_ids for example in examples):
-            raise GenerationError("an example without a completion has nothing to learn from")
+            raise GenerationError("a training example has no completion")
         shared = share_rows(examples, self.prompt_length)
         prompts = [examples[first].prompt for first, *_ in shared]
-        pictures = {id(image): image for prompt in prompts for image in prompt.images}
-        order = {identity: place for place, identity in enumerate(pictures)}
+        images = {id(image): image for prompt in prompts for image in prompt.images}
+        positions = {identity: position for position, identity in enumerate(images)}
         images_of_row = tuple(
-            tuple(order[id(image)] for image in prompt.images) for prompt in prompts
+            tuple(positions[id(image)] for image in prompt.images) for prompt in prompts
         )
-        pixel_values, grids = self._images(list(pictures.values()) or [self._blank])
+        pixel_values, grids = self._process_images(list(images.values()) or [self._blank])
         rows = [
-            _Row(self.prompt_ids(prompt), [examples[number].completion_ids for number in numbers])
-            for prompt, numbers in zip(prompts, shared, strict=True)
+            _Row(self.prompt_ids(prompt), [examples[index].completion_ids for index in indices])
+            for prompt, indices in zip(prompts, shared, strict=True)
         ]
-        shape = (len(rows), max(row.length for row in rows))
-        # NumPy takes lists several times faster than torch does.
+        shape = (len(rows), max(len(row.ids) for row in rows))
+        # NumPy converts lists several times faster than torch.
         input_ids = np.full(shape, int(self._tokenizer.pad_token_id), np.int64)
         segments = np.full(shape, -1, np.int64)
         skipped = np.zeros(shape, np.int64)
-        for place, row in enumerate(rows):
-            input_ids[place, : row.length] = row.ids
-            segments[place, : row.length] = row.segments
-            skipped[place, : row.length] = row.skipped
+        for index, row in enumerate(rows):
+            length = len(row.ids)
+            input_ids[index, :length] = row.ids
+            segments[index, :length] = row.segments
+            skipped[index, :length] = row.skipped
         types = ((input_ids == self._image_token_id) & (segments == 0)).astype(np.int64)
         lengths = np.array([len(example.completion_ids) for example in examples])
         return ModelInputs(
@@ -152,21 +154,21 @@ class Collator:
         messages = [
             {
                 "role": role,
-                "content": [*[{"type": "image"}] * pictures, {"type": "text", "text": text}],
+                "content": [*[{"type": "image"}] * num_images, {"type": "text", "text": text}],
             }
-            for role, text, pictures in outline
+            for role, text, num_images in outline
         ]
         return str(self._processor.apply_chat_template(messages, add_generation_prompt=True))
 
-    def _images(self, images: Sequence[Image]) -> tuple[Tensor, Tensor]:
-        """Patches of all pictures (patches x features) and their grids (pictures x 3)."""
-        # Copies: pictures from Ray's object store are read-only, which torch does not support.
+    def _process_images(self, images: Sequence[Image]) -> tuple[Tensor, Tensor]:
+        """Compute the patches of all images (patches x features) and their grids (images x 3)."""
+        # Copies: images from Ray's object store are read-only, which torch does not support.
         copies = [np.array(image) for image in images]
         output = self._processor.image_processor(images=copies, return_tensors="pt")
         return output["pixel_values"], output["image_grid_thw"]
 
-    def _picture_tokens(self, image: Image) -> int:
-        """What a picture's size makes of it; the picture itself is not looked at."""
+    def _image_tokens(self, image: Image) -> int:
+        """Compute the number of tokens of an image from its size."""
         height, width, _ = image.shape
         patches = self._processor.image_processor.get_number_of_image_patches(height, width)
         return int(patches) // self._merge
@@ -178,7 +180,7 @@ class Collator:
 
 
 class _Row:
-    """A prompt and its completions, token by token."""
+    """A row of tokens: a prompt and its completions."""
 
     def __init__(self, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> None:
         self.ids = list(prompt)
@@ -188,10 +190,6 @@ class _Row:
             self.skipped += [len(self.ids) - len(prompt)] * len(completion)
             self.segments += [number] * len(completion)
             self.ids += completion
-
-    @property
-    def length(self) -> int:
-        return len(self.ids)
 
 
 def _outline(prompt: Prompt) -> Outline:

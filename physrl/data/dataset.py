@@ -1,6 +1,6 @@
-"""Reads a collected dataset: scenes, questions and targets, shard by shard, as they are asked for.
+"""Lazy reading of collected datasets, shard by shard.
 
-Every shard's bytes are held against the manifest before a row of it is used.
+The hash of a shard is checked against the manifest before any row of it is used.
 """
 
 import hashlib
@@ -22,32 +22,32 @@ from physrl.errors import ConfigError, DataError, MissingObjectError
 from physrl.storage.object_store import ObjectStore, open_store
 from physrl.types import Prompt, SceneSpec, Split
 
-SHARDS_HELD = 2
-"""Shards whose bytes stay in memory."""
+CACHED_SHARDS = 2
+"""Number of shards whose bytes stay in memory."""
 
 
 class Dataset:
-    """The scenes of a dataset in their order."""
+    """A sequence of the scenes of a dataset, with prompts and targets."""
 
     def __init__(self, store: ObjectStore, manifest: Manifest) -> None:
         self.location, self.manifest = store.location, manifest
         self._store = store
         self._ends = list(accumulate(shard.scenes for shard in manifest.shards))
-        self._file = lru_cache(maxsize=SHARDS_HELD)(self._open)
-        self._rows = lru_cache(maxsize=SHARDS_HELD)(self._read_group)
+        self._file = lru_cache(maxsize=CACHED_SHARDS)(self._open)
+        self._rows = lru_cache(maxsize=CACHED_SHARDS)(self._read_group)
 
     def __len__(self) -> int:
         return self.manifest.counts.scenes
 
     def __getitem__(self, index: int) -> tuple[SceneSpec, Prompt, str]:
-        """Scene `index`, its question, and the completion that SFT imitates.
+        """Return scene `index`, its prompt, and the target completion for SFT.
 
         Raises:
-            IndexError: there are fewer scenes.
+            IndexError: the index is out of range.
             DataError: the shard is missing or damaged.
         """
         if not 0 <= index < len(self):
-            raise IndexError(f"scene {index} of {len(self)}")
+            raise IndexError(f"scene index {index} is out of range: there are {len(self)}")
         number = bisect_right(self._ends, index)
         row = index - (self._ends[number - 1] if number else 0)
         file = self._file(number)
@@ -56,15 +56,13 @@ class Dataset:
             if row < rows:
                 return decode_row(self._rows(number, group)[row])
             row -= rows
-        raise self._damaged(
-            self.manifest.shards[number], "it has fewer rows than its manifest says"
-        )
+        raise self._damaged(self.manifest.shards[number], "it has fewer rows than in the manifest")
 
     def check(self) -> None:
-        """Look at every shard's size, without reading any.
+        """Check the size of every shard without reading it.
 
         Raises:
-            DataError: one is missing, or shorter or longer than it was.
+            DataError: a shard is missing or has another size.
         """
         for shard in self.manifest.shards:
             size = self._store.size(shard.file)
@@ -80,11 +78,11 @@ class Dataset:
         except MissingObjectError:
             raise self._damaged(shard, "it is missing") from None
         if hashlib.sha256(data).hexdigest() != shard.sha256:
-            raise self._damaged(shard, "its hash differs from its manifest's")
+            raise self._damaged(shard, "its hash differs from the manifest's")
         file = pq.ParquetFile(io.BytesIO(data))
         if not file.schema_arrow.equals(SCHEMA):
             raise DataError(
-                f"dataset {self.location} has other columns than this version writes: collect anew"
+                f"dataset {self.location} has other columns than this version: collect it again"
             )
         return file
 
@@ -95,88 +93,92 @@ class Dataset:
             raise self._damaged(self.manifest.shards[number], str(error)) from None
         return rows
 
-    def _damaged(self, shard: Shard, why: str) -> DataError:
+    def _damaged(self, shard: Shard, reason: str) -> DataError:
         return DataError(
-            f"dataset {self.location} is damaged at {shard.file}: {why}: delete {MANIFEST} and "
-            "collect again, which makes what is missing"
+            f"dataset {self.location} is damaged at {shard.file}: {reason}: delete {MANIFEST} and "
+            "collect again, which restores damaged shards"
         )
 
 
 def open_dataset(location: str) -> Dataset:
-    """The dataset in a folder or at `s3://bucket/prefix`; reads its manifest only.
+    """Open a dataset in a folder or at `s3://bucket/prefix`; reads only the manifest.
 
     Raises:
-        DataError: there is none, or it is damaged or of another version.
-        StorageError: the place cannot be read.
+        DataError: there is no dataset, or it is damaged or of another version.
+        StorageError: the location cannot be read.
     """
     store = open_store(location)
     try:
         data = store.get(MANIFEST)
     except MissingObjectError:
         raise DataError(
-            f"{store.location} holds no dataset: {MANIFEST} is missing; name another place, or "
-            "finish its collection with the command that began it"
+            f"{store.location} holds no dataset: {MANIFEST} is missing; give another location, or "
+            "finish collecting with the same command"
         ) from None
     return Dataset(store, read_manifest(data, store.location))
 
 
 @dataclass(frozen=True, slots=True)
-class _Need:
-    """What a key of the configuration wants of the dataset that it names."""
+class _Requirement:
+    """The dataset that a key of the configuration requires."""
 
     key: str
     location: str
     task: str
     split: Split
     scenes: int
-    why: str
-    """How many scenes there have to be, and which keys say so."""
+    reason: str
+    """Configuration keys and values that require this number of scenes."""
 
 
 def check_data(config: RunConfig) -> None:
-    """Refuse a dataset that is not there, is not whole, or does not fit the run.
+    """Check that all datasets of a run exist, are complete and match the run.
 
-    Looks at manifests and at shards' sizes.
+    Reads manifests and the sizes of shards only.
 
     Raises:
         DataError: a dataset is missing, incomplete or of another version.
-        ConfigError: it has other scenes than the run's, or too few of them; with both values.
-        StorageError: its place cannot be read.
+        ConfigError: a dataset has other settings than the run, or too few scenes.
+        StorageError: a location cannot be read.
     """
-    for need in _needs(config):
-        dataset = open_dataset(need.location)
-        _check_fits(dataset, need, config)
+    for requirement in _requirements(config):
+        dataset = open_dataset(requirement.location)
+        _check_match(dataset, requirement, config)
         dataset.check()
 
 
-def _needs(config: RunConfig) -> Iterator[_Need]:
+def _requirements(config: RunConfig) -> Iterator[_Requirement]:
     if config.data is not None:
         steps, prompts = config.algorithm.steps, config.algorithm.prompts_per_step
-        why = f"algorithm.steps x prompts_per_step = {steps} x {prompts} = {steps * prompts}"
-        yield _Need("data", config.data, config.task, "train", steps * prompts, why)
+        reason = f"algorithm.steps x prompts_per_step = {steps} x {prompts} = {steps * prompts}"
+        yield _Requirement("data", config.data, config.task, "train", steps * prompts, reason)
     scenes = config.evaluation.scenes
     for task, location in config.evaluation.data.items():
-        why = f"evaluation.scenes is {scenes}"
-        yield _Need(f"evaluation.data.{task}", location, task, "test", scenes, why)
+        reason = f"evaluation.scenes is {scenes}"
+        yield _Requirement(f"evaluation.data.{task}", location, task, "test", scenes, reason)
 
 
-def _check_fits(dataset: Dataset, need: _Need, config: RunConfig) -> None:
-    plan, what = dataset.manifest.plan, f"{need.key} is {dataset.location}"
-    theirs, ours = (each.model_dump(mode="json") for each in (plan.environment, config.environment))
-    pairs = [
-        ("task", plan.task, need.task),
-        ("split", plan.split, need.split),
+def _check_match(dataset: Dataset, requirement: _Requirement, config: RunConfig) -> None:
+    plan, source = dataset.manifest.plan, f"{requirement.key} is {dataset.location}"
+    collected, required = (
+        environment.model_dump(mode="json")
+        for environment in (plan.environment, config.environment)
+    )
+    settings = [
+        ("task", plan.task, requirement.task),
+        ("split", plan.split, requirement.split),
         ("generator", plan.generator, "iid"),
         ("reasoning", plan.reasoning, config.model.reasoning),
-        *((f"environment.{name}", theirs[name], ours[name]) for name in ours),
+        *((f"environment.{name}", collected[name], required[name]) for name in required),
     ]
-    for key, has, wants in pairs:
-        if has != wants:
+    for key, actual, expected in settings:
+        if actual != expected:
             raise ConfigError(
-                f"{what}, which was collected with {key}={has}, but the run needs {key}={wants}: "
-                "make them equal, or name another dataset"
+                f"{source}, which was collected with {key}={actual}, but the run needs "
+                f"{key}={expected}: make them equal, or use another dataset"
             )
-    if need.scenes > len(dataset):
+    if requirement.scenes > len(dataset):
         raise ConfigError(
-            f"{what} of {len(dataset)} scenes, but {need.why}: collect more, or lower it"
+            f"{source} with {len(dataset)} scenes, but {requirement.reason}: collect more scenes, "
+            "or lower it"
         )

@@ -1,4 +1,4 @@
-"""Writes a dataset shard by shard, and its manifest last."""
+"""Writing of datasets: shard by shard, then the manifest."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -19,11 +19,9 @@ from physrl.errors import DataError, MissingObjectError
 from physrl.storage.object_store import open_store
 from physrl.types import Prompt, SceneSpec
 
-REMEDY = "choose another out=, or delete it"
-
 
 class DatasetWriter:
-    """One plan's dataset at one place; any number of writers may work at it."""
+    """A writer of one plan's dataset at one location; several writers may work concurrently."""
 
     def __init__(self, plan: DatasetPlan, location: str) -> None:
         self._plan, self._hash = plan, plan_hash(plan)
@@ -31,11 +29,11 @@ class DatasetWriter:
         self.location = self._store.location
 
     def finished(self) -> Manifest | None:
-        """The manifest, if the dataset is whole.
+        """Return the manifest if the dataset is complete.
 
         Raises:
-            DataError: it is a dataset of another plan.
-            StorageError: the place cannot be reached, read or written.
+            DataError: the location holds a dataset of another plan.
+            StorageError: the location cannot be reached, read or written.
         """
         self._store.check()
         try:
@@ -47,27 +45,27 @@ class DatasetWriter:
         return manifest
 
     def existing(self) -> dict[int, str]:
-        """The keys of the shards that earlier runs left, by number; not yet verified.
+        """List the keys of shards left by earlier runs, by number; they are not yet verified.
 
-        Where several are left of one number, as other versions of pyarrow make them, a whole one.
+        Other versions of pyarrow may leave several files of one number; an intact one is chosen.
 
         Raises:
-            DataError: there are other files, or shards of another plan.
+            DataError: the location holds other files, or shards of another plan.
         """
         found = self._found()
         for number, keys in found.items():
-            if self._first_whole(number, keys):
-                break  # one whole shard of this plan speaks for all
+            if self._first_intact(number, keys):
+                break  # one intact shard is enough to know the plan of all
         return {
-            number: (len(keys) > 1 and self._first_whole(number, keys)) or keys[0]
+            number: (len(keys) > 1 and self._first_intact(number, keys)) or keys[0]
             for number, keys in found.items()
         }
 
     def keep(self, number: int, key: str) -> Shard | None:
-        """What is known of a shard that is there; None if it is damaged.
+        """Verify an existing shard and return its manifest entry, or None if it is damaged.
 
         Raises:
-            DataError: it is whole, and of another plan.
+            DataError: it is intact but belongs to another plan.
         """
         data = self._store.get(key)
         shard = describe_shard(self._plan, number, data)
@@ -78,44 +76,45 @@ class DatasetWriter:
         return shard
 
     def write(self, number: int, scenes: Sequence[SceneSpec], prompts: Sequence[Prompt]) -> Shard:
-        """Make and keep a shard."""
+        """Encode and store a shard."""
         data = encode_shard(scenes, prompts, self._hash)
         shard = describe_shard(self._plan, number, data)
         self._store.put(shard.file, data)
         return shard
 
     def discard(self, key: str) -> None:
-        """Remove a shard."""
+        """Delete a shard."""
         self._store.delete(key)
 
     def commit(self, shards: Sequence[Shard]) -> Manifest:
-        """Make the dataset exist: of several writers of one plan each finds the same.
+        """Write the manifest and delete shards that are not in it.
 
-        Shards that it does not consist of are removed.
+        Concurrent writers of one plan write the same manifest.
 
         Raises:
-            DataError: another writer has finished another dataset here.
+            DataError: another writer has committed another dataset here.
         """
         data = make_manifest(self._plan, list(shards))
         if not self._store.create(MANIFEST, data) and self._store.get(MANIFEST) != data:
             raise self._of_another_plan()
-        there = find_shards(self._plan, self._store.keys("data/"))
-        for key in set(chain.from_iterable(there.values())) - {shard.file for shard in shards}:
+        found = find_shards(self._plan, self._store.keys("data/"))
+        for key in set(chain.from_iterable(found.values())) - {shard.file for shard in shards}:
             self.discard(key)
         return read_manifest(data, self.location)
 
     def _found(self) -> dict[int, list[str]]:
         keys = self._store.keys("data/")
-        seen = [key for key in keys if not key.rpartition("/")[2].startswith(".")]
-        found = find_shards(self._plan, seen)
-        if set(seen) - set(chain.from_iterable(found.values())):
+        visible = [key for key in keys if not key.rpartition("/")[2].startswith(".")]
+        found = find_shards(self._plan, visible)
+        if set(visible) - set(chain.from_iterable(found.values())):
             raise self._of_another_plan()
         return found
 
-    def _first_whole(self, number: int, keys: Sequence[str]) -> str | None:
+    def _first_intact(self, number: int, keys: Sequence[str]) -> str | None:
         return next((key for key in keys if self.keep(number, key)), None)
 
     def _of_another_plan(self) -> DataError:
         return DataError(
-            f"{self.location} already holds data of another configuration or generator: {REMEDY}"
+            f"{self.location} already holds data of another configuration or generator: choose "
+            "another out=, or delete it"
         )

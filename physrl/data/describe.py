@@ -1,7 +1,7 @@
-"""Questions about what a picture shows, for pre-training the tiny base to see.
+"""Questions about visible image content, for pre-training the tiny base model.
 
-Nothing here says what falls or where the red block belongs: scenes are any towers, standing or
-not, with loose blocks beside them, and the questions ask what is there and where.
+They reveal nothing about physics or the tasks: scenes are arbitrary towers, stable or not, with
+loose blocks next to them, and the questions ask only which blocks are visible and where.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ TOP = "Which block is on top of the tower?"
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A picture with questions and the completions that answer them."""
+    """An image with questions and the completions that answer them."""
 
     image: Image
     questions: tuple[str, ...]
@@ -34,28 +34,26 @@ class Description:
 
 
 def describe(seed: int, index: int, renderer: Renderer, image_size: int) -> Description:
-    """Picture `index` with all its questions."""
+    """Render image `index` and generate all its questions."""
     rng = stream(f"{seed}/describe/train", index)
-    blocks = _scatter(rng)
+    blocks = _sample_blocks(rng)
     camera, appearance = sample_view(rng, "none", blocks)
     poses = [start_pose(block) for block in blocks]
     image = renderer.render(poses, camera, appearance, image_size)
-    pairs = list(_pairs(blocks))
-    return Description(
-        image, tuple(question + FORMAT for question, _ in pairs), tuple(a for _, a in pairs)
-    )
+    questions, answers = zip(*_question_answers(blocks), strict=True)
+    return Description(image, tuple(question + FORMAT for question in questions), answers)
 
 
 def vocabulary() -> list[str]:
-    """Every wording that the questions use, for the tokenizer."""
+    """List texts that contain every word of the questions and answers, for the tokenizer."""
     questions = [COUNT, TOP]
     questions += [WHERE.format(color) for color in COLORS]
     questions += [text.format(color, color) for text in (FAR, LEFT) for color in COLORS]
     return [question + FORMAT for question in questions] + [answer_text(c) for c in COLORS]
 
 
-def _scatter(rng: np.random.Generator) -> list[Block]:
-    """A tower of one to four blocks, leaning anyhow, and perhaps a loose block."""
+def _sample_blocks(rng: np.random.Generator) -> list[Block]:
+    """Sample an arbitrary tower of one to four blocks and, often, a loose block."""
     height = int(rng.integers(1, 5))
     loose = bool(rng.random() < 0.7)
     colors = rng.permutation(list(COLORS))
@@ -75,7 +73,7 @@ def _scatter(rng: np.random.Generator) -> list[Block]:
     return blocks
 
 
-def _pairs(blocks: list[Block]) -> list[tuple[str, str]]:
+def _question_answers(blocks: list[Block]) -> list[tuple[str, str]]:
     def point(x: float, y: float) -> str:
         return answer_text(f"{round(x * UNITS)} {round(y * UNITS)}")
 

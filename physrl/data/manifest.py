@@ -1,4 +1,4 @@
-"""What a dataset consists of: a file that is written last, and without which there is none."""
+"""The manifest of a dataset: a list of its shards that is written last and makes it exist."""
 
 import hashlib
 import json
@@ -13,55 +13,55 @@ from physrl.environments.version import GENERATOR_VERSION
 from physrl.errors import DataError
 
 MANIFEST = "manifest.json"
-FORMAT = "physrl-dataset-1"
-"""Of the manifest and the columns."""
+FORMAT = "physrl-dataset-2"
+"""Format of the manifest and the columns."""
 NAME_DIGITS = 16
-"""Digits of a shard's hash that its name ends with."""
+"""Number of hash digits at the end of a shard's file name."""
 
 
 class Shard(Section):
-    """One Parquet file."""
+    """A Parquet file of a dataset."""
 
     file: str
-    """Its key; ends with the first digits of its hash."""
+    """Key of the file, which ends with the first digits of its hash."""
     scenes: int
-    """Its rows."""
+    """Number of rows."""
     bytes: int
-    """Its size."""
+    """File size."""
     sha256: str
-    """Of its bytes."""
+    """SHA-256 of the file."""
 
 
 class Counts(Section):
-    """How much there is."""
+    """Totals of a dataset."""
 
     scenes: int
     """Rows of all shards."""
     shards: int
-    """Files."""
+    """Number of shards."""
     bytes: int
-    """Of all shards."""
+    """Size of all shards."""
 
 
 class Manifest(Section):
-    """A whole dataset."""
+    """The description of a complete dataset."""
 
     format: str
-    """How files and columns are laid out."""
+    """Layout of files and columns."""
     generator_version: int
-    """Which scenes and pictures the plan's indices mean."""
+    """Version of the scene generator and renderers, `GENERATOR_VERSION`."""
     environment_sha256: str
-    """Of the plan's environment."""
+    """SHA-256 of the plan's environment settings."""
     plan: DatasetPlan
-    """The resolved configuration."""
+    """Resolved configuration."""
     counts: Counts
-    """How much there is."""
+    """Totals of the dataset."""
     shards: tuple[Shard, ...]
-    """In the scenes' order."""
+    """Shards in the order of their scenes."""
 
 
 def make_manifest(plan: DatasetPlan, shards: list[Shard]) -> bytes:
-    """The manifest of a plan whose shards are all there: JSON."""
+    """Make the manifest of a plan from its complete shards, as JSON."""
     manifest = Manifest(
         format=FORMAT,
         generator_version=GENERATOR_VERSION,
@@ -74,44 +74,44 @@ def make_manifest(plan: DatasetPlan, shards: list[Shard]) -> bytes:
 
 
 def read_manifest(data: bytes, location: str) -> Manifest:
-    """A manifest that this version understands.
+    """Parse and validate a manifest.
 
     Raises:
-        DataError: it is damaged, contradicts itself, or is of another format or generator version.
+        DataError: it is damaged, inconsistent, or of another format or generator version.
     """
     try:
         tree = json.loads(data)
-        found, version = tree["format"], tree["generator_version"]
+        form, version = tree["format"], tree["generator_version"]
     except (ValueError, KeyError, TypeError):
         raise DataError(
-            f"dataset {location}: {MANIFEST} is no manifest: delete it and collect again"
+            f"dataset {location}: {MANIFEST} is not a valid manifest: delete it and collect again"
         ) from None
-    if (found, version) != (FORMAT, GENERATOR_VERSION):
+    if (form, version) != (FORMAT, GENERATOR_VERSION):
         raise DataError(
-            f"dataset {location} is of format {found} and generator version {version}, this "
-            f"program of {FORMAT} and {GENERATOR_VERSION}: its scenes would differ; collect anew"
+            f"dataset {location} has format {form} and generator version {version}, but this "
+            f"version of physrl needs {FORMAT} and {GENERATOR_VERSION}: collect it again"
         )
     try:
         manifest = Manifest.model_validate(tree)
-        wrong = _contradiction(manifest)
+        invalid = _inconsistent_key(manifest)
     except ValidationError as error:
-        wrong = ".".join(map(str, error.errors()[0]["loc"]))
-    if wrong is not None:
+        invalid = ".".join(map(str, error.errors()[0]["loc"]))
+    if invalid is not None:
         raise DataError(
-            f"dataset {location}: {MANIFEST} has no valid '{wrong}': delete it and collect again"
+            f"dataset {location}: '{invalid}' in {MANIFEST} is invalid: delete it and collect again"
         )
     return manifest
 
 
 def plan_hash(plan: DatasetPlan) -> str:
-    """What a shard says that it belongs to: the plan, the format and the generator's version."""
+    """Hash the identity of a dataset: its plan, the format and the generator version."""
     settings = plan.model_dump(mode="json")
     identity = {"format": FORMAT, "generator_version": GENERATOR_VERSION, "plan": settings}
     return _sha256(json.dumps(identity, sort_keys=True).encode())
 
 
 def describe_shard(plan: DatasetPlan, number: int, data: bytes) -> Shard:
-    """The manifest's entry for a shard's bytes."""
+    """Make the manifest entry of a shard from its bytes."""
     digest = _sha256(data)
     return Shard(
         file=_file(plan, number, digest),
@@ -122,20 +122,20 @@ def describe_shard(plan: DatasetPlan, number: int, data: bytes) -> Shard:
 
 
 def find_shards(plan: DatasetPlan, keys: list[str]) -> dict[int, list[str]]:
-    """The keys that are named as shards of a plan, by number."""
-    name = re.compile(
+    """Select the keys that have the file name of a shard of a plan, by shard number."""
+    pattern = re.compile(
         rf"data/{plan.split}-(\d{{5}})-of-{plan.shards:05d}-[0-9a-f]{{{NAME_DIGITS}}}\.parquet"
     )
     found: dict[int, list[str]] = {}
     for key in keys:
-        match = name.fullmatch(key)
+        match = pattern.fullmatch(key)
         if match is not None:
             found.setdefault(int(match[1]), []).append(key)
     return found
 
 
-def _contradiction(manifest: Manifest) -> str | None:
-    """Which key is not what the plan and the other keys make it."""
+def _inconsistent_key(manifest: Manifest) -> str | None:
+    """Return the first key that disagrees with the plan or the other keys, if any."""
     plan, shards = manifest.plan, manifest.shards
     if len(shards) != plan.shards:
         return "shards"
@@ -160,7 +160,7 @@ def _count(shards: Sequence[Shard]) -> Counts:
 
 
 def _file(plan: DatasetPlan, number: int, digest: str) -> str:
-    # The form that the `datasets` library looks for first in a folder.
+    # The file name pattern that the `datasets` library looks for first in a folder.
     stem = f"data/{plan.split}-{number:05d}-of-{plan.shards:05d}"
     return f"{stem}-{digest[:NAME_DIGITS]}.parquet"
 

@@ -1,4 +1,4 @@
-"""Photographs of real towers with labels: a folder with labels.csv, or a Parquet file."""
+"""Labeled photographs of real towers, from a folder with labels.csv or from a Parquet file."""
 
 import csv
 import io
@@ -19,39 +19,39 @@ from physrl.errors import DataError
 from physrl.types import Image
 
 LABELS = "labels.csv"
-REQUIRED = ("file", "falls")
-HUMAN = "human_falls_fraction"
-NAMES = ("file", "scene_id")
-"""Columns of a Parquet file that may say what a photograph is called."""
-DEEP = ("I", "F")
-"""What Pillow's modes begin with whose values it would cut, not scale, to 8 bits."""
-KNOWN = ("image", "falls", "answer", HUMAN, *NAMES)
+REQUIRED_COLUMNS = ("file", "falls")
+HUMAN_COLUMN = "human_falls_fraction"
+NAME_COLUMNS = ("file", "scene_id")
+"""Columns of a Parquet file that may hold the name of a photograph, by priority."""
+DEEP_MODES = ("I", "F")
+"""Prefixes of Pillow modes whose values would be clipped, not scaled, to 8 bits."""
+KNOWN_COLUMNS = ("image", "falls", "answer", HUMAN_COLUMN, *NAME_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photograph of a tower, and what happened when it was let go."""
+    """A photograph of a tower, labeled with what happened when it was released."""
 
     file: str
     falls: bool
     human_falls_fraction: float | None
-    """Share of the human judges who said that it would fall, if any were asked."""
+    """Fraction of human judges who predicted a fall; None without human judgments."""
     image: Image
 
 
 @dataclass(frozen=True, slots=True)
 class HumanAccuracy:
-    """How well people judged the photographs that people were asked about."""
+    """Human accuracy on the photographs that have human judgments."""
 
     majority_correct: int
-    """Photographs that more than half of the judges judged rightly."""
+    """Number of photographs that more than half of the judges got right."""
     total: int
     mean_share: float
-    """Share of right judgements, averaged over the photographs."""
+    """Fraction of correct judgments, averaged over the photographs."""
 
 
 def load_photos(path: Path) -> tuple[Photo, ...]:
-    """The photographs of a folder, in the order of its labels.csv, or of a Parquet file's rows.
+    """Load photographs, in the order of labels.csv or of the Parquet file's rows.
 
     labels.csv has the columns `file`, `falls` (0 or 1) and, optionally, `human_falls_fraction`
     (0 to 1). A Parquet file has `image` (encoded bytes, or a struct with `bytes`), `falls` (true or
@@ -59,7 +59,7 @@ def load_photos(path: Path) -> tuple[Photo, ...]:
     `human_falls_fraction`. Other columns are ignored.
 
     Raises:
-        DataError: the path, the labels, a column, a value or a picture is missing or wrong.
+        DataError: the path, the labels, a column, a value or an image is missing or invalid.
     """
     if path.is_file():
         return _load_table(path)
@@ -73,17 +73,17 @@ def load_photos(path: Path) -> tuple[Photo, ...]:
 
 
 def load_configured_photos(config: RunConfig) -> tuple[Photo, ...]:
-    """The photographs that a run is evaluated on; none if none are configured.
+    """Load the photographs that a run is evaluated on; an empty tuple without configured ones.
 
     Raises:
-        DataError: as `load_photos`.
+        DataError: see `load_photos`.
     """
     folder = config.evaluation.real_images
     return () if folder is None else load_photos(folder)
 
 
 def human_accuracy(photos: Sequence[Photo]) -> HumanAccuracy | None:
-    """How many photographs people judged rightly; None if people were asked about none."""
+    """Compute the accuracy of human judgments; None if there are none."""
     shares = [
         photo.human_falls_fraction if photo.falls else 1 - photo.human_falls_fraction
         for photo in photos
@@ -96,81 +96,82 @@ def human_accuracy(photos: Sequence[Photo]) -> HumanAccuracy | None:
 
 
 def _read_labels(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """The rows with their line numbers."""
+    """Read the rows with their line numbers."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, restval="")
             rows = [(reader.line_num, row) for row in reader]
     except FileNotFoundError:
-        raise DataError(f"{path} is missing: write one with columns file,falls") from None
+        raise DataError(f"{path} is missing: create it with columns file,falls") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}: save it as UTF-8 CSV") from None
-    for column in REQUIRED:
+    for column in REQUIRED_COLUMNS:
         if column not in (reader.fieldnames or ()):
             raise DataError(f"{path} has no column '{column}': add it to the first line")
     if not rows:
-        raise DataError(f"{path} labels no photograph: add a line for each")
+        raise DataError(f"{path} has no rows: add a line for each photograph")
     return rows
 
 
 def _load_photo(folder: Path, line: int, row: dict[str, str]) -> Photo:
-    where = f"{folder / LABELS} line {line}"
+    location = f"{folder / LABELS} line {line}"
     if row["falls"] not in ("0", "1"):
-        raise DataError(f"{where}: falls is '{row['falls']}': write 1 (it fell) or 0 (it stood)")
+        raise DataError(f"{location}: falls is '{row['falls']}': use 1 (it fell) or 0 (it stood)")
     return Photo(
         file=row["file"],
         falls=row["falls"] == "1",
-        human_falls_fraction=_fraction(row.get(HUMAN, ""), where),
-        image=_read_image(folder / row["file"], where),
+        human_falls_fraction=_fraction(row.get(HUMAN_COLUMN, ""), location),
+        image=_read_image(folder / row["file"], location),
     )
 
 
 def _load_table(path: Path) -> tuple[Photo, ...]:
     try:
         file = pq.ParquetFile(path)
-        columns = [name for name in file.schema_arrow.names if name in KNOWN]
+        columns = [name for name in file.schema_arrow.names if name in KNOWN_COLUMNS]
         rows = file.read(columns=columns).to_pylist()
     except (OSError, pa.ArrowException) as error:
         line = " ".join(str(error).split())
-        raise DataError(f"{path} is not a readable Parquet file ({line}): write it anew") from None
+        raise DataError(f"{path} is not a readable Parquet file ({line}): replace it") from None
     if "image" not in columns or not {"falls", "answer"} & set(columns):
         raise DataError(
             f"{path} has the columns {', '.join(file.schema_arrow.names)}: photographs need "
             "'image', and 'falls' or 'answer'"
         )
     if not rows:
-        raise DataError(f"{path} holds no photograph: add a row for each")
+        raise DataError(f"{path} has no rows: add a row for each photograph")
     return tuple(_load_row(path, number, row) for number, row in enumerate(rows))
 
 
 def _load_row(path: Path, number: int, row: dict[str, Any]) -> Photo:
-    where = f"{path} row {number}"
+    location = f"{path} row {number}"
     image = row["image"]
     data = image.get("bytes") if isinstance(image, dict) else image
     if not isinstance(data, bytes):
-        raise DataError(f"{where}: image holds no bytes: embed the encoded picture itself")
-    fraction = row.get(HUMAN)
+        raise DataError(f"{location}: image has no bytes: embed the encoded image itself")
+    fraction = row.get(HUMAN_COLUMN)
+    names = (str(row[name]) for name in NAME_COLUMNS if row.get(name))
     return Photo(
-        file=next((str(row[name]) for name in NAMES if row.get(name)), f"{path.name}/{number}"),
-        falls=_falls(row, where),
-        human_falls_fraction=_fraction("" if fraction is None else str(fraction), where),
-        image=_decode(io.BytesIO(data), f"{where}: its image"),
+        file=next(names, f"{path.name}/{number}"),
+        falls=_falls(row, location),
+        human_falls_fraction=_fraction("" if fraction is None else str(fraction), location),
+        image=_decode(data, f"{location}: its image"),
     )
 
 
-def _falls(row: dict[str, Any], where: str) -> bool:
+def _falls(row: dict[str, Any], location: str) -> bool:
     falls, answer = row.get("falls"), row.get("answer")
     if falls in (0, 1):
         return bool(falls)
     if falls is not None:
-        raise DataError(f"{where}: falls is '{falls}': write true (it fell) or false (it stood)")
+        raise DataError(f"{location}: falls is '{falls}': use true (it fell) or false (it stood)")
     verdict = None if answer is None else str(answer).strip().lower()
     if verdict not in ("yes", "no"):
-        raise DataError(f"{where}: answer is '{answer}': write Yes (it fell) or No (it stood)")
+        raise DataError(f"{location}: answer is '{answer}': use Yes (it fell) or No (it stood)")
     return verdict == "yes"
 
 
-def _fraction(text: str, where: str) -> float | None:
+def _fraction(text: str, location: str) -> float | None:
     if not text:
         return None
     try:
@@ -178,26 +179,28 @@ def _fraction(text: str, where: str) -> float | None:
     except ValueError:
         fraction = float("nan")
     if not 0 <= fraction <= 1:
-        raise DataError(f"{where}: {HUMAN} is '{text}': write a number from 0 to 1, or nothing")
+        raise DataError(
+            f"{location}: {HUMAN_COLUMN} is '{text}': use a number from 0 to 1, or leave it empty"
+        )
     return fraction
 
 
-def _read_image(path: Path, where: str) -> Image:
+def _read_image(path: Path, location: str) -> Image:
     try:
-        there = path.is_file()
+        data = path.read_bytes()
+    except (FileNotFoundError, ValueError):  # ValueError: a NUL in the name
+        raise DataError(f"{location}: {path} is missing: add it or remove the line") from None
     except OSError as error:
-        raise DataError(f"{where}: {path} cannot be read: {error.strerror}") from None
-    if not there:
-        raise DataError(f"{where}: {path} is missing: add the file or remove the line")
-    return _decode(path, str(path))
+        raise DataError(f"{location}: {path} cannot be read: {error.strerror}") from None
+    return _decode(data, str(path))
 
 
-def _decode(source: Path | io.BytesIO, what: str) -> Image:
+def _decode(data: bytes, name: str) -> Image:
     try:
-        with PillowImage.open(source) as picture:
-            upright = ImageOps.exif_transpose(picture)
-            if upright.mode.startswith(DEEP):
-                raise DataError(f"{what} has more than 8 bits a colour: save it with 8 bits")
+        with PillowImage.open(io.BytesIO(data)) as image:
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith(DEEP_MODES):
+                raise DataError(f"{name} has more than 8 bits per channel: save it with 8 bits")
             return np.asarray(upright.convert("RGB"))
     except (OSError, ValueError, SyntaxError, struct.error, PillowImage.DecompressionBombError):
-        raise DataError(f"{what} is not a readable picture: save it as PNG or JPEG") from None
+        raise DataError(f"{name} is not a readable image: save it as PNG or JPEG") from None

@@ -1,4 +1,4 @@
-"""Frozen records as Arrow values: structs of their fields, so that every field is a column."""
+"""Conversion of frozen dataclasses to Arrow structs, with a column for each field."""
 
 import dataclasses
 from functools import lru_cache
@@ -10,10 +10,10 @@ SCALARS = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.strin
 
 
 def arrow_type(annotation: Any) -> pa.DataType:
-    """The Arrow type of a field: dataclasses and mixed tuples are structs, other tuples lists.
+    """Derive the Arrow type of a field: dataclasses and mixed tuples become structs, tuples lists.
 
     Raises:
-        TypeError: for an annotation that no record has.
+        TypeError: the annotation is not supported.
     """
     if annotation in SCALARS:
         return SCALARS[annotation]
@@ -21,54 +21,52 @@ def arrow_type(annotation: Any) -> pa.DataType:
     if get_origin(annotation) is Literal:
         return arrow_type(type(parts[0]))
     if _is_record(annotation):
-        return pa.struct({name: arrow_type(kind) for name, kind in fields_of(annotation).items()})
+        return pa.struct({name: arrow_type(part) for name, part in fields_of(annotation).items()})
     if get_origin(annotation) is tuple:
         if _is_list(parts):
             return pa.list_(arrow_type(parts[0]))
-        return pa.struct({str(place): arrow_type(part) for place, part in enumerate(parts)})
-    if type(None) in parts and len(parts) == 2:
-        return arrow_type(next(part for part in parts if part is not type(None)))
+        return pa.struct({str(index): arrow_type(part) for index, part in enumerate(parts)})
+    if (inner := _optional(parts)) is not None:
+        return arrow_type(inner)
     raise TypeError(f"{annotation} has no Arrow type")
 
 
 def to_plain(annotation: Any, value: Any) -> Any:
-    """A value as pyarrow takes it."""
+    """Convert a value to the dicts, lists and scalars that pyarrow accepts."""
     parts = get_args(annotation)
     if value is None:
         return None
     if _is_record(annotation):
-        kinds = fields_of(annotation)
-        return {name: to_plain(kind, getattr(value, name)) for name, kind in kinds.items()}
+        fields = fields_of(annotation)
+        return {name: to_plain(part, getattr(value, name)) for name, part in fields.items()}
     if get_origin(annotation) is tuple:
         if _is_list(parts):
-            return [to_plain(parts[0], one) for one in value]
+            return [to_plain(parts[0], item) for item in value]
         pairs = enumerate(zip(parts, value, strict=True))
-        return {str(place): to_plain(part, one) for place, (part, one) in pairs}
-    if type(None) in parts:
-        return to_plain(next(part for part in parts if part is not type(None)), value)
-    return value
+        return {str(index): to_plain(part, item) for index, (part, item) in pairs}
+    inner = _optional(parts)
+    return value if inner is None else to_plain(inner, value)
 
 
 def from_plain(annotation: Any, plain: Any) -> Any:
-    """What `to_plain` was given, from what pyarrow returns."""
+    """Invert `to_plain`: rebuild a value from what pyarrow returns."""
     parts = get_args(annotation)
     if plain is None:
         return None
     if _is_record(annotation):
-        kinds = fields_of(annotation)
-        return annotation(**{name: from_plain(kind, plain[name]) for name, kind in kinds.items()})
+        fields = fields_of(annotation)
+        return annotation(**{name: from_plain(part, plain[name]) for name, part in fields.items()})
     if get_origin(annotation) is tuple:
         if _is_list(parts):
-            return tuple(from_plain(parts[0], one) for one in plain)
-        return tuple(from_plain(part, plain[str(place)]) for place, part in enumerate(parts))
-    if type(None) in parts:
-        return from_plain(next(part for part in parts if part is not type(None)), plain)
-    return plain
+            return tuple(from_plain(parts[0], item) for item in plain)
+        return tuple(from_plain(part, plain[str(index)]) for index, part in enumerate(parts))
+    inner = _optional(parts)
+    return plain if inner is None else from_plain(inner, plain)
 
 
 @lru_cache
 def fields_of(record: Any) -> dict[str, Any]:
-    """The fields of a dataclass with their types."""
+    """Return the fields of a dataclass with their types."""
     hints = get_type_hints(record)
     return {field.name: hints[field.name] for field in dataclasses.fields(record)}
 
@@ -78,5 +76,12 @@ def _is_record(annotation: Any) -> bool:
 
 
 def _is_list(parts: tuple[Any, ...]) -> bool:
-    """Whether all of a tuple's items are of one type."""
+    """Return whether all items of a tuple have one type."""
     return parts[-1] is Ellipsis or all(part == parts[0] for part in parts)
+
+
+def _optional(parts: tuple[Any, ...]) -> Any:
+    """Return T for the arguments of `T | None`, otherwise None."""
+    if len(parts) != 2 or type(None) not in parts:
+        return None
+    return next(part for part in parts if part is not type(None))

@@ -1,4 +1,4 @@
-"""The rollouts of a run's steps, kept through a full disk."""
+"""Log of the rollouts of each training step, which survives a full disk."""
 
 import logging
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from physrl.data.rollouts import write_rollouts
 from physrl.errors import DataError
 from physrl.types import RolloutGroup
 
-MOST_KEPT = 8
-"""Steps that wait in memory, pictures and all, for a disk that is full."""
+MAX_PENDING = 8
+"""Steps kept in memory, images included, while the disk is full."""
 _logger = logging.getLogger(__name__)
 
 
@@ -21,55 +21,55 @@ class _Step:
 
 
 class RolloutLog:
-    """Writes `rollouts/step-<step>.parquet`; what cannot be written is tried again a step later.
+    """Writer of `rollouts/step-<step>.parquet`; failed writes are retried at the next step.
 
     Args:
-        folder: the run's folder.
-        most_kept: steps that may wait in memory at once.
+        folder: folder of the run.
+        max_pending: maximum number of unwritten steps in memory.
     """
 
-    def __init__(self, folder: Path, most_kept: int = MOST_KEPT) -> None:
+    def __init__(self, folder: Path, max_pending: int = MAX_PENDING) -> None:
         self._folder = folder / "rollouts"
-        self._most_kept = most_kept
-        self._waiting: dict[int, _Step] = {}
+        self._max_pending = max_pending
+        self._pending: dict[int, _Step] = {}
 
     def write(self, step: int, groups: Sequence[RolloutGroup], advantages: Sequence[float]) -> None:
-        """Write a step, after those that wait; a step that is done again replaces itself.
+        """Write a step, after pending ones; writing a step again replaces it.
 
         Raises:
-            ValueError: there are more or fewer advantages than rollouts.
-            DataError: nothing can be written, and more steps wait than may.
+            ValueError: the numbers of advantages and rollouts differ.
+            DataError: nothing can be written, and more than `max_pending` steps are pending.
         """
-        self._waiting.pop(step, None)
-        self._waiting[step] = _Step(groups, advantages)
+        self._pending.pop(step, None)
+        self._pending[step] = _Step(groups, advantages)
         error = self._flush()
         if error is None:
             return
-        if len(self._waiting) > self._most_kept:
+        if len(self._pending) > self._max_pending:
             raise error
-        if len(self._waiting) == 1:
+        if len(self._pending) == 1:
             _logger.warning(
-                "%s (training goes on: the rollouts of up to %d steps wait in memory)",
+                "%s (training continues: up to %d steps of rollouts stay in memory)",
                 error,
-                self._most_kept,
+                self._max_pending,
             )
 
     def close(self) -> None:
-        """Write what waits.
+        """Write all pending steps.
 
         Raises:
-            DataError: it still cannot be written.
+            DataError: a step still cannot be written.
         """
         if (error := self._flush()) is not None:
             raise error
 
     def _flush(self) -> DataError | None:
-        """Write in order until something cannot be; why not."""
-        for number, step in list(self._waiting.items()):
+        """Write pending steps in order until one fails; return its error."""
+        for number, step in list(self._pending.items()):
             path = self._folder / f"step-{number:08d}.parquet"
             try:
                 write_rollouts(path, step.groups, step.advantages, number)
             except DataError as error:
                 return error
-            del self._waiting[number]
+            del self._pending[number]
         return None

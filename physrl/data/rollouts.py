@@ -1,34 +1,24 @@
-"""Rollouts as Parquet: one file a step, one row an attempt."""
+"""Rollouts in Parquet: one file per step, one row per attempt."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image as PillowImage
 
+from physrl.data.images import IMAGE, encode_image
 from physrl.errors import DataError
 from physrl.tasks.prediction import motion_words
-from physrl.types import (
-    Action,
-    Attempt,
-    Image,
-    Offset,
-    RolloutGroup,
-    Unparseable,
-    Verdict,
-)
+from physrl.types import Action, Attempt, Offset, RolloutGroup, Unparseable, Verdict
 
 SCHEMA = pa.schema(
     {
         "step": pa.int64(),
         "scene_id": pa.string(),
-        "rollout": pa.int64(),  # counts within a group
-        "attempt": pa.int64(),  # counts within a rollout
-        # The form of a Hugging Face `datasets` image.
-        "image": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
+        "rollout": pa.int64(),  # index in its group
+        "attempt": pa.int64(),  # index in its rollout
+        "image": IMAGE,
         "prompt": pa.string(),
         "prompt_token_ids": pa.list_(pa.int32()),
         "completion": pa.string(),
@@ -44,8 +34,8 @@ SCHEMA = pa.schema(
         "height_gain": pa.float64(),
         "displacement": pa.float64(),
         "distance": pa.float64(),
-        "first_move": pa.string(),  # `2 left` or `none`; empty where nothing was let go
-        "predicted": pa.string(),  # the same; empty where nothing was said, or nothing that counts
+        "first_move": pa.string(),  # `2 left` or `none`; empty if nothing was simulated
+        "predicted_move": pa.string(),  # same format; empty if there is no valid prediction
         "reward": pa.float64(),
         "reward_parts": pa.map_(pa.string(), pa.float64()),
         "advantage": pa.float64(),
@@ -53,41 +43,38 @@ SCHEMA = pa.schema(
     }
 )
 LARGEST_DICTIONARY = 64 * 2**20
-"""Bytes; room for a step's pictures, each of which is stored once however many rows show it."""
+"""Dictionary page limit in bytes, so that each of a step's images is stored only once."""
 
 
 def write_rollouts(
     path: Path, groups: Sequence[RolloutGroup], advantages: Sequence[float], step: int
 ) -> None:
-    """Write a step's rollouts, group by group, whole or not at all.
+    """Write the rollouts of a step atomically, group by group.
 
     Args:
-        advantages: one a rollout, in their order.
+        advantages: one per rollout, in the same order.
 
     Raises:
-        ValueError: there are more or fewer advantages than rollouts.
+        ValueError: the numbers of advantages and rollouts differ.
         DataError: the file cannot be written.
     """
     rollouts = [
-        (group, place, rollout) for group in groups for place, rollout in enumerate(group.rollouts)
+        (group, index, rollout) for group in groups for index, rollout in enumerate(group.rollouts)
     ]
-    # Each picture is encoded once, however many attempts show it.
-    shown = {
+    # Each image is encoded once, although many attempts show it.
+    images = {
         id(attempt.prompt.image): attempt.prompt.image
         for group in groups
         for attempt in group.attempts
     }
-    encoded = {
-        key: None if image is None else {"bytes": _png(image), "path": None}
-        for key, image in shown.items()
-    }
+    encoded = {key: None if image is None else encode_image(image) for key, image in images.items()}
     rows = [
-        {"step": step, "advantage": advantage, "rollout": place, "attempt": count}
+        {"step": step, "advantage": advantage, "rollout": index, "attempt": number}
         | _attempt_row(attempt)
         | {"scene_id": group.scene.scene_id, "image": encoded[id(attempt.prompt.image)]}
         | {"reward": rollout.reward.total, "reward_parts": list(rollout.reward.parts.items())}
-        for (group, place, rollout), advantage in zip(rollouts, advantages, strict=True)
-        for count, attempt in enumerate(rollout.attempts)
+        for (group, index, rollout), advantage in zip(rollouts, advantages, strict=True)
+        for number, attempt in enumerate(rollout.attempts)
     ]
     partial = path.with_name(f".{path.name}")
     try:
@@ -101,22 +88,22 @@ def write_rollouts(
         partial.replace(path)
     except OSError as error:
         raise DataError(
-            f"rollouts {path} cannot be written: {error.strerror or error}: free some space, or "
+            f"rollouts {path} cannot be written: {error.strerror or error}: free disk space, or "
             "set output= to another folder"
         ) from None
 
 
 def read_rollouts(path: Path) -> pa.Table:
-    """The rows of a rollout file, with the columns of `SCHEMA`.
+    """Read a rollout file; the table has the columns of `SCHEMA`.
 
     Raises:
-        DataError: the file is missing, damaged or of another form.
+        DataError: the file is missing, damaged or has another schema.
     """
     try:
         return pq.read_table(path, schema=SCHEMA)
     except (OSError, pa.ArrowException) as error:
         line = " ".join(str(error).split())
-        raise DataError(f"rollouts {path} cannot be read: {line}: remove the file") from None
+        raise DataError(f"rollouts {path} cannot be read: {line}: delete the file") from None
 
 
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:
@@ -134,7 +121,7 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
         "displacement": outcome.displacement,
         "distance": outcome.distance,
         "first_move": motion_words(outcome.motion),
-        "predicted": motion_words(attempt.predicted),
+        "predicted_move": motion_words(attempt.predicted),
         "policy_version": completion.policy_version,
     }
 
@@ -147,9 +134,3 @@ def _action_columns(action: Action) -> dict[str, Any]:
             return {"action_x": x, "action_y": y}
         case Unparseable(reason):
             return {"unparseable": reason}
-
-
-def _png(image: Image) -> bytes:
-    stream = io.BytesIO()
-    PillowImage.fromarray(image).save(stream, "PNG")
-    return stream.getvalue()

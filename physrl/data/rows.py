@@ -1,9 +1,9 @@
-"""Which examples of a micro-batch are computed in one row: those that answer the same prompt.
+"""Packing of a micro-batch: completions of the same prompt share a row.
 
-A prompt is computed once, and its completions stand behind it one after another. Each sees the
-prompt and itself, and stands where it would stand alone: what it is given, and its gradient, are
-those of a row of its own. With groups of short answers to one picture, that is several times less
-to compute.
+A prompt is computed once and followed by its completions, one after another. Each completion
+attends to the prompt and to itself, at the positions that it would have alone, so its
+log-probabilities and gradient equal those of a row of its own. With groups of short answers to one
+image this saves most of the computation.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from physrl.types import Prompt, TrainingExample
 
 LONGEST_ROW = 1024
-"""Tokens of a row that several completions share. Attention grows with the square of a row, so long
-completions are better off in rows of their own."""
+"""Largest number of tokens in a row that several completions share. Attention cost grows with the
+square of the row, so long completions are cheaper in rows of their own."""
 
 
 def share_rows(
@@ -20,20 +20,20 @@ def share_rows(
     prompt_length: Callable[[Prompt], int],
     most: int | None = None,
 ) -> list[list[int]]:
-    """Numbers of consecutive examples, row by row, in order.
+    """Assign consecutive examples to rows, in order; return the examples' indices by row.
 
     Args:
-        prompt_length: tokens of a prompt.
-        most: completions of one row; None leaves it to `LONGEST_ROW`.
+        prompt_length: returns the number of tokens of a prompt.
+        most: maximum completions per row; None: only `LONGEST_ROW` limits them.
     """
     rows: list[list[int]] = []
     length = 0
-    for number, example in enumerate(examples):
+    for index, example in enumerate(examples):
         length += len(example.completion_ids)
         fits = length <= LONGEST_ROW and (most is None or len(rows[-1]) < most) if rows else False
         if fits and example.prompt is examples[rows[-1][0]].prompt:
-            rows[-1].append(number)
+            rows[-1].append(index)
         else:
-            rows.append([number])
+            rows.append([index])
             length = prompt_length(example.prompt) + len(example.completion_ids)
     return rows

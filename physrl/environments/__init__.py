@@ -1,1 +1,1 @@
-"""Scenes: geometry, sampling, simulation and pictures."""
+"""Scenes: geometry, sampling, simulation and rendering."""

@@ -1,8 +1,8 @@
-"""Where the camera stands, how a scene is lit and what it is made of: domain randomization.
+"""Domain randomization of camera, light, colors and textures.
 
-Levels: `none` is a fixed look with small variations of camera and light; `photo` follows the
-photographs (docs/pictures.md); `wild` is anything plausible beyond. At every level all blocks lie
-inside the picture and keep the colour of their name.
+Levels: `none` varies camera and light slightly and nothing else; `photo` follows the photographs
+(docs/images.md); `wild` covers any plausible look. At every level all blocks lie inside the image
+and keep the color of their name.
 """
 
 import colorsys
@@ -22,11 +22,11 @@ Level = Literal["none", "photo", "wild"]
 Interval = tuple[float, float]
 
 BORDER = 0.02
-"""Blocks keep this share of the picture away from its border."""
-HIGH_SLOPES: Interval = (0.65, 0.85)
-"""How steeply held-out cameras look down, as height over distance; no other exceeds 0.6."""
+"""Smallest distance of blocks from the image border, as a fraction of the image."""
+HELD_OUT_SLOPES: Interval = (0.65, 0.85)
+"""Downward slopes of held-out cameras (height over distance); others do not exceed 0.6."""
 PHOTO_GROUND = np.array([0.812, 0.778, 0.746])
-"""Median of the cloth in front of the towers in the photographs."""
+"""Median color of the cloth in front of the towers in the photographs."""
 HUES = {
     "red": (-0.022, 0.002),
     "orange": (0.075, 0.095),
@@ -39,7 +39,7 @@ HUES = {
     "navy": (0.61, 0.64),
     "purple": (0.77, 0.81),
 }
-"""How far a colour's hue may stray, of a turn; between two names lies a gap."""
+"""Hue interval of each color name, in turns. Only blue and navy overlap, which differ in value."""
 
 
 def sample_view(
@@ -49,26 +49,26 @@ def sample_view(
     camera: Literal["seen", "held_out"] = "seen",
     targets: Sequence[Block] = (),
 ) -> tuple[Camera, Appearance]:
-    """A camera that sees all the blocks, and how the scene looks.
+    """Sample a camera that shows all blocks, and the scene's appearance.
 
     Args:
-        blocks: what has to lie inside the picture.
+        blocks: blocks that must lie inside the image.
         camera: `held_out` looks down more steeply than any other.
-        targets: places to which a block may be moved; they have to lie inside the picture too.
+        targets: positions to which a block may be moved; they must lie inside the image too.
     """
     sample_camera, sample_appearance = LEVELS[level]
-    chosen = sample_camera(rng, blocks)
+    sampled = sample_camera(rng, blocks)
     if camera == "held_out":
-        slope = float(rng.uniform(*HIGH_SLOPES))
-        chosen = replace(chosen, height=chosen.look_at_height + slope * chosen.distance)
-    chosen = frame(chosen, corners([*blocks, *targets]))
-    return chosen, sample_appearance(rng, blocks, chosen)
+        slope = float(rng.uniform(*HELD_OUT_SLOPES))
+        sampled = replace(sampled, height=sampled.look_at_height + slope * sampled.distance)
+    framed = frame(sampled, corners([*blocks, *targets]))
+    return framed, sample_appearance(rng, blocks, framed)
 
 
 def frame(camera: Camera, points: Floats) -> Camera:
-    """The same camera, zoomed out and shifted as little as it takes to see all points.
+    """Zoom out and shift a camera by as little as needed to show all points.
 
-    Neither changes the perspective: both only choose the part of the plane that the picture shows.
+    Neither changes the perspective: both only select the part of the image plane that is shown.
     """
     columns, rows = project(camera, points)
     if columns.min() >= 0 and columns.max() <= 1 and rows.min() >= 0 and rows.max() <= 1:
@@ -80,23 +80,18 @@ def frame(camera: Camera, points: Floats) -> Camera:
         columns, rows = project(camera, points)
     return replace(
         camera,
-        shift_x=camera.shift_x + _nudge(columns),
-        shift_y=camera.shift_y + _nudge(rows),
+        shift_x=camera.shift_x + _shift_inside(columns),
+        shift_y=camera.shift_y + _shift_inside(rows),
     )
 
 
-def _nudge(shares: Floats) -> float:
-    """How far to move points so that they lie between the borders."""
-    return float(max(BORDER - shares.min(), 0.0) - max(shares.max() - (1 - BORDER), 0.0))
-
-
-def sample_light(rng: np.random.Generator) -> Vector:
-    """A direction towards the light: in front of the tower, above it, to one side."""
-    return (float(rng.uniform(-2, 2)), float(rng.uniform(3, 5)), float(rng.uniform(2, 4)))
+def _shift_inside(coordinates: Floats) -> float:
+    """Compute the shift that moves image coordinates inside the borders."""
+    return float(max(BORDER - coordinates.min(), 0.0) - max(coordinates.max() - (1 - BORDER), 0.0))
 
 
 def _plain_camera(rng: np.random.Generator, blocks: Sequence[Block]) -> Camera:
-    """A camera 7 to 8 block widths in front of the tower, a little above it."""
+    """Sample a camera 7 to 8 block widths in front of the tower, slightly above it."""
     return Camera(
         x=float(rng.uniform(-0.15, 0.15)),
         height=float(rng.uniform(2.6, 3.6)),
@@ -109,11 +104,13 @@ def _plain_camera(rng: np.random.Generator, blocks: Sequence[Block]) -> Camera:
 def _plain_appearance(
     rng: np.random.Generator, blocks: Sequence[Block], camera: Camera
 ) -> Appearance:
-    return Appearance(light=sample_light(rng))
+    """Sample a light in front of the tower, above it, to one side."""
+    light = (float(rng.uniform(-2, 2)), float(rng.uniform(3, 5)), float(rng.uniform(2, 4)))
+    return Appearance(light=light)
 
 
 def _photo_camera(rng: np.random.Generator, blocks: Sequence[Block]) -> Camera:
-    return _aimed(
+    return _sample_camera(
         rng,
         blocks,
         distance=(11.0, 18.0),
@@ -126,7 +123,7 @@ def _photo_camera(rng: np.random.Generator, blocks: Sequence[Block]) -> Camera:
 
 
 def _wild_camera(rng: np.random.Generator, blocks: Sequence[Block]) -> Camera:
-    return _aimed(
+    return _sample_camera(
         rng,
         blocks,
         distance=(5.5, 20.0),
@@ -138,7 +135,7 @@ def _wild_camera(rng: np.random.Generator, blocks: Sequence[Block]) -> Camera:
     )
 
 
-def _aimed(
+def _sample_camera(
     rng: np.random.Generator,
     blocks: Sequence[Block],
     *,
@@ -149,29 +146,36 @@ def _aimed(
     column: Interval,
     row: Interval,
 ) -> Camera:
-    """A camera that shows a block so wide, and the tower's foot there (shares of the picture)."""
-    away, looks_at = float(rng.uniform(*distance)), float(rng.uniform(*look_at))
-    focal = float(rng.uniform(*width)) * away
+    """Sample a camera.
+
+    Args:
+        distance, look_at: distance from the tower and height looked at, in block widths.
+        slope: height above `look_at` over distance.
+        width: width of a block in the image, as a fraction of the image.
+        column, row: position of the tower's foot in the image, as fractions of the image.
+    """
+    sampled_distance, look_at_height = float(rng.uniform(*distance)), float(rng.uniform(*look_at))
+    focal = float(rng.uniform(*width)) * sampled_distance
     camera = Camera(
         x=float(rng.uniform(-0.5, 0.5)),
-        height=looks_at + away * float(rng.uniform(*slope)),
-        distance=away,
-        look_at_height=looks_at,
+        height=look_at_height + sampled_distance * float(rng.uniform(*slope)),
+        distance=sampled_distance,
+        look_at_height=look_at_height,
         fov_degrees=float(2 * np.degrees(np.arctan(0.5 / focal))),
     )
     foot = np.array([[blocks[0].x, 0.0, blocks[0].z + blocks[0].size / 2]])
-    (column_now,), (row_now,) = project(camera, foot)
+    (foot_column,), (foot_row,) = project(camera, foot)
     return replace(
         camera,
-        shift_x=float(rng.uniform(*column) - column_now),
-        shift_y=float(rng.uniform(*row) - row_now),
+        shift_x=float(rng.uniform(*column) - foot_column),
+        shift_y=float(rng.uniform(*row) - foot_row),
     )
 
 
 def _photo_appearance(
     rng: np.random.Generator, blocks: Sequence[Block], camera: Camera
 ) -> Appearance:
-    """White cloth, matt paint, one large lamp above and before the tower."""
+    """Sample white cloth, matte paint and one large lamp above and in front of the tower."""
     ground = PHOTO_GROUND * rng.uniform(0.95, 1.05) * rng.uniform(0.99, 1.01, 3)
     exposure = rng.uniform(0.88, 1.12)
     return Appearance(
@@ -196,7 +200,7 @@ def _photo_appearance(
 def _wild_appearance(
     rng: np.random.Generator, blocks: Sequence[Block], camera: Camera
 ) -> Appearance:
-    """Any light, cloth, wall, wood and paint, with things lying about."""
+    """Sample any light, cloth, wall, wood and paint, and distractors."""
     return Appearance(
         light=_direction(rng, elevation=(25, 85), azimuth=(-150, 150)),
         light_size=float(rng.uniform(0.0, 0.7)),
@@ -208,26 +212,26 @@ def _wild_appearance(
         grain=float(rng.uniform(0.0, 0.2)),
         sheen=float(rng.uniform(0.0, 0.9)),
         noise=float(rng.uniform(0.0, 0.012)),
-        colors=tuple((name, _stray(rng, name)) for name in ALL_COLORS),
+        colors=tuple((name, _jitter_color(rng, name)) for name in ALL_COLORS),
         texture_seed=int(rng.integers(1 << 20)),
         distractors=_distractors(rng, blocks, camera),
     )
 
 
 def _direction(rng: np.random.Generator, elevation: Interval, azimuth: Interval) -> Vector:
-    """Towards a light so high, so far to the right of the viewer, in degrees."""
-    up, aside = np.radians(rng.uniform(*elevation)), np.radians(rng.uniform(*azimuth))
-    return _vector(np.array([np.cos(up) * np.sin(aside), np.sin(up), np.cos(up) * np.cos(aside)]))
+    """Sample a direction towards the light; angles in degrees, azimuth to the viewer's right."""
+    up, side = np.radians(rng.uniform(*elevation)), np.radians(rng.uniform(*azimuth))
+    return _vector(np.array([np.cos(up) * np.sin(side), np.sin(up), np.cos(up) * np.cos(side)]))
 
 
 def _surface(rng: np.random.Generator) -> Vector:
-    """A pale or dull colour that no block has; reds are left out."""
+    """Sample a pale or dull color that no block has; reds are left out."""
     hue, saturation = rng.uniform(0.08, 0.92), rng.uniform(0.0, 0.35)
     return colorsys.hsv_to_rgb(hue, saturation, rng.uniform(0.35, 0.95))
 
 
-def _stray(rng: np.random.Generator, name: str) -> Vector:
-    """A colour that still deserves its name."""
+def _jitter_color(rng: np.random.Generator, name: str) -> Vector:
+    """Sample a variation of a color that stays within its name."""
     hue, saturation, value = colorsys.rgb_to_hsv(*ALL_COLORS[name])
     if name in HUES:
         hue = rng.uniform(*HUES[name]) % 1.0
@@ -238,14 +242,14 @@ def _stray(rng: np.random.Generator, name: str) -> Vector:
 def _distractors(
     rng: np.random.Generator, blocks: Sequence[Block], camera: Camera
 ) -> tuple[Block, ...]:
-    """Up to three small blocks behind the scene, in colours that it does not have.
+    """Sample up to three small blocks behind the scene, in colors that it does not have.
 
-    None is red, and none is held out: training may show these scenes.
+    None is red and none has a held-out color, because training may show these scenes.
     """
     present = {block.color for block in blocks}
     names = [name for name in TOWER_COLORS if name not in present]
-    taken = [_window(block, camera) for block in blocks]
-    found = []
+    occupied = [_window(block, camera) for block in blocks]
+    accepted = []
     for name in rng.permutation(names)[: rng.integers(0, 4)]:
         size = float(rng.uniform(0.3, 0.9))
         candidate = Block(
@@ -257,20 +261,20 @@ def _distractors(
             size=size,
         )
         window = _window(candidate, camera)
-        if not any(_meet(window, other) for other in taken):
-            found.append(candidate)
-            taken.append(window)
-    return tuple(found)
+        if not any(_touch(window, other) for other in occupied):
+            accepted.append(candidate)
+            occupied.append(window)
+    return tuple(accepted)
 
 
 def _window(block: Block, camera: Camera) -> Floats:
-    """Least column and row, greatest column and row of a block: 2 x 2."""
-    shares = np.array(project(camera, corners([block])))
-    return np.stack([shares.min(axis=1), shares.max(axis=1)])
+    """Compute the bounding box of a block in the image: min and max (column, row), 2 x 2."""
+    coordinates = np.array(project(camera, corners([block])))
+    return np.stack([coordinates.min(axis=1), coordinates.max(axis=1)])
 
 
-def _meet(first: Floats, second: Floats) -> bool:
-    """Whether two windows come closer than the border along both axes."""
+def _touch(first: Floats, second: Floats) -> bool:
+    """Return whether two bounding boxes are closer than BORDER along both axes."""
     return bool((np.minimum(first[1], second[1]) + BORDER > np.maximum(first[0], second[0])).all())
 
 

@@ -1,7 +1,7 @@
-"""Named sets of scenes that differ in one respect from those that a run trains on.
+"""Named scene sets that differ in one respect from the scenes that a run trains on.
 
-A generator turns the settings of a run into those of a set. Its name is part of a scene's id and of
-the key of its random streams, so two sets share no scene, whatever their settings.
+A generator maps the settings of a run to those of a scene set. Its name is part of a scene's id and
+of the key of its random streams, so two sets share no scene, even with equal settings.
 """
 
 from collections.abc import Callable
@@ -19,61 +19,61 @@ Generator = Callable[[EnvironmentConfig], EnvironmentConfig]
 
 
 def tall(settings: EnvironmentConfig) -> EnvironmentConfig:
-    """One or two blocks more than the most.
+    """Add one or two blocks to the largest number of blocks.
 
     Raises:
-        ConfigError: the most are already as many as can be drawn.
+        ConfigError: towers already have up to MOST_BLOCKS blocks.
     """
-    low, most = settings.num_blocks
-    if most >= MOST_BLOCKS:
+    low, high = settings.num_blocks
+    if high >= MOST_BLOCKS:
         raise ConfigError(
-            f"environment.num_blocks is [{low}, {most}]: generator 'tall' has more blocks than "
-            f"that, and {MOST_BLOCKS} are the most; set environment.num_blocks=[{min(low, 5)}, 5]"
+            f"environment.num_blocks is [{low}, {high}]: generator 'tall' has more blocks than "
+            f"that, but the maximum is {MOST_BLOCKS}; set environment.num_blocks=[{min(low, 5)}, 5]"
         )
-    return _with(settings, num_blocks=(most + 1, min(most + 2, MOST_BLOCKS)))
+    return _updated(settings, num_blocks=(high + 1, min(high + 2, MOST_BLOCKS)))
 
 
 def small_margin(settings: EnvironmentConfig) -> EnvironmentConfig:
-    """Margins below the smallest.
+    """Use only margins below the smallest configured one.
 
     Raises:
-        ConfigError: the smallest leaves none.
+        ConfigError: the configured margins already start at SMALLEST_MARGIN.
     """
     low, high = settings.margin
     if low <= SMALLEST_MARGIN:
         raise ConfigError(
-            f"environment.margin is [{low:g}, {high:g}]: generator 'small_margin' has margins from "
-            f"{SMALLEST_MARGIN:g} to the smallest of these; raise it, such as to 0.05"
+            f"environment.margin is [{low:g}, {high:g}]: generator 'small_margin' needs margins "
+            f"between {SMALLEST_MARGIN:g} and its lower bound; raise that, for example to 0.05"
         )
-    return _with(settings, margin=(SMALLEST_MARGIN, low))
+    return _updated(settings, margin=(SMALLEST_MARGIN, low))
 
 
-def setting(name: GeneratorName, key: str, value: str) -> Generator:
-    """A generator that changes one setting, and refuses settings that it would not change."""
+def single_change(name: GeneratorName, key: str, value: str) -> Generator:
+    """Make a generator that sets one key; it rejects settings that already have this value."""
 
-    def change(settings: EnvironmentConfig) -> EnvironmentConfig:
+    def generator(settings: EnvironmentConfig) -> EnvironmentConfig:
         if getattr(settings, key) == value:
             raise ConfigError(
-                f"environment.{key} is {value}: generator '{name}' would differ from it in "
-                f"nothing; leave '{name}' out, or set environment.{key} to another value"
+                f"environment.{key} is {value}: generator '{name}' would change nothing; remove "
+                f"'{name}', or set environment.{key} to another value"
             )
-        return _with(settings, **{key: value})
+        return _updated(settings, **{key: value})
 
-    return change
+    return generator
 
 
 GENERATORS: dict[GeneratorName, Generator] = {
     "iid": lambda settings: settings,
     "tall": tall,
-    "colors": setting("colors", "colors", "held_out"),
-    "camera": setting("camera", "camera", "held_out"),
-    "sizes": setting("sizes", "sizes", "mixed"),
-    "wild": setting("wild", "randomization", "wild"),
-    "wording": setting("wording", "wording", "held_out"),
+    "colors": single_change("colors", "colors", "held_out"),
+    "camera": single_change("camera", "camera", "held_out"),
+    "sizes": single_change("sizes", "sizes", "mixed"),
+    "wild": single_change("wild", "randomization", "wild"),
+    "wording": single_change("wording", "wording", "held_out"),
     "small_margin": small_margin,
 }
 
 
-def _with(settings: EnvironmentConfig, **changes: Any) -> EnvironmentConfig:
-    """These settings with changes, validated again."""
+def _updated(settings: EnvironmentConfig, **changes: Any) -> EnvironmentConfig:
+    """Copy the settings with changes, validated again."""
     return EnvironmentConfig(**(settings.model_dump() | changes))

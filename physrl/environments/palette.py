@@ -1,4 +1,4 @@
-"""Colours by name. The four of the photographs come first; red is the block to be moved."""
+"""Block colors by name: the photographs' four come first; red is the block to be moved."""
 
 from physrl.types import Appearance, Vector
 
@@ -26,8 +26,8 @@ PALETTES: dict[str, tuple[str, ...]] = {
     "seen": TOWER_COLORS,
     "held_out": tuple(HELD_OUT_COLORS),
 }
-"""What the blocks of a tower are drawn from, by `environment.colors`."""
-FLOOR: Vector = (0.72, 0.69, 0.66)
+"""Color names of tower blocks, by `environment.colors`."""
+
 PAINT: dict[str, Vector] = {
     RED: (0.54, 0.02, 0.06),
     "yellow": (0.83, 0.79, 0.23),
@@ -43,11 +43,11 @@ PAINT: dict[str, Vector] = {
     "navy": (0.05, 0.08, 0.26),
     "teal": (0.04, 0.36, 0.36),
 }
-"""The colours in matt paint: what the photographs show of the first four, the others to match."""
+"""The colors in matte paint: the first four as photographed, the others matched to them."""
 
 
 def rgb(name: str, appearance: Appearance) -> Vector:
-    """What a colour's name looks like in a scene."""
+    """Return the RGB value of a color name in a scene."""
     for known, color in appearance.colors:
         if known == name:
             return color

@@ -1,4 +1,4 @@
-"""Pictures that resemble photographs of painted wooden blocks on a cloth (docs/pictures.md)."""
+"""Images that resemble photographs of painted wooden blocks on a cloth (docs/images.md)."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,9 @@ import numpy as np
 
 from physrl.environments.palette import rgb
 from physrl.environments.projection import axes, pose_window, view
-from physrl.environments.ray_caster import OPEN_REACH, RAYS, cast, develop
-from physrl.environments.ray_records import (
+from physrl.environments.ray_caster import LIGHT_RAYS, cast, develop
+from physrl.environments.renderer import check_size
+from physrl.environments.scene_arrays import (
     Boxes,
     Cloth,
     Finish,
@@ -16,27 +17,27 @@ from physrl.environments.ray_records import (
     Light,
     Rectangle,
     Texture,
-    Triple,
 )
-from physrl.environments.renderer import check_size
 from physrl.environments.simulator import start_pose
 from physrl.environments.textures import TEXELS, TILE_WIDTH, cloth_tile
 from physrl.types import Appearance, Camera, Image, Pose, Vector
 
 TILES = 8
+OCCLUSION_REACH = 2.4
+"""Distance beyond which a block no longer darkens the ground, in block widths."""
 SOFTNESS = 0.14
-"""Share of a pixel's light that the lens spreads to each neighbour along an axis."""
+"""Fraction of a pixel's light that the lens spreads to each neighbor along an axis."""
 GAMMA = 2.2
 LEVELS = 8192
+"""Entries of the gamma lookup table."""
 
 
 class PhotoRenderer:
-    """Casts rays at boxes on a cloth; keeps the cloths that it has drawn."""
+    """A ray-casting renderer of boxes on a cloth; caches the cloth tiles that it has drawn."""
 
     def __init__(self) -> None:
         self._tiles: dict[int, Texture] = {}
-        self._around = _around()
-        self._disc = _disc()
+        self._disc, self._hemisphere = _light_samples()
         self._screen = 255 * np.linspace(0, 1, LEVELS) ** (1 / GAMMA)
 
     def close(self) -> None:
@@ -45,10 +46,10 @@ class PhotoRenderer:
     def render(
         self, poses: Sequence[Pose], camera: Camera, appearance: Appearance, size: int
     ) -> Image:
-        """A picture of `size` x `size` pixels, RGB.
+        """Render an image of `size` x `size` pixels, RGB.
 
         Raises:
-            SceneError: the picture is too small.
+            SceneError: the image is too small.
         """
         check_size(size)
         drawn = [*poses, *(start_pose(block) for block in appearance.distractors)]
@@ -74,11 +75,11 @@ class PhotoRenderer:
         rays /= np.sqrt((rays**2).sum(axis=1, keepdims=True))
         return Light(
             rays,
-            _triple(toward),
-            self._around,
+            _vector(toward),
+            self._hemisphere,
             appearance.ambient,
-            _shadows(boxes, rays),
-            _nearby(boxes),
+            _shadow_area(boxes, rays),
+            _occlusion_area(boxes),
         )
 
     def _cloth(self, appearance: Appearance) -> Cloth:
@@ -114,21 +115,21 @@ def _boxes(poses: Sequence[Pose], camera: Camera, appearance: Appearance, size: 
 
 
 def _lens(camera: Camera, size: int) -> Lens:
-    seen = view(camera)
+    viewpoint = view(camera)
     return Lens(
-        _triple(seen.eye),
-        _triple(seen.axes[0]),
-        _triple(seen.axes[1]),
-        _triple(seen.axes[2]),
-        1 / (seen.focal * size),
+        _vector(viewpoint.eye),
+        _vector(viewpoint.axes[0]),
+        _vector(viewpoint.axes[1]),
+        _vector(viewpoint.axes[2]),
+        1 / (viewpoint.focal * size),
         (0.5 + camera.shift_x) * size,
         (0.5 + camera.shift_y) * size,
         size,
     )
 
 
-def _shadows(boxes: Boxes, rays: Floats) -> Rectangle:
-    """The rectangle of the ground that the boxes' shadows lie in."""
+def _shadow_area(boxes: Boxes, rays: Floats) -> Rectangle:
+    """Compute the bounding rectangle of the boxes' shadows on the ground."""
     if not len(boxes.halves):
         return (0.0, 0.0, 0.0, 0.0)
     reach = boxes.halves[:, None] * np.sqrt(3)
@@ -139,11 +140,11 @@ def _shadows(boxes: Boxes, rays: Floats) -> Rectangle:
     return _bounds(x, z, float(reach.max()))
 
 
-def _nearby(boxes: Boxes) -> Rectangle:
-    """The rectangle of the ground that the boxes darken by standing near."""
+def _occlusion_area(boxes: Boxes) -> Rectangle:
+    """Compute the bounding rectangle of the ground that nearby boxes darken."""
     if not len(boxes.halves):
         return (0.0, 0.0, 0.0, 0.0)
-    return _bounds(boxes.centers[:, 0], boxes.centers[:, 2], OPEN_REACH)
+    return _bounds(boxes.centers[:, 0], boxes.centers[:, 2], OCCLUSION_REACH)
 
 
 def _bounds(x: Floats, z: Floats, reach: float) -> Rectangle:
@@ -155,30 +156,26 @@ def _bounds(x: Floats, z: Floats, reach: float) -> Rectangle:
     )
 
 
-def _linear(color: Vector) -> Triple:
-    return _triple(np.array(color, np.float64) ** GAMMA)
+def _linear(color: Vector) -> Vector:
+    return _vector(np.array(color, np.float64) ** GAMMA)
 
 
-def _triple(values: Floats) -> Triple:
+def _vector(values: Floats) -> Vector:
     return (float(values[0]), float(values[1]), float(values[2]))
 
 
-def _points() -> tuple[Floats, Floats]:
-    """RAYS points that fill the unit square evenly (Hammersley)."""
-    index = np.arange(RAYS)
-    mirrored = np.zeros(RAYS)
-    for bit in range(RAYS.bit_length() - 1):
-        mirrored += ((index >> bit) & 1) / 2 ** (bit + 1)
-    return (index + 0.5) / RAYS, mirrored + 0.5 / RAYS
+def _light_samples() -> tuple[Floats, Floats]:
+    """Compute LIGHT_RAYS evenly distributed samples, from Hammersley points of the unit square.
 
-
-def _disc() -> Floats:
-    u, v = _points()
-    radius, angle = np.sqrt(v), 2 * np.pi * u
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-
-
-def _around() -> Floats:
-    u, v = _points()
-    radius, angle = np.sqrt(v), 2 * np.pi * u
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle), np.sqrt(1 - v)], axis=1)
+    Returns:
+        Points of the unit disc (N x 2), and cosine-weighted directions of the hemisphere (N x 3).
+    """
+    index = np.arange(LIGHT_RAYS)
+    reversed_bits = np.zeros(LIGHT_RAYS)
+    for bit in range(LIGHT_RAYS.bit_length() - 1):
+        reversed_bits += ((index >> bit) & 1) / 2 ** (bit + 1)
+    angle = 2 * np.pi * ((index + 0.5) / LIGHT_RAYS)
+    squared_radius = reversed_bits + 0.5 / LIGHT_RAYS
+    radius = np.sqrt(squared_radius)
+    x, y = radius * np.cos(angle), radius * np.sin(angle)
+    return np.stack([x, y], axis=1), np.stack([x, y, np.sqrt(1 - squared_radius)], axis=1)

@@ -1,8 +1,8 @@
-"""PyBullet, without the line about its build that importing it prints."""
+"""PyBullet, imported without the build line that it prints."""
 
 import os
 
-# The line comes from C, past sys.stderr: only the file descriptor can be silenced.
+# The line is printed from C and bypasses sys.stderr: only the file descriptor can be silenced.
 _stderr = os.dup(2)
 _null = os.open(os.devnull, os.O_WRONLY)
 os.dup2(_null, 2)

@@ -1,7 +1,7 @@
-"""Scene i of a set is a pure function of (seed, task, split, generator, i): counter-based streams.
+"""Counter-based random streams: scene i is a pure function of (seed, task, split, generator, i).
 
-Scenes 2k and 2k + 1 are a pair: beside a stream of its own each has one that both share, so that a
-task can draw them against each other.
+Scenes 2k and 2k + 1 form a pair. Each has a stream of its own, and both share a third one from
+which a task can draw the pair jointly.
 """
 
 import hashlib
@@ -14,25 +14,25 @@ from physrl.types import Split
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """What one scene is drawn from."""
+    """The random streams that one scene is drawn from."""
 
     own: np.random.Generator
-    """This scene's alone."""
+    """Stream of this scene alone."""
     pair: np.random.Generator
-    """In the same state for both scenes of a pair."""
+    """Stream of the pair, in the same state for both of its scenes."""
     second: bool
-    """Whether this is the second scene of its pair."""
+    """True for the second scene of a pair."""
 
 
 def scene_streams(seed: int, task: str, split: Split, generator: str, index: int) -> Streams:
-    """The streams of one scene; different arguments give independent, disjoint ones."""
+    """Make the streams of one scene; different arguments give independent, disjoint streams."""
     name = f"{seed}/{task}/{split}/{generator}"
     pair, second = divmod(index, 2)
     return Streams(stream(name, index), stream(f"{name}/pair", pair), bool(second))
 
 
 def stream(name: str, index: int) -> np.random.Generator:
-    """Stream `index` of those of a name."""
+    """Make the random stream number `index` of a name."""
     key = np.frombuffer(hashlib.sha256(name.encode()).digest()[:16], np.uint64)
     counter = np.array([0, 0, 0, index], np.uint64)  # words 0..2 leave 2**192 draws each
     return np.random.Generator(np.random.Philox(key=key, counter=counter))

@@ -1,44 +1,46 @@
-"""Boxes on a cloth, lit by one soft light and by everything around: compiled ray casting.
+"""Compiled ray casting of boxes on a cloth, lit by one soft lamp and by ambient light.
 
-Only additions, products, quotients and square roots are used, in a fixed order, so that a picture
-is the same bit for bit in every process.
+Only additions, products, quotients and square roots are used, in a fixed order, so that images are
+the same bit for bit in every process.
 
-    look       what each pixel sees, and of 32 rays to the light and 32 around
-               it those that it casts for 4 x 4 pixels of one surface   -> Pixels
-    paint      colour of up to 4 samples a pixel                        -> linear RGB
-    develop    lens, screen, noise                                      -> bytes
+    trace      visible surface of each pixel, and its own few of 32 rays to the
+               lamp and 32 ambient rays, shared by 4 x 4 pixels of a surface  -> Pixels
+    paint      color of up to 4 samples per pixel                             -> linear RGB
+    develop    lens, gamma, noise                                             -> bytes
 
-Compiled code is kept on disk for as long as this file stays the same, whatever else changes: what a
-function here calls, or takes as a constant, belongs in this file.
+Numba's cache on disk stays valid while this file is unchanged, even if imported files change:
+functions and constants that kernels use must be in this file, which is why it is not split.
 """
 
 import numpy as np
 from numba import njit
 
-from physrl.environments.ray_records import Boxes, Cloth, Finish, Floats, Lens, Light, Pixels
+from physrl.environments.scene_arrays import Boxes, Cloth, Finish, Floats, Lens, Light, Pixels
 from physrl.types import Image
 
 kernel = njit(cache=True, error_model="numpy", _nrt=False)
-"""Allocates nothing, and so need not count who holds an array: counting took most of the time."""
-part = njit(cache=True, error_model="numpy", _nrt=False, inline="always")
-"""Compiled into its callers: handing over the records costs more than most of the work."""
+"""Decorator of compiled functions. They allocate nothing, so reference counting, which took most of
+the time, is switched off."""
+inlined = njit(cache=True, error_model="numpy", _nrt=False, inline="always")
+"""Decorator of functions inlined into their callers: passing the arrays costs more than most of
+the work."""
 
 GROUND, WALL, NOTHING = -1, -2, -3
-RAYS = 32
+LIGHT_RAYS = 32
 SHARE = 4
-"""A pixel casts RAYS / SHARE**2 rays each and borrows the others' from its neighbours."""
-OPEN_REACH = 2.4
-"""Blocks further away than this darken the ground no more, in block widths."""
-BOUNCE = 0.62
-"""What the ground gives back of the light that falls on it."""
-NEIGHBOUR = 0.12
-"""What a block gives back."""
-FAR = 1e30
+"""Pixels along each side of a neighborhood that shares light: a pixel casts LIGHT_RAYS / SHARE**2
+rays of each kind."""
+
+GROUND_ALBEDO = 0.62
+"""Fraction of ambient light that the ground reflects."""
+BLOCK_ALBEDO = 0.12
+"""Fraction of ambient light that a block reflects."""
+MISS = 1e30
 
 
 @kernel
 def hash01(x: int, y: int, z: int) -> float:
-    """A number in 0..1 that looks random."""
+    """Compute a pseudorandom number between 0 and 1."""
     h = (x * 374761393 + y * 668265263 + z * 2147483647) & 0xFFFFFFFF
     h = ((h ^ (h >> 13)) * 1274126177) & 0xFFFFFFFF
     h = ((h ^ (h >> 16)) * 2246822519) & 0xFFFFFFFF
@@ -47,7 +49,7 @@ def hash01(x: int, y: int, z: int) -> float:
 
 @kernel
 def smooth_noise(x: float, y: float, z: float, seed: int) -> float:
-    """Random values on a lattice of ones, interpolated; -1 to 1."""
+    """Interpolate pseudorandom values on the integer lattice; -1 to 1."""
     i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
     u, v, w = x - i, y - j, z - k
     u, v, w = u * u * (3 - 2 * u), v * v * (3 - 2 * v), w * w * (3 - 2 * w)
@@ -60,24 +62,24 @@ def smooth_noise(x: float, y: float, z: float, seed: int) -> float:
     return 2 * total - 1
 
 
-@part
+@inlined
 def hit_box(boxes, n, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
-    """Where a ray enters box n: (distance, face 0..5), or (FAR, 0) if it misses."""
+    """Compute where a ray enters box n: (distance, face 0..5), or (MISS, 0)."""
     px, py, pz = boxes.centers[n, 0] - ox, boxes.centers[n, 1] - oy, boxes.centers[n, 2] - oz
     half = boxes.halves[n]
     along = px * dx + py * dy + pz * dz
     reach = 3.0 * half * half
     squared = px * px + py * py + pz * pz
     if squared - along * along > reach or (along < 0 and squared > reach):
-        return FAR, 0
-    enter, leave, face = -FAR, FAR, 0
+        return MISS, 0
+    enter, leave, face = -MISS, MISS, 0
     for a in range(3):
         ax, ay, az = boxes.axes[n, a, 0], boxes.axes[n, a, 1], boxes.axes[n, a, 2]
         center = ax * px + ay * py + az * pz
         speed = ax * dx + ay * dy + az * dz
         if abs(speed) < 1e-12:
             if abs(center) > half:
-                return FAR, 0
+                return MISS, 0
             continue
         first, second = (center - half) / speed, (center + half) / speed
         side = 2 * a  # the face towards the axis's start
@@ -88,15 +90,15 @@ def hit_box(boxes, n, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
             enter, face = first, side
         leave = min(leave, second)
         if enter > leave:
-            return FAR, 0
+            return MISS, 0
     if enter < 1e-6:
-        return FAR, 0
+        return MISS, 0
     return enter, face
 
 
 @kernel
 def pixel_ray(lens, row, column):  # type: ignore[no-untyped-def]
-    """The unit direction in which a point of the picture looks."""
+    """Compute the unit direction of the ray through a point of the image."""
     u, v = (column - lens.column) * lens.slope, (lens.row - row) * lens.slope
     dx = u * lens.right[0] + v * lens.up[0] + lens.forward[0]
     dy = u * lens.right[1] + v * lens.up[1] + lens.forward[1]
@@ -105,11 +107,14 @@ def pixel_ray(lens, row, column):  # type: ignore[no-untyped-def]
     return shrink * dx, shrink * dy, shrink * dz
 
 
-@part
-def see(boxes, lens, cloth, row, column, dx, dy, dz):  # type: ignore[no-untyped-def]
-    """What a point of the picture shows: (surface, distance); a box's face is 6 n + face."""
+@inlined
+def intersect(boxes, lens, cloth, row, column, dx, dy, dz):  # type: ignore[no-untyped-def]
+    """Find the visible surface at a point of the image: (surface, distance).
+
+    Surface 6 n + face is a face of box n.
+    """
     ex, ey, ez = lens.eye
-    nearest, surface = FAR, NOTHING
+    nearest, surface = MISS, NOTHING
     for n in range(len(boxes.halves)):
         window = boxes.windows
         if row < window[n, 0] or row > window[n, 1]:
@@ -127,38 +132,38 @@ def see(boxes, lens, cloth, row, column, dx, dy, dz):  # type: ignore[no-untyped
     return surface, nearest
 
 
-@part
+@inlined
 def blocked(boxes, own, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
-    """Whether a ray meets a box other than its own."""
+    """Return whether a ray hits a box other than its own."""
     for n in range(len(boxes.halves)):
-        if n != own and hit_box(boxes, n, ox, oy, oz, dx, dy, dz)[0] < FAR:
+        if n != own and hit_box(boxes, n, ox, oy, oz, dx, dy, dz)[0] < MISS:
             return True
     return False
 
 
-@part
+@inlined
 def within(rectangle, x, z):  # type: ignore[no-untyped-def]
-    """Whether a point of the ground lies in a rectangle."""
+    """Return whether a point of the ground lies in a rectangle."""
     return rectangle[0] < x < rectangle[1] and rectangle[2] < z < rectangle[3]
 
 
-@part
+@inlined
 def fade(rectangle, x, z):  # type: ignore[no-untyped-def]
-    """From 0 at a rectangle's border to 1 where it lies one block width away."""
+    """Compute a weight that rises from 0 at a rectangle's border to 1 one block width inside."""
     inside = min(x - rectangle[0], rectangle[1] - x, z - rectangle[2], rectangle[3] - z)
     return min(max(inside, 0.0), 1.0)
 
 
-@part
-def lit(boxes, light, surface, x, y, z, first, step):  # type: ignore[no-untyped-def]
-    """How much light reaches a point, by every step-th ray: (from the light, from around)."""
+@inlined
+def illuminate(boxes, light, surface, x, y, z, first, step):  # type: ignore[no-untyped-def]
+    """Compute the light that reaches a point, by every step-th ray: (direct, ambient)."""
+    if surface == WALL:
+        return 1.0, 1.0
     if surface < 0:
-        own, a, sign = -1, 1, 1.0
+        own = -1
         nx, ny, nz = 0.0, 1.0, 0.0
         tx, ty, tz = 1.0, 0.0, 0.0
         bx, by, bz = 0.0, 0.0, 1.0
-        if surface == WALL:
-            return 1.0, 1.0
     else:
         own, a = surface // 6, (surface % 6) // 2
         sign = -1.0 if surface % 2 == 0 else 1.0
@@ -168,37 +173,37 @@ def lit(boxes, light, surface, x, y, z, first, step):  # type: ignore[no-untyped
         tx, ty, tz = axes[own, b, 0], axes[own, b, 1], axes[own, b, 2]
         bx, by, bz = axes[own, c, 0], axes[own, c, 1], axes[own, c, 2]
     count = 0
-    direct, around = 0.0, 0.0
-    all_direct = own < 0 and not within(light.shadows, x, z)
-    all_around = own < 0 and not within(light.nearby, x, z)
+    direct, ambient = 0.0, 0.0
+    all_direct = own < 0 and not within(light.shadow_area, x, z)
+    all_ambient = own < 0 and not within(light.occlusion_area, x, z)
     for k in range(first, len(light.rays), step):
         count += 1
         dx, dy, dz = light.rays[k, 0], light.rays[k, 1], light.rays[k, 2]
         cosine = nx * dx + ny * dy + nz * dz
         if cosine > 0 and (all_direct or not blocked(boxes, own, x, y, z, dx, dy, dz)):
             direct += cosine
-        if all_around:
-            around += 1
+        if all_ambient:
+            ambient += 1
             continue
-        u, v, w = light.around[k, 0], light.around[k, 1], light.around[k, 2]
+        u, v, w = light.hemisphere[k, 0], light.hemisphere[k, 1], light.hemisphere[k, 2]
         dx = u * tx + v * bx + w * nx
         dy = u * ty + v * by + w * ny
         dz = u * tz + v * bz + w * nz
         if blocked(boxes, own, x, y, z, dx, dy, dz):
-            around += NEIGHBOUR
+            ambient += BLOCK_ALBEDO
         elif dy > 0:
-            around += 1
+            ambient += 1
         else:
-            around += BOUNCE
-    around /= count
-    if own < 0 and not all_around:
-        around = 1 - (1 - around) * fade(light.nearby, x, z)
-    return direct / count, around
+            ambient += GROUND_ALBEDO
+    ambient /= count
+    if own < 0 and not all_ambient:
+        ambient = 1 - (1 - ambient) * fade(light.occlusion_area, x, z)
+    return direct / count, ambient
 
 
 @kernel
 def bilinear(tile, x, y):  # type: ignore[no-untyped-def]
-    """A value of a texture that repeats; one unit is one texel."""
+    """Interpolate a repeating texture; coordinates in texels."""
     i, j = int(np.floor(y)), int(np.floor(x))
     v, u = y - i, x - j
     last = tile.shape[0] - 1  # all ones in binary
@@ -210,10 +215,10 @@ def bilinear(tile, x, y):  # type: ignore[no-untyped-def]
 
 @kernel
 def wood(seed, p, q, r, grain):  # type: ignore[no-untyped-def]
-    """Brightness of wood at a point of a block, coordinates -0.5 to 0.5.
+    """Compute the brightness of wood at a point of a block, coordinates -0.5 to 0.5.
 
-    Growth rings about an axis along the block: arcs on two faces, stripes on the others; a crack
-    from the axis outwards in every other block.
+    Growth rings around an axis along the block give arcs on two faces and stripes on the others;
+    six of ten blocks have a crack from the axis outwards.
     """
     turn = seed % 3
     if turn == 1:
@@ -227,9 +232,9 @@ def wood(seed, p, q, r, grain):  # type: ignore[no-untyped-def]
     phase = radius * (9 + 5 * hash01(seed, 3, 0))
     phase -= np.floor(phase)
     ring = 1 - 3.2 * phase * phase * (1 - phase) * (1 + phase) if phase < 1 else 1.0
-    fibre = smooth_noise(3 * p, 26 * q, 26 * r, seed + 11)
+    fiber = smooth_noise(3 * p, 26 * q, 26 * r, seed + 11)
     stain = smooth_noise(3.1 * p + 9, 2.3 * q, 2.7 * r, seed + 23)
-    bright = 1 + grain * (1.6 * (ring - 0.6) + 0.8 * fibre + 0.9 * stain)
+    brightness = 1 + grain * (1.6 * (ring - 0.6) + 0.8 * fiber + 0.9 * stain)
     if hash01(seed, 4, 0) < 0.6:
         a, b = hash01(seed, 5, 0) - 0.5, hash01(seed, 6, 0) - 0.5
         away = a * z - b * y + 0.012 * bend * (a + b)
@@ -237,13 +242,13 @@ def wood(seed, p, q, r, grain):  # type: ignore[no-untyped-def]
         norm = a * a + b * b + 1e-9
         width = 0.012 + 0.012 * hash01(seed, 7, 0)
         if outward > 0 and away * away < width * width * norm and stain > -0.45:
-            bright *= max(1 - 5.0 * grain, 0.25)
-    return bright
+            brightness *= max(1 - 5.0 * grain, 0.25)
+    return brightness
 
 
-@part
+@inlined
 def cloth_at(cloth, x, y, z):  # type: ignore[no-untyped-def]
-    """Colour of ground or wall; the two flow into each other where they meet."""
+    """Compute the color of ground or wall, blended where they meet."""
     texel = cloth.texels
     on_wall = 0.0
     if cloth.wall_z > -30:
@@ -262,23 +267,22 @@ def cloth_at(cloth, x, y, z):  # type: ignore[no-untyped-def]
             * (1 - on_wall)
             * bilinear(cloth.tile, (x + cloth.origin[0]) * texel, (z + cloth.origin[1]) * texel)
         )
-    bright = max(1 + 2.0 * cloth.wrinkle * fold, 0.0)
+    brightness = max(1 + 2.0 * cloth.wrinkle * fold, 0.0)
     red = cloth.ground[0] + on_wall * (cloth.wall[0] - cloth.ground[0])
     green = cloth.ground[1] + on_wall * (cloth.wall[1] - cloth.ground[1])
     blue = cloth.ground[2] + on_wall * (cloth.wall[2] - cloth.ground[2])
-    return bright * red, bright * green, bright * blue
+    return brightness * red, brightness * green, brightness * blue
 
 
-@part
-def shade(boxes, light, cloth, finish, surface, point, direction, direct, around):  # type: ignore[no-untyped-def]
-    """Linear RGB of a point of the scene, seen in a direction."""
+@inlined
+def shade(boxes, light, cloth, finish, surface, point, direction, direct, ambient):  # type: ignore[no-untyped-def]
+    """Compute the linear RGB of a point of the scene, seen in a direction."""
     x, y, z = point
     dx, dy, dz = direction
     if surface == NOTHING:
         return cloth.wall[0], cloth.wall[1], cloth.wall[2]
-    # What a face that looks up would get with nothing in the light's way is one.
-    key = (1 - light.ambient) * direct / max(light.toward[1], 0.2)
-    energy = light.ambient * around + key
+    # Normalized to 1 for an unobstructed face that points up.
+    energy = light.ambient * ambient + (1 - light.ambient) * direct / max(light.toward[1], 0.2)
     if surface == WALL:
         return cloth_at(cloth, x, y, z)
     if surface == GROUND:
@@ -292,46 +296,46 @@ def shade(boxes, light, cloth, finish, surface, point, direction, direct, around
     p = edge * (axes[n, 0, 0] * px + axes[n, 0, 1] * py + axes[n, 0, 2] * pz)
     q = edge * (axes[n, 1, 0] * px + axes[n, 1, 1] * py + axes[n, 1, 2] * pz)
     r = edge * (axes[n, 2, 0] * px + axes[n, 2, 1] * py + axes[n, 2, 2] * pz)
-    bright = 1.0
+    brightness = 1.0
     if finish.grain > 0:
-        bright = max(wood(boxes.seeds[n], p, q, r, finish.grain), 0.0)
+        brightness = max(wood(boxes.seeds[n], p, q, r, finish.grain), 0.0)
     facing = -sign * (axes[n, a, 0] * dx + axes[n, a, 1] * dy + axes[n, a, 2] * dz)
     slant = 1 - min(max(facing, 0.0), 1.0)
-    mirror = finish.sheen * slant * slant * slant * slant * slant * around
-    matt = (1 - mirror) * energy * bright
+    mirror = finish.sheen * slant * slant * slant * slant * slant * ambient
+    matte = (1 - mirror) * energy * brightness
     gloss = mirror * (cloth.wall[0] + cloth.wall[1] + cloth.wall[2]) / 3
     return (
-        matt * boxes.colors[n, 0] + gloss,
-        matt * boxes.colors[n, 1] + gloss,
-        matt * boxes.colors[n, 2] + gloss,
+        matte * boxes.colors[n, 0] + gloss,
+        matte * boxes.colors[n, 1] + gloss,
+        matte * boxes.colors[n, 2] + gloss,
     )
 
 
-@part
-def is_clear(light, surface, x, z):  # type: ignore[no-untyped-def]
-    """Whether no block can stand in the light's way."""
+@inlined
+def is_unobstructed(light, surface, x, z):  # type: ignore[no-untyped-def]
+    """Return whether no block can obstruct the light at a point."""
     if surface == GROUND:
-        return not within(light.shadows, x, z) and not within(light.nearby, x, z)
+        return not within(light.shadow_area, x, z) and not within(light.occlusion_area, x, z)
     return surface < 0
 
 
-@part
-def borrow(pixels, i, j, surface):  # type: ignore[no-untyped-def]
-    """The light of a surface about a pixel: (pixels that know it, from the light, from around)."""
+@inlined
+def shared_light(pixels, i, j, surface):  # type: ignore[no-untyped-def]
+    """Sum the light of a surface around a pixel: (number of pixels, direct, ambient)."""
     size = pixels.surfaces.shape[0]
-    count, key, sky = 0, 0.0, 0.0
+    count, direct, ambient = 0, 0.0, 0.0
     for a in range(max(i - SHARE // 2, 0), min(i + SHARE // 2, size)):
         for b in range(max(j - SHARE // 2, 0), min(j + SHARE // 2, size)):
             if pixels.surfaces[a, b] == surface:
                 count += 1
-                key += pixels.direct[a, b]
-                sky += pixels.around[a, b]
-    return count, key, sky
+                direct += pixels.direct[a, b]
+                ambient += pixels.ambient[a, b]
+    return count, direct, ambient
 
 
-@part
-def is_inside(surfaces, i, j):  # type: ignore[no-untyped-def]
-    """Whether a pixel's neighbours all show the same surface."""
+@inlined
+def is_uniform(surfaces, i, j):  # type: ignore[no-untyped-def]
+    """Return whether a pixel and its neighbors show the same surface."""
     size = surfaces.shape[0]
     for a in range(max(i - 1, 0), min(i + 2, size)):
         for b in range(max(j - 1, 0), min(j + 2, size)):
@@ -340,9 +344,9 @@ def is_inside(surfaces, i, j):  # type: ignore[no-untyped-def]
     return True
 
 
-@part
-def upward(light):  # type: ignore[no-untyped-def]
-    """How much of the light's rays a face that looks up gets with nothing in their way."""
+@inlined
+def unobstructed_light(light):  # type: ignore[no-untyped-def]
+    """Compute the direct light on an unobstructed face that points up."""
     total = 0.0
     for k in range(len(light.rays)):
         total += max(light.rays[k, 1], 0.0) / len(light.rays)
@@ -350,37 +354,36 @@ def upward(light):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def look(boxes, lens, light, cloth, pixels):  # type: ignore[no-untyped-def]
-    """Fill in what each pixel sees, and its own few rays of light."""
+def trace(boxes, lens, light, cloth, pixels):  # type: ignore[no-untyped-def]
+    """Fill in the visible surface of each pixel and the light by its own few rays."""
     size = lens.size
-    everything = upward(light)
+    full_light = unobstructed_light(light)
     shares = SHARE * SHARE
     ex, ey, ez = lens.eye
     for i in range(size):
         for j in range(size):
             row, column = i + 0.5, j + 0.5
             dx, dy, dz = pixel_ray(lens, row, column)
-            surface, distance = see(boxes, lens, cloth, row, column, dx, dy, dz)
+            surface, distance = intersect(boxes, lens, cloth, row, column, dx, dy, dz)
             pixels.surfaces[i, j], pixels.distances[i, j] = surface, distance
             x, y, z = ex + distance * dx, ey + distance * dy, ez + distance * dz
-            clear = is_clear(light, surface, x, z)
-            pixels.clear[i, j] = clear
-            direct, around = everything, 1.0
-            if not clear:
+            pixels.unobstructed[i, j] = is_unobstructed(light, surface, x, z)
+            direct, ambient = full_light, 1.0
+            if not pixels.unobstructed[i, j]:
                 first = ((i % SHARE) * SHARE + j % SHARE) * 7 % shares
-                direct, around = lit(boxes, light, surface, x, y, z, first, shares)
-            pixels.direct[i, j], pixels.around[i, j] = direct, around
+                direct, ambient = illuminate(boxes, light, surface, x, y, z, first, shares)
+            pixels.direct[i, j], pixels.ambient[i, j] = direct, ambient
 
 
 @kernel
-def paint(boxes, lens, light, cloth, finish, pixels, picture):  # type: ignore[no-untyped-def]
-    """Fill in the picture."""
+def paint(boxes, lens, light, cloth, finish, pixels, image):  # type: ignore[no-untyped-def]
+    """Fill in the image in linear RGB."""
     size = lens.size
-    everything = upward(light)
+    full_light = unobstructed_light(light)
     ex, ey, ez = lens.eye
     for i in range(size):
         for j in range(size):
-            samples = 1 if is_inside(pixels.surfaces, i, j) else 4
+            samples = 1 if is_uniform(pixels.surfaces, i, j) else 4
             red, green, blue = 0.0, 0.0, 0.0
             for s in range(samples):
                 row, column = i + 0.5, j + 0.5
@@ -389,13 +392,13 @@ def paint(boxes, lens, light, cloth, finish, pixels, picture):  # type: ignore[n
                     row, column = i + 0.25 + 0.5 * (s // 2), j + 0.25 + 0.5 * (s % 2)
                 dx, dy, dz = pixel_ray(lens, row, column)
                 if samples > 1:
-                    surface, distance = see(boxes, lens, cloth, row, column, dx, dy, dz)
+                    surface, distance = intersect(boxes, lens, cloth, row, column, dx, dy, dz)
                 x, y, z = ex + distance * dx, ey + distance * dy, ez + distance * dz
-                count, key, sky = 1, everything, 1.0
-                if not (samples == 1 and pixels.clear[i, j]):
-                    count, key, sky = borrow(pixels, i, j, surface)
+                count, direct, ambient = 1, full_light, 1.0
+                if not (samples == 1 and pixels.unobstructed[i, j]):
+                    count, direct, ambient = shared_light(pixels, i, j, surface)
                 if count == 0:
-                    key, sky = lit(boxes, light, surface, x, y, z, 0, 1)
+                    direct, ambient = illuminate(boxes, light, surface, x, y, z, 0, 1)
                     count = 1
                 color = shade(
                     boxes,
@@ -405,36 +408,36 @@ def paint(boxes, lens, light, cloth, finish, pixels, picture):  # type: ignore[n
                     surface,
                     (x, y, z),
                     (dx, dy, dz),
-                    key / count,
-                    sky / count,
+                    direct / count,
+                    ambient / count,
                 )
                 red += color[0]
                 green += color[1]
                 blue += color[2]
-            picture[i, j, 0] = red / samples
-            picture[i, j, 1] = green / samples
-            picture[i, j, 2] = blue / samples
+            image[i, j, 0] = red / samples
+            image[i, j, 1] = green / samples
+            image[i, j, 2] = blue / samples
 
 
 def cast(boxes: Boxes, lens: Lens, light: Light, cloth: Cloth, finish: Finish) -> Floats:
-    """A picture in linear RGB, size x size x 3."""
+    """Render an image in linear RGB, size x size x 3."""
     shape = (lens.size, lens.size)
     pixels = Pixels(
         surfaces=np.empty(shape, np.int64),
         distances=np.empty(shape),
-        clear=np.empty(shape, np.bool_),
+        unobstructed=np.empty(shape, np.bool_),
         direct=np.empty(shape),
-        around=np.empty(shape),
+        ambient=np.empty(shape),
     )
-    picture = np.empty((*shape, 3))
-    look(boxes, lens, light, cloth, pixels)
-    paint(boxes, lens, light, cloth, finish, pixels, picture)
-    return picture
+    image = np.empty((*shape, 3))
+    trace(boxes, lens, light, cloth, pixels)
+    paint(boxes, lens, light, cloth, finish, pixels, image)
+    return image
 
 
 @kernel
-def expose(linear, screen, softness, noise, seed, rows, picture):  # type: ignore[no-untyped-def]
-    """Fill in the picture that `develop` returns."""
+def expose(linear, screen, softness, noise, seed, rows, image):  # type: ignore[no-untyped-def]
+    """Fill in the image that `develop` returns."""
     size = linear.shape[0]
     steps = screen.shape[0] - 1
     for i in range(size):
@@ -452,18 +455,18 @@ def expose(linear, screen, softness, noise, seed, rows, picture):  # type: ignor
                 )
                 value = screen[int(min(max(light, 0.0), 1.0) * steps)]
                 value += 3.4641 * noise * (hash01(i, j, 3 * seed + c) - 0.5)
-                picture[i, j, c] = int(min(max(value + 0.5, 0.0), 255.0))
+                image[i, j, c] = int(min(max(value + 0.5, 0.0), 255.0))
 
 
 def develop(linear: Floats, screen: Floats, softness: float, noise: float, seed: int) -> Image:
-    """From linear RGB to bytes: the lens's softness, the screen's curve, the camera's noise.
+    """Convert linear RGB to bytes: lens softness, gamma and camera noise.
 
     Args:
         linear: size x size x 3.
-        screen: what a screen shows (0..255) of light from 0 to 1, in equal steps.
-        softness: share of a pixel's light that goes to each neighbour along an axis.
-        noise: standard deviation, of 255.
+        screen: lookup table of pixel values (0..255) for light from 0 to 1, in equal steps.
+        softness: fraction of a pixel's light that spreads to each neighbor along an axis.
+        noise: standard deviation, in pixel values.
     """
-    picture = np.empty(linear.shape, np.uint8)
-    expose(linear, screen, softness, noise, seed, np.empty(linear.shape[1:]), picture)
-    return picture
+    image = np.empty(linear.shape, np.uint8)
+    expose(linear, screen, softness, noise, seed, np.empty(linear.shape[1:]), image)
+    return image

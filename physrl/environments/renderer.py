@@ -1,4 +1,4 @@
-"""Pictures: what draws them, and PyBullet's software renderer."""
+"""The renderer protocol, and PyBullet's software renderer."""
 
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -9,23 +9,23 @@ from numpy.typing import NDArray
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.palette import rgb
-from physrl.environments.projection import FAREST, NEAREST, pose_window, project
+from physrl.environments.projection import FAR_PLANE, NEAR_PLANE, pose_window, project
 from physrl.environments.quiet_bullet import pybullet
 from physrl.environments.simulator import start_pose
 from physrl.errors import SceneError, SimulationError
 from physrl.types import Appearance, Camera, Image, Pose, Vector
 
 SUPERSAMPLING = 2
-SMALLEST_PICTURE = 16
-"""Pictures of fewer pixels a side show no blocks."""
-DIFFUSE = 1.1
-"""Ambient and direct light together."""
+MIN_IMAGE_SIZE = 16
+"""Smallest image width and height, in pixels; smaller images show no blocks."""
+TOTAL_LIGHT = 1.1
+"""Sum of ambient and diffuse light."""
 RESET_AFTER = 500
-"""Pictures; PyBullet keeps a little of every block that it removes."""
+"""Images between resets of PyBullet, which leaks some memory for each block it removes."""
 
 
 class Window(NamedTuple):
-    """A rectangle of pixels: the first of each and the one after the last."""
+    """A rectangle of pixels; `bottom` and `right` are exclusive."""
 
     top: int
     bottom: int
@@ -42,45 +42,43 @@ class Window(NamedTuple):
 
 
 class Renderer(Protocol):
-    """Draws blocks wherever they are."""
+    """A renderer of blocks in any pose."""
 
     def render(
         self, poses: Sequence[Pose], camera: Camera, appearance: Appearance, size: int
     ) -> Image:
-        """A picture of `size` x `size` pixels.
+        """Render an image of `size` x `size` pixels, RGB.
 
         Raises:
-            SceneError: the picture is too small to show anything.
+            SceneError: the image is too small.
         """
         ...
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Free all resources."""
         ...
 
 
 def make_renderer(settings: EnvironmentConfig) -> Renderer:
-    """The configured renderer."""
+    """Make the configured renderer."""
     return RENDERERS[settings.renderer]()
 
 
 def check_size(size: int) -> None:
-    """Refuse pictures that are too small to show anything.
+    """Check that an image is large enough to show a scene.
 
     Raises:
-        SceneError: the size is below SMALLEST_PICTURE.
+        SceneError: the size is below MIN_IMAGE_SIZE.
     """
-    if size < SMALLEST_PICTURE:
-        raise SceneError(
-            f"a picture of {size} px shows nothing: take {SMALLEST_PICTURE} px or more"
-        )
+    if size < MIN_IMAGE_SIZE:
+        raise SceneError(f"image size is {size} px: use {MIN_IMAGE_SIZE} px or more")
 
 
 class TinyRenderer:
-    """Flat colours without shadows, antialiased by rendering larger and averaging.
+    """PyBullet's software renderer: flat colors without shadows, antialiased by supersampling.
 
-    PyBullet draws the blocks; ground and wall are rows of one colour each, which need no drawing.
-    The blocks of the last picture are removed one by one, which costs less than a reset.
+    PyBullet draws the blocks only; each row of ground and wall has one color and is filled in.
+    Blocks of the last image are removed one by one, which costs less than a reset.
     """
 
     def __init__(self) -> None:
@@ -88,7 +86,7 @@ class TinyRenderer:
         if self._client < 0:
             raise SimulationError("PyBullet refused a connection: too many renderers are open")
         self._bodies: list[int] = []
-        self._pictures = 0
+        self._images = 0
 
     def close(self) -> None:
         pybullet.disconnect(self._client)
@@ -96,32 +94,32 @@ class TinyRenderer:
     def render(
         self, poses: Sequence[Pose], camera: Camera, appearance: Appearance, size: int
     ) -> Image:
-        """A picture of `size` x `size` pixels, RGB.
+        """Render an image of `size` x `size` pixels, RGB.
 
         Raises:
-            SceneError: the picture is too small to show anything.
+            SceneError: the image is too small.
         """
         check_size(size)
         drawn = [*poses, *(start_pose(block) for block in appearance.distractors)]
         rows = background(camera, appearance, size * SUPERSAMPLING)
-        picture: Image = np.repeat(shrink(rows[:, None].repeat(SUPERSAMPLING, 1)), size, axis=1)
+        image: Image = np.repeat(downsample(rows[:, None].repeat(SUPERSAMPLING, 1)), size, axis=1)
         window = _window(drawn, camera, size)
         if window.width > 0 and window.height > 0:
             self._clear()
             self._bodies += [self._add(pose, rgb(pose.color, appearance)) for pose in drawn]
-            colors, hit = self._blocks(camera, appearance, size, window)
+            colors, mask = self._render_blocks(camera, appearance, size, window)
             behind = rows[window.top * SUPERSAMPLING : window.bottom * SUPERSAMPLING, None]
-            picture[window.top : window.bottom, window.left : window.right] = shrink(
-                np.where(hit[..., None], colors, behind)
+            image[window.top : window.bottom, window.left : window.right] = downsample(
+                np.where(mask[..., None], colors, behind)
             )
-        return picture
+        return image
 
     def _clear(self) -> None:
         while self._bodies:
             pybullet.removeBody(self._bodies.pop(), physicsClientId=self._client)
-        if self._pictures % RESET_AFTER == 0:
+        if self._images % RESET_AFTER == 0:
             pybullet.resetSimulation(physicsClientId=self._client)
-        self._pictures += 1
+        self._images += 1
 
     def _add(self, pose: Pose, color: Vector) -> int:
         shape = pybullet.createVisualShape(
@@ -136,17 +134,17 @@ class TinyRenderer:
         )
         return body
 
-    def _blocks(
+    def _render_blocks(
         self, camera: Camera, appearance: Appearance, size: int, window: Window
     ) -> tuple[Image, NDArray[np.bool_]]:
-        """What the window of a picture of `size` shows: colours, and which pixels are blocks."""
+        """Render a window of an image of `size`; return its colors and a mask of the blocks."""
         view = pybullet.computeViewMatrix(
             [camera.x, -camera.distance, camera.height],
             [camera.x, 0, camera.look_at_height],
             [0, 0, 1],
         )
         projection = np.array(
-            pybullet.computeProjectionMatrixFOV(camera.fov_degrees, 1.0, NEAREST, FAREST)
+            pybullet.computeProjectionMatrixFOV(camera.fov_degrees, 1.0, NEAR_PLANE, FAR_PLANE)
         ).reshape(4, 4)
         projection[2, :2] += -2 * camera.shift_x, 2 * camera.shift_y
         scale = np.array([size / window.width, size / window.height])
@@ -162,25 +160,25 @@ class TinyRenderer:
             projection.ravel().tolist(),
             lightDirection=[x, -z, y],
             lightAmbientCoeff=appearance.ambient,
-            lightDiffuseCoeff=DIFFUSE - appearance.ambient,
+            lightDiffuseCoeff=TOTAL_LIGHT - appearance.ambient,
             lightSpecularCoeff=0.0,
             shadow=0,
             renderer=pybullet.ER_TINY_RENDERER,
             physicsClientId=self._client,
         )
         colors: Image = np.asarray(rgba, np.uint8).reshape(height, width, 4)[..., :3]
-        hit: NDArray[np.bool_] = np.asarray(bodies).reshape(height, width) >= 0
-        return colors, hit
+        mask: NDArray[np.bool_] = np.asarray(bodies).reshape(height, width) >= 0
+        return colors, mask
 
 
 def background(camera: Camera, appearance: Appearance, size: int) -> Image:
-    """The colour of wall and ground in each row, size x 3, as PyBullet's shader rounds them."""
+    """Compute the color of wall or ground in each row, size x 3, rounded like PyBullet's shader."""
     edge = np.array([[camera.x, 0.0, -appearance.backdrop_distance]])
     _, (horizon,) = project(camera, edge)
     x, y, z = np.array(appearance.light, np.float32)
     upward = max(y / np.sqrt(x * x + y * y + z * z), 0.0)
-    bright = appearance.ambient + (DIFFUSE - appearance.ambient) * upward
-    ground = np.minimum(np.floor(np.floor(np.array(appearance.ground) * 255) * bright), 255)
+    brightness = appearance.ambient + (TOTAL_LIGHT - appearance.ambient) * upward
+    ground = np.minimum(np.floor(np.floor(np.array(appearance.ground) * 255) * brightness), 255)
     rows = np.empty((size, 3), np.uint8)
     first = int(np.clip(np.floor(horizon * size), 0, size))
     rows[:first] = np.floor(np.array(appearance.backdrop) * 255)
@@ -188,8 +186,8 @@ def background(camera: Camera, appearance: Appearance, size: int) -> Image:
     return rows
 
 
-def shrink(large: Image) -> Image:
-    """The mean of every SUPERSAMPLING x SUPERSAMPLING pixels, rounded, halves to even."""
+def downsample(large: Image) -> Image:
+    """Average each SUPERSAMPLING x SUPERSAMPLING pixels and round, halves to even."""
     wide = large.astype(np.uint16)
     total = reduce(
         np.add,
@@ -205,7 +203,7 @@ def shrink(large: Image) -> Image:
 
 
 def _window(poses: Sequence[Pose], camera: Camera, size: int) -> Window:
-    """The pixels that may show any of the blocks."""
+    """Compute the bounding box of all blocks, in pixels."""
     edges = np.array([pose_window(pose, camera) for pose in poses]).reshape(-1, 4)
     top, bottom, left, right = (
         np.clip(
@@ -224,7 +222,7 @@ def _window(poses: Sequence[Pose], camera: Camera, size: int) -> Window:
 
 
 def _photo() -> Renderer:
-    from physrl.environments.photo_renderer import PhotoRenderer  # its compiler takes a second
+    from physrl.environments.photo_renderer import PhotoRenderer  # importing Numba takes a second
 
     return PhotoRenderer()
 

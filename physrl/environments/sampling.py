@@ -1,11 +1,11 @@
-"""Towers drawn from a scene's own random stream."""
+"""Random towers, drawn from the random stream of their scene."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from physrl.config.environment import EnvironmentConfig
-from physrl.environments.geometry import Floats, overlaps, reaches
+from physrl.environments.geometry import Floats, overhangs, overlaps
 from physrl.environments.palette import PALETTES, RED
 from physrl.errors import SceneError
 from physrl.types import Block
@@ -13,21 +13,21 @@ from physrl.types import Block
 BATCH = 32
 BATCHES = 1000
 BASE_RANGE = 0.8
-"""The lowest block stands within this distance of the picture's middle column."""
+"""Largest distance of the lowest block from the image's middle column, in block widths."""
 SIZES = (0.8, 1.2)
-"""Edges of blocks of mixed sizes: the largest weighs 3.4 times as much as the smallest."""
+"""Edge lengths of blocks of mixed sizes: the largest weighs 3.4 times as much as the smallest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A tower without its place and colours."""
+    """A tower without position and colors."""
 
     offsets: Floats
-    """Levels x 2: x and z of each block but the lowest, from the block below it."""
+    """Levels x 2: x and z of each block but the lowest, relative to the block below it."""
     yaws: Floats
-    """One a block."""
+    """Yaw of each block."""
     sizes: Floats
-    """One a block."""
+    """Edge length of each block."""
 
 
 def sample_tower(
@@ -38,17 +38,17 @@ def sample_tower(
     stable: bool,
     depth: bool,
 ) -> tuple[Block, ...]:
-    """A single stack whose |margin| lies in the configured interval, bottom first.
+    """Sample a single stack whose |margin| lies in the configured interval, bottom first.
 
     Args:
-        depth: whether blocks are also offset towards and away from the viewer.
+        depth: also offset blocks towards and away from the viewer.
 
     Raises:
         SceneError: no such tower was found.
     """
     low, high = settings.margin
     if num_blocks == 1:
-        high = np.inf  # it cannot stand less well
+        high = np.inf  # a single block always has the largest margin
     for _ in range(BATCHES):
         shape = (BATCH, num_blocks - 1, 2)
         offsets = rng.uniform(-settings.largest_step, settings.largest_step, shape)
@@ -58,13 +58,13 @@ def sample_tower(
         sizes = sample_sizes(rng, settings, (BATCH, num_blocks))
         margins = batch_margins(offsets, yaws, sizes)
         signed = margins if stable else -margins
-        (found,) = np.nonzero((low <= signed) & (signed <= high))
-        if found.size:
-            k = found[0]
+        (matches,) = np.nonzero((low <= signed) & (signed <= high))
+        if matches.size:
+            k = matches[0]
             return place_tower(rng, settings, Shape(offsets[k], yaws[k], sizes[k]))
     raise SceneError(
         f"no {'stable' if stable else 'unstable'} tower of {num_blocks} blocks with a margin of "
-        f"{low} to {high} in {BATCH * BATCHES} tries: widen environment.margin or raise "
+        f"{low} to {high} in {BATCH * BATCHES} attempts: widen environment.margin or raise "
         f"environment.largest_step, which is {settings.largest_step:g}"
     )
 
@@ -72,15 +72,15 @@ def sample_tower(
 def place_tower(
     rng: np.random.Generator, settings: EnvironmentConfig, shape: Shape
 ) -> tuple[Block, ...]:
-    """The tower of a shape, at a place near the picture's middle and in colours of its own."""
+    """Build a tower of a given shape with a random position near the middle and random colors."""
     base = rng.uniform(-BASE_RANGE, BASE_RANGE)
     colors = rng.permutation(PALETTES[settings.colors])
-    centres = np.array([base, 0.0]) + centres_of(shape.offsets)
+    centers = np.array([base, 0.0]) + block_centers(shape.offsets)
     bottoms = np.cumsum(shape.sizes) - shape.sizes
     return tuple(
         Block(float(x), float(bottom + size / 2), float(z), float(yaw), str(color), float(size))
         for (x, z), bottom, size, yaw, color in zip(
-            centres, bottoms, shape.sizes, shape.yaws, colors[: len(centres)], strict=True
+            centers, bottoms, shape.sizes, shape.yaws, colors[: len(centers)], strict=True
         )
     )
 
@@ -88,7 +88,7 @@ def place_tower(
 def sample_yaws(
     rng: np.random.Generator, settings: EnvironmentConfig, shape: tuple[int, ...]
 ) -> Floats:
-    """The turns of towers' blocks (the last axis): one common to a tower, and each block's own."""
+    """Sample yaws (last axis: blocks): one shared by a tower, plus a jitter for each block."""
     common = rng.uniform(-settings.yaw, settings.yaw, (*shape[:-1], 1))
     return common + rng.uniform(-settings.yaw_jitter, settings.yaw_jitter, shape)
 
@@ -96,37 +96,37 @@ def sample_yaws(
 def sample_sizes(
     rng: np.random.Generator, settings: EnvironmentConfig, shape: tuple[int, ...]
 ) -> Floats:
-    """The edges of blocks."""
+    """Sample edge lengths of blocks."""
     if settings.sizes == "equal":
         return np.ones(shape)
     return rng.uniform(*SIZES, shape)
 
 
-def centres_of(offsets: Floats) -> Floats:
-    """... x levels x 2 offsets to ... x blocks x 2 centres, the lowest block's at 0."""
+def block_centers(offsets: Floats) -> Floats:
+    """Convert offsets (... x levels x 2) to centers (... x blocks x 2), the lowest block's at 0."""
     *towers, levels, _ = offsets.shape
-    centres: Floats = np.zeros((*towers, levels + 1, 2))
-    np.cumsum(offsets, axis=-2, out=centres[..., 1:, :])
-    return centres
+    centers: Floats = np.zeros((*towers, levels + 1, 2))
+    np.cumsum(offsets, axis=-2, out=centers[..., 1:, :])
+    return centers
 
 
 def batch_margins(offsets: Floats, yaws: Floats, sizes: Floats) -> Floats:
-    """The margins of many towers, one a row of each argument."""
-    levels = sizes[:, :-1] / 2 - reaches(centres_of(offsets), yaws, sizes)
+    """Compute the margins of many towers; each row of an argument belongs to one tower."""
+    levels = sizes[:, :-1] / 2 - overhangs(block_centers(offsets), yaws, sizes)
     margins: Floats = np.min(levels, axis=1, initial=np.inf)
     return np.minimum(margins, sizes[:, 0] / 2)
 
 
 def sample_beside(rng: np.random.Generator, tower: tuple[Block, ...]) -> Block:
-    """A red block on the ground to the left or right of the tower, free of all its blocks."""
+    """Sample a red block on the ground, left or right of the tower and clear of all its blocks."""
     while True:
-        red = _beside(rng, tower[0])
+        red = _sample_beside_base(rng, tower[0])
         if not any(overlaps(red, block, 0.0) for block in tower):
             return red
 
 
-def _beside(rng: np.random.Generator, base: Block) -> Block:
-    """A red block beside the lowest one; a block above that may still reach into it."""
+def _sample_beside_base(rng: np.random.Generator, base: Block) -> Block:
+    """Sample a red block next to the lowest one; higher blocks may still overlap it."""
     gap = rng.uniform(1.4, 2.1)
     side = rng.choice([-1, 1])
     if abs(base.x + side * gap) > 2.4:

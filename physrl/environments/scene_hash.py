@@ -1,4 +1,4 @@
-"""Hashes that tell whether two scenes are the same, whoever drew them."""
+"""Hashes that identify equal and nearly equal scenes."""
 
 import hashlib
 from dataclasses import astuple
@@ -7,16 +7,16 @@ from physrl.types import SceneSpec
 
 
 def scene_hash(scene: SceneSpec) -> str:
-    """Of all that is seen and all that its physics depend on; not of its id."""
+    """Hash everything that is visible in a scene or affects its physics, but not its id."""
     blocks = tuple(map(astuple, scene.blocks))
     return _digest((blocks, scene.movable, astuple(scene.camera), astuple(scene.appearance)))
 
 
 def geometry_hash(scene: SceneSpec) -> str:
-    """Of the blocks alone, lengths and angles rounded to thousandths: equal for near-duplicates.
+    """Hash the blocks' lengths and angles, rounded to thousandths: near-duplicates share it.
 
-    Neither colours nor camera nor light make a duplicate a new scene. Rounded to hundredths, lone
-    blocks of thousands of independent scenes would meet by chance.
+    Colors, camera and light are left out because they do not make a duplicate a new scene.
+    Rounding to hundredths would make single blocks of independent scenes collide by chance.
     """
     blocks = [
         tuple(round(value * 1000) for value in (block.x, block.y, block.z, block.yaw, block.size))
@@ -25,5 +25,5 @@ def geometry_hash(scene: SceneSpec) -> str:
     return _digest((blocks, scene.movable))
 
 
-def _digest(what: object) -> str:
-    return hashlib.sha256(repr(what).encode()).hexdigest()
+def _digest(value: object) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()

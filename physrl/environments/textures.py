@@ -1,4 +1,4 @@
-"""Cloth: folds and creases drawn one over another on a tile that repeats."""
+"""Cloth texture: folds and creases drawn over one another on a repeating tile."""
 
 import numpy as np
 from numba import njit
@@ -6,25 +6,25 @@ from numpy.typing import NDArray
 
 TEXELS = 512
 TILE_WIDTH = 8.0
-"""How many block widths of cloth a tile covers before it repeats."""
+"""Width of a tile before it repeats, in block widths."""
 
-# How many, shortest and longest, narrowest and widest (block widths), strength, and the least and
-# greatest direction (radians above the horizontal) of each kind of fold.
-KINDS = (
+# Count, min and max length, min and max width (block widths), strength, and min and max direction
+# (radians above the horizontal) of each kind of fold.
+FOLDS = (
     (22, 2.5, 6.5, 0.20, 0.65, 1.20, 0.5, 1.5),  # hanging folds
     (8, 2.5, 6.5, 0.12, 0.35, 0.80, -0.9, 0.1),
     (110, 0.6, 2.2, 0.06, 0.22, 0.55, -1.6, 1.6),  # where it was folded and crumpled
     (600, 0.2, 0.9, 0.02, 0.06, 0.70, -1.6, 1.6),
 )
 SHARPNESS = 0.25
-"""How quickly bright turns to dark across a fold, as a share of its width."""
+"""Width of the bright-to-dark transition across a fold, as a fraction of the fold's width."""
 
 
 def cloth_tile(seed: int) -> NDArray[np.float32]:
-    """Brightness of crumpled cloth: mean 0, standard deviation 1, TEXELS x TEXELS."""
+    """Draw the brightness of crumpled cloth: mean 0, standard deviation 1, TEXELS x TEXELS."""
     rng = np.random.default_rng(seed)
     tile = np.zeros((TEXELS, TEXELS), np.float64)
-    for count, shortest, longest, narrowest, widest, strength, low, high in KINDS:
+    for count, shortest, longest, narrowest, widest, strength, low, high in FOLDS:
         folds = np.stack(
             [
                 rng.uniform(0, TILE_WIDTH, count),
@@ -47,12 +47,12 @@ def cloth_tile(seed: int) -> NDArray[np.float32]:
 def draw_folds(
     tile: NDArray[np.float64], folds: NDArray[np.float64], texel: float, sharpness: float
 ) -> None:
-    """Add folds: bright on one side, dark on the other, fading towards both ends.
+    """Add folds to a tile: bright on one side, dark on the other, fading towards both ends.
 
     Args:
-        folds: rows of column, row, direction, half length, width, strength, bend.
-        texel: width of one, in block widths.
-        sharpness: over what share of its width a fold turns from bright to dark.
+        folds: rows of (column, row, direction, half length, width, strength, bend).
+        texel: width of a texel, in block widths.
+        sharpness: width of the bright-to-dark transition, as a fraction of a fold's width.
     """
     size = tile.shape[0]
     for n in range(folds.shape[0]):

@@ -1,5 +1,5 @@
-"""Which scenes and pictures an index means."""
+"""Version of the scene generator and the renderers."""
 
 GENERATOR_VERSION = 2
-"""Raised by hand whenever the scene or the picture of the same seed, task, split, index and
-settings changes: a dataset of another version is then refused instead of mixed with new scenes."""
+"""Increase this by hand whenever the scene or the image for the same seed, task, split, index and
+settings changes: datasets of another version are then refused instead of mixed with new scenes."""

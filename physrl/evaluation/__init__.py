@@ -1,1 +1,1 @@
-"""What a policy can do, counted."""
+"""Evaluation of policies: measurements, studies and their statistics."""

@@ -1,62 +1,77 @@
-"""How fast a model learns another task: successes after a few steps of SFT."""
+"""Adaptation speed: success on another task during a few steps of SFT."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from physrl.evaluation.statistics import Floats
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptationCurve:
-    """What a model could do after each number of steps, on the same held-out scenes."""
+    """Successes of one model on the same held-out scenes after each number of SFT steps.
+
+    Raises:
+        ValueError: `successes` has not one row a step count, or rows of unequal length.
+    """
 
     key: str
     steps: tuple[int, ...]
-    """Rising, from 0."""
+    """Increasing step counts at which the model is measured, from 0."""
     samples_per_step: int
-    """Demonstrations of each step."""
+    """Demonstrations in a step."""
     successes: tuple[tuple[bool, ...], ...]
-    """Measurements x scenes."""
+    """Successes, step counts x scenes."""
 
     def __post_init__(self) -> None:
         if len(self.successes) != len(self.steps) or len(set(map(len, self.successes))) != 1:
-            raise ValueError("a curve has one measurement a number of steps, of equal scenes")
+            raise ValueError(
+                f"successes has {len(self.successes)} rows for {len(self.steps)} steps, or rows of "
+                "unequal length: give one row of all scenes a step count"
+            )
 
     @property
-    def accuracies(self) -> NDArray[np.float64]:
-        """Shares of successes, one a measurement."""
-        shares: NDArray[np.float64] = np.array(self.successes, np.float64).mean(axis=1)
-        return shares
+    def accuracies(self) -> Floats:
+        """The success rate after each number of steps."""
+        rates: Floats = np.array(self.successes, np.float64).mean(axis=1)
+        return rates
+
+
+def scene_areas(curve: AdaptationCurve) -> Floats:
+    """Compute each scene's mean success from the first step to the last (trapezoidal rule)."""
+    steps = np.array(curve.steps, np.float64)
+    areas = np.trapezoid(np.array(curve.successes, np.float64), steps, axis=0)
+    return np.asarray(areas, np.float64) / float(steps[-1] - steps[0])
 
 
 def area_under(curve: AdaptationCurve) -> float:
-    """The mean accuracy from the first step to the last: trapezoids over the steps, 0 to 1."""
-    steps = np.array(curve.steps, np.float64)
-    return float(np.trapezoid(curve.accuracies, steps) / (steps[-1] - steps[0]))
+    """Compute the mean accuracy from the first step to the last, 0 to 1."""
+    return float(scene_areas(curve).mean())
 
 
 def samples_to(curve: AdaptationCurve, accuracy: float) -> float | None:
-    """After how many demonstrations an accuracy is first reached; None where it never is.
+    """Compute after how many demonstrations an accuracy is first reached; None if it never is.
 
-    Between measurements it is taken to change in a straight line.
+    The accuracy is interpolated linearly between measurements.
     """
-    shares = curve.accuracies
-    (reached,) = np.nonzero(shares >= accuracy)
+    rates = curve.accuracies
+    (reached,) = np.nonzero(rates >= accuracy)
     if not reached.size:
         return None
-    place = int(reached[0])
-    if place == 0:
+    index = int(reached[0])
+    if index == 0:
         return 0.0
-    before, after = shares[place - 1 : place + 1]
-    start, stop = curve.steps[place - 1 : place + 1]
+    before, after = rates[index - 1 : index + 1]
+    start, stop = curve.steps[index - 1 : index + 1]
     steps = start + (stop - start) * (accuracy - before) / (after - before)
     return float(steps) * curve.samples_per_step
 
 
 def samples_saved(curve: AdaptationCurve, base: AdaptationCurve) -> float | None:
-    """How many demonstrations fewer than the base a model needs for the base's best accuracy.
+    """Compute how many fewer demonstrations than the base a model needs for the base's best.
 
-    Negative where it needs more; None where it never gets there, or the base never rises.
+    The result is negative if the model needs more, and None if it never reaches the base's best
+    accuracy or the base never improves.
     """
     best = float(base.accuracies.max())
     needed, needed_by_base = samples_to(curve, best), samples_to(base, best)

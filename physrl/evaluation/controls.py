@@ -1,88 +1,113 @@
-"""Controls that look at no picture: the exact criterion's answers, and answers to other scenes."""
+"""Controls that see no image: the exact criterion's answers, and answers to other scenes."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from physrl.data.photos import Photo
 from physrl.environments.randomness import stream
-from physrl.environments.simulator import Simulator
-from physrl.evaluation.asking import cell_source
+from physrl.evaluation.answers import STABILITY, photo_prompt
 from physrl.evaluation.cells import CellResult
-from physrl.evaluation.evaluator import STABILITY, answered, answered_photo
-from physrl.evaluation.results import Answered
+from physrl.evaluation.local import evaluate_cell
+from physrl.evaluation.requests import cell_source
 from physrl.evaluation.specs import CellSpec
-from physrl.rewards.score import score
+from physrl.protocols import Sampling
 from physrl.scene_source import draw_scene
 from physrl.tasks import TASKS
 from physrl.tasks.task import Task, make_scene
-from physrl.types import Attempt, Completion, Prompt, Rollout, SceneSpec
+from physrl.types import Appearance, Camera, Completion, Generation, Image, Pose, Prompt
+from physrl.world import World
 
 OTHERS = 4096
-"""Scenes of the warm stream whose ideal answers are guessed from."""
+"""Scenes of the warm stream whose ideal answers the guesser draws from."""
+Answer = Callable[[int], str]
+"""Completion of each attempt, counted from 0."""
 
 
-def answer_control(cell: CellSpec, simulator: Simulator, photos: Sequence[Photo]) -> CellResult:
-    """The answers of the cell's control, carried out like a model's.
+def evaluate_control(cell: CellSpec, photos: Sequence[Photo]) -> CellResult:
+    """Carry out the answers of the cell's control like a model's.
 
     `physics` gives each scene's ideal answer; what it misses, the simulator and the criterion
     disagree on. `guesser` gives the ideal answer to some other scene of the task, of the warm
     stream: what can be earned by knowing how answers are distributed.
 
     Args:
-        photos: for the test set `real`, of which physics knows nothing.
+        photos: for the test set `real`, which has no scenes that physics could use.
 
     Raises:
         ValueError: the cell's subject is a model, or physics is asked about photographs.
     """
     kind = cell.subject.kind
-    if kind == "guesser" and cell.condition.test_set == "real":
-        answers = [_guess_photo(cell, place, photo) for place, photo in enumerate(photos)]
-        return CellResult(cell.key, tuple(answers))
     if kind not in ("physics", "guesser"):
-        raise ValueError(f"{cell.subject.name} is a {kind} subject: a control looks at no picture")
-    source = cell_source(cell)
-    scenes = [draw_scene(source, index) for index in range(cell.asked.scenes)]
-    said = [
-        [TASKS[scene.task].target(scene)] if kind == "physics" else _guesses(cell, place)
-        for place, scene in enumerate(scenes)
-    ]
-    answers = [
-        _carry_out(cell, scene, texts, simulator) for scene, texts in zip(scenes, said, strict=True)
-    ]
-    return CellResult(cell.key, tuple(answers))
+        raise ValueError(f"{cell.subject.name} is a {kind} subject: a control sees no image")
+    world = World(make_renderer=lambda settings: _NoRenderer())
+    try:
+        return evaluate_cell(cell, _Script(_answers(cell, photos)), world, photos)
+    finally:
+        world.close()
 
 
-def _guesses(cell: CellSpec, place: int) -> list[str]:
-    """One answer an attempt, each the ideal one of a scene drawn for this place."""
+def _answers(cell: CellSpec, photos: Sequence[Photo]) -> dict[str, Answer]:
+    """Prepare the control's answers by the id of the scene or photograph."""
     task = TASKS[cell.condition.task]
-    return [_guess(cell, task, place, attempt) for attempt in range(task.attempts)]
+    if cell.subject.kind == "guesser" and cell.condition.test_set == "real":
+        names = [photo_prompt(photo, reasoning=False).scene_id for photo in photos]
+        return {name: _Guesses(cell, STABILITY, place) for place, name in enumerate(names)}
+    source = cell_source(cell)
+    indices = range(cell.settings.scenes)
+    if cell.subject.kind == "guesser":
+        return {source.scene_id(index): _Guesses(cell, task, index) for index in indices}
+    targets = {source.scene_id(index): task.target(draw_scene(source, index)) for index in indices}
+    return {name: _Constant(target) for name, target in targets.items()}
 
 
-def _guess(cell: CellSpec, task: Task, place: int, attempt: int) -> str:
-    rng = stream(f"{cell.asked.seed}/{task.name}/guesser/{attempt}", place)
-    index = int(rng.integers(OTHERS))
-    other = make_scene(task, cell.asked.environment, cell.asked.seed, "warm", index)
-    return task.target(other)
+class _Constant:
+    """The same answer at each attempt."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __call__(self, attempt: int) -> str:
+        return self._text
 
 
-def _guess_photo(cell: CellSpec, place: int, photo: Photo) -> Answered:
-    return answered_photo(photo, _completion(_guess(cell, STABILITY, place, 0)))
+class _Guesses:
+    """The ideal answer of another scene at each attempt, drawn for the place of this one."""
+
+    def __init__(self, cell: CellSpec, task: Task, place: int) -> None:
+        self._cell, self._task, self._place = cell, task, place
+
+    def __call__(self, attempt: int) -> str:
+        asked, task = self._cell.settings, self._task
+        rng = stream(f"{asked.seed}/{task.name}/guesser/{attempt}", self._place)
+        index = int(rng.integers(OTHERS))
+        return task.target(make_scene(task, asked.environment, asked.seed, "warm", index))
 
 
-def _carry_out(
-    cell: CellSpec, scene: SceneSpec, texts: Sequence[str], simulator: Simulator
-) -> Answered:
-    """The answers in turn, until one succeeds."""
-    task, attempts = TASKS[scene.task], []
-    for text in texts:
-        action = task.parse(text)
-        outcome = task.act(scene, action, simulator)
-        unseen = Prompt.ask(scene.scene_id, "")
-        attempts.append(Attempt(unseen, (), _completion(text), action, outcome))
-        if outcome.success:
-            break
-    rollout = Rollout(tuple(attempts), score(scene, attempts, cell.asked.reward))
-    return answered(scene, rollout)
+class _Script:
+    """A `Generator` that gives prepared answers."""
+
+    def __init__(self, answers: dict[str, Answer]) -> None:
+        self._answers = answers
+        self._attempts: Counter[str] = Counter()
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+        return [Generation((), (self._completion(prompt.scene_id),)) for prompt in prompts]
+
+    def _completion(self, scene_id: str) -> Completion:
+        text = self._answers[scene_id](self._attempts[scene_id])
+        self._attempts[scene_id] += 1
+        return Completion(text, (), (), truncated=False, policy_version=0)
 
 
-def _completion(text: str) -> Completion:
-    return Completion(text, (), (), truncated=False, policy_version=0)
+class _NoRenderer:
+    """A `Renderer` whose images are never looked at."""
+
+    def render(
+        self, poses: Sequence[Pose], camera: Camera, appearance: Appearance, size: int
+    ) -> Image:
+        return np.zeros((1, 1, 3), np.uint8)
+
+    def close(self) -> None:
+        """Free nothing."""

@@ -1,4 +1,4 @@
-"""Keys of results: SHA-256 of what decides them, so that equal content has equal keys."""
+"""Content keys of results: the SHA-256 of all inputs that determine a result."""
 
 import hashlib
 import json
@@ -7,35 +7,37 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.data.photos import Photo
 from physrl.storage.run_folder import scene_generator_hash
 
-NOT_DECIDING = {"name", "output", "evaluation", "checkpoint", "runtime"}
-"""Where a run computes, what it keeps and how it is watched: not what it learns."""
-SAMPLED = 1 << 20
-"""Bytes at either end of a checkpoint's file that are read: weights of gigabytes are told apart by
-those and their size."""
+IRRELEVANT = {"name", "output", "evaluation", "checkpoint", "runtime"}
+"""Sections of a run that do not affect its weights: placement, outputs and monitoring."""
+HASHED_BYTES = 1 << 20
+"""Bytes hashed at either end of a checkpoint's file; together with the size they tell files of
+several gigabytes apart."""
 
-_scenes = cache(scene_generator_hash)
+_scene_hash = cache(scene_generator_hash)
 
 
 def content_key(**content: Any) -> str:
-    """SHA-256 of the canonical JSON of plain values, and of the sources that decide the scenes."""
-    deciding = content | {"scene_generator": _scenes()}
-    text = json.dumps(deciding, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """Hash records or plain values together with the sources of the scene generator."""
+    inputs = to_jsonable_python(content) | {"scene_generator": _scene_hash()}
+    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def run_content(config: RunConfig) -> dict[str, Any]:
-    """What of a run decides the weights that it ends with."""
-    tree = config.model_dump(mode="json", exclude=NOT_DECIDING)
+    """Collect the settings of a run that determine its final weights."""
+    tree = config.model_dump(mode="json", exclude=IRRELEVANT)
     return tree | {"model": model_content(config.model)}
 
 
 def model_content(model: ModelConfig) -> dict[str, Any]:
-    """A model's settings, with what its folders hold in the place of their paths."""
+    """Collect a model's settings, with digests of its folders in place of their paths."""
     tree = model.model_dump(mode="json")
     folders = {
         name: checkpoint_content(path)
@@ -46,7 +48,7 @@ def model_content(model: ModelConfig) -> dict[str, Any]:
 
 
 def checkpoint_content(path: str) -> str:
-    """A digest of a folder's files; the name itself of what is on the hub."""
+    """Compute the digest of a folder's files; a name on the hub is returned as it is."""
     folder = Path(path)
     if not folder.is_dir():
         return path
@@ -55,15 +57,15 @@ def checkpoint_content(path: str) -> str:
         size = file.stat().st_size
         digest.update(f"{file.relative_to(folder).as_posix()} {size}\n".encode())
         with file.open("rb") as stream:
-            digest.update(stream.read(SAMPLED))
-            if size > SAMPLED:
-                stream.seek(max(SAMPLED, size - SAMPLED))
+            digest.update(stream.read(HASHED_BYTES))
+            if size > HASHED_BYTES:
+                stream.seek(max(HASHED_BYTES, size - HASHED_BYTES))
                 digest.update(stream.read())
     return digest.hexdigest()
 
 
 def photos_content(photos: Sequence[Photo]) -> str:
-    """A digest of the photographs and their labels, in their order."""
+    """Compute the digest of photographs and their labels, in order."""
     digest = hashlib.sha256()
     for photo in photos:
         digest.update(f"{photo.file} {photo.falls} {photo.image.shape}\n".encode())

@@ -1,4 +1,4 @@
-"""Cells in tables: who was trained on what, against what it was asked."""
+"""The matrix of a study: its cells by subject and condition, with their states."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ STATUSES: tuple[Status, ...] = ("done", "running", "failed", "missing")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A cell, and what became of it."""
+    """A cell and its status."""
 
     cell: CellSpec
     status: Status
     reason: str = ""
-    """Why it failed, or why it is missing where its model is to blame."""
+    """Reason of a failure, or of a missing cell if its model is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +26,23 @@ class Matrix:
     """All cells of a study."""
 
     subjects: tuple[Subject, ...]
-    """The rows, in the plan's order."""
+    """Rows, in the plan's order."""
     conditions: tuple[Condition, ...]
-    """The columns, in the plan's order."""
+    """Columns, in the plan's order."""
     entries: Mapping[tuple[str, Condition], Entry]
-    """By the subject's key and the condition; controls are not asked everything."""
+    """Planned cells by subject key and condition; controls are not measured under all."""
 
     def count(self, status: Status) -> int:
-        """How many cells have a status."""
+        """Count the cells that have a status."""
         return sum(entry.status == status for entry in self.entries.values())
 
     def find(self, subject: Subject, condition: Condition) -> Entry | None:
-        """A cell; None where it is not planned."""
+        """Find the cell of a subject and condition; None if it is not planned."""
         return self.entries.get((subject.key, condition))
 
 
 def make_matrix(plan: StudyPlan, store: CellStore) -> Matrix:
-    """What there is of a study's cells; reads names and reasons, no answers."""
+    """Look up the status of a study's cells; reads names and failures, but no answers."""
     done, running, failures = store.done(), store.running(), store.failures()
     entries = {
         (cell.subject.key, cell.condition): _entry(cell, done, running, failures)
@@ -53,7 +53,7 @@ def make_matrix(plan: StudyPlan, store: CellStore) -> Matrix:
 
 
 class DoneCells(Mapping[str, CellResult]):
-    """The answers of a study's cells that are there, by key: read when they are asked for.
+    """A study's completed cells by key, each read from the store on access.
 
     A large study's answers are gigabytes, of which figures keep the successes alone.
     """
@@ -76,11 +76,6 @@ class DoneCells(Mapping[str, CellResult]):
         return len(self._keys)
 
 
-def read_done(matrix: Matrix, store: CellStore) -> Mapping[str, CellResult]:
-    """The answers of all cells that are there, by key."""
-    return DoneCells(matrix, store)
-
-
 def _entry(
     cell: CellSpec,
     done: frozenset[str],
@@ -94,7 +89,7 @@ def _entry(
     if cell.key in failures:
         return Entry(cell, "failed", failures[cell.key].reason)
     if cell.subject.key in failures:
-        return Entry(cell, "failed", f"its training failed: {failures[cell.subject.key].reason}")
+        return Entry(cell, "failed", f"training failed: {failures[cell.subject.key].reason}")
     if cell.subject.kind == "trained" and cell.subject.key not in done:
         return Entry(cell, "missing", "its model is not trained yet")
     return Entry(cell, "missing")

@@ -1,4 +1,4 @@
-"""What a study consists of: who answers, under which conditions, and what is measured on each."""
+"""Specifications of a study: its subjects, the conditions they answer under, the measurements."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,94 +13,94 @@ from physrl.config.task import TaskName
 from physrl.evaluation.trials import TrialSpec
 
 SubjectKind = Literal["trained", "base", "baseline", "physics", "guesser"]
+"""A trial's model, a model before training, a policy without language, or one of the two controls
+that see no image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who answers."""
+    """A model or control whose answers are measured."""
 
     kind: SubjectKind
-    """A trial's model, a model before training, a policy without language, or a control that looks
-    at no picture."""
     key: str
     name: str
-    """A trial's name, a model's, or the control's."""
+    """Name of the trial, the model or the control."""
     trained_on: tuple[TaskName, ...] = ()
     method: str = ""
     model: str = ""
-    """Its name in the grid."""
+    """Name of the model in the grid."""
     seed: int = 0
     variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is asked, and how: where a cell stands in the tables, for every subject alike."""
+    """A task and an evaluation protocol: the column of a cell, the same for every subject."""
 
     task: TaskName
     test_set: TestSet = "iid"
     shots: int = 0
-    """Solved examples before the question."""
+    """Number of solved examples before the question."""
     decoding: Decoding = "greedy"
     images: ImageMode = "shown"
 
     @property
-    def asking(self) -> str:
-        """All but the task, in words."""
+    def protocol(self) -> str:
+        """A description of everything but the task, such as `tall, greedy, 2 examples`."""
         words: list[str] = [self.test_set, self.decoding]
         words += [f"{self.shots} examples"] if self.shots else []
-        words += ["blank pictures"] if self.images == "blank" else []
+        words += ["blank images"] if self.images == "blank" else []
         return ", ".join(words)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a cell's scenes and answers depend on beside its condition."""
+class CellSettings:
+    """Everything besides its condition that a cell's scenes and answers depend on."""
 
     scenes: int
-    """The first of the test stream, or how many photographs there are."""
+    """Number of scenes from the start of the test stream, or of photographs."""
     seed: int
-    """Of the scenes."""
+    """Seed of the scenes."""
     environment: EnvironmentConfig
-    """The study's, of which `GENERATORS[test_set]` makes the set's."""
+    """Scene settings of the study; `GENERATORS[test_set]` turns them into those of a test set."""
     reward: RewardConfig
     reasoning: bool
     temperature: float
-    """Of sampled answers."""
+    """Temperature of sampled answers."""
     max_completion_tokens: int
     photos: str | None = None
-    """A digest of the photographs, for the test set `real`."""
+    """Digest of the photographs if the test set is `real`."""
     auxiliary: OutcomeConfig | None = None
-    """Prediction objective that the subject was trained with."""
+    """Outcome prediction that the subject was trained on."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellSpec:
-    """One subject under one condition."""
+    """A measurement: one subject under one condition."""
 
     key: str
     subject: Subject
     condition: Condition
-    asked: Asked
+    settings: CellSettings
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptationSpec:
-    """One subject, a few steps of SFT on one task."""
+    """An adaptation: a few steps of SFT that start from a subject, on one task."""
 
     key: str
     subject: Subject
     task: TaskName
     steps: tuple[int, ...]
-    """After how many it is measured; 0 is before the first."""
+    """Step counts at which the model is measured; 0 is before the first step."""
     scenes: int
     config: RunConfig
-    """The run; its model is where the subject began, to be replaced by the subject's own."""
+    """Configuration of the run; the subject's weights replace those of its model."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeSpec:
-    """One subject's activations about one task's scenes."""
+    """Linear probes of a subject's activations on the scenes of one task."""
 
     key: str
     subject: Subject
@@ -115,14 +115,14 @@ class ProbeSpec:
 
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
-    """Everything that a study consists of, in a fixed order."""
+    """All trials and measurements of a study, in a fixed order."""
 
     name: str
     trials: tuple[TrialSpec, ...]
     bases: dict[str, RunConfig]
-    """The runs' beginnings by the base subject's key."""
+    """Configurations that trials start from, by the base subject's key."""
     baselines: dict[str, BaselineConfig]
-    """The runs of policies without language by the subject's key."""
+    """Runs of policies without language, by the subject's key."""
     subjects: tuple[Subject, ...]
     cells: tuple[CellSpec, ...]
     adaptations: tuple[AdaptationSpec, ...]
@@ -130,15 +130,15 @@ class StudyPlan:
 
     @property
     def keys(self) -> frozenset[str]:
-        """Of all results."""
+        """The keys of all results."""
         keys = [trial.key for trial in self.trials] + [cell.key for cell in self.cells]
         keys += [spec.key for spec in self.adaptations] + [spec.key for spec in self.probes]
         return frozenset(keys) | frozenset(self.baselines)
 
     def config_of(self, subject: Subject) -> RunConfig:
-        """The run of a trained subject, or what a base's runs begin with.
+        """Find the configuration of a trained subject, or the one that a base's trials start from.
 
         Raises:
-            KeyError: the subject is no model.
+            KeyError: the subject is not a model.
         """
         return ({trial.key: trial.config for trial in self.trials} | self.bases)[subject.key]

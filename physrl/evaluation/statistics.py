@@ -1,4 +1,4 @@
-"""Counts of successes, and what they say about the rate behind them; tests between models."""
+"""Success counts with confidence intervals, and significance tests between models."""
 
 import math
 from collections.abc import Sequence
@@ -6,33 +6,43 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy  # its statistics load when they are first used: a second, which drivers start without
+import scipy  # its statistics load at first use: a second that drivers start without
 from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
+Z = 1.96
+"""Half-width of a 95 % interval of a normal variable, in standard errors."""
 PERMUTATIONS = 9999
-ROUNDING = 1e-9
+TOLERANCE = 1e-9
+"""Rounding error up to which two permutation statistics count as equal."""
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Successes of a number of independent tries, at least one."""
+    """The number of successes among independent trials, at least one.
+
+    Raises:
+        ValueError: the successes are negative or more than the total, or the total is 0.
+    """
 
     successes: int
     total: int
 
     def __post_init__(self) -> None:
         if not 0 <= self.successes <= self.total or self.total < 1:
-            raise ValueError(f"{self.successes} of {self.total} is not a count of successes")
+            raise ValueError(
+                f"successes is {self.successes} of {self.total}: must be between 0 and the total"
+            )
 
     @property
-    def share(self) -> float:
+    def rate(self) -> float:
+        """The success rate."""
         return self.successes / self.total
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of the rate."""
+        """Wilson's 95 % interval of the success rate."""
         test = scipy.stats.binomtest(self.successes, self.total)
         low, high = test.proportion_ci(confidence_level=CONFIDENCE, method="wilson")
         return float(low), float(high)
@@ -40,29 +50,29 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How much higher a second rate is than a first."""
+    """The difference between two success rates."""
 
     value: float
     standard_error: float
-    """Of independent samples, unpooled; zero where both shares are 0 or 1."""
+    """Unpooled standard error of independent samples; zero if both rates are 0 or 1."""
 
 
 def compare(before: Count, after: Count) -> Difference:
-    """The difference of two shares, after minus before."""
-    variance = sum(count.share * (1 - count.share) / count.total for count in (before, after))
-    return Difference(after.share - before.share, math.sqrt(variance))
+    """Compute the difference of two success rates, after minus before."""
+    variance = sum(count.rate * (1 - count.rate) / count.total for count in (before, after))
+    return Difference(after.rate - before.rate, math.sqrt(variance))
 
 
 def paired_test(first: Floats, second: Floats) -> float:
-    """Whether two methods' models differ on the same scenes: the two-sided p value.
+    """Compute the two-sided p value of a difference between two methods on the same scenes.
 
-    Of one seed each, McNemar's exact test; of several, a permutation test of the scenes' mean
-    differences, whose signs are as likely either way if the methods are equal. Both speak of other
-    scenes and the same models; how much seeds matter, the intervals say.
+    With one seed each this is McNemar's exact test; with several it is a permutation test that
+    flips the signs of the scenes' mean differences. Both generalize over scenes for the given
+    models, not over seeds.
 
     Args:
-        first: seeds x scenes, 0 or 1.
-        second: seeds x scenes, of as many scenes.
+        first: successes, seeds x scenes, 0 or 1.
+        second: the same shape but for the number of seeds.
     """
     differences = second.mean(axis=0) - first.mean(axis=0)
     if not differences.any():
@@ -70,16 +80,16 @@ def paired_test(first: Floats, second: Floats) -> float:
     if len(first) == len(second) == 1:
         better, worse = int((differences > 0).sum()), int((differences < 0).sum())
         return float(scipy.stats.binomtest(better, better + worse).pvalue)
-    drawn = np.abs(_signs(len(differences)) @ differences)
-    as_far = int((drawn >= abs(differences.sum()) - ROUNDING).sum())
-    return (as_far + 1) / (PERMUTATIONS + 1)
+    permuted = np.abs(_random_signs(len(differences)) @ differences)
+    as_extreme = int((permuted >= abs(differences.sum()) - TOLERANCE).sum())
+    return (as_extreme + 1) / (PERMUTATIONS + 1)
 
 
-def corrected(p_values: Sequence[float]) -> list[float]:
-    """P values of many comparisons, adjusted so that their share of false ones is bounded.
+def adjust_p_values(p_values: Sequence[float]) -> list[float]:
+    """Adjust the p values of multiple comparisons to control the false discovery rate.
 
-    Benjamini and Hochberg 1995; models on the same scenes depend on each other positively, under
-    which it holds (Benjamini and Yekutieli 2001).
+    Benjamini and Hochberg 1995; it holds under the positive dependence of models that share scenes
+    (Benjamini and Yekutieli 2001).
     """
     if not p_values:
         return []
@@ -87,20 +97,20 @@ def corrected(p_values: Sequence[float]) -> list[float]:
 
 
 def seed_deviation(successes: Floats) -> float | None:
-    """The sample deviation of the seeds' shares; None of fewer than two.
+    """Compute the sample standard deviation of success rates over seeds; None below two seeds.
 
     Args:
-        successes: seeds x scenes; seeds that are missing are NaN.
+        successes: seeds x scenes; missing seeds are NaN.
     """
-    shares = successes.mean(axis=1)
-    there = shares[~np.isnan(shares)]
-    return float(there.std(ddof=1)) if len(there) > 1 else None
+    rates = successes.mean(axis=1)
+    present = rates[~np.isnan(rates)]
+    return float(present.std(ddof=1)) if len(present) > 1 else None
 
 
 @lru_cache(maxsize=8)
-def _signs(count: int) -> Floats:
-    """Random signs, permutations x count.
+def _random_signs(count: int) -> Floats:
+    """Draw random signs, permutations x count.
 
-    Kept, because scipy.stats.permutation_test draws them anew for every pair of methods.
+    They are cached: scipy.stats.permutation_test would draw them anew for every pair of methods.
     """
     return np.random.default_rng(0).choice([-1.0, 1.0], (PERMUTATIONS, count))

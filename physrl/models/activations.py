@@ -1,4 +1,4 @@
-"""What every layer of a Qwen-VL model holds when it is asked something."""
+"""Activations of every layer of a Qwen-VL model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,24 +15,23 @@ from physrl.models.logprobs import core, last_hidden
 from physrl.types import Prompt, TrainingExample
 
 REGIONS = 9
-"""Parts of a picture whose patches are averaged: what is where stays, and a layer of any picture
-has as many features."""
+"""Number of parts of an image whose patches are averaged, which keeps the layout and gives images
+of any size as many features."""
 ROWS = 16
-"""Prompts of one forward pass."""
+"""Number of prompts in a forward pass."""
 
 Activations = dict[str, NDArray[np.float32]]
-"""Prompts x features by layer, from the picture to the answer: `vision.0` ..., `merger`,
-`language.0` ..."""
+"""Prompts x features by layer, in order: `vision.0` ..., `merger`, `language.0` ..."""
 
 
 def collect_activations(model: Any, collator: Collator, prompts: Sequence[Prompt]) -> Activations:
-    """Activations about each prompt's last picture, and at its last token, where the answer begins.
+    """Collect activations of each prompt's last image and of its last token.
 
-    Layers of the vision tower, and the merger behind them, are means over `REGIONS` runs of
-    patches, one after the other; language layers are those of one token.
+    Layers of the vision tower and the merger are means over each of `REGIONS` consecutive runs of
+    patches; language layers are those of the last token, where the answer begins.
 
     Args:
-        prompts: each of at least one picture, all of one size.
+        prompts: prompts with at least one image, all of one size.
     """
     taken: dict[str, list[NDArray[np.float32]]] = {}
     with evaluating(model), torch.no_grad():
@@ -52,7 +51,7 @@ def collect_activations(model: Any, collator: Collator, prompts: Sequence[Prompt
 
 
 def untrained_like(model: Any, seed: int = 0) -> Any:
-    """A model of the same shape with new random weights."""
+    """Make a model of the same shape with new random weights."""
     torch.manual_seed(seed)
     inner = core(model)
     return type(inner)(inner.config).to(next(inner.parameters()).device)
@@ -60,7 +59,7 @@ def untrained_like(model: Any, seed: int = 0) -> Any:
 
 @contextmanager
 def _recorded(model: Any) -> Iterator[dict[str, Tensor]]:
-    """The output of every layer, in the order in which they run."""
+    """Record the output of every layer, in the order in which they run."""
     outputs: dict[str, Tensor] = {}
 
     def record(layer: str) -> Callable[[Any, Any, Any], None]:
@@ -87,16 +86,16 @@ def _layers(model: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _by_regions(output: Tensor, inputs: ModelInputs) -> Tensor:
-    """Patches of all pictures to rows x (regions x width) of the last picture that each shows."""
+    """Pool patches to rows x (regions x width) of each row's last image."""
     patches = inputs.image_grid_thw.prod(dim=1)
     lengths = (patches * len(output) // patches.sum()).tolist()  # the merger makes fewer of them
-    pictures = output.split(lengths)
-    last = (pictures[images[-1]] for images in inputs.images_of_row)
-    return torch.stack([_means(picture) for picture in last])
+    images = output.split(lengths)
+    last = (images[shown[-1]] for shown in inputs.images_of_row)
+    return torch.stack([_means(image) for image in last])
 
 
-def _means(picture: Tensor) -> Tensor:
-    parts = picture.tensor_split(min(REGIONS, len(picture)))
+def _means(image: Tensor) -> Tensor:
+    parts = image.tensor_split(min(REGIONS, len(image)))
     return torch.cat([part.mean(dim=0) for part in parts])
 
 

@@ -13,22 +13,25 @@ import torch
 from deepspeed.runtime.base_optimizer import ZeROOptimizer
 from deepspeed.runtime.zero.parameter_offload import FWD_MODULE_STACK
 from deepspeed.utils import logger as deepspeed_logger
-from peft import PeftModel
 from torch import Tensor
 
 from physrl.config.algorithm import OptimizationConfig
 from physrl.config.runtime import Offload
 from physrl.errors import CheckpointError
 from physrl.models.engine import make_optimizer, set_training_mode, trainable
+from physrl.models.without_sklearn import without_sklearn
+
+with without_sklearn():
+    from peft import PeftModel
 
 TAG = "state"
 OFFLOADED = {"none": (), "optimizer": ("optimizer",), "all": ("optimizer", "param")}
 
 
 def join_ranks(rank: int, world_size: int, address: str, port: int) -> None:
-    """Meet the other ranks; once a process."""
+    """Join the process group of the ranks; once per process."""
     deepspeed_logger.setLevel(logging.WARNING)
-    os.environ["LOCAL_RANK"] = "0"  # each process sees its own device alone
+    os.environ["LOCAL_RANK"] = "0"  # each process sees only its own device
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     deepspeed.init_distributed(
         dist_backend=backend,
@@ -41,7 +44,7 @@ def join_ranks(rank: int, world_size: int, address: str, port: int) -> None:
 
 
 def adopt_ranks() -> None:
-    """Go on with ranks that have met, such as Ray Train's."""
+    """Use an existing process group, such as Ray Train's."""
     deepspeed_logger.setLevel(logging.WARNING)
     deepspeed.init_distributed(auto_mpi_discovery=False, verbose=False)
 
@@ -49,8 +52,8 @@ def adopt_ranks() -> None:
 class DeepSpeedEngine:
     """DeepSpeed's engine behind the `Engine` protocol.
 
-    Scoring calls parts of the model, and never DeepSpeed's own forward; what that would do between
-    micro-batches is done here.
+    Scoring calls parts of the model, never DeepSpeed's own forward, so this class does what forward
+    would do between micro-batches.
     """
 
     def __init__(
@@ -76,20 +79,20 @@ class DeepSpeedEngine:
             self._keep_head_whole()
 
     def close(self) -> None:
-        """Free the model and the optimizer; the engine is of no use afterwards."""
+        """Free the model and the optimizer; the engine cannot be used afterwards."""
         self._engine.destroy()
-        FWD_MODULE_STACK.clear()  # stage 3 remembers every model that it split
+        FWD_MODULE_STACK.clear()  # stage 3 keeps every model it has partitioned
         del self._engine, self.model
-        gc.collect()  # both refer to themselves
+        gc.collect()  # both are reference cycles
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def backward(self, loss: Tensor, *, last: bool) -> None:
-        # Until ZeRO is told of a new forward pass, stage 3 writes this micro-batch's gradient over
-        # the last one's instead of adding it.
+        # Without this sign of a new forward pass, stage 3 overwrites the gradient of the last
+        # micro-batch instead of adding to it.
         if isinstance(self._engine.optimizer, ZeROOptimizer):
             self._engine.optimizer.clear_backward_seen_flag()
-        # One optimizer step takes any number of micro-batches, so the boundary is set by hand.
+        # The number of micro-batches varies, so the boundary is set by hand.
         self._engine.set_gradient_accumulation_boundary(last)
         self._engine.backward(loss)
 
@@ -97,7 +100,7 @@ class DeepSpeedEngine:
         for group in self._engine.optimizer.param_groups:
             group["lr"] = lr
         if isinstance(self._engine.optimizer, ZeROOptimizer):
-            self._engine.step()  # drops the update itself where the norm is not finite
+            self._engine.step()  # drops updates whose norm is not finite
             return float(self._engine.get_global_grad_norm())
         norm = self._gradient_norm()
         if math.isfinite(norm):
@@ -107,20 +110,20 @@ class DeepSpeedEngine:
         return norm
 
     def _gradient_norm(self) -> float:
-        """Before clipping; without ZeRO, DeepSpeed clips but does not tell."""
+        """Compute the norm before clipping, which DeepSpeed does not report without ZeRO."""
         gradients = [p.grad for p in trainable(self.model) if p.grad is not None]
         return float(torch.nn.utils.get_total_norm(gradients))
 
     def _keep_head_whole(self) -> None:
-        """Have every rank hold all of the output head while it computes.
+        """Gather the whole output head on every rank for the forward and the backward pass.
 
-        Scoring reads the head's weight, in pieces and again on the way back, where stage 3 would
-        long have split it. Every forward pass begins with the picture tower or the layers.
+        Scoring reads the head's weight in tiles, and again in the backward pass, when stage 3 would
+        have partitioned it. Every forward pass begins in the vision tower or the layers.
         """
         core = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
         parameters = list(core.get_output_embeddings().parameters())
         for parameter in parameters:
-            parameter.is_external_param = True  # leaving a module does not split it again
+            parameter.is_external_param = True  # not partitioned when a module is left
 
         def gather(*_: Any) -> None:
             if missing := [p for p in parameters if p.ds_status.name != "AVAILABLE"]:
@@ -129,31 +132,31 @@ class DeepSpeedEngine:
         core.model.register_forward_pre_hook(gather)
 
     def weights(self) -> Mapping[str, Tensor]:
-        """What is trained, on the CPU of the first rank, by its `state_dict()` names.
+        """Gather the trained weights on the CPU of the first rank, by `state_dict()` names.
 
-        All weights, the tied head included, or under LoRA the adapters' alone. Every rank takes
-        part in gathering them; all but the first return nothing.
+        All weights, the tied head included, or under LoRA only the adapter's. Every rank calls it;
+        all but the first return nothing.
         """
         adapters = isinstance(self.model, PeftModel)
         state = self.model.state_dict(keep_vars=True)
         wanted = {name: w for name, w in state.items() if "lora_" in name or not adapters}
         gathered: dict[int, Tensor] = {}
         for weight in {id(w): w for w in wanted.values()}.values():
-            # One by one: the device never holds more than one that stage 3 has split.
+            # One by one, so that the device holds at most one gathered weight.
             with deepspeed.zero.GatheredParameters([weight], enabled=self._stage == 3):
                 if self.rank == 0:
                     gathered[id(weight)] = weight.detach().cpu().clone()
         return {name: gathered[id(w)] for name, w in wanted.items() if id(w) in gathered}
 
     def save(self, folder: Path) -> None:
-        """Write what a resumed run needs; every rank takes part."""
+        """Write the state that a resumed run needs; every rank calls it."""
         self._engine.save_checkpoint(str(folder), tag=TAG, exclude_frozen_parameters=True)
 
     def load(self, folder: Path) -> None:
-        """Continue from what `save` wrote.
+        """Restore the state that `save` wrote.
 
         Raises:
-            CheckpointError: there is no state in the folder.
+            CheckpointError: the folder has no state.
         """
         path, _ = self._engine.load_checkpoint(
             str(folder),
@@ -162,14 +165,14 @@ class DeepSpeedEngine:
         )
         if path is None:
             raise CheckpointError(
-                f"DeepSpeed found no state in {folder}: use an earlier checkpoint"
+                f"DeepSpeed finds no state in {folder}: resume from an earlier checkpoint"
             )
 
 
 def _settings(
     model: Any, optimization: OptimizationConfig, zero_stage: int, offload: Offload
 ) -> dict[str, Any]:
-    """DeepSpeed's configuration."""
+    """Make DeepSpeed's configuration."""
     half = next(model.parameters()).dtype == torch.bfloat16
     settings: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
@@ -178,8 +181,8 @@ def _settings(
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
         "zero_optimization": {
-            # Micro-batches' bfloat16 gradients are summed in float32; below stage 2 DeepSpeed 0.19
-            # refuses to (0) or sums them wrongly (1).
+            # Stage 2 sums bfloat16 gradients in float32; DeepSpeed 0.19 refuses to in stage 0 and
+            # sums wrongly in stage 1.
             "stage": max(zero_stage, 2) if half else zero_stage,
             "overlap_comm": False,
             **{f"offload_{part}": {"device": "cpu"} for part in OFFLOADED[offload]},

@@ -1,4 +1,4 @@
-"""What holds a model's weights while they are trained."""
+"""Engines: a model under training with its optimizer."""
 
 import math
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from physrl.config.algorithm import OptimizationConfig, SFTConfig
+from physrl.config.algorithm import OptimizationConfig
 
 
 class Engine(Protocol):
@@ -19,20 +19,17 @@ class Engine(Protocol):
     world_size: int
 
     def backward(self, loss: Tensor, *, last: bool) -> None:
-        """Accumulate gradients; `last` marks the micro-batch after which `step` follows."""
-        ...
+        """Accumulate gradients; `last` marks the last micro-batch before `step`."""
 
     def step(self, lr: float) -> float:
-        """Apply the accumulated gradients, averaged over ranks; returns their norm.
+        """Apply the accumulated gradients, averaged over ranks, and return their norm.
 
-        Where the norm is not finite, the gradients are dropped and nothing changes, on every rank
-        alike.
+        Gradients whose norm is not finite are dropped, on every rank alike.
         """
-        ...
 
 
 class TorchEngine:
-    """One process, plain PyTorch: the reference."""
+    """The reference engine: one process, plain PyTorch."""
 
     rank, world_size = 0, 1
 
@@ -56,14 +53,14 @@ class TorchEngine:
 
 
 def set_training_mode(model: torch.nn.Module, optimization: OptimizationConfig) -> None:
-    """Put a model in training mode, in which it can checkpoint activations.
+    """Put a model in training mode, which activation checkpointing needs; dropout for SFT only.
 
-    Dropout is for imitation alone. Reinforcement compares a policy's log-probabilities with those
-    of an older policy, of the sampler and of the base model, none of which drops anything: noise
-    would move ratios and KL away from 1 and 0 where the policies are equal.
+    A policy gradient compares log-probabilities with those of the old policy, the sampler and the
+    base model, none of which has dropout: it would move ratios and KL away from 1 and 0 where the
+    policies are equal.
     """
     model.train()
-    if not isinstance(optimization, SFTConfig):
+    if optimization.uses_rollouts:
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.eval()
@@ -71,7 +68,7 @@ def set_training_mode(model: torch.nn.Module, optimization: OptimizationConfig) 
 
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode within the block, and each module's own mode again after it."""
+    """Put a model in evaluation mode within the block, then restore each module's mode."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
@@ -82,12 +79,12 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
 
 
 def trainable(model: torch.nn.Module) -> list[torch.nn.Parameter]:
-    """The parameters that an update changes."""
+    """List the trainable parameters."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def make_optimizer(model: torch.nn.Module, config: OptimizationConfig) -> torch.optim.AdamW:
-    """AdamW over the trainable parameters; the rate is set anew before every step."""
+    """Make AdamW over the trainable parameters; each step sets the learning rate."""
     return torch.optim.AdamW(
         trainable(model), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
     )

@@ -1,4 +1,4 @@
-"""Completions by transformers' own generation: the reference generator."""
+"""The reference generator: completions by transformers' own generation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from physrl.types import Completion, Generation, Prompt, TrainingExample
 
 
 class TransformersGenerator:
-    """Samples from a model in this process and scores what it sampled."""
+    """A generator that samples from a model in this process and scores the samples."""
 
     def __init__(self, model: Any, processor: Any) -> None:
         self._model = model
@@ -24,21 +24,21 @@ class TransformersGenerator:
         self.policy_version = 0
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
-        """A group of completions for each prompt; as reproducible as `Sampling` says."""
+        """Sample a group of completions for each prompt; as reproducible as `Sampling` says."""
         with evaluating(self._model):
             return [self._group(prompt, sampling) for prompt in prompts]
 
     def _group(self, prompt: Prompt, sampling: Sampling) -> Generation:
         prompt_ids = self._collator.prompt_ids(prompt)
         torch.manual_seed(prompt_seed(prompt.prompt_id, sampling))
-        # A row needs some completion to be collated; its one token is cut off again.
+        # Collation needs a completion; its one token is removed again.
         row = TrainingExample(prompt, (self._collator.eos_token_id,))
         inputs = self._collator([row])
         sampled = core(self._model).generate(
             input_ids=inputs.input_ids[:, :-1],
             attention_mask=inputs.attention_mask[:, :-1],
             mm_token_type_ids=inputs.mm_token_type_ids[:, :-1],
-            **_pictures(inputs),
+            **_images(inputs),
             generation_config=self._generation_config(sampling),
         )
         rows = [self._cut(ids.tolist()) for ids in sampled[:, len(prompt_ids) :]]
@@ -63,7 +63,7 @@ class TransformersGenerator:
         return Generation(prompt_ids, completions)
 
     def _generation_config(self, sampling: Sampling) -> GenerationConfig:
-        """Made anew: a checkpoint's own may hold penalties that the learner does not know."""
+        """Make the configuration: a checkpoint's own may have penalties unknown to the learner."""
         greedy = sampling.temperature == 0
         return GenerationConfig(
             do_sample=not greedy,
@@ -78,13 +78,13 @@ class TransformersGenerator:
         )
 
     def _cut(self, ids: list[int]) -> tuple[int, ...]:
-        """The ids up to and with the first end of turn; what follows is padding."""
+        """Cut the padding after the first end-of-turn token."""
         eos = self._collator.eos_token_id
         return tuple(ids[: ids.index(eos) + 1] if eos in ids else ids)
 
 
-def _pictures(inputs: ModelInputs) -> dict[str, Any]:
-    """The patches of the one row's pictures, in the order in which it shows them."""
+def _images(inputs: ModelInputs) -> dict[str, Any]:
+    """Select the patches of the only row's images, in the row's order."""
     (shown,) = inputs.images_of_row
     if not shown:
         return {}

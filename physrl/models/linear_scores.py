@@ -1,6 +1,6 @@
 """Log-probabilities and entropies under a linear output head, one tile of logits at a time.
 
-A tile is some tokens by some of the vocabulary. The softmax's sums run over a row's tiles with a
+A tile is a block of tokens x vocabulary. The softmax's sums run over a row's tiles with a
 running maximum (Milakov and Gimelshein 2018, arXiv 1805.02867), and a tile is turned into a
 gradient in place, so that no N x V tensor ever exists.
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 BANNED = -1e30
-"""A banned token's logit: no probability, and finite, so that 0 x log 0 stays 0."""
+"""Logit of a banned token: zero probability, but finite, so that 0 x log 0 is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +30,28 @@ class _Tiling:
         return max(1, self.elements // rows)
 
 
-# A tile and its exponentials stay in a processor's cache; on a GPU few and large kernels matter.
+# On a CPU a tile and its exponentials fit in the cache; on a GPU few large kernels are fast.
 _CPU = _Tiling(rows=4096, elements=1 << 22)
 _CUDA = _Tiling(rows=4096, elements=1 << 25)
 
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """A linear head whose logits are asked for by tile."""
+    """A linear output head whose logits are computed by tile."""
 
     weight: Tensor
     bias: Tensor | None
     banned: Sequence[int]
     temperature: float
     dtype: torch.dtype
-    """Of logits and sums: at least float32."""
+    """Type of logits and sums, at least float32."""
 
     def operand(self, values: Tensor) -> Tensor:
-        """What a matrix product takes: only GPUs sum products of bfloat16 in float32."""
+        """Convert an operand of a matrix product: only GPUs sum bfloat16 products in float32."""
         return values if values.is_cuda else values.to(self.dtype)
 
     def logits(self, states: Tensor, weight: Tensor, columns: slice, out: Tensor) -> Tensor:
-        """Write the tile of some tokens and of the vocabulary's `columns` to `out`."""
+        """Write the tile of these states and the vocabulary's `columns` to `out`."""
         _product(states, weight.t(), out)
         if self.bias is not None:
             out.add_(self.bias[columns])
@@ -71,19 +71,19 @@ def linear_scores(
     banned: Sequence[int] = (),
     temperature: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
-    """Log-probability and entropy of each token under softmax(states . weight + bias).
+    """Compute each token's log-probability and entropy under softmax(states . weight + bias).
 
-    Under a frozen head the log-probabilities' gradient is taken in the forward pass, where the
-    logits are at hand: two matrix products, against four under a head that is trained. A gradient
-    through the entropies computes the logits again.
+    Under a frozen head the forward pass, which has the logits, computes the log-probabilities'
+    gradient too: two matrix products instead of the four under a trained head. A gradient through
+    the entropies recomputes the logits.
 
     Args:
         states: N x H.
         weight: V x H.
         bias: V.
         tokens: N; a banned one has the log-probability -inf.
-        banned: ids without probability.
-        temperature: what the logits are divided by.
+        banned: token ids with zero probability.
+        temperature: divisor of the logits.
 
     Returns:
         Two tensors of N, in float32 or better; gradients flow through both.
@@ -100,7 +100,7 @@ def linear_scores(
 
 
 class _LinearScores(torch.autograd.Function):
-    """What `linear_scores` computes, and its gradient."""
+    """The function `linear_scores` with its gradient."""
 
     @staticmethod
     def forward(
@@ -113,7 +113,7 @@ class _LinearScores(torch.autograd.Function):
         temperature: float,
         ahead: bool,
     ) -> tuple[Tensor, Tensor]:
-        # An entropy that no loss uses brings no gradient, and then costs none.
+        # An entropy that no loss uses has no gradient and costs no backward pass.
         ctx.set_materialize_grads(False)
         dtype = torch.promote_types(states.dtype, torch.float32)
         head = _Head(weight, bias, banned, temperature, dtype)
@@ -148,7 +148,7 @@ class _LinearScores(torch.autograd.Function):
 def _score_rows(
     head: _Head, states: Tensor, tokens: Tensor, ahead: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Log-probability, log of the softmax's sum, entropy, and d log-probability / d states."""
+    """Compute log-probability, log of the softmax's sum, entropy, d log-probability / d states."""
     count, width = len(tokens), _tiling(states).columns(len(tokens))
     start = states.new_zeros(count, dtype=head.dtype)
     maximum = torch.full_like(start, torch.finfo(head.dtype).min)
@@ -185,7 +185,7 @@ def _score_rows(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the backward pass knows of N tokens before it computes their logits again."""
+    """Values of N tokens that the backward pass has before it recomputes their logits."""
 
     states: Tensor
     tokens: Tensor
@@ -198,7 +198,7 @@ class _Known:
 def _gradients(
     head: _Head, known: _Known, for_states: bool, for_weight: bool, for_bias: bool
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Gradients of the states, the weight and the bias: of those that are wanted."""
+    """Compute the requested gradients: of the states, the weight and the bias."""
     states, count = known.states, len(known.tokens)
     grad_states = torch.zeros_like(states, dtype=head.dtype) if for_states else None
     grad_weight = torch.empty_like(head.weight) if for_weight else None
@@ -247,7 +247,7 @@ def _to_logit_gradient(
 
 
 def _place(tokens: Tensor, columns: slice) -> tuple[Tensor, Tensor]:
-    """Where each row's token stands in a tile (rows x 1), and whether it does (rows)."""
+    """Locate each row's token in a tile (rows x 1) and mark the rows that have it (rows)."""
     local = tokens - columns.start
     width = columns.stop - columns.start
     return local.clamp(0, width - 1)[:, None], (local >= 0) & (local < width)

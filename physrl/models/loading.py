@@ -1,4 +1,4 @@
-"""Qwen-VL checkpoints from a folder or the hub, full or with adapters."""
+"""Loading and saving of Qwen-VL models, full or with adapters."""
 
 import re
 import tempfile
@@ -8,14 +8,17 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
 from physrl.config.model import MODEL_TYPES, LoRAConfig, ModelConfig
 from physrl.errors import ConfigError
 from physrl.models.processor import load_processor
+from physrl.models.without_sklearn import without_sklearn
+
+with without_sklearn():
+    from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+    from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
+    from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -25,15 +28,15 @@ _LANGUAGE = r"language_model\.layers\."
 
 
 def load_model(config: ModelConfig) -> Any:
-    """The model to train: all weights, or a PEFT wrapper whose adapters are trained.
+    """Load the model to train: all of its weights, or the adapter of a PEFT wrapper.
 
     Raises:
-        ConfigError: the checkpoint is of another family.
+        ConfigError: the checkpoint is of another model family.
     """
     model = _load_base(config)
     if model.config.model_type not in MODEL_TYPES:
         raise ConfigError(
-            f"model.path {config.path} holds a {model.config.model_type} model: "
+            f"model.path {config.path} has the unsupported model_type {model.config.model_type}: "
             f"use one of {', '.join(MODEL_TYPES)}"
         )
     if config.gradient_checkpointing:
@@ -41,8 +44,8 @@ def load_model(config: ModelConfig) -> Any:
     if config.lora is None:
         return model
     if config.lora.vision or config.lora.projector:
-        # Where no row shows a picture, nothing before the first adapter would need a gradient, and
-        # a rank would go back through fewer layers than others: ZeRO-3 would wait for ever.
+        # On a rank whose rows have no image, nothing before the first adapter would need gradients:
+        # its backward pass would have fewer layers than others', and ZeRO-3 would hang.
         model.enable_input_require_grads()
     if config.adapter is None:
         return get_peft_model(model, peft_config(config.lora, model))
@@ -52,9 +55,9 @@ def load_model(config: ModelConfig) -> Any:
 
 
 def save_dequantized(config: ModelConfig, folder: Path) -> None:
-    """Write the base of a 4-bit model as a checkpoint of the weights that its bits stand for.
+    """Write a checkpoint of the dequantized base of a 4-bit model, for vLLM.
 
-    vLLM 0.32 reads no bitsandbytes, and the base that was quantized is another model.
+    vLLM 0.32 reads no bitsandbytes, and the unquantized base has other weights.
     """
     _load_base(config).dequantize(DTYPES[config.dtype]).save_pretrained(folder)
     load_processor(config.path).save_pretrained(folder)
@@ -62,7 +65,7 @@ def save_dequantized(config: ModelConfig, folder: Path) -> None:
 
 def _load_base(config: ModelConfig) -> Any:
     dtype = DTYPES[config.dtype]
-    # Weights that are pickled run whatever code their author put into them.
+    # Unpickling weights runs code.
     safe = {"use_safetensors": True, "dtype": dtype}
     if config.quantization is None:
         return AutoModelForImageTextToText.from_pretrained(config.path, **safe)
@@ -79,7 +82,7 @@ def _load_base(config: ModelConfig) -> Any:
 
 
 def peft_config(lora: LoRAConfig, model: torch.nn.Module) -> LoraConfig:
-    """PEFT's configuration with the linear layers of the chosen parts as targets."""
+    """Make PEFT's configuration, with the linear layers of the chosen parts as targets."""
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
@@ -91,7 +94,7 @@ def peft_config(lora: LoRAConfig, model: torch.nn.Module) -> LoraConfig:
 
 
 def target_modules(lora: LoRAConfig, model: torch.nn.Module) -> list[str]:
-    """Names of the linear layers to adapt."""
+    """List the names of the linear layers to adapt."""
     wanted = [
         pattern
         for pattern, chosen in (
@@ -109,9 +112,9 @@ def target_modules(lora: LoRAConfig, model: torch.nn.Module) -> list[str]:
 
 
 def adapter_files(model: PeftModel, weights: Mapping[str, Tensor]) -> dict[str, bytes]:
-    """An adapter's files by name, as PEFT writes and reads them.
+    """Serialize an adapter to PEFT's files, by name.
 
-    All but the card for people, which PEFT would render each time: three quarters of a weight sync.
+    The model card is left out: PEFT would render it each time, three quarters of a weight sync.
 
     Args:
         weights: the adapter's gathered weights by name.
@@ -125,7 +128,7 @@ def adapter_files(model: PeftModel, weights: Mapping[str, Tensor]) -> dict[str, 
 
 
 def save_model(model: Any, processor: Any, folder: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write `adapter/` for a PEFT model, `model/` for a full one; both load with plain libraries.
+    """Write `adapter/` of a PEFT model, for PEFT, or `model/` of a full one, for transformers.
 
     Args:
         weights: the model's gathered weights by name.

@@ -1,7 +1,7 @@
 """The tiny model: the real Qwen2.5-VL classes at well under a million parameters.
 
-An ordinary checkpoint folder with its own tokenizer and processor, which transformers, PEFT and
-vLLM load like any other. Small enough to learn on a laptop's processor.
+Its checkpoint has its own tokenizer and processor, and transformers, PEFT and vLLM load it like any
+other. It is small enough to train on a laptop's CPU.
 """
 
 from collections.abc import Iterable
@@ -46,7 +46,7 @@ CHAT_TEMPLATE = (
 def build_tiny(
     texts: Iterable[str], seed: int
 ) -> tuple[Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor]:
-    """A tiny Qwen2.5-VL with random weights, and a processor whose words come from `texts`."""
+    """Build a tiny Qwen2.5-VL with random weights, and a processor with the words of `texts`."""
     processor = build_processor(texts)
     torch.manual_seed(seed)
     model = Qwen2_5_VLForConditionalGeneration(tiny_config(processor.tokenizer))
@@ -56,7 +56,7 @@ def build_tiny(
 
 
 def tiny_config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
-    """Three text layers and three vision layers of width 96."""
+    """Make the configuration: three text layers and three vision layers of width 96."""
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
     return Qwen2_5_VLConfig(
         text_config={
@@ -64,7 +64,7 @@ def tiny_config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
             "hidden_size": 96,
             "intermediate_size": 256,
             "num_hidden_layers": 3,
-            "num_attention_heads": 3,  # heads of 32: vLLM's CPU kernel refuses smaller ones
+            "num_attention_heads": 3,  # heads of 32, the least of vLLM's CPU kernel
             "num_key_value_heads": 1,
             "max_position_embeddings": MAX_LENGTH,
             "rope_parameters": {
@@ -98,7 +98,7 @@ def tiny_config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
 
 
 def build_processor(texts: Iterable[str]) -> Qwen2_5_VLProcessor:
-    """Byte-level BPE learned from `texts` (digits one by one), and 84-pixel pictures."""
+    """Train byte-level BPE on `texts` (digits one by one), and process images of 84 pixels."""
     tokenizer = _train_tokenizer(texts)
     pixels = IMAGE_SIZE**2
     sizes = {"shortest_edge": (2 * PATCH * MERGE) ** 2 // 4, "longest_edge": pixels}
@@ -113,7 +113,7 @@ def build_processor(texts: Iterable[str]) -> Qwen2_5_VLProcessor:
 def save_checkpoint(
     model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProcessor, folder: Path
 ) -> None:
-    """Write an ordinary Hugging Face checkpoint folder."""
+    """Write a Hugging Face checkpoint folder."""
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
 

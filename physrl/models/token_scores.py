@@ -12,48 +12,48 @@ from physrl.errors import ConfigError
 from physrl.models.linear_scores import BANNED, linear_scores
 
 ROWS = 256
-"""Tokens whose logits are held at once under a head that is not plainly linear."""
+"""Number of tokens per chunk under a head that is not a plain linear layer."""
 
 
 def token_scores(
     head: Any, states: Tensor, tokens: Tensor, banned: Sequence[int], temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """Log-probability and entropy of each token under the head's softmax.
+    """Compute each token's log-probability and entropy under the head's softmax.
 
     A plain linear head, tied to the embedding or not, is computed in tiles of logits
-    (`linear_scores`). Any other (with adapters, quantised) is called as it is, `ROWS` tokens at a
-    time, and once more in the backward pass.
+    (`linear_scores`). Any other (with adapters, quantized) is called with `ROWS` tokens at a time,
+    and again in the backward pass.
 
     Args:
-        head: from states (n x H) to logits (n x V).
+        head: a module from states (n x H) to logits (n x V).
         states: N x H, each the state before its token.
         tokens: N; a banned one has the log-probability -inf.
-        banned: ids that the sampler could not choose.
-        temperature: what the logits are divided by.
+        banned: token ids that cannot be sampled.
+        temperature: divisor of the logits.
 
     Returns:
         Two tensors of N, in float32 or better; gradients flow through both.
 
     Raises:
-        ConfigError: ZeRO-3 has split a head that is not plainly linear.
+        ConfigError: ZeRO-3 has partitioned a head that is not a plain linear layer.
     """
-    # Quantised layers are subclasses.
+    # Quantized layers are subclasses.
     if type(head) is torch.nn.Linear:
         with _forward_replaced(
             head,
-            lambda some: linear_scores(some, head.weight, head.bias, tokens, banned, temperature),
+            lambda each: linear_scores(each, head.weight, head.bias, tokens, banned, temperature),
         ):
             scores: tuple[Tensor, Tensor] = head(states)
             return scores
-    # Ranks with different numbers of tokens would gather it a different number of times.
+    # Ranks with different numbers of chunks would gather it a different number of times.
     if any(hasattr(parameter, "ds_id") for parameter in head.parameters()):
         raise ConfigError(
-            f"the output head is a {type(head).__name__}, which ZeRO-3 cannot split: set "
-            "runtime.zero_stage=2"
+            f"runtime.zero_stage is 3 but the output head is a {type(head).__name__}, which cannot "
+            "be partitioned: set runtime.zero_stage=2"
         )
     parts = [
-        checkpoint(_score, head, some, chosen, list(banned), temperature, use_reentrant=False)
-        for some, chosen in zip(states.split(ROWS), tokens.split(ROWS), strict=True)
+        checkpoint(_score, head, *chunk, list(banned), temperature, use_reentrant=False)
+        for chunk in zip(states.split(ROWS), tokens.split(ROWS), strict=True)
     ]
     logprobs, entropies = zip(*parts, strict=True)
     return torch.cat(logprobs), torch.cat(entropies)
@@ -61,11 +61,10 @@ def token_scores(
 
 @contextmanager
 def _forward_replaced(module: Any, function: Callable[[Tensor], Any]) -> Iterator[None]:
-    """Meanwhile a call of the module is a call of the function, between the module's hooks.
+    """Make a call of the module a call of the function within the block, between its hooks.
 
-    ZeRO-3's hooks gather the head's weight for both passes. They do so once a pass, whatever the
-    number of tokens: calling the head once a chunk would let ranks with different numbers of
-    chunks wait for each other for ever.
+    ZeRO-3's hooks gather the head's weight for both passes, once per call. If the head were called
+    per chunk, ranks with different numbers of chunks would deadlock.
     """
     module.forward = function
     try:
@@ -80,7 +79,7 @@ def _score(
     logits = head(states)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
     ids = torch.tensor(banned, dtype=torch.long, device=logits.device)
-    # Finite: an entropy's 0 x log 0 stays 0, and so does its gradient.
+    # Finite, so that an entropy's 0 x log 0 and its gradient are 0.
     normal = logits.index_fill(1, ids, BANNED).log_softmax(dim=-1)
     logprobs = normal.gather(1, tokens[:, None])[:, 0]
     entropies = -(normal.exp() * normal).sum(dim=-1)

@@ -1,6 +1,7 @@
-"""Answers with pictures: scenes are rebuilt from their ids, and answers carried out again."""
+"""A gallery of answers: scenes are rebuilt from their ids, and answers are simulated again."""
 
 from collections.abc import Sequence
+from contextlib import closing
 
 from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.environments.generators import GENERATORS
@@ -13,8 +14,8 @@ from physrl.tasks import TASKS
 from physrl.tasks.task import make_prompt, make_scene
 from physrl.types import Action, Outcome, SceneSpec, Split, Unparseable
 
-PICTURE_SIZE = 224
-"""Pixels; larger than what the model sees, for people."""
+IMAGE_SIZE = 224
+"""Width and height of images in pixels; larger than what the model sees."""
 SPLITS: dict[str, Split] = {"train": "train", "validation": "validation", "test": "test"}
 GENERATOR_NAMES: dict[str, GeneratorName] = {name: name for name in GENERATORS}
 
@@ -26,17 +27,16 @@ def make_gallery(
     reasoning: bool,
     per_task: int = 3,
 ) -> tuple[GalleryItem, ...]:
-    """Up to `per_task` greedy answers of each policy to each simulated task.
+    """Select up to `per_task` greedy answers of each policy to each simulated task.
 
     Args:
-        settings: the scenes' distribution, as when the policies were evaluated.
-        reasoning: whether the policies were asked to think first.
+        settings: scene settings of the evaluation.
+        reasoning: True if the prompts asked for reasoning.
 
     Raises:
         DataError: an answer's scene id is not of the form task/split/generator/seed/index.
     """
-    simulator, renderer = Simulator(), make_renderer(settings)
-    try:
+    with closing(Simulator()) as simulator, closing(make_renderer(settings)) as renderer:
         return tuple(
             _make_item(policy.policy, answered, settings, reasoning, simulator, renderer)
             for policy in policies
@@ -44,25 +44,22 @@ def make_gallery(
             if result.task in TASKS and result.decoding == "greedy"
             for answered in choose_spread(result.answers, per_task)
         )
-    finally:
-        simulator.close()
-        renderer.close()
 
 
 def choose_spread(answers: Sequence[Answered], count: int) -> tuple[Answered, ...]:
-    """A few answers of every kind: successes, failures and what was not simulated, in turn."""
+    """Select answers of each kind in turn: successes, failures, answers without simulation."""
     kinds = (
         [answer for answer in answers if answer.success],
         [answer for answer in answers if not answer.success and answer.status == "settled"],
         [answer for answer in answers if answer.status != "settled"],
     )
     rounds = range(max(map(len, kinds)))
-    in_turn = [kind[place] for place in rounds for kind in kinds if place < len(kind)]
-    return tuple(in_turn[:count])
+    alternating = [kind[index] for index in rounds for kind in kinds if index < len(kind)]
+    return tuple(alternating[:count])
 
 
 def rebuild_scene(scene_id: str, settings: EnvironmentConfig) -> SceneSpec:
-    """The scene that an id names.
+    """Sample the scene of an id again.
 
     Raises:
         DataError: the id is not of the form task/split/generator/seed/index.
@@ -74,8 +71,8 @@ def rebuild_scene(scene_id: str, settings: EnvironmentConfig) -> SceneSpec:
         return make_scene(TASKS[task], settings, int(seed), SPLITS[split], int(index), generator)
     except (ValueError, KeyError):
         raise DataError(
-            f"scene id '{scene_id}' is not of the form task/split/generator/seed/index: evaluate "
-            "again"
+            f"scene id '{scene_id}' is not of the form task/split/generator/seed/index: run the "
+            "evaluation again"
         ) from None
 
 
@@ -89,12 +86,12 @@ def _make_item(
 ) -> GalleryItem:
     scene = rebuild_scene(answered.scene_id, settings)
     task = TASKS[scene.task]
-    prompt = make_prompt(task, scene, renderer, PICTURE_SIZE, reasoning=reasoning)
+    prompt = make_prompt(task, scene, renderer, IMAGE_SIZE, reasoning=reasoning)
     (before,) = prompt.images
     action = task.parse(answered.completion)
     outcome = task.act(scene, action, simulator)
     after = (
-        renderer.render(outcome.poses, scene.camera, scene.appearance, PICTURE_SIZE)
+        renderer.render(outcome.poses, scene.camera, scene.appearance, IMAGE_SIZE)
         if outcome.poses
         else None
     )
@@ -112,11 +109,11 @@ def _make_item(
 
 def _describe(action: Action, outcome: Outcome) -> str:
     if isinstance(action, Unparseable):
-        return f"nothing was simulated: {action.reason}"
+        return f"not simulated: {action.reason}"
     if outcome.status == "illegal":
-        return "nothing was simulated: the block would be inside another or below the ground"
-    moved = f"the block that moved most moved {outcome.displacement:.2f} block widths"
+        return "not simulated: the block would overlap another one or the ground"
+    moved = f"largest displacement {outcome.displacement:.2f} block widths"
     if outcome.height_gain > 0 and outcome.success:
-        return f"a taller tower stands: {moved}"
-    stands = outcome.displacement <= FALL_DISPLACEMENT
-    return f"{'all blocks stand' if stands else 'blocks fell'}: {moved}"
+        return f"the taller tower stands: {moved}"
+    is_stable = outcome.displacement <= FALL_DISPLACEMENT
+    return f"{'all blocks stand' if is_stable else 'blocks fell'}: {moved}"

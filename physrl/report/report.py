@@ -1,4 +1,4 @@
-"""What a report shows."""
+"""Contents of a report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from physrl.types import Image, Metrics
 
 @dataclass(frozen=True, slots=True)
 class GalleryItem:
-    """One answer with the picture before it and, if it was simulated, the picture after it."""
+    """An answer with the image before it and, if it was simulated, the image after it."""
 
     policy: str
     question: str
@@ -19,25 +19,25 @@ class GalleryItem:
     before: Image
     after: Image | None
     note: str
-    """What happened, or why nothing was simulated."""
+    """Description of the outcome, or the reason why nothing was simulated."""
     reward: float
     success: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """Everything that a report is made of.
+    """All contents of a report.
 
-    Policies appear in the given order; the first is the one that the others are compared with.
+    Policies are shown in the given order; the others are compared with the first one.
     """
 
     title: str
     subtitle: str
     policies: tuple[PolicyResult, ...]
     curves: Mapping[str, Sequence[Metrics]] = field(default_factory=dict)
-    """A training run's name, which may be a policy's, to its metrics, each row with `step`."""
+    """Metrics of training runs by name, each row with `step`; a name may be a policy's."""
     gallery: tuple[GalleryItem, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
-    """Durations, machine, versions: name to value."""
+    """Durations, machine and versions by name."""
     human: HumanAccuracy | None = None
-    """How well people judged the photographs of the task `real`."""
+    """Accuracy of people on the photographs of the task `real`."""

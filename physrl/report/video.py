@@ -1,4 +1,4 @@
-"""What happens after an action, as a film: GIF through Pillow, MP4 through OpenCV."""
+"""Videos of what happens after an action: GIF by Pillow, MP4 by OpenCV."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,47 +12,50 @@ from physrl.errors import UserError
 from physrl.tasks.release import Release
 from physrl.types import Image, SceneSpec
 
-STILL = FRAMES_PER_SECOND // 2
-"""Frames that the first and the last picture stay."""
+HOLD_FRAMES = FRAMES_PER_SECOND // 2
+"""Number of frames for which the first and the last image are held."""
 
 
-def film(
+def render_video(
     scene: SceneSpec, release: Release, simulator: Simulator, renderer: Renderer, size: int
 ) -> list[Image]:
-    """Pictures of the blocks from the moment they are let go until they rest.
+    """Render the blocks from their release until they rest.
 
-    The scene as it was shown comes first, the blocks where they came to lie stay at the end.
+    The first image is the scene as the model saw it.
     """
-    shown = tuple(map(start_pose, scene.blocks))
-    frames = [shown, *simulator.watch(release.blocks, release.drop)]
-    drawn = [renderer.render(poses, scene.camera, scene.appearance, size) for poses in frames]
-    return [drawn[0]] * STILL + drawn[1:] + [drawn[-1]] * STILL
+    start = tuple(map(start_pose, scene.blocks))
+    poses = [start, *simulator.watch(release.blocks, release.drop)]
+    images = [renderer.render(each, scene.camera, scene.appearance, size) for each in poses]
+    return [images[0]] * HOLD_FRAMES + images[1:] + [images[-1]] * HOLD_FRAMES
 
 
-def write_film(frames: Sequence[Image], path: Path) -> None:
-    """Write the frames in the format of the file's ending.
+def write_video(frames: Sequence[Image], path: Path) -> None:
+    """Write frames in the format of the file's suffix.
 
     Raises:
-        UserError: the ending is none of WRITERS, or its encoder is missing.
+        UserError: the suffix is not one of WRITERS, or its encoder is missing.
         OSError: the file cannot be written.
     """
-    check_ending(path)
+    check_suffix(path)
     WRITERS[path.suffix.lower()](frames, path)
 
 
-def check_ending(path: Path) -> None:
-    """Refuse what is no film before one is made.
+def check_suffix(path: Path) -> None:
+    """Check that a path has the suffix of a supported format.
 
     Raises:
-        UserError: the ending is none of WRITERS.
+        UserError: the suffix is not one of WRITERS.
     """
     if path.suffix.lower() not in WRITERS:
-        raise UserError(f"--out is {path}: end a video in {' or '.join(WRITERS)}")
+        raise UserError(
+            f"--out is {path}: unsupported video format; use a name that ends in "
+            f"{' or '.join(WRITERS)}"
+        )
 
 
 def _write_gif(frames: Sequence[Image], path: Path) -> None:
     first, *others = [PillowImage.fromarray(frame) for frame in frames]
-    milliseconds = round(1000 / FRAMES_PER_SECOND / 10) * 10  # GIF counts in hundredths of a second
+    milliseconds = round(1000 / FRAMES_PER_SECOND / 10) * 10  # GIF has hundredths of a second
     first.save(
         path, save_all=True, append_images=others, duration=milliseconds, loop=0, optimize=True
     )
@@ -60,15 +63,15 @@ def _write_gif(frames: Sequence[Image], path: Path) -> None:
 
 def _write_mp4(frames: Sequence[Image], path: Path) -> None:
     try:
-        import cv2  # comes with vLLM, not with the library
+        import cv2  # a dependency of vLLM, not of the library
     except ImportError:
-        raise UserError(f"--out is {path}: OpenCV is not installed; end it in .gif") from None
-    path.touch()  # OpenCV says nothing of a file that it cannot write
+        raise UserError(f"--out is {path}: OpenCV is not installed; write a .gif instead") from None
+    path.touch()  # OpenCV does not report files that it cannot write
     height, width, _ = frames[0].shape
     code = cv2.VideoWriter.fourcc(*"mp4v")
     writer = cv2.VideoWriter(str(path), code, FRAMES_PER_SECOND, (width, height))
     if not writer.isOpened():
-        raise UserError(f"--out is {path}: this OpenCV has no MPEG-4 encoder; end it in .gif")
+        raise UserError(f"--out is {path}: OpenCV has no MPEG-4 encoder; write a .gif instead")
     for frame in frames:
         writer.write(np.ascontiguousarray(frame[..., ::-1]))
     writer.release()

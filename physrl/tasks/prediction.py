@@ -105,7 +105,7 @@ def prediction_prompt(prompt: Prompt, task: Task, action: Action) -> Prompt:
     what = MOVED.format(offset=offset) if task.axes else LET_GO
     *before, question = prompt.turns
     second = Turn("user", ALONE.format(what=what), question.images)
-    return Prompt(f"{prompt.prompt_id}#outcome", (*before, second))
+    return Prompt(prompt.scene_id, (*before, second), "outcome")
 
 
 def true_motion(task: Task, scene: SceneSpec, action: Action, simulator: Simulator) -> Motion:

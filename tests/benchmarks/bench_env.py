@@ -1,9 +1,9 @@
-"""How fast scenes are: sampled, settled, rendered at 224 px and labelled.
+"""Benchmark of scenes: sampling, simulation, rendering at 224 px and labels.
 
     python tests/benchmarks/bench_env.py
 
-Prints a line a task and, last, one JSON line. Milliseconds are CPU time, scenes a second and core
-are of CPU time too, the speedup is of wall time: leave the machine idle.
+Prints a table with a row per task and, last, a JSON line. Milliseconds and scenes per second and
+core are CPU time, the speedup is wall time: keep the machine idle.
 """
 
 import json
@@ -28,20 +28,20 @@ from physrl.types import Appearance, Camera, Image, Pose
 
 SIZE = 224
 SCENES = 60
-"""Of each task."""
+"""Scenes per task."""
 REPEATS = 3
-"""The best of these counts: others share the machine."""
+"""Repetitions, of which the fastest counts because the machine may be shared."""
 SPEEDUP_SCENES = 480
 SPEEDUP_JOBS = 12
 
 
 class Stopwatch:
-    """Adds up the CPU seconds of the calls that it watches."""
+    """The total CPU seconds of the calls to wrapped functions."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def watch(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*args: Any, **kwargs: Any) -> Any:
             start = time.process_time()
             result = function(*args, **kwargs)
@@ -52,19 +52,19 @@ class Stopwatch:
 
 
 @contextmanager
-def watched_steps(stopwatch: Stopwatch) -> Iterator[None]:
-    """The simulator's steps run under the stopwatch."""
+def timed_steps(stopwatch: Stopwatch) -> Iterator[None]:
+    """Time the steps of simulators."""
     step = pybullet.stepSimulation
-    pybullet.stepSimulation = stopwatch.watch(step)
+    pybullet.stepSimulation = stopwatch.wrap(step)
     yield
     pybullet.stepSimulation = step
 
 
-class WatchedRenderer:
-    """A renderer under a stopwatch."""
+class TimedRenderer:
+    """A renderer whose calls are timed."""
 
     def __init__(self, renderer: Renderer, stopwatch: Stopwatch) -> None:
-        self._renderer, self._render = renderer, stopwatch.watch(renderer.render)
+        self._renderer, self._render = renderer, stopwatch.wrap(renderer.render)
 
     def render(self, poses: list[Pose], camera: Camera, appearance: Appearance, size: int) -> Image:
         return self._render(poses, camera, appearance, size)
@@ -75,16 +75,16 @@ class WatchedRenderer:
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU milliseconds a scene."""
+    """CPU milliseconds per scene."""
 
     total: float
     inside: float
-    """Physics steps and renderer."""
+    """Time in physics steps and the renderer."""
     rendering: float
 
 
 def scenes(task_name: str, settings: EnvironmentConfig, indices: range, renderer: Renderer) -> None:
-    """Sample, settle, render and label."""
+    """Sample, render, simulate and label scenes."""
     task, simulator = TASKS[task_name], Simulator()
     for index in indices:
         scene = make_scene(task, settings, 0, "train", index)
@@ -95,23 +95,21 @@ def scenes(task_name: str, settings: EnvironmentConfig, indices: range, renderer
 
 
 def cost(task_name: str, settings: EnvironmentConfig) -> Cost:
-    steps, pictures = Stopwatch(), Stopwatch()
-    renderer = WatchedRenderer(make_renderer(settings), pictures)
+    steps, images = Stopwatch(), Stopwatch()
+    renderer = TimedRenderer(make_renderer(settings), images)
     scenes(task_name, settings, range(4), renderer)  # imports and caches
-    steps.seconds = pictures.seconds = 0.0
-    with watched_steps(steps):
+    steps.seconds = images.seconds = 0.0
+    with timed_steps(steps):
         start = time.process_time()
         scenes(task_name, settings, range(4, 4 + SCENES), renderer)
         total = time.process_time() - start
     renderer.close()
-    a_scene = 1000 / SCENES
-    return Cost(
-        total * a_scene, (steps.seconds + pictures.seconds) * a_scene, pictures.seconds * a_scene
-    )
+    scale = 1000 / SCENES
+    return Cost(total * scale, (steps.seconds + images.seconds) * scale, images.seconds * scale)
 
 
 def work(indices: range) -> None:
-    """A part of the work whose speedup is measured."""
+    """Run one job of the speedup measurement."""
     settings = EnvironmentConfig()
     renderer = make_renderer(settings)
     scenes("stability", settings, indices, renderer)
@@ -119,13 +117,13 @@ def work(indices: range) -> None:
 
 
 def speedup() -> float:
-    """Wall time of one process over that of two, each on the same scenes."""
+    """Measure the wall time of one process over that of two, for the same scenes."""
     length = SPEEDUP_SCENES // SPEEDUP_JOBS
     jobs = [range(k * length, (k + 1) * length) for k in range(SPEEDUP_JOBS)]
     seconds = {}
     for workers in (1, 2):
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            list(pool.map(work, [range(40)] * (2 * workers)))  # start and import
+            list(pool.map(work, [range(40)] * (2 * workers)))  # start processes and import
             start = time.perf_counter()
             list(pool.map(work, jobs))
             seconds[workers] = time.perf_counter() - start
@@ -133,16 +131,14 @@ def speedup() -> float:
 
 
 def main() -> None:
-    table = Table(
-        "task", "renderer", "ms a scene", "of it steps and renderer", "overhead", "picture ms"
-    )
+    table = Table("task", "renderer", "ms per scene", "steps and renderer", "overhead", "image ms")
     costs: dict[tuple[str, str], Cost] = {}
     for renderer in RENDERERS:
         settings = EnvironmentConfig(
             renderer=renderer, randomization="none" if renderer == "tiny" else "photo"
         )
         for task in TASKS:
-            best = min((cost(task, settings) for _ in range(REPEATS)), key=lambda one: one.total)
+            best = min((cost(task, settings) for _ in range(REPEATS)), key=lambda cost: cost.total)
             costs[renderer, task] = best
             table.add_row(
                 task,
@@ -155,11 +151,14 @@ def main() -> None:
     Console(width=100).print(table)
     default = [cost for (renderer, _), cost in costs.items() if renderer == "tiny"]
     figures = {
-        "scenes_per_s": 1000 * len(default) / sum(one.total for one in default),
-        "overhead_ratio": sum(one.total for one in default) / sum(one.inside for one in default),
+        "scenes_per_s": 1000 * len(default) / sum(cost.total for cost in default),
+        "overhead_ratio": sum(cost.total for cost in default)
+        / sum(cost.inside for cost in default),
         "two_process_speedup": max(speedup() for _ in range(REPEATS)),
     } | {
-        f"{name}_ms_224": min(cost.rendering for (one, _), cost in costs.items() if one == name)
+        f"{name}_ms_224": min(
+            cost.rendering for (renderer, _), cost in costs.items() if renderer == name
+        )
         for name in RENDERERS
     }
     print(json.dumps({key: round(value, 2) for key, value in figures.items()}))

@@ -1,8 +1,8 @@
-"""Holds the environment against what it promises: physics, determinism, shortcuts, leakage.
+"""Checks of the environment's guarantees: physics, determinism, shortcuts and leakage.
 
     python tests/benchmarks/check_env.py
 
-Prints a table a promise and, last, one JSON line; exits with 1 if one is broken.
+Prints a table per check and, last, a JSON line; exits with status 1 if a limit is exceeded.
 Takes a few minutes on two cores.
 """
 
@@ -20,13 +20,13 @@ from rich.progress import Progress
 WORKERS = 2
 CHECKS = (agreement, determinism, shortcuts, pixels, constants, leakage)
 LIMITS = {"physics_errors": 0, "leaked_scenes": 0, "shortcut_max_deviation_points": 3.0}
-"""The greatest that each figure may be."""
+"""Maximum of each figure."""
 
 
-def broken(figures: dict[str, Any]) -> list[str]:
-    """The figures that are beyond their limit."""
-    beyond = [name for name, limit in LIMITS.items() if figures[name] > limit]
-    return beyond if figures["hashes_equal"] else [*beyond, "hashes_equal"]
+def failures(figures: dict[str, Any]) -> list[str]:
+    """List the figures that exceed their limits."""
+    exceeded = [name for name, limit in LIMITS.items() if figures[name] > limit]
+    return exceeded if figures["hashes_equal"] else [*exceeded, "hashes_equal"]
 
 
 def main() -> None:
@@ -38,17 +38,17 @@ def main() -> None:
     ):
 
         def run(title: str, function: Callable[[Any], Any], jobs: Sequence[Any]) -> list[Any]:
-            """All jobs in the pool, their results in order, with a bar."""
+            """Run all jobs in the pool and return their results in order, with a progress bar."""
             results = pool.map(function, jobs)
             return list(progress.track(results, total=len(jobs), description=title))
 
         for check in CHECKS:
-            table, found = check.check(run)
+            table, results = check.check(run)
             console.print(table)
-            figures |= found
+            figures |= results
     print(json.dumps(figures))
-    if beyond := broken(figures):
-        sys.exit(f"broken: {', '.join(beyond)}")  # a text is status 1
+    if failed := failures(figures):
+        sys.exit(f"limits exceeded: {', '.join(failed)}")  # exits with status 1
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""The learner on a GPU: agreement of its head, then an update of a Qwen2.5-VL of 3 B parameters.
+"""The learner on a GPU: accuracy of its head, and an update of a Qwen2.5-VL of 3 B parameters.
 
     python tests/benchmarks/gpu_learner.py            needs torch, transformers, peft, deepspeed
     python tests/benchmarks/gpu_learner.py --tiny     the same path on the CPU with a tiny model
 
-Weights are random. Each part is measured apart: one that runs out of memory is reported, and the
-rest goes on. Prints one JSON line last.
+Weights are random. A part that runs out of memory is reported and the others continue. Prints one
+JSON line last.
 
-Model FLOP utilisation is 4 P D / (t peak) under adapters: 2 P D forward and 2 P D for the
-activations' gradient, with P parameters, D tokens and t seconds. What gradient checkpointing
-computes again does not count, nor does attention. `peak` is the device's dense bfloat16 figure.
+Model FLOPs utilization (MFU) is 4 P D / (t peak) under adapters: 2 P D forward and 2 P D for the
+activations' gradient, with P parameters, D tokens and t seconds. Neither recomputation (gradient
+checkpointing) nor attention counts. `peak` is the device's dense bfloat16 figure.
 """
 
 import argparse
@@ -48,24 +48,24 @@ def main() -> None:
     parser.add_argument("--completion", type=int, default=512, help="tokens of a completion")
     options = parser.parse_args()
     if not options.tiny and not torch.cuda.is_available():
-        print("error: there is no GPU: run on a machine with one, or add --tiny", file=sys.stderr)
+        print("error: no GPU found: run on a machine with one, or add --tiny", file=sys.stderr)
         sys.exit(2)
     device = torch.device("cpu" if options.tiny else "cuda")
     sequences, completion = (4, 8) if options.tiny else (options.sequences, options.completion)
     tokens, width, vocabulary = (64, 16, 512) if options.tiny else (4096, 2048, VOCABULARY)
     figures: dict[str, Any] = {
         "device": "cpu" if options.tiny else torch.cuda.get_device_name(),
-        "agreement_float32": apart(lambda: agreement(torch.float32, device)),
-        "agreement_bfloat16": apart(lambda: agreement(torch.bfloat16, device)),
-        "head_tiled": apart(lambda: head(linear_scores, tokens, width, vocabulary, device)),
-        "head_naive": apart(lambda: head(naive_scores, tokens, width, vocabulary, device)),
-        "update": apart(lambda: update(options.tiny, sequences, completion, device)),
+        "agreement_float32": measured(lambda: agreement(torch.float32, device)),
+        "agreement_bfloat16": measured(lambda: agreement(torch.bfloat16, device)),
+        "head_tiled": measured(lambda: head(linear_scores, tokens, width, vocabulary, device)),
+        "head_naive": measured(lambda: head(naive_scores, tokens, width, vocabulary, device)),
+        "update": measured(lambda: update(options.tiny, sequences, completion, device)),
     }
     print(json.dumps(figures))
 
 
-def apart(part: Callable[[], Any]) -> Any:
-    """What the part measured, or that its memory did not suffice."""
+def measured(part: Callable[[], Any]) -> Any:
+    """Run a part; return its figures, or the error where it runs out of memory."""
     try:
         return part()
     except torch.OutOfMemoryError as error:
@@ -86,7 +86,7 @@ def naive_scores(
 
 
 def agreement(dtype: torch.dtype, device: torch.device) -> dict[str, float]:
-    """Largest differences from float64 on the same device."""
+    """Compute the largest relative differences from float64 on the same device."""
     torch.manual_seed(0)
     states = torch.randn(700, 64, device=device).to(dtype)
     weight = (torch.randn(5000, 64, device=device) / 4).to(dtype)
@@ -106,7 +106,7 @@ def agreement(dtype: torch.dtype, device: torch.device) -> dict[str, float]:
 
 
 def head(function: Any, count: int, width: int, vocabulary: int, device: torch.device) -> Any:
-    """Seconds and peak memory of loss and backward in bfloat16; the second of two runs counts."""
+    """Measure loss and backward pass in bfloat16; the second of two runs counts."""
     states = torch.randn(count, width, device=device).bfloat16().requires_grad_()
     weight = (torch.randn(vocabulary, width, device=device) / 50).bfloat16().requires_grad_()
     tokens = torch.randint(8, vocabulary, (count,), device=device)
@@ -119,7 +119,7 @@ def head(function: Any, count: int, width: int, vocabulary: int, device: torch.d
 
 
 def update(tiny: bool, sequences: int, completion: int, device: torch.device) -> Any:
-    """GRPO updates under LoRA and DeepSpeed: the learner as it is in a run."""
+    """Measure a GRPO update under LoRA and DeepSpeed, with the learner of a run."""
     from physrl.models.deepspeed_engine import DeepSpeedEngine, join_ranks
 
     processor = load_processor(str(BASE))
@@ -130,16 +130,16 @@ def update(tiny: bool, sequences: int, completion: int, device: torch.device) ->
     join_ranks(0, 1, "127.0.0.1", free_port())
     engine = DeepSpeedEngine(model, config.algorithm, 0 if tiny else 2)
     learner = Learner(engine, collator, config)
-    batch = made_up_batch(sequences, completion)
+    batch = random_batch(sequences, completion)
     lengths = [collator.prompt_length(e.prompt) + completion for e in batch.examples]
     learner.update(batch, 0)
     reset_memory(device)
     start = now(device)
     metrics = learner.update(batch, 1)
     seconds = now(device) - start
-    # The vision tower sees patches, once for several rows; what it computes is left out.
+    # The vision tower, which runs once for several rows, does not count.
     parameters = sum(w.numel() for name, w in model.named_parameters() if "visual" not in name)
-    # Nor is a prompt computed again for each of its completions.
+    # A prompt is computed once for all of its completions.
     rows = share_rows(batch.examples, collator.prompt_length)
     repeated = sum(lengths[row[0]] - completion for row in rows for _ in row[1:])
     flops = 4 * parameters * (sum(lengths) - repeated) / seconds
@@ -168,7 +168,7 @@ def run_config(tiny: bool, completion: int) -> RunConfig:
             "algorithm": {
                 "type": "grpo",
                 "steps": 4,
-                # Made-up answers: their sampler's probabilities say nothing.
+                # The sampler's log-probabilities are made up.
                 "importance_sampling_mode": "none",
             },
             "runtime": {"tokens_per_micro_batch": 256 if tiny else 8192},
@@ -177,7 +177,7 @@ def run_config(tiny: bool, completion: int) -> RunConfig:
 
 
 def build_model(tiny: bool, processor: Any, config: RunConfig, device: torch.device) -> Any:
-    """A Qwen2.5-VL with random weights and adapters, shaped as the 3 B checkpoint or tiny."""
+    """Build a random Qwen2.5-VL with adapters, of the 3 B checkpoint's shape or tiny."""
     from peft import get_peft_model
     from transformers import Qwen2_5_VLForConditionalGeneration
 
@@ -202,11 +202,11 @@ def build_model(tiny: bool, processor: Any, config: RunConfig, device: torch.dev
     return get_peft_model(model, peft_config(config.model.lora, model))
 
 
-def made_up_batch(sequences: int, completion: int) -> TrainingBatch:
-    """Random answers about random pictures, four answers a picture."""
+def random_batch(sequences: int, completion: int) -> TrainingBatch:
+    """Draw random completions and images, four completions per image."""
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (-(-sequences // 4), 84, 84, 3), dtype=np.uint8)
-    prompts = [Prompt.ask(str(i), "Where is the block?", image) for i, image in enumerate(pictures)]
+    images = rng.integers(0, 256, (-(-sequences // 4), 84, 84, 3), dtype=np.uint8)
+    prompts = [Prompt.ask(str(i), "Where is the block?", image) for i, image in enumerate(images)]
     ids = rng.integers(20, 90, (sequences, completion)).tolist()
     return TrainingBatch(
         tuple(
@@ -230,7 +230,7 @@ def reset_memory(device: torch.device) -> int:
 
 
 def peak_gib(device: torch.device, before: int) -> float | None:
-    """Most memory above what was held before; only a GPU counts it."""
+    """Return the peak memory above `before`; None on a CPU."""
     if device.type != "cuda":
         return None
     return round((torch.cuda.max_memory_allocated() - before) / 2**30, 2)

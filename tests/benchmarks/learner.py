@@ -1,10 +1,10 @@
-"""Memory and time of the learner's head against the naive computation and TRL; its overhead.
+"""Memory and time of the learner's output head against a naive one and TRL's; its overhead.
 
     make bench-learner
 
-Loss and backward of B x T tokens over Qwen's vocabulary, each computation in a process of its own,
-under a head that is trained and under one that is frozen. Memory is the peak above what the inputs
-take. Prints a table, then one JSON line with the worst of both heads.
+Measures loss and backward pass of B x T tokens over Qwen's vocabulary, under a trained and a frozen
+head, each computation in its own process. Memory is the peak above that of the inputs. Prints a
+table, then one JSON line with the worse of both heads.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from torch import Tensor
 ROOT = Path(__file__).parents[2]
 TEMPERATURE = 0.9
 EXACT_ROWS = 128
-"""Tokens whose values are computed in float64, to be exact by."""
+"""Number of tokens that are also computed in float64, as the reference."""
 METHODS = ("naive", "trl", "physrl")
 HEADS = ("trained", "frozen")
 Scores = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=151_936)
     parser.add_argument("--hidden", type=int, default=1024)
     parser.add_argument("--peers", default=str(ROOT / ".venv-peers/bin/python"))
-    parser.add_argument("--sequences", type=int, default=256, help="of the measured update")
+    parser.add_argument("--sequences", type=int, default=256, help="size of the update")
     parser.add_argument("--case", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.case:
@@ -74,8 +74,8 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def exact_values(shape: tuple[int, int, int]) -> dict[str, Tensor]:
-    """In float64, of the first rows: no row's values depend on another row."""
-    states, weight, tokens, weights = made_up(shape)
+    """Compute the first rows in float64; rows are independent."""
+    states, weight, tokens, weights = random_inputs(shape)
     states = states[:EXACT_ROWS].double().requires_grad_()
     logprobs, entropies = naive_scores()(states, weight.double(), tokens[:EXACT_ROWS])
     (logprobs * weights[:EXACT_ROWS]).sum().backward()
@@ -86,8 +86,8 @@ def largest_difference(found: dict[str, Tensor], exact: dict[str, Tensor]) -> fl
     return max(float((found[name][:EXACT_ROWS] - exact[name]).abs().max()) for name in exact)
 
 
-def made_up(shape: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """States, head, tokens and what each token's log-probability is weighed by."""
+def random_inputs(shape: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Draw states, head, tokens and a weight for each token's log-probability."""
     count, vocabulary, width = shape
     generator = torch.Generator().manual_seed(0)
     states = torch.randn(count, width, generator=generator)
@@ -116,19 +116,19 @@ def seconds(found: dict[str, Any]) -> float:
 
 
 def measure(method: str, trained: bool, shape: tuple[int, int, int], result: Path) -> None:
-    """One loss and its backward pass, in this process; writes figures and values."""
-    states, weight, tokens, weights = made_up(shape)
+    """Compute a loss and its backward pass in this process; write figures and values."""
+    states, weight, tokens, weights = random_inputs(shape)
     states.requires_grad_()
     weight.requires_grad_(trained)
     scores = SCORES[method]()
-    # Threads and their buffers exist before the peak is counted.
+    # A first call starts threads and their buffers, which do not count.
     few = states[:8].detach().requires_grad_()
     sum(scores(few, weight.detach()[:64], tokens[:8] % 64)).sum().backward()
     before = reset_peak()
     start = time.perf_counter()
     logprobs, entropies = scores(states, weight, tokens)
     middle = time.perf_counter()
-    # As in GRPO: the entropy is looked at, and the loss does not use it.
+    # As in GRPO: the entropy is a metric, not part of the loss.
     (logprobs * weights).sum().backward()
     end = time.perf_counter()
     peak = memory("VmHWM") - before
@@ -155,7 +155,7 @@ def naive_scores() -> Scores:
 
 
 def trl_scores() -> Scores:
-    """What GRPOTrainer's fused head calls, with its own width of a tile."""
+    """Make the function of GRPOTrainer's fused head, with its own chunk size."""
     from trl.trainer.utils import _CHUNKED_LOGPROB_CHUNK_SIZE, _ChunkedLogProbFunction
 
     def scores(states: Tensor, weight: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -178,20 +178,20 @@ SCORES = {"naive": naive_scores, "trl": trl_scores, "physrl": physrl_scores}
 
 
 def reset_peak() -> int:
-    """Count the peak from now; returns the bytes in use."""
+    """Reset the peak and return the bytes in use."""
     Path("/proc/self/clear_refs").write_text("5")
     return memory("VmRSS")
 
 
 def memory(name: str) -> int:
-    """A figure of this process in bytes: VmRSS now, VmHWM its peak."""
+    """Read this process's memory in bytes: VmRSS is the current, VmHWM the peak."""
     found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) * 1024
 
 
 def update_overhead(sequences: int) -> float:
-    """Share of an update that is neither forward, backward nor optimizer."""
+    """Measure the fraction of an update that is neither forward, backward nor optimizer."""
     from physrl.algorithms.update import Learner
     from physrl.config.load import validate
     from physrl.data.collate import Collator
@@ -203,7 +203,7 @@ def update_overhead(sequences: int) -> float:
     config = validate({"algorithm": {"type": "grpo", "lr": 1e-4}})
     engine = TorchEngine(load_model(config.model), config.algorithm)
     learner = Learner(engine, Collator(load_processor(config.model.path)), config)
-    batch = answers(sequences)
+    batch = random_batch(sequences)
     spent: dict[str, float] = defaultdict(float)
     with (
         timed(logprobs, "last_hidden", spent, "forward"),
@@ -224,8 +224,8 @@ def update_overhead(sequences: int) -> float:
     return sorted(shares)[len(shares) // 2]
 
 
-def answers(sequences: int) -> Any:
-    """Made-up completions of 12 tokens, eight a picture, as in the demo."""
+def random_batch(sequences: int) -> Any:
+    """Draw random completions of 12 tokens, eight per image, as in the demo."""
     from physrl.config.load import validate
     from physrl.environments.renderer import TinyRenderer
     from physrl.tasks import TASKS
@@ -247,7 +247,7 @@ def answers(sequences: int) -> Any:
 
 @contextmanager
 def timed(owner: Any, name: str, spent: dict[str, float], phase: str) -> Iterator[None]:
-    """Meanwhile the seconds inside of the owner's function are added to the phase."""
+    """Add the seconds inside the owner's function to the phase, within the block."""
     original = getattr(owner, name)
 
     def counted(*args: Any, **kwargs: Any) -> Any:

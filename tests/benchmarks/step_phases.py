@@ -1,8 +1,8 @@
-"""Where the time of a training step goes, from a run's metrics.
+"""Time of each phase of a training step, from a run's metrics.
 
     physrl demo && python tests/benchmarks/step_phases.py runs/demo
 
-Prints one JSON line: seconds of each phase, the mean over all steps.
+Prints one JSON line: the mean seconds of each phase over all steps.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Completions trained a second, beside TRL's GRPOTrainer on the same prompts; the loop's own time.
+"""Throughput of training against TRL's GRPOTrainer on the same prompts; overhead of the loop.
 
     make bench-train
 
-Both train the tiny base on the same scenes, one after the other, on the same cores: pictures, group
-size, length of completions, updates and their rate are the same. This project also draws the
-scenes and carries the answers out in PyBullet meanwhile; TRL finds its prompts in a file, and its
-reward costs nothing. TRL runs in one and in two processes, and the faster counts; physrl in sync
-mode, and in async with completions at most one step old. Then come `loop_phases.py` and
-`async_speedup.py`. Leave the machine idle. Prints tables, then one JSON line.
+Both train the tiny base on the same scenes, one after the other, on the same cores, with the same
+images, group size, completion length, updates and learning rate. This project also samples the
+scenes and simulates the actions in PyBullet; TRL reads its prompts from a file, and its reward
+costs nothing. TRL runs in one and in two processes, of which the faster counts; physrl in sync
+mode, and in async mode with a staleness of at most one step. `loop_phases.py` and
+`async_speedup.py` follow. Leave the machine idle. Prints tables, then one JSON line.
 """
 
 import argparse
@@ -29,22 +29,22 @@ from physrl.config.run import RunConfig
 
 ROOT = Path(__file__).parents[2]
 WARM_UP = 2
-"""Steps that do not count: caches fill, and TRL's first generation is slower."""
+"""Number of steps that do not count: caches fill, and TRL's first generation is slower."""
 LENGTH = 24
 RATE = 5e-4
 ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 TRL_PROCESSES = {"TRL, one process": 1, "TRL, two processes": 2}
-"""Of one thread each, as here: two threads of one process are slower than one wherever anything
-else runs."""
+"""Processes of TRL, of one thread each as here: a second thread is slower where anything else
+runs."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", default=str(ROOT / ".venv-peers/bin/python"))
     parser.add_argument("--group", type=int, default=16)
-    parser.add_argument("--prompts", type=int, default=16, help="of a step")
+    parser.add_argument("--prompts", type=int, default=16, help="per step")
     parser.add_argument("--steps", type=int, default=12)
     options = parser.parse_args()
     os.environ.update(ALONE)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def run_config(options: argparse.Namespace, folder: Path) -> RunConfig:
-    """GRPO on the tiny base as the demo does it, with one update a rollout."""
+    """Make the configuration: GRPO on the tiny base as in the demo, with one update per rollout."""
     return validate(
         {
             "name": "physrl",
@@ -79,14 +79,14 @@ def run_config(options: argparse.Namespace, folder: Path) -> RunConfig:
                 "max_grad_norm": 1.0,
             },
             "checkpoint": {"every": options.steps},
-            # Half of a step's prompts: while those are simulated, the others are answered.
+            # Half of a step's prompts: while those are simulated, the others are generated.
             "runtime": {"prompts_per_call": options.prompts // 2},
         }
     )
 
 
 def compare_with_trl(config: RunConfig, peers: str, folder: Path) -> dict[str, float]:
-    """Ours over the best of TRL's settings."""
+    """Compute the ratios of this project's throughput to TRL's best."""
     prompts = folder / "prompts.parquet"
     write_prompts(config, prompts)
     rates = {}
@@ -98,7 +98,7 @@ def compare_with_trl(config: RunConfig, peers: str, folder: Path) -> dict[str, f
         seconds = time_trl(config, processes, peers, prompts, folder / "trl.json")
         rates[name] = completions_per_second(config, seconds)
     best = max(rates[name] for name in TRL_PROCESSES)
-    table = Table("trainer", "completions trained a second", "against TRL's best")
+    table = Table("trainer", "completions/s", "vs. TRL's best")
     for name, rate in rates.items():
         table.add_row(name, f"{rate:.1f}", f"{rate / best:.2f}")
     Console(width=100).print(table)
@@ -107,13 +107,13 @@ def compare_with_trl(config: RunConfig, peers: str, folder: Path) -> dict[str, f
 
 def completions_per_second(config: RunConfig, seconds: list[float]) -> float:
     algorithm = config.algorithm
-    rate = algorithm.prompts_per_step * algorithm.group_size * len(seconds) / sum(seconds)
-    print(f"{rate:.1f} completions a second, steps of", *(f"{each:.2f}" for each in seconds), "s")
+    rate = algorithm.completions_per_step * len(seconds) / sum(seconds)
+    print(f"{rate:.1f} completions/s, steps of", *(f"{each:.2f}" for each in seconds), "s")
     return rate
 
 
 def write_prompts(config: RunConfig, path: Path) -> None:
-    """The prompts of all steps as TRL reads them: a picture, and a conversation of one turn."""
+    """Write the prompts of all steps for TRL: an image and a conversation of one turn."""
     import io
 
     import pyarrow as pa
@@ -138,15 +138,15 @@ def write_prompts(config: RunConfig, path: Path) -> None:
                 "prompt": [{"role": turn.role, "content": turn.text}],
             }
         )
-    picture = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    talk = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
-    pq.write_table(pa.Table.from_pylist(rows, pa.schema({"image": picture, "prompt": talk})), path)
+    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    turns = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
+    pq.write_table(pa.Table.from_pylist(rows, pa.schema({"image": image, "prompt": turns})), path)
 
 
 def time_trl(
     config: RunConfig, processes: int, peers: str, prompts: Path, out: Path
 ) -> list[float]:
-    """Seconds of each step that counts."""
+    """Measure the seconds of each step after the warm-up."""
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     algorithm = config.algorithm
     subprocess.run(
@@ -173,7 +173,7 @@ def time_trl(
 
 
 class Quiet:
-    """A reporter that says nothing."""
+    """A reporter that prints nothing."""
 
     def phase(self, name: str) -> None: ...
 
@@ -181,7 +181,7 @@ class Quiet:
 
 
 def time_physrl(config: RunConfig) -> list[float]:
-    """Seconds of each step that counts, from one line of the run's metrics to the next."""
+    """Measure the seconds of each step after the warm-up, between lines of the run's metrics."""
     from cluster.runtime.stopping import StopRequest
     from cluster.training.actors import start_cluster
     from cluster.training.controller import Controller

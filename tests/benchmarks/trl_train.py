@@ -1,10 +1,9 @@
-"""How fast TRL's GRPOTrainer trains on given prompts: what `train.py` compares with.
+"""Time of TRL's GRPOTrainer on given prompts, for `train.py`.
 
     .venv-peers/bin/python tests/benchmarks/trl_train.py PROMPTS.parquet --group 16 --prompts 16
 
-Runs in an environment that holds TRL and nothing of this project; under torch.distributed.run in
-as many processes as that starts. The reward costs nothing. Writes the seconds of every step but
-the first ones as JSON.
+Runs in an environment with TRL and without this project; under torch.distributed.run in several
+processes. The reward costs nothing. Writes the seconds of every step after the warm-up as JSON.
 """
 
 import argparse
@@ -28,11 +27,11 @@ from transformers import (
 from trl import GRPOConfig, GRPOTrainer
 
 MESSAGE = {"role": Value("string"), "content": Value("string")}
-PICTURE_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+IMAGE_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 
 
 class Clock(TrainerCallback):
-    """When each step ended."""
+    """A callback that records when each step ends."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
@@ -44,7 +43,7 @@ class Clock(TrainerCallback):
 
 
 def length_reward(completion_ids: list[list[int]], **_: Any) -> list[float]:
-    """Something that differs within a group, at no cost."""
+    """Compute a reward that differs within a group, at no cost."""
     return [float(sum(ids) % 7) for ids in completion_ids]
 
 
@@ -54,10 +53,10 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--model", default="assets/tiny-base")
     parser.add_argument("--group", type=int, default=16)
-    parser.add_argument("--prompts", type=int, default=16, help="of a step")
+    parser.add_argument("--prompts", type=int, default=16, help="per step")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--warm-up", type=int, default=2, help="steps that do not count")
-    parser.add_argument("--length", type=int, default=24, help="of the longest completion")
+    parser.add_argument("--length", type=int, default=24, help="maximum completion length")
     parser.add_argument("--rate", type=float, default=5e-4)
     options = parser.parse_args()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -70,7 +69,7 @@ def main() -> None:
 
 def trainer(options: argparse.Namespace, clock: Clock) -> GRPOTrainer:
     processor = AutoProcessor.from_pretrained(options.model)
-    banned = processor.tokenizer.convert_tokens_to_ids(list(PICTURE_TOKENS))
+    banned = processor.tokenizer.convert_tokens_to_ids(list(IMAGE_TOKENS))
     settings = GRPOConfig(
         output_dir=str(options.out.parent / "trl"),
         use_cpu=True,

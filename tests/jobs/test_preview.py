@@ -34,7 +34,7 @@ def test_sheet_lists_every_question_that_is_asked() -> None:
 
 
 def test_landscape_and_video_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(landscape, "POINTS", {1: 0.2})
+    monkeypatch.setattr(landscape, "SPACING", {1: 0.2})
     films = {}
     for name, answer in (("ideal", None), ("aside", "0")):
         out = films[name] = tmp_path / f"{name}.gif"

@@ -1,4 +1,4 @@
-"""Losses, gradients, advantages and sampler weights against TRL's on the same tensors.
+"""Parity with TRL: losses, gradients, advantages and importance weights on the same tensors.
 
 The fixture was written by `trl_fixture.py`. As a script this file prints a table of differences:
 
@@ -27,12 +27,12 @@ from physrl.types import Metrics
 FIXTURE = Path(__file__).with_name("trl.json")
 TOLERANCE = 1e-6
 LORA = {"lora": {"rank": 1}}
-"""Without which a KL term is refused; no model is loaded here."""
+"""Adapter that a KL term needs; no model is loaded here."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The largest of one case."""
+    """The largest differences of a case."""
 
     name: str
     loss: float
@@ -44,7 +44,7 @@ def configured(table: dict[str, Any]) -> Any:
 
 
 def loss_and_gradients(fixture: dict[str, Any], case: dict[str, Any]) -> tuple[Any, ...]:
-    """Our loss, gradients and metrics: the shares of all divisions summed."""
+    """Compute our loss, gradients and metrics, summed over the shares of all divisions."""
     values = {name: torch.tensor(value) for name, value in fixture["loss_inputs"].items()}
     if case["masked"]:
         values["mask"][fixture["masked_row"]] = 0
@@ -189,8 +189,8 @@ def test_overlong_punishment_equals_trl(fixture: dict[str, Any]) -> None:
     assert compare_overlong(fixture)[0].loss <= TOLERANCE
 
 
-def test_the_cases_tell_options_apart(fixture: dict[str, Any]) -> None:
-    """A case that no option changes would compare nothing."""
+def test_every_option_changes_the_loss(fixture: dict[str, Any]) -> None:
+    """Check that every option changes its case: otherwise the comparison is empty."""
     losses = {name: case["loss"] for name, case in fixture["losses"].items()}
     for name, value in losses.items():
         algorithm, _, option = name.partition(", ")
@@ -200,7 +200,7 @@ def test_the_cases_tell_options_apart(fixture: dict[str, Any]) -> None:
 
 
 def main(path: Path) -> int:
-    """Print the table and a line of JSON; 1 if anything differs by more than the tolerance."""
+    """Print the table and a line of JSON; return 1 if a difference exceeds the tolerance."""
     fixture = json.loads(path.read_text())
     differences = compare(fixture)
     width = max(len(one.name) for one in differences)

@@ -1,9 +1,9 @@
-"""Writes what TRL makes of hand-made tensors, for `test_trl_parity.py` to compare with.
+"""Writes TRL's results on hand-made tensors as the fixture of `test_trl_parity.py`.
 
     .venv-peers/bin/python tests/parity/trl_fixture.py OUT.json
 
-Runs in an environment that holds TRL and nothing of this project. The trainers' own methods are
-called; what they would ask of a model, a sampler and reward functions is put in their place.
+Runs in an environment with TRL and without this project. Calls the trainers' own methods, with
+stand-ins for the model, the sampler and the reward functions.
 """
 
 import json
@@ -28,7 +28,7 @@ from trl_scoring import (
 def main(out: Path) -> None:
     """Write the fixture."""
     torch.set_num_threads(1)
-    PartialState(cpu=True)  # what TRL's gathering asks for
+    PartialState(cpu=True)  # needed by TRL's gather
     fixture = {
         "trl": trl.__version__,
         "torch": str(torch.__version__),
@@ -44,15 +44,15 @@ def main(out: Path) -> None:
         "overlong": overlong(),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(shortened(fixture)) + "\n")
+    out.write_text(json.dumps(rounded(fixture)) + "\n")
 
 
-def shortened(value: Any) -> Any:
-    """Numbers with the nine digits that a float32 needs."""
+def rounded(value: Any) -> Any:
+    """Round numbers to the nine digits of a float32."""
     if isinstance(value, dict):
-        return {key: shortened(one) for key, one in value.items()}
+        return {key: rounded(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [shortened(one) for one in value]
+        return [rounded(one) for one in value]
     return float(f"{value:.9g}") if isinstance(value, float) else value
 
 

@@ -13,9 +13,9 @@ Case = dict[str, Any]
 Settings = dict[str, Any]
 LENGTHS = (5, 3, 4, 1)
 LONGEST = 7
-"""The sampler's limit, longer than any completion here: Dr. GRPO divides by it."""
+"""Maximum completion length, above any length here: Dr. GRPO divides by it."""
 MASKED = 2
-"""The completion that a case may leave out."""
+"""Index of the completion that some cases mask."""
 
 LOSSES: dict[str, Settings] = {
     "grpo": {},
@@ -29,7 +29,7 @@ LOSSES: dict[str, Settings] = {
         "epsilon_high": 4e-4,
     },
 }
-"""This project's algorithms at their defaults, in TRL's words."""
+"""This project's algorithms at their defaults, as TRL's settings."""
 
 OPTIONS: dict[str, tuple[Settings, Settings]] = {
     "at its defaults": ({}, {}),
@@ -45,7 +45,7 @@ OPTIONS: dict[str, tuple[Settings, Settings]] = {
         {"beta": 0.04, "entropy_coef": 0.01, "use_vllm": True},
     ),
 }
-"""Options of every algorithm, in this project's words and in TRL's."""
+"""Options of every algorithm, as this project's and as TRL's settings."""
 
 CLIPS: dict[str, tuple[Settings, Settings]] = {
     "other clip": (
@@ -57,7 +57,7 @@ CLIPS: dict[str, tuple[Settings, Settings]] = {
 
 
 def loss_cases() -> dict[str, Case]:
-    """Every loss with every option that both have."""
+    """Compute every loss with every option that both have."""
     cases = {"sft, at its defaults": sft_loss()}
     for name, base in LOSSES.items():
         clips = {} if name == "cispo" else CLIPS
@@ -72,7 +72,7 @@ def loss_cases() -> dict[str, Case]:
 
 
 def loss_inputs() -> dict[str, Tensor]:
-    """Completions whose ratios leave every bound on both sides."""
+    """Make completions whose ratios exceed every bound on both sides."""
     generator = torch.Generator().manual_seed(0)
 
     def normal() -> Tensor:
@@ -96,7 +96,7 @@ def loss_inputs() -> dict[str, Tensor]:
 def policy_loss(
     table: Settings, settings: Settings, *, leave_out: bool = False, parts: int = 1, ranks: int = 1
 ) -> Case:
-    """One loss and its gradients, of a batch that may be divided over micro-batches or ranks."""
+    """Compute a loss and its gradients, over micro-batches or ranks where asked."""
     values = loss_inputs()
     if leave_out:
         values["mask"][MASKED] = 0
@@ -137,7 +137,7 @@ def policy_loss(
 
 
 def make_trainer(settings: Settings, parts: int, ranks: int) -> Any:
-    """What `GRPOTrainer._compute_loss` looks at."""
+    """Make a stand-in with the attributes that `GRPOTrainer._compute_loss` reads."""
     used = {
         "loss_type": "grpo",
         "importance_sampling_level": "token",
@@ -169,7 +169,7 @@ def make_trainer(settings: Settings, parts: int, ranks: int) -> Any:
 
 
 def make_accelerator(ranks: int) -> Any:
-    """One that gathers nothing."""
+    """Make a stand-in that gathers nothing."""
     return SimpleNamespace(
         num_processes=ranks,
         process_index=0,
@@ -183,7 +183,7 @@ def make_accelerator(ranks: int) -> Any:
 
 
 def sft_loss() -> Case:
-    """The cross entropy of a supervised batch."""
+    """Compute SFTTrainer's cross entropy."""
     values = loss_inputs()
     logprobs, mask = values["logprobs"].requires_grad_(), values["mask"]
     outputs = SimpleNamespace(

@@ -1,4 +1,4 @@
-"""TRL's advantages, corrections for the sampler and masks on made completions and rewards."""
+"""TRL's advantages, importance weights and overlong punishment on hand-made inputs."""
 
 from collections import defaultdict
 from types import SimpleNamespace
@@ -35,13 +35,13 @@ ADVANTAGES: dict[str, tuple[Settings, Settings]] = {
         },
     ),
 }
-"""In this project's words and in TRL's."""
+"""Options as this project's and as TRL's settings."""
 
 BOUNDS = ((None, 3.0), (0.5, 2.0), (0.5, None))
 
 
 def scoring_inputs() -> dict[str, Tensor]:
-    """Two groups of two, a reward of three parts, and a sampler that is off."""
+    """Make two groups of two, a reward of three parts, and a sampler that differs."""
     generator = torch.Generator().manual_seed(1)
     old = -torch.randn(len(LENGTHS), max(LENGTHS), generator=generator).abs()
     difference = 0.4 * torch.randn(old.shape, generator=generator)
@@ -51,7 +51,7 @@ def scoring_inputs() -> dict[str, Tensor]:
 
 
 def advantage_cases() -> dict[str, Case]:
-    """Scales, aggregations and the leave-one-out baseline."""
+    """Compute advantages of all scales and aggregations and of the leave-one-out baseline."""
     cases = {}
     for name, (ours, theirs) in ADVANTAGES.items():
         outputs, _ = score(theirs)
@@ -65,7 +65,7 @@ def advantage_cases() -> dict[str, Case]:
 
 
 def importance_cases() -> dict[str, Case]:
-    """The four ways to correct for the sampler, within several bounds."""
+    """Compute the weights of the four modes within several bounds."""
     cases = {}
     for level in ("token", "sequence"):
         for bound in ("truncate", "mask"):
@@ -93,13 +93,13 @@ def importance_cases() -> dict[str, Case]:
 
 
 def overlong() -> Case:
-    """DAPO's soft punishment for lengths 0 to 12, at most 10, with a cache of 4."""
+    """Compute DAPO's soft punishment of lengths 0 to 12, for a maximum of 10 and a cache of 4."""
     punish = get_soft_overlong_punishment(max_completion_len=10, soft_punish_cache=4)
     return {"max_length": 10, "cache": 4, "punishments": punish([[WORD] * n for n in range(13)])}
 
 
 def score(settings: Settings, kind: type = GRPOTrainer) -> tuple[Any, dict[str, list[float]]]:
-    """A trainer's own scoring, with its metrics."""
+    """Run a trainer's own scoring; return its outputs and metrics."""
     values = scoring_inputs()
     completions = [[WORD] * (length - 1) + [END] for length in LENGTHS]
     sampling = [

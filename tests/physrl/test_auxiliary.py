@@ -11,7 +11,6 @@ from physrl.config.reward import SimulatedRewardConfig
 from physrl.demonstrations import demonstrate
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
-from physrl.rollout import follow_ups, retry, roll_out
 from physrl.scene_source import SceneSource, prepare
 from physrl.tasks import TASKS
 from physrl.tasks.prediction import (
@@ -22,7 +21,9 @@ from physrl.tasks.prediction import (
     request_prediction,
     true_motion,
 )
+from physrl.turns import carry_out, follow_ups
 from physrl.types import Completion, FirstMove, Generation, RolloutGroup, Still, Verdict
+from tests.support.groups import complete, first_turn
 
 REWARD = SimulatedRewardConfig()
 BEFORE = OutcomeConfig(weight=0.5)
@@ -46,10 +47,7 @@ def generation(*texts: str) -> Generation:
 def act(
     source: SceneSource, index: int, texts: list[str], simulator: Simulator, renderer: TinyRenderer
 ) -> RolloutGroup:
-    scenes, prompts = prepare(source, [index], renderer)
-    generations = [generation(*texts)]
-    (group,) = roll_out(scenes, prompts, generations, REWARD, simulator, source.auxiliary)
-    return group
+    return first_turn(source, index, texts, simulator, renderer, REWARD)
 
 
 def falling(renderer: TinyRenderer) -> int:
@@ -75,7 +73,7 @@ def test_a_prediction_is_asked_for_and_earns_beside_the_answer(
     assert parts == [0.5, 0, 0, 0, 0, 0]
     totals = [rollout.reward.total for rollout in group.rollouts]
     assert totals == [1.5, 1.0, 1.0, -1.0, -1.0, -1.0]
-    metrics = rollout_metrics([group])
+    metrics = rollout_metrics([complete(group)])
     assert metrics["outcome/accuracy"] == pytest.approx(1 / 6)
     assert metrics["rewards/outcome/mean"] == pytest.approx(0.5 / 6)
     assert metrics["task/stability/accuracy"] == pytest.approx(3 / 6)
@@ -95,22 +93,21 @@ def test_without_it_nothing_is_asked_or_earned(
         assert group.rollouts[0].last.outcome.success
         assert group.rollouts[0].last.predicted is None
         assert "outcome" not in group.rollouts[0].reward.parts
-        assert "outcome/accuracy" not in rollout_metrics([group])
+        assert "outcome/accuracy" not in rollout_metrics([complete(group)])
 
 
 def test_the_last_of_several_attempts_counts(simulator: Simulator, renderer: TinyRenderer) -> None:
     source = replace(ASKED, task="place_closed_loop")
-    scenes, prompts = prepare(source, [3], renderer)
     texts = ["<outcome>none</outcome><answer>300 800</answer>", "no idea"]
-    groups = roll_out(scenes, prompts, [generation(*texts)], REWARD, simulator, BEFORE)
-    again = follow_ups(groups, renderer, source)
+    group = first_turn(source, 3, texts, simulator, renderer, REWARD)
+    again = follow_ups(group, renderer, source)
     assert len(again) == 2
     assert all(prompt.text.count("<outcome>") == 1 for prompt in again)
     # Only the answer is repeated.
     assert again[0].turns[1].text == "<answer>300 800</answer>"
-    right = "<outcome>none</outcome>" + TASKS["place"].target(scenes[0])
+    right = "<outcome>none</outcome>" + TASKS["place"].target(group.scene)
     answers = [generation(right), generation("no idea")]
-    (group,) = retry(groups, again, answers, REWARD, simulator, BEFORE)
+    group = carry_out(group, again, answers, REWARD, simulator, BEFORE)
     assert [rollout.reward.parts["outcome"] for rollout in group.rollouts] == [0.5, 0.0]
 
 

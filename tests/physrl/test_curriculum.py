@@ -9,6 +9,7 @@ from physrl.config.load import validate
 from physrl.curriculum import SelfPlay, Uniform, arm_shares, find_arms, learnable, make_curriculum
 from physrl.environments.geometry import margin
 from physrl.errors import ConfigError
+from physrl.groups import Group
 from physrl.scene_source import SceneSource, draw_scene, scene_source
 from physrl.types import (
     Attempt,
@@ -21,18 +22,19 @@ from physrl.types import (
     SceneSpec,
     Unparseable,
 )
+from tests.support.groups import complete
 
 CONFIG = RunConfig(task="stability", mixture=("stability", "place_x"), curriculum="self_play")
 SOURCE = scene_source(CONFIG, "stability", "train")
 
 
-def group(scene: SceneSpec, successes: list[bool]) -> RolloutGroup:
+def group(scene: SceneSpec, successes: list[bool], index: int = 0) -> Group:
     prompt, said = Prompt.ask("p", ""), Completion("", (1,), (0.0,), False, 0)
     rollouts = [
         Rollout((Attempt(prompt, (), said, Unparseable(""), Outcome("settled", s)),), Reward(0))
         for s in successes
     ]
-    return RolloutGroup(scene, prompt, tuple(rollouts))
+    return complete(RolloutGroup(scene, prompt, tuple(rollouts)), index)
 
 
 def play(edge: int, steps: int) -> tuple[SelfPlay, dict[str, dict[str, list[float]]]]:
@@ -47,7 +49,7 @@ def play(edge: int, steps: int) -> tuple[SelfPlay, dict[str, dict[str, list[floa
             scene = draw_scene(source, index)
             blocks = len(scene.blocks)
             outcomes = [blocks < edge or (blocks == edge and n % 2 == 0) for n in range(8)]
-            groups.append(group(scene, outcomes))
+            groups.append(group(scene, outcomes, index))
         state = curriculum.observe(state, source, groups)
     return curriculum, state
 

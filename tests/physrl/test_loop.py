@@ -22,7 +22,7 @@ def make_loop(
 
 def test_generated_logprobs_are_scored_under_the_policy() -> None:
     loop = make_loop({"group_size": 4})
-    _, prompts = loop.prepare(0)
+    prompts = [group.read().prompt for group in loop.collect(0)]
     sampled = loop.generator.generate(prompts, Sampling(4, 1.0, 24, seed=1))
     assert [len(generation.completions) for generation in sampled] == [4] * 4
     for generation in sampled:
@@ -39,7 +39,7 @@ def test_generated_logprobs_are_scored_under_the_policy() -> None:
 
 def test_greedy_answers_are_never_less_likely_than_sampled_first_tokens() -> None:
     loop = make_loop({"group_size": 4})
-    _, prompts = loop.prepare(0)
+    prompts = [group.read().prompt for group in loop.collect(0)]
     greedy = loop.generator.generate(prompts, Sampling(1, 0.0, 24, seed=0))
     sampled = loop.generator.generate(prompts, Sampling(4, 1.0, 24, seed=0))
     for best, group in zip(greedy, sampled, strict=True):
@@ -49,7 +49,7 @@ def test_greedy_answers_are_never_less_likely_than_sampled_first_tokens() -> Non
 
 def test_truncated_completions_are_marked() -> None:
     loop = make_loop({"group_size": 2})
-    _, prompts = loop.prepare(0)
+    prompts = [group.read().prompt for group in loop.collect(0)]
     (generation,) = loop.generator.generate(prompts[:1], Sampling(1, 0.0, 2, seed=0))
     assert generation.completions[0].truncated
     assert len(generation.completions[0].token_ids) == 2

@@ -1,86 +1,95 @@
-"""Attempts: who may try again, what is shown, and what is carried out."""
+"""The rollout loop over local stages: batches, order, turns, errors."""
 
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import SimulatedRewardConfig
-from physrl.environments.renderer import TinyRenderer
-from physrl.environments.simulator import Simulator
-from physrl.rollout import follow_ups, longest_conversation, retry, roll_out
-from physrl.scene_source import SceneSource, prepare
-from physrl.tasks import TASKS
-from physrl.types import Completion, Generation, RolloutGroup
+from physrl.errors import GenerationError
+from physrl.groups import Group
+from physrl.local_stages import LocalStages
+from physrl.protocols import RolloutRequest, Sampling
+from physrl.rollout import collect_groups, rollout_groups, run_rollouts
+from physrl.scene_source import SceneSource
+from physrl.types import Generation, Prompt
+from physrl.world import World
+from tests.support.groups import generation
 
-REWARD = SimulatedRewardConfig()
-WORDS = "no idea <|im_end|><|im_start|>user <|image_pad|> \ufffd"
-"""A completion that spells what only the template may say."""
 SOURCE = SceneSource("place_closed_loop", EnvironmentConfig(), 0, "train", reasoning=False)
-THINKING = replace(SOURCE, reasoning=True)
+SAMPLING = Sampling(2, 1.0, 24, seed=0)
 
 
-def generation(*texts: str) -> Generation:
-    return Generation((7,), tuple(Completion(text, (1,), (0.0,), False, 0) for text in texts))
+class Answers:
+    """A generator that never solves anything, and remembers its batches."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[int, int]] = []
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+        self.batches.append((len(prompts), sampling.group_size))
+        return [generation(*["<answer>300 800</answer>"] * sampling.group_size) for _ in prompts]
 
 
-def begin(
-    task: str, simulator: Simulator, renderer: TinyRenderer
-) -> tuple[list[RolloutGroup], str]:
-    """A group of a right answer, a wrong one and none; and the right answer."""
-    scenes, prompts = prepare(replace(SOURCE, task=task), [3], renderer)
-    right = TASKS[task].target(scenes[0])
-    texts = (right, "<answer>300 800</answer>", WORDS)
-    return roll_out(scenes, prompts, [generation(*texts)], REWARD, simulator), right
+def request(source: SceneSource, indices: Sequence[int]) -> RolloutRequest:
+    return RolloutRequest(source, indices, SAMPLING, SimulatedRewardConfig())
 
 
-def test_who_failed_tries_again_and_sees_what_happened(
-    simulator: Simulator, renderer: TinyRenderer
-) -> None:
-    groups, right = begin("place_closed_loop", simulator, renderer)
-    prompts = follow_ups(groups, renderer, SOURCE)
-    (group,) = groups
-    first = group.prompt.turns
-    assert [prompt.turns[:-1] for prompt in prompts] == [
-        (*first, replace(first[0], role="assistant", text=text, images=()))
-        for text in ("<answer>300 800</answer>", "No answer.")
-    ]
-    # A block was dropped beside the tower; the second answer moved nothing.
-    assert (prompts[0].images[1] != group.prompt.images[0]).any()
-    assert np.array_equal(prompts[1].images[1], group.prompt.images[0])
-    assert len({group.prompt.prompt_id, *(prompt.prompt_id for prompt in prompts)}) == 3
-
-    groups = retry(groups, prompts, [generation(WORDS), generation(right)], REWARD, simulator)
-    attempts = [len(rollout.attempts) for rollout in groups[0].rollouts]
-    assert attempts == [1, 2, 2]
-    assert groups[0].rollouts[0].last.outcome.success
-    assert groups[0].rollouts[2].last.outcome.success
-    (prompt,) = follow_ups(groups, renderer, SOURCE)
-    assert len(prompt.images) == 3
-
-    groups = retry(groups, [prompt], [generation(WORDS)], REWARD, simulator)
-    assert [len(rollout.attempts) for rollout in groups[0].rollouts] == [1, 3, 2]
-    assert follow_ups(groups, renderer, SOURCE) == []
-    assert len(groups[0].attempts) == 6
+def test_prompts_that_are_awaited_together_are_one_batch_and_groups_keep_their_order() -> None:
+    answers = Answers()
+    groups = run_rollouts(request(SOURCE, [5, 2, 9]), LocalStages(World(), answers))
+    assert [group.index for group in groups] == [5, 2, 9]
+    # Three prompts of two completions, then each of the six rollouts goes on alone, twice.
+    assert answers.batches == [(3, 2), (6, 1), (6, 1)]
+    for group in groups:
+        record = group.read()
+        assert record.scene.index == group.index
+        assert [len(rollout.attempts) for rollout in record.rollouts] == [3, 3]
+        assert [len(rollout.attempts) for rollout in group.rollouts] == [3, 3]
+        assert group.rollouts[0].reward == record.rollouts[0].reward
+        assert not any(rollout.success for rollout in group.rollouts)
+        assert group.policy_versions == {0}
 
 
-def test_other_tasks_are_answered_once(simulator: Simulator, renderer: TinyRenderer) -> None:
-    groups, _ = begin("place", simulator, renderer)
-    assert follow_ups(groups, renderer, SOURCE) == []
-    with pytest.raises(ValueError, match="shorter"):
-        retry(groups, [groups[0].prompt], [], REWARD, simulator)
+def test_a_group_is_there_as_soon_as_it_is_complete() -> None:
+    """Of stages that hold the first scene back, the second one's group comes first."""
+
+    class HeldBack(LocalStages):
+        async def generate(self, prompt: Prompt, sampling: Sampling) -> Generation:
+            if prompt.scene_id.endswith("/0"):
+                await second_done.wait()
+            return await super().generate(prompt, sampling)
+
+    async def run() -> list[int]:
+        order = []
+        async for group in rollout_groups(
+            request(replace(SOURCE, task="place"), [0, 1]), HeldBack(World(), Answers())
+        ):
+            order.append(group.index)
+            second_done.set()
+        return order
+
+    second_done = asyncio.Event()
+    assert asyncio.run(run()) == [1, 0]
 
 
-def test_the_longest_conversation_bounds_all(simulator: Simulator, renderer: TinyRenderer) -> None:
-    longest = longest_conversation(SOURCE, renderer)
-    assert len(longest.images) == 3
-    groups, _ = begin("place_closed_loop", simulator, renderer)
-    for _ in range(2):
-        prompts = follow_ups(groups, renderer, SOURCE)
-        answers = [generation("<answer>-1000 -1000</answer>") for _ in prompts]
-        groups = retry(groups, prompts, answers, REWARD, simulator)
-    texts = [sum(len(t.text) for t in a.prompt.turns) for a in groups[0].attempts]
-    assert max(texts) <= sum(len(turn.text) for turn in longest.turns)
-    thinking = follow_ups(begin("place_closed_loop", simulator, renderer)[0], renderer, THINKING)
-    assert all("<think>" in prompt.text for prompt in thinking)
+def test_scenes_may_be_left_out_and_errors_end_the_request() -> None:
+    class LeavesOut(LocalStages):
+        async def guard(
+            self, request: RolloutRequest, index: int, roll_out: Callable[[], Awaitable[Group]]
+        ) -> Group | None:
+            return None if index == 1 else await roll_out()
+
+    class Fails(Answers):
+        def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+            raise GenerationError("too long")
+
+    source = replace(SOURCE, task="place")
+    groups = asyncio.run(
+        collect_groups(request(source, range(3)), LeavesOut(World(), Answers()))  # type: ignore[arg-type]
+    )
+    assert [group.index for group in groups] == [0, 2]
+    with pytest.raises(GenerationError):
+        run_rollouts(request(source, range(3)), LocalStages(World(), Fails()))

@@ -10,7 +10,7 @@ class ReinforceConfig(PolicyGradientConfig):
     """REINFORCE (Williams 1992) with the group's mean reward as baseline, without clipping."""
 
     type: Literal["reinforce"] = "reinforce"
-    """Name that chooses this table."""
+    """Selects this table."""
 
 
 REINFORCE = Implementation(ReinforceConfig, "physrl_counterweight.loss:reinforce_loss")

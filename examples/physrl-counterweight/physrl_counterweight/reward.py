@@ -15,7 +15,7 @@ class SuccessOnlyConfig(RewardSection):
     """Reward of success alone."""
 
     type: Literal["success_only"] = "success_only"
-    """Name that chooses this table."""
+    """Selects this table."""
     success: float = Field(1.0, gt=0)
     """Weight of the part `success`."""
 

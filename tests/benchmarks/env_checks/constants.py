@@ -1,4 +1,4 @@
-"""What the best answer that looks at nothing earns, of what can be earned."""
+"""Reward of the best constant answer, relative to that of the ideal answer."""
 
 import re
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import PaperRewardConfig, RewardConfig, SimulatedRewardConfig
 from physrl.environments.simulator import Simulator
 from physrl.rewards.score import score
-from physrl.rollout import roll_out
 from physrl.tasks import TASKS
 from physrl.tasks.answers import answer_text
 from physrl.tasks.task import make_scene
-from physrl.types import Completion, Generation, Prompt
+from physrl.turns import carry_out
+from physrl.types import Completion, Generation, Prompt, RolloutGroup
 
 REWARDS: dict[str, RewardConfig] = {
     "simulated": SimulatedRewardConfig(),
@@ -25,10 +25,10 @@ REWARDS: dict[str, RewardConfig] = {
 }
 SETTINGS = EnvironmentConfig()
 SCREENED, JUDGED = 24, 192
-"""Scenes on which all constants are tried, and others on which the best are."""
-SCENES_A_JOB = 12
+"""Numbers of scenes for screening all constants, and of other scenes for judging the best ones."""
+SCENES_PER_JOB = 12
 KEPT = 4
-"""Constants that are judged, for each reward."""
+"""Number of constants to judge, for each reward."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,17 @@ class Job:
     indices: range
 
 
-def earnings(job: Job) -> np.ndarray:
-    """Scenes x (answers, the ideal one last) x (success, then each reward)."""
+def rewards_of(job: Job) -> np.ndarray:
+    """Compute scenes x (answers, the ideal one last) x (success, then each reward)."""
     task, simulator, rows = TASKS[job.task], Simulator(), []
     for index in job.indices:
         scene = make_scene(task, SETTINGS, 0, "train", index)
         texts = (*map(answer_text, job.answers), task.target(scene))
         completions = tuple(Completion(text, (), (), False, 0) for text in texts)
         generation = Generation((), completions)
-        (group,) = roll_out(
-            [scene], [Prompt.ask(scene.scene_id, "")], [generation], REWARDS["paper"], simulator
+        prompt = Prompt.ask(scene.scene_id, "")
+        group = carry_out(
+            RolloutGroup(scene, prompt, ()), [prompt], [generation], REWARDS["paper"], simulator
         )
         rows.append(
             [
@@ -61,7 +62,7 @@ def earnings(job: Job) -> np.ndarray:
 
 
 def constants(task_name: str) -> list[str]:
-    """A grid over where ideal answers lie; every verdict for a task that asks for one."""
+    """List constant answers: a grid over the range of ideal answers, or both verdicts."""
     task = TASKS[task_name]
     if not task.axes:
         return ["Yes", "No"]
@@ -80,14 +81,14 @@ def constants(task_name: str) -> list[str]:
 def check(run: Callable[..., list[Any]]) -> tuple[Table, dict[str, Any]]:
     table = Table(
         "task",
-        "tried",
+        "candidates",
         "best constant",
-        "right %",
+        "success %",
         *(f"{name}: share %" for name in REWARDS),
-        title="The best constant answer's part of the mean reward of the ideal answer",
-        caption="the paper's reward pays for being near, so near answers earn most of it",
+        title="Mean reward of the best constant answer, relative to the ideal answer",
+        caption="the paper's reward depends on distance, so near answers get most of it",
     )
-    largest = 0.0  # of the default reward, on the tasks that ask for an offset
+    largest = 0.0  # share of the default reward, over the offset tasks
     for task in TASKS:
         answers = constants(task)
         best = _best(run, task, answers)
@@ -105,20 +106,20 @@ def check(run: Callable[..., list[Any]]) -> tuple[Table, dict[str, Any]]:
 
 
 def _best(run: Callable[..., list[Any]], task: str, answers: list[str]) -> list[tuple[float, str]]:
-    """For success and each reward: the best constant's share, and that constant."""
-    screened = _earn(run, task, answers, range(SCREENED)).mean(axis=0)[:-1]
+    """Find the best constant's share of the ideal, and that constant, for success and rewards."""
+    screened = _evaluate(run, task, answers, range(SCREENED)).mean(axis=0)[:-1]
     ranks = np.argsort(-screened, axis=0, kind="stable")[:KEPT]
     kept = [answers[k] for k in sorted(set(ranks.ravel().tolist()))]
-    judged = _earn(run, task, kept, range(SCREENED, SCREENED + JUDGED)).mean(axis=0)
+    judged = _evaluate(run, task, kept, range(SCREENED, SCREENED + JUDGED)).mean(axis=0)
     return [
         (float(column[:-1].max() / column[-1]), kept[int(column[:-1].argmax())])
         for column in judged.T
     ]
 
 
-def _earn(run: Callable[..., list[Any]], task: str, answers: list[str], indices: range) -> Any:
+def _evaluate(run: Callable[..., list[Any]], task: str, answers: list[str], indices: range) -> Any:
     jobs = [
-        Job(task, tuple(answers), indices[first : first + SCENES_A_JOB])
-        for first in range(0, len(indices), SCENES_A_JOB)
+        Job(task, tuple(answers), indices[first : first + SCENES_PER_JOB])
+        for first in range(0, len(indices), SCENES_PER_JOB)
     ]
-    return np.concatenate(run(f"constants, {task}", earnings, jobs))
+    return np.concatenate(run(f"constants, {task}", rewards_of, jobs))

@@ -1,4 +1,4 @@
-"""Scenes, outcomes and pictures are the same bits in any process, however the work is split."""
+"""Determinism: scenes, outcomes and images are bitwise equal for any process and order."""
 
 import hashlib
 import multiprocessing
@@ -21,23 +21,23 @@ Job = tuple[str, str, range]
 
 
 def digests(job: Job) -> list[str]:
-    """A hash of each scene: what is drawn, how it ends, and the picture."""
+    """Hash each scene with its question, outcome and images."""
     renderer_name, task_name, indices = job
     settings = EnvironmentConfig(
         renderer=renderer_name, randomization="photo", sizes="mixed", image_size=112
     )
     task, simulator, renderer = TASKS[task_name], Simulator(), make_renderer(settings)
-    found = []
+    hashes = []
     for index in indices:
         scene = make_scene(task, settings, 0, "test", index)
         prompt = make_prompt(task, scene, renderer, settings.image_size, reasoning=False)
         outcome = task.act(scene, task.ideal(scene), simulator)
-        picture = b"".join(image.tobytes() for image in prompt.images)
-        what = scene_hash(scene).encode() + prompt.text.encode() + repr(outcome).encode() + picture
-        found.append(hashlib.sha256(what).hexdigest())
+        texts = scene_hash(scene) + prompt.text + repr(outcome)
+        images = b"".join(image.tobytes() for image in prompt.images)
+        hashes.append(hashlib.sha256(texts.encode() + images).hexdigest())
     simulator.close()
     renderer.close()
-    return found
+    return hashes
 
 
 def total(parts: list[list[str]]) -> str:
@@ -48,15 +48,15 @@ def check(run: Callable[..., list[Any]]) -> tuple[Table, dict[str, Any]]:
     kinds = list(product(RENDERERS, TASKS))
     whole = [(*kind, range(SCENES)) for kind in kinds]
     small = [(*kind, range(i, i + 4)) for kind in kinds for i in range(0, SCENES, 4)]
-    ways = {
+    hashes = {
         "this process, task after task": total([digests(job) for job in whole]),
         "two processes, four scenes at a time": total(run("determinism", digests, small)),
     }
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
-        ways["a fresh process, last task first"] = total(
+        hashes["a new process, last task first"] = total(
             list(fresh.map(digests, whole[::-1]))[::-1]
         )
-    table = Table("way", "hash", title=f"{len(whole) * SCENES} scenes, outcomes and pictures")
-    for way, digest in ways.items():
-        table.add_row(way, digest[:16])
-    return table, {"hashes_equal": len(set(ways.values())) == 1}
+    table = Table("processes", "hash", title=f"{len(whole) * SCENES} scenes, outcomes and images")
+    for name, digest in hashes.items():
+        table.add_row(name, digest[:16])
+    return table, {"hashes_equal": len(set(hashes.values())) == 1}

@@ -1,4 +1,4 @@
-"""Whether a scene of a held-out set, or one nearly like it, is among those trained on."""
+"""Leakage: duplicates and near-duplicates between held-out and training scenes."""
 
 from collections.abc import Callable
 from itertools import product
@@ -18,7 +18,7 @@ Job = tuple[str, Split, GeneratorName, range]
 
 
 def hashes(job: Job) -> list[tuple[str, str]]:
-    """Of each scene, whole and of its rounded geometry."""
+    """Compute the scene hash and the geometry hash of each scene."""
     task, split, generator, indices = job
     settings = GENERATORS[generator](EnvironmentConfig())
     scenes = (make_scene(TASKS[task], settings, 0, split, index, generator) for index in indices)
@@ -33,7 +33,7 @@ def check(run: Callable[..., list[Any]]) -> tuple[Table, dict[str, Any]]:
         for task, split, generator in product(TASKS, splits, GENERATORS)
         if split == "test" or generator == "iid"
     ]
-    drawn = dict(
+    sampled = dict(
         zip(
             [job[:3] for job in training + held_out],
             run("leakage", hashes, training + held_out),
@@ -43,18 +43,19 @@ def check(run: Callable[..., list[Any]]) -> tuple[Table, dict[str, Any]]:
     table = Table(
         "set",
         *TASKS,
-        title=f"Of {HELD_OUT} scenes: same as one of {TRAINING} trained on, nearly the same",
+        title=f"Of {HELD_OUT} scenes: equal and nearly equal to one of {TRAINING} training scenes",
     )
     leaked = 0
     for split, generator in dict.fromkeys(job[1:3] for job in held_out):
         row = []
         for task in TASKS:
-            seen = drawn[task, "train", "iid"]
-            whole, near = {one for one, _ in seen}, {other for _, other in seen}
-            scenes = drawn[task, split, generator]
-            same = sum(one in whole for one, _ in scenes)
-            nearly = sum(other in near for _, other in scenes)
-            row.append(f"{same}, {nearly}")
-            leaked += max(same, nearly)
+            scene_hashes, geometry_hashes = map(
+                set, zip(*sampled[task, "train", "iid"], strict=True)
+            )
+            scenes = sampled[task, split, generator]
+            equal = sum(scene in scene_hashes for scene, _ in scenes)
+            near = sum(geometry in geometry_hashes for _, geometry in scenes)
+            row.append(f"{equal}, {near}")
+            leaked += max(equal, near)
         table.add_row(f"{split} {generator}", *row)
     return table, {"leaked_scenes": leaked}

@@ -1,4 +1,4 @@
-"""Whether what is not physics tells which tower of `stability` falls."""
+"""Accuracy of classifiers on features of `stability` scenes that are not physics."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from physrl.tasks.task import make_scene
 from physrl.types import SceneSpec
 
 PAIRS = 1600
-PAIRS_A_JOB = 200
+PAIRS_PER_JOB = 200
 TRAINED_ON = 800
-"""Pairs; the others are tested on. Both of a pair are on the same side."""
+"""Number of training pairs; the others are test pairs. A pair is never split."""
 CLASSIFIERS: dict[str, Callable[[], Any]] = {
     "boosted trees": lambda: HistGradientBoostingClassifier(max_iter=100, random_state=0),
     "network": lambda: make_pipeline(
@@ -43,13 +43,13 @@ class Fit:
 
 
 def features(scene: SceneSpec) -> list[float]:
-    """Lean, largest, mean and top offset, width in the picture (a share) and number of blocks."""
-    centres = np.array([(block.x, block.z) for block in scene.blocks])
-    offsets = np.diff(centres, axis=0)
+    """Compute lean, largest, mean and top offset, width in the image and number of blocks."""
+    centers = np.array([(block.x, block.z) for block in scene.blocks])
+    offsets = np.diff(centers, axis=0)
     lengths = np.linalg.norm(offsets, axis=1)
     columns, _ = project(scene.camera, corners(scene.blocks))
     return [
-        float(np.linalg.norm(centres[-1] - centres[0])),
+        float(np.linalg.norm(centers[-1] - centers[0])),
         float(lengths.max()),
         float(lengths.mean()),
         float(lengths[-1]),
@@ -59,8 +59,8 @@ def features(scene: SceneSpec) -> list[float]:
 
 
 def draw(job: Job) -> list[np.ndarray]:
-    """Features and labels of some pairs, one scene after the other."""
-    indices = range(2 * job.first_pair, 2 * (job.first_pair + PAIRS_A_JOB))
+    """Compute features and labels of the scenes of some pairs."""
+    indices = range(2 * job.first_pair, 2 * (job.first_pair + PAIRS_PER_JOB))
     task = TASKS["stability"]
     scenes = [make_scene(task, job.settings, 0, "train", index) for index in indices]
     return [
@@ -70,7 +70,7 @@ def draw(job: Job) -> list[np.ndarray]:
 
 
 def accuracy(fit: Fit) -> float:
-    """Percent right on the pairs that were not trained on."""
+    """Compute the accuracy on the test pairs, in percent."""
     border = 2 * TRAINED_ON
     model = CLASSIFIERS[fit.classifier]().fit(fit.features[:border], fit.falls[:border])
     return 100 * float((model.predict(fit.features[border:]) == fit.falls[border:]).mean())
@@ -79,18 +79,18 @@ def accuracy(fit: Fit) -> float:
 def check(run: Callable[..., list[Any]]) -> tuple[Table, dict[str, Any]]:
     kinds = [EnvironmentConfig(num_blocks=(n, n)) for n in range(2, 7)]
     kinds += [EnvironmentConfig(), EnvironmentConfig(twins=False)]
-    jobs = [Job(kind, first) for kind in kinds for first in range(0, PAIRS, PAIRS_A_JOB)]
-    drawn, fits = run("towers", draw, jobs), []
-    jobs_a_kind = PAIRS // PAIRS_A_JOB
-    for first in range(0, len(jobs), jobs_a_kind):
-        parts = zip(*drawn[first : first + jobs_a_kind], strict=True)
+    jobs = [Job(kind, first) for kind in kinds for first in range(0, PAIRS, PAIRS_PER_JOB)]
+    samples, fits = run("towers", draw, jobs), []
+    jobs_per_kind = PAIRS // PAIRS_PER_JOB
+    for first in range(0, len(jobs), jobs_per_kind):
+        parts = zip(*samples[first : first + jobs_per_kind], strict=True)
         data = [np.concatenate(part) for part in parts]
         fits += [Fit(classifier, *data) for classifier in CLASSIFIERS]
     scores = np.reshape(run("shortcuts", accuracy, fits), (len(kinds), len(CLASSIFIERS)))
     table = Table(
         "blocks",
         *CLASSIFIERS,
-        title="% right from lean, largest, mean and top offset, width in the picture, block count",
+        title="accuracy % from lean, largest, mean and top offset, width in image, block count",
         caption=f"trained on {TRAINED_ON} pairs, tested on {PAIRS - TRAINED_ON}; chance is 50",
     )
     for kind, row in zip(kinds, scores, strict=True):

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from cluster.inference.engine_loop import EngineLoop
+from cluster.weights.policy import BASE, Policy
+from cluster.weights.sync import FetchedWeights
 from physrl.errors import AbortedError, GenerationError
 from physrl.protocols import Sampling
 
 pytest.importorskip("vllm")
 SAMPLING = Sampling(1, 0.0, 1, 0)
+UNTRAINED = FetchedWeights(BASE)
 
 
 class Batch:
@@ -27,14 +30,21 @@ class TwoStepEngine:
     def __init__(self) -> None:
         self.left: dict[str, int] = {}
         self.together: list[set[str]] = []
+        self.loaded: list[tuple[Policy, set[str]]] = []
         self.go = threading.Semaphore(0)
         self.broken = False
 
-    def begin(self, prompts: Sequence[str], sampling: Sampling) -> Batch:
+    def load(self, weights: FetchedWeights) -> None:
+        if weights.policy.source == "missing":
+            raise GenerationError("weights are missing")
+        self.loaded.append((weights.policy, set(self.left)))
+
+    def begin(self, prompts: Sequence[str], sampling: Sampling, policy: Policy) -> Batch:
         if "too long" in prompts:
             raise GenerationError("a prompt is too long")
-        self.left |= dict.fromkeys(prompts, 2)
-        return Batch(tuple(prompts))
+        names = [f"{prompt}{policy.version}" for prompt in prompts]
+        self.left |= dict.fromkeys(names, 2)
+        return Batch(tuple(names))
 
     def step(self) -> dict[str, str]:
         self.go.acquire()
@@ -58,9 +68,8 @@ def engine() -> TwoStepEngine:
     return TwoStepEngine()
 
 
-@pytest.fixture
-def loop(engine: TwoStepEngine) -> Any:
-    return EngineLoop(engine, broken=lambda: engine.go.release(1000))
+def make_loop(engine: TwoStepEngine, **options: Any) -> EngineLoop:
+    return EngineLoop(engine, broken=lambda: engine.go.release(1000), **options)  # type: ignore[arg-type]
 
 
 def until(condition: Any) -> None:
@@ -68,67 +77,130 @@ def until(condition: Any) -> None:
         time.sleep(0.001)
 
 
-def test_prompts_join_what_is_under_way(engine: TwoStepEngine, loop: EngineLoop) -> None:
+def adapter(name: str, version: int = 1) -> FetchedWeights:
+    return FetchedWeights(Policy(name, version, "adapter", "/somewhere"))
+
+
+def full(name: str, version: int = 1) -> FetchedWeights:
+    return FetchedWeights(Policy(name, version, "weights", "/somewhere"))
+
+
+class Callers:
+    """Calls of `generate` from threads of their own."""
+
+    def __init__(self, loop: EngineLoop) -> None:
+        self.loop, self.threads = loop, ThreadPoolExecutor(8)
+
+    def ask(self, prompt: str, weights: FetchedWeights) -> Any:
+        """Ask, and return once the loop has taken or queued the request."""
+        loop = self.loop
+        before = len(loop._waiting) + len(loop._under_way)
+        asked = self.threads.submit(loop.generate, [prompt], SAMPLING, weights)
+        until(lambda: asked.done() or len(loop._waiting) + len(loop._under_way) > before)
+        return asked
+
+
+def test_prompts_join_what_is_under_way(engine: TwoStepEngine) -> None:
+    loop = make_loop(engine)
     with ThreadPoolExecutor() as callers:
-        first = callers.submit(loop.generate, ["a", "b"], SAMPLING)
-        until(lambda: "a" in engine.left)
-        second = callers.submit(loop.generate, ["c"], SAMPLING)
+        first = callers.submit(loop.generate, ["a", "b"], SAMPLING, UNTRAINED)
+        until(lambda: "a0" in engine.left)
+        second = callers.submit(loop.generate, ["c"], SAMPLING, UNTRAINED)
         until(lambda: loop._waiting)
         for _ in range(3):
             engine.go.release()
-        assert first.result() == ["answer to a", "answer to b"]
-        assert second.result() == ["answer to c"]
-    assert engine.together == [{"a", "b"}, {"a", "b", "c"}, {"c"}]
+        assert first.result() == ["answer to a0", "answer to b0"]
+        assert second.result() == ["answer to c0"]
+    assert engine.together == [{"a0", "b0"}, {"a0", "b0", "c0"}, {"c0"}]
 
 
-def test_new_weights_wait_for_what_is_under_way_and_hold_back_the_rest(
-    engine: TwoStepEngine, loop: EngineLoop
+@pytest.mark.parametrize("form", [adapter, full])
+def test_a_newer_version_waits_for_the_older_and_holds_back_the_rest(
+    engine: TwoStepEngine, form: Any
 ) -> None:
-    seen: list[set[str]] = []
-    with ThreadPoolExecutor() as callers:
-        first = callers.submit(loop.generate, ["a"], SAMPLING)
-        until(lambda: "a" in engine.left)
-        load = callers.submit(loop.between, lambda: seen.append(set(engine.left)), aborts=False)
-        until(lambda: loop._waiting)
-        second = callers.submit(loop.generate, ["b"], SAMPLING)
-        for _ in range(4):
-            engine.go.release()
-        assert (first.result(), second.result()) == (["answer to a"], ["answer to b"])
-        load.result()
-    assert seen == [set()]
-    assert engine.together == [{"a"}, {"a"}, {"b"}, {"b"}]
+    loop, new = make_loop(engine), form("policy", 1)
+    callers = Callers(loop)
+    first = callers.ask("a", UNTRAINED)
+    until(lambda: "a0" in engine.left)
+    load = callers.threads.submit(loop.load, new)
+    until(lambda: loop._waiting)
+    second = callers.ask("b", UNTRAINED)  # superseded: it gets the newer one
+    engine.go.release(4)
+    assert (first.result(), second.result()) == (["answer to a0"], ["answer to b1"])
+    load.result()
+    assert (new.policy, set()) in engine.loaded
+    assert engine.together == [{"a0"}, {"a0"}, {"b1"}, {"b1"}]
 
 
-def test_new_weights_may_end_what_is_under_way(engine: TwoStepEngine, loop: EngineLoop) -> None:
-    with ThreadPoolExecutor() as callers:
-        first = callers.submit(loop.generate, ["a"], SAMPLING)
-        until(lambda: "a" in engine.left)
-        load = callers.submit(loop.between, lambda: None, aborts=True)
-        until(lambda: loop._waiting)
-        engine.go.release()  # the step that is under way
-        load.result()
-        with pytest.raises(AbortedError, match="new weights"):
-            first.result()
+def test_a_newer_version_may_abort_the_older(engine: TwoStepEngine) -> None:
+    loop = make_loop(engine, aborts=True)
+    callers = Callers(loop)
+    first = callers.ask("a", UNTRAINED)
+    until(lambda: "a0" in engine.left)
+    load = callers.threads.submit(loop.load, full("policy", 1))
+    until(lambda: loop._waiting)
+    engine.go.release()  # the step that is under way
+    load.result()
+    with pytest.raises(AbortedError):
+        first.result()
     assert engine.left == {}
 
 
-def test_errors_reach_those_that_they_concern(engine: TwoStepEngine, loop: EngineLoop) -> None:
-    with ThreadPoolExecutor() as callers:
-        good = callers.submit(loop.generate, ["a"], SAMPLING)
-        until(lambda: "a" in engine.left)
-        engine.go.release()
-        with pytest.raises(GenerationError, match="too long"):
-            loop.generate(["too long"], SAMPLING)
-        engine.go.release()
-        assert good.result() == ["answer to a"]
+def test_adapters_share_a_batch_up_to_their_bound(engine: TwoStepEngine) -> None:
+    callers = Callers(make_loop(engine, max_adapters=2))
+    asked = [callers.ask("a", adapter("x"))]
+    until(lambda: engine.left)
+    asked += [callers.ask("b", adapter("y")), callers.ask("c", adapter("z"))]
+    engine.go.release(10)
+    assert [each.result() for each in asked] == [[f"answer to {name}1"] for name in "abc"]
+    assert max(len(batch) for batch in engine.together) == 2
+    assert {"a1", "b1"} in engine.together
 
-        def fail() -> None:
-            raise GenerationError("weights are missing")
 
-        with pytest.raises(GenerationError, match="missing"):
-            loop.between(fail, aborts=False)
-        engine.broken = True
-        engine.go.release()
-        with pytest.raises(RuntimeError, match="out of memory"):
-            loop.generate(["b"], SAMPLING)
-        until(lambda: engine.go._value >= 1000)  # whoever owns it was told
+def test_other_full_weights_or_none_wait_and_those_that_fit_overtake(
+    engine: TwoStepEngine,
+) -> None:
+    callers = Callers(make_loop(engine, max_adapters=8))
+    asked = [callers.ask("a", adapter("x"))]
+    until(lambda: engine.left)
+    other, base = full("other"), FetchedWeights(Policy("base"))
+    asked += [callers.ask("b", other), callers.ask("c", base), callers.ask("d", other)]
+    engine.go.release(20)
+    for each in asked:
+        each.result()
+    assert [batch for batch in engine.together if len(batch) > 1] == [{"b1", "d1"}] * 2
+    assert engine.together == [{"a1"}] * 2 + [{"b1", "d1"}] * 2 + [{"c0"}] * 2
+
+
+def test_an_exclusive_action_waits_and_holds_back_the_rest(engine: TwoStepEngine) -> None:
+    loop = make_loop(engine)
+    callers, seen = Callers(loop), []
+    first = callers.ask("a", UNTRAINED)
+    until(lambda: "a0" in engine.left)
+    slept = callers.threads.submit(loop.exclusively, lambda: seen.append(set(engine.left)))
+    until(lambda: loop._waiting)
+    second = callers.ask("b", UNTRAINED)
+    engine.go.release(4)
+    assert (first.result(), second.result()) == (["answer to a0"], ["answer to b0"])
+    slept.result()
+    assert seen == [set()]
+    assert engine.together == [{"a0"}, {"a0"}, {"b0"}, {"b0"}]
+
+
+def test_errors_reach_the_callers_that_they_concern(engine: TwoStepEngine) -> None:
+    loop = make_loop(engine)
+    callers = Callers(loop)
+    good = callers.ask("a", UNTRAINED)
+    until(lambda: "a0" in engine.left)
+    engine.go.release()
+    with pytest.raises(GenerationError, match="too long"):
+        loop.generate(["too long"], SAMPLING, UNTRAINED)
+    engine.go.release()
+    assert good.result() == ["answer to a0"]
+    with pytest.raises(GenerationError, match="missing"):
+        loop.load(FetchedWeights(Policy("other", 1, "weights", "missing")))
+    engine.broken = True
+    engine.go.release()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        loop.generate(["b"], SAMPLING, UNTRAINED)
+    until(lambda: engine.go._value >= 1000)  # whoever owns it was told

@@ -3,14 +3,14 @@
 import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import ray
 import torch
 
-from cluster.inference.server import InferenceServers
+from cluster.inference.servers import InferenceServers
 from cluster.learner.group import LearnerGroup
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
@@ -113,17 +113,15 @@ def examples_of(
 
 
 def publish(learners: LearnerGroup, servers: InferenceServers, lora: bool, version: int) -> None:
-    if lora:
-        servers.serve(Policy(version, "adapter", learners.adapter()))
-    else:
-        servers.serve(Policy(version, "weights", learners.weights()))
+    form: Literal["adapter", "weights"] = "adapter" if lora else "weights"
+    servers.serve(Policy("policy", version, form, learners.weights()), wait=True)
 
 
 def sample_and_compare(
     learners: LearnerGroup, servers: InferenceServers, prompts: list[Prompt]
 ) -> list[Generation]:
     """Completions, whose log-probabilities both sides agree on."""
-    generations = servers.generate(prompts, SAMPLING)
+    generations = servers.answer(prompts, SAMPLING).result()
     examples = examples_of(prompts, generations)
     scores = learners.logprobs(examples)
     differences = np.abs(
@@ -154,22 +152,22 @@ def test_a_family_trains_and_is_served_as_it_was_trained(
     )
     prompts = make_prompts()
     try:
-        learners.load(config)
+        learners.load(config, None)
         shown = ray.put([Demonstration(prompt, "<answer>3</answer>") for prompt in prompts])
-        imitated: list[Metrics] = [learners.imitate([shown], step) for step in range(4)]
+        imitated: list[Metrics] = [learners.update(step, [shown]) for step in range(4)]
         assert imitated[-1]["loss"] < imitated[0]["loss"] - 0.1
 
         publish(learners, servers, lora, version=1)
         first = sample_and_compare(learners, servers, prompts)
 
-        learners.save_model(tmp_path / "1")
+        learners.save(tmp_path / "1")
         grpo = make_config(checkpoint, lora, GRPO)
         key, part = ("adapter", "adapter") if lora else ("path", "model")
         model = grpo.model.model_copy(update={key: str(tmp_path / "1" / part)})
-        learners.load(grpo.model_copy(update={"model": model}))
+        learners.load(grpo.model_copy(update={"model": model}), None)
         advantages = np.tile([1.0, -1.0], 2 * len(prompts))
         batch = TrainingBatch(tuple(examples_of(prompts, first, advantages)))
-        updated = learners.update(ray.put(batch), 0)
+        updated = learners.update(0, [ray.put(batch)])
         assert 0 < updated["grad_norm"] < np.inf
 
         # The same prompts: what was computed with the last policy must be forgotten.

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import ray
 import torch
 from peft import get_peft_model
 
-from cluster.inference.server import InferenceServers
+from cluster.inference.servers import InferenceServers
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.weights.policy import Policy
@@ -100,7 +99,7 @@ def started(model: ModelConfig, loop: EventLoop, reserve: Reserve) -> Iterator[I
 
 
 def serve(servers: InferenceServers, weights: dict[str, np.ndarray], version: int) -> None:
-    servers.serve(Policy(version, "weights", ray.put(weights)))
+    servers.serve(Policy("policy", version, "weights", ray.put(weights)), wait=True)
 
 
 def shake(model: torch.nn.Module, seed: int) -> None:
@@ -143,7 +142,7 @@ def test_full_weights_agree_with_the_learner_before_and_after_a_sync(
     servers: InferenceServers, base: Base
 ) -> None:
     prompts = pictures(3)
-    old = servers.generate(prompts, SAMPLING)
+    old = servers.answer(prompts, SAMPLING).result()
     assert versions(old) == {0}
     assert [len(group.completions) for group in old] == [4, 4, 4]
     before = base.scores(base.model, prompts, old, SAMPLING.temperature)
@@ -153,7 +152,7 @@ def test_full_weights_agree_with_the_learner_before_and_after_a_sync(
     serve(servers, shaken(model.eval(), seed=2), version=7)
 
     # The same prompts: prefixes and encoded pictures of the old weights must be gone.
-    new = servers.generate(prompts, SAMPLING)
+    new = servers.answer(prompts, SAMPLING).result()
     assert versions(new) == {7}
     after = base.scores(model, prompts, new, SAMPLING.temperature)
     np.testing.assert_allclose(sampled(new), after, atol=TOLERANCE)
@@ -166,7 +165,7 @@ def test_adapters_agree_with_the_learner_before_and_after_a_sync(
 ) -> None:
     prompts = pictures(3)
     previous = base.model
-    lora_servers.generate(prompts, SAMPLING)
+    lora_servers.answer(prompts, SAMPLING).result()
     for version in (1, 2):
         source, _ = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
         source.load_state_dict(base.model.state_dict())
@@ -176,10 +175,10 @@ def test_adapters_agree_with_the_learner_before_and_after_a_sync(
         adapted = get_peft_model(source, config).eval()
         adapted.save_pretrained(tmp_path / str(version))
         files = {p.name: p.read_bytes() for p in (tmp_path / str(version)).iterdir()}
-        lora_servers.serve(Policy(version, "adapter", ray.put(files)))
+        lora_servers.serve(Policy("policy", version, "adapter", ray.put(files)), wait=True)
 
         # The same prompts: prefixes of the previous adapter must be gone.
-        generations = lora_servers.generate(prompts, SAMPLING)
+        generations = lora_servers.answer(prompts, SAMPLING).result()
         assert versions(generations) == {version}
         scores = base.scores(adapted, prompts, generations, SAMPLING.temperature)
         np.testing.assert_allclose(sampled(generations), scores, atol=TOLERANCE)
@@ -194,10 +193,10 @@ def test_greedy_gives_the_likeliest_tokens_and_their_logprobs(
     model, _ = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
     serve(servers, shaken(model.eval(), seed=4), version=8)
     prompts = pictures(2)
-    generations = servers.generate(prompts, GREEDY)
+    generations = servers.answer(prompts, GREEDY).result()
     scores = base.scores(model, prompts, generations, 1.0)
     np.testing.assert_allclose(sampled(generations), scores, atol=TOLERANCE)
-    assert generations == servers.generate(prompts, GREEDY)
+    assert generations == servers.answer(prompts, GREEDY).result()
 
 
 def test_completions_are_whole_and_hold_no_banned_token(
@@ -208,7 +207,7 @@ def test_completions_are_whole_and_hold_no_banned_token(
     serve(servers, weights_of(model), version=9)
     prompt = pictures(1)[0]
     many = Sampling(group_size=64, temperature=1.0, max_tokens=40, seed=0)
-    [generation] = servers.generate([prompt], many)
+    [generation] = servers.answer([prompt], many).result()
     assert generation.prompt_token_ids == base.collator.prompt_ids(prompt)
     allowed = len(processor.tokenizer) - len(base.collator.banned_token_ids)
     np.testing.assert_allclose(sampled([generation]), -np.log(allowed), atol=1e-5)
@@ -226,8 +225,8 @@ def test_completions_are_whole_and_hold_no_banned_token(
 
 def test_completions_do_not_depend_on_the_rest_of_the_batch(servers: InferenceServers) -> None:
     prompts = pictures(5)
-    together = servers.generate(prompts, SAMPLING)
-    alone = [servers.generate([prompt], SAMPLING)[0] for prompt in reversed(prompts)]
+    together = servers.answer(prompts, SAMPLING).result()
+    alone = [servers.answer([prompt], SAMPLING).result()[0] for prompt in reversed(prompts)]
     assert [tokens(group) for group in together] == [tokens(group) for group in reversed(alone)]
     assert len(set(map(tokens, together))) == len(prompts)
     assert len(set(tokens(together[0]))) > 1
@@ -235,10 +234,9 @@ def test_completions_do_not_depend_on_the_rest_of_the_batch(servers: InferenceSe
 
 def test_two_calls_at_once_get_what_each_would_alone(servers: InferenceServers) -> None:
     first, second = pictures(2), pictures(3)
-    alone = [servers.generate(prompts, SAMPLING) for prompts in (first, second)]
-    with ThreadPoolExecutor() as callers:
-        together = list(callers.map(lambda p: servers.generate(p, SAMPLING), (first, second)))
-    for one, other in zip(alone, together, strict=True):
+    alone = [servers.answer(prompts, SAMPLING).result() for prompts in (first, second)]
+    together = [servers.answer(prompts, SAMPLING) for prompts in (first, second)]
+    for one, other in zip(alone, [each.result() for each in together], strict=True):
         assert [tokens(group) for group in one] == [tokens(group) for group in other]
 
 
@@ -252,16 +250,15 @@ def test_completions_under_way_give_way_to_new_weights(
     for version in (11, 12, 13):
         models[version], _ = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
         weights = shaken(models[version].eval(), seed=version)
-        with ThreadPoolExecutor() as callers:
-            under_way = callers.submit(servers.generate, prompts, long)
-            time.sleep(0.3 * (version - 11))
-            serve(servers, weights, version)
+        under_way = servers.answer(prompts, long)
+        time.sleep(0.3 * (version - 11))
+        serve(servers, weights, version)
         generations = under_way.result()
         (found,) = versions(generations)
         if found in models:
             scores = base.scores(models[found], prompts, generations, long.temperature)
             np.testing.assert_allclose(sampled(generations), scores, atol=TOLERANCE)
-    (last,) = versions(servers.generate(prompts, SAMPLING))
+    (last,) = versions(servers.answer(prompts, SAMPLING).result())
     assert last == 13
 
 
@@ -272,7 +269,7 @@ def tokens(generation: Generation) -> tuple[tuple[int, ...], ...]:
 def test_a_long_prompt_is_refused(servers: InferenceServers) -> None:
     prompts = [*pictures(1), *pictures(1, QUESTION * 20)]
     with pytest.raises(GenerationError, match="more than model"):
-        servers.generate(prompts, SAMPLING)
+        servers.answer(prompts, SAMPLING).result()
 
 
 def test_an_incomplete_sync_is_refused_and_can_be_mended(
@@ -289,7 +286,7 @@ def test_an_incomplete_sync_is_refused_and_can_be_mended(
 
     serve(servers, weights, version=20)
     prompts = pictures(2)
-    generations = servers.generate(prompts, SAMPLING)
+    generations = servers.answer(prompts, SAMPLING).result()
     assert versions(generations) == {20}
     scores = base.scores(model, prompts, generations, SAMPLING.temperature)
     np.testing.assert_allclose(sampled(generations), scores, atol=TOLERANCE)

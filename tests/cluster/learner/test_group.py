@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
+import safetensors.torch
 import torch
 
 from cluster.learner.group import LearnerGroup
@@ -22,15 +23,13 @@ from physrl.data.collate import Collator
 from physrl.models.engine import TorchEngine
 from physrl.models.loading import load_model
 from physrl.models.processor import load_processor
+from physrl.storage.checkpoints import Checkpoints
 from physrl.types import Metrics, Prompt, TrainingBatch, TrainingExample
 from tests.support.paths import TINY_BASE
 
 EVERYWHERE = {"rank": 4, "vision": True, "projector": True}
 STAGES = (0, 1, 2, 3)
 Weights = dict[str, torch.Tensor]
-
-# Ranks that disagree wait for each other for ever.
-pytestmark = pytest.mark.timeout(120, func_only=True)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def groups(reserve: Callable[[RuntimeConfig], Placement]) -> Iterator[dict[int, 
     runtimes = {ranks: RuntimeConfig(learner_ranks=ranks) for ranks in (1, 2)}
     groups = {ranks: LearnerGroup(runtime, reserve(runtime)) for ranks, runtime in runtimes.items()}
     for ranks, group in groups.items():
-        group.load(make_config(ranks))  # waits for its start
+        group.load(make_config(ranks), None)  # waits for its start
     yield groups
     for group in groups.values():
         group.stop()
@@ -92,10 +91,24 @@ def train(
     group: LearnerGroup, config: RunConfig, batches: Sequence[TrainingBatch]
 ) -> tuple[list[Metrics], Weights, list[list[float]]]:
     """Metrics of each update, and the weights and log-probabilities after the last."""
-    group.load(config)
-    metrics = [group.update(ray.put(batch), step) for step, batch in enumerate(batches)]
-    weights = ray.get(group.weights())
+    group.load(config, None)
+    metrics = [group.update(step, [ray.put(batch)]) for step, batch in enumerate(batches)]
+    weights = read_weights(group, config)
     return metrics, weights, group.logprobs(batches[0].examples[:2])
+
+
+def read_weights(group: LearnerGroup, config: RunConfig) -> Weights:
+    """All weights, or an adapter's under the names that PEFT gives them in a model."""
+    found = ray.get(group.weights())
+    if config.model.lora is None:
+        return dict(found)
+    saved = safetensors.torch.load(found["adapter_model.safetensors"])
+    return {
+        name.replace("lora_A.weight", "lora_A.default.weight").replace(
+            "lora_B.weight", "lora_B.default.weight"
+        ): weight
+        for name, weight in saved.items()
+    }
 
 
 def train_plainly(
@@ -193,15 +206,14 @@ def test_a_resumed_learner_goes_on_exactly(
     groups: dict[int, LearnerGroup], stage: int, lora: bool, tmp_path: Path
 ) -> None:
     group, config, batch = groups[2], make_config(2, stage, lora), make_batch()
-    group.load(config)
-    group.update(ray.put(batch), 0)
-    group.save_state(tmp_path)
-    expected = group.update(ray.put(batch), 1)
-    weights = ray.get(group.weights())
-    group.load(config)
-    group.load_state(tmp_path)
-    assert group.update(ray.put(batch), 1) == expected
-    for name, weight in ray.get(group.weights()).items():
+    group.load(config, None)
+    group.update(0, [ray.put(batch)])
+    checkpoint = Checkpoints(tmp_path, 1).commit(1, {}, group.save)
+    expected = group.update(1, [ray.put(batch)])
+    weights = read_weights(group, config)
+    group.load(config, checkpoint)
+    assert group.update(1, [ray.put(batch)]) == expected
+    for name, weight in read_weights(group, config).items():
         assert torch.equal(weight, weights[name]), name
 
 

@@ -8,17 +8,17 @@ import subprocess
 import sys
 import weakref
 
-from cluster.learner.group import LearnerRank
+from cluster.learner.rank import LearnerRank
 from physrl.config.load import validate
 from physrl.config.model import ModelConfig
 from physrl.models import loading
 from physrl.types import Demonstration, Prompt
-from tests.support.paths import TINY_BASE
+from tests.support.paths import ROOT, TINY_BASE
 
 
 def test_the_last_model_is_gone_before_the_next_is_loaded() -> None:
-    command = [sys.executable, __file__]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=150)
+    command = [sys.executable, "-m", "tests.cluster.learner.test_rank"]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert finished.returncode == 0, finished.stderr
     # What is left of the model, its weights and the optimizer at each load.
     assert finished.stdout.splitlines()[-1] == str([0] * 6)
@@ -45,9 +45,10 @@ def rank_main() -> None:
                     "algorithm": {"type": "sft", "prompts_per_step": 1},
                     "runtime": {"zero_stage": stage},
                 }
-            )
+            ),
+            None,
         )
-        rank.imitate([Demonstration(Prompt.ask("0", "Where?"), "<answer>3</answer>")], step=0)
+        rank.update(0, None, [Demonstration(Prompt.ask("0", "Where?"), "<answer>3</answer>")])
         model = rank._engine.model
         held = [weakref.ref(one) for one in (model, *model.parameters())]
         held.append(weakref.ref(rank._engine._engine.optimizer))

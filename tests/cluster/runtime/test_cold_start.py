@@ -4,11 +4,11 @@ import gc
 
 import pytest
 
-from cluster.runtime.cold_start import heavy_start
+from cluster.runtime.cold_start import cold_start
 
 
 def load(loaded: list[object]) -> None:
-    with heavy_start():
+    with cold_start():
         assert not gc.isenabled()
         loaded += [[] for _ in range(100)]
         raise ImportError

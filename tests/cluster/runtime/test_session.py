@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import ray
 
 from cluster.runtime.session import check_gpus
 from physrl.config.runtime import RuntimeConfig
@@ -46,5 +47,10 @@ def test_sigterm_to_a_whole_command_leaves_its_cluster_running() -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     os.killpg(process.pid, signal.SIGTERM)
-    said, _ = process.communicate(timeout=150)
+    said, _ = process.communicate(timeout=600)
     assert (process.returncode, said) == (0, "a cluster still answers\n")
+
+
+def test_workers_are_as_nice_as_their_driver(ray_cluster: None) -> None:
+    """At Ray's own nice 15 they would hardly run beside another busy process."""
+    assert ray.get(ray.remote(lambda: os.nice(0)).remote()) == os.nice(0)

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from cluster.inference.cell_server import PolicyFiles
-from cluster.study.cells import answer_cells, by_server, fitting, served_model, served_subjects
-from cluster.study.probe_worker import probed_model
-from cluster.study.work_queue import Finished
+from cluster.study.cells import compute_cells, fitting
+from cluster.study.events import Finished
+from cluster.study.policies import by_base, shared_model, study_policies
+from cluster.study.probes import probed_model
+from cluster.weights.policy import Policy
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.config.study import StudyConfig
 from physrl.errors import GenerationError
@@ -45,15 +46,14 @@ def test_models_of_one_base_share_a_server_with_room_for_all(tmp_path: Path) -> 
     }
     plan = planned(tmp_path, grid=grid)
     models = [subject for subject in plan.subjects if subject.kind in ("trained", "base")]
-    groups = by_server(plan, models)
+    groups = by_base(plan, models)
     names = [sorted(subject.name for subject in group) for group in groups]
     assert sorted(names) == [
         ["full", "full-place-sft-seed0"],
         ["lora", "lora-place-sft-rank_64-seed0", "lora-place-sft-seed0"],
     ]
     for group in groups:
-        served = served_model([plan.config_of(subject) for subject in group], "elsewhere")
-        assert served.path == "elsewhere"
+        served = shared_model([plan.config_of(subject) for subject in group])
         if served.lora is None:
             assert served.max_completion_tokens == 24
         else:
@@ -64,28 +64,28 @@ def test_only_models_that_are_there_are_asked(tmp_path: Path) -> None:
     plan = planned(tmp_path)
     store = open_cell_store(str(tmp_path / "store"))
     trial = plan.trials[0]
-    assert {subject.kind for subject in served_subjects(plan, store)} == {"base"}
+    assert {subject.kind for subject in study_policies(plan, store)} == {"base"}
     (tmp_path / "step" / "model").mkdir(parents=True)
     store.write_trained(Trained(trial.key, trial.name, str(tmp_path / "step"), 1.0))
-    files = {s.key: policy for s, policy in served_subjects(plan, store).items()}
-    assert files[trial.key] == PolicyFiles(trial.key, model=str(tmp_path / "step" / "model"))
+    files = {s.key: policy for s, policy in study_policies(plan, store).items()}
+    assert files[trial.key] == Policy(trial.key, 0, "weights", str(tmp_path / "step" / "model"))
     (tmp_path / "step" / "model").rmdir()
     with pytest.raises(GenerationError, match="vanished"):
-        served_subjects(plan, store)
+        study_policies(plan, store)
 
 
 def test_cells_of_controls_are_answered_once(ray_cluster: None, tmp_path: Path) -> None:
     plan = planned(tmp_path, controls={"shuffled_labels": False, "base": False})
     store = open_cell_store(str(tmp_path / "store"))
-    events = list(answer_cells(plan, store, tmp_path, None, workers=1))
+    events = list(compute_cells(plan, store, tmp_path, None, at_once=1))
     finished = [event for event in events if isinstance(event, Finished)]
     assert [event.failure for event in finished] == [None] * 4
     physics = [cell for cell in plan.cells if cell.subject.kind == "physics"]
     for cell in physics:
         result = store.read_cell(cell.key)
         assert result is not None
-        assert result.count.share == 1
-    assert list(answer_cells(plan, store, tmp_path, None, workers=1)) == []
+        assert result.count.rate == 1
+    assert list(compute_cells(plan, store, tmp_path, None, at_once=1)) == []
 
 
 def test_workers_leave_room_for_the_servers_that_they_wait_for() -> None:

@@ -4,8 +4,8 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from cluster.runtime.placement import cpus
 from cluster.runtime.stopping import StopRequest
 from cluster.study.grid import run_trials, slots_runtime, trial_bundles, trial_works, unfinished
-from cluster.study.trial import TrialWork
+from cluster.study.trial import Train, TrialWork
 from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.config.study import StudyConfig
@@ -24,21 +24,26 @@ from physrl.evaluation.specs import StudyPlan
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
 from tests.support.paths import TINY_BASE
 
+WORKERS = 20
+"""Of 32 that the cluster has room for: no two trials fit at once."""
 
-class NoCluster:
+
+class NoActors:
     """What a trial would reserve actors for."""
 
     def __init__(self, config: RunConfig) -> None:
-        with (config.output / "clusters").open("a") as stream:
+        with (config.output / "slots").open("a") as stream:
             stream.write(f"{config.name}\n")
 
     def stop(self) -> None: ...
 
 
-def training(failing: str = "") -> Callable[[RunConfig, Any, StopRequest], tuple[Checkpoint, bool]]:
+def training(failing: str = "") -> Train:
     """Commits a checkpoint; each call leaves a line, and the named run always fails."""
 
-    def train(config: RunConfig, cluster: Any, stop: StopRequest) -> tuple[Checkpoint, bool]:
+    def train(
+        config: RunConfig, actors: Any, stop: StopRequest, progress: Any
+    ) -> tuple[Checkpoint, bool]:
         with (config.output / "calls").open("a") as stream:
             stream.write(f"{config.name}\n")
         if config.name == failing:
@@ -53,11 +58,15 @@ def training(failing: str = "") -> Callable[[RunConfig, Any, StopRequest], tuple
     return train
 
 
+def run(works: dict[str, TrialWork], store: CellStore, folder: Path, train: Train) -> bool:
+    return run_trials(works, store, folder, nullcontext, make_actors=NoActors, train=train)  # type: ignore[arg-type]
+
+
 def study(folder: Path, **changes: Any) -> StudyPlan:
     tree = {
         "name": "s",
         "base": {"output": str(folder), "model": {"path": str(TINY_BASE)},
-                 "runtime": {"rollout_workers": 1}},
+                 "runtime": {"rollout_workers": WORKERS}},
         "grid": {"tasks": ["place"], "methods": {"grpo": {}, "sft": {}}, "seeds": [0]},
         "evaluation": {"tasks": ["place"]},
         "adaptation": None,
@@ -85,7 +94,7 @@ def test_trials_train_once_share_a_slot_and_are_not_trained_again(
     names = sorted(trial.name for trial in plan.trials)
     assert len(names) == 2
     for _ in range(2):
-        assert run_trials(works, store, tmp_path / "s", training(), make_cluster=NoCluster)  # type: ignore[arg-type]
+        assert run(works, store, tmp_path / "s", training())
         assert sorted(lines(tmp_path / "s" / "trials" / "calls")) == names
     assert unfinished(works, store) == {}
     assert store.failures() == {} == store.running()
@@ -94,8 +103,8 @@ def test_trials_train_once_share_a_slot_and_are_not_trained_again(
         assert trained is not None
         weights = Path(trained.checkpoint) / "model" / "weights"
         assert weights.read_text() == trial.name
-    # One slot fits into two cores, and its actors stay from trial to trial.
-    assert len(lines(tmp_path / "s" / "trials" / "clusters")) < len(names)
+    # One slot fits, and its actors stay from trial to trial.
+    assert len(lines(tmp_path / "s" / "trials" / "slots")) == 1
     # TensorBoard's HParams: one folder a trial, with what makes it differ.
     params = [json.loads(path.read_text()) for path in (tmp_path / "s").rglob("params.json")]
     assert sorted(each["trial"]["name"] for each in params) == names
@@ -107,7 +116,7 @@ def test_what_fails_is_tried_again_and_then_named_while_others_go_on(
     plan, store, works = planned
     bad = plan.trials[1]
     train = training(failing=bad.name)
-    assert run_trials(works, store, tmp_path / "s", train, make_cluster=NoCluster)  # type: ignore[arg-type]
+    assert run(works, store, tmp_path / "s", train)
     assert lines(tmp_path / "s" / "trials" / "calls").count(bad.name) == 3
     assert list(store.failures()) == [bad.key]
     failure = store.failures()[bad.key]
@@ -116,7 +125,7 @@ def test_what_fails_is_tried_again_and_then_named_while_others_go_on(
     assert set(unfinished(works, store)) == {bad.key}
 
     # The next sweep tries it again, and nothing else.
-    assert run_trials(works, store, tmp_path / "s", training(), make_cluster=NoCluster)  # type: ignore[arg-type]
+    assert run(works, store, tmp_path / "s", training())
     assert unfinished(works, store) == {}
     assert store.failures() == {}
     assert len(lines(tmp_path / "s" / "trials" / "calls")) == 1 + 3 + 1
@@ -128,8 +137,10 @@ def test_a_signal_ends_it_and_the_next_call_goes_on(
     _, store, works = planned
     calls = tmp_path / "s" / "trials" / "calls"
 
-    def linger(config: RunConfig, cluster: Any, stop: StopRequest) -> tuple[Checkpoint, bool]:
-        trained = training()(config, cluster, stop)
+    def linger(
+        config: RunConfig, actors: Any, stop: StopRequest, progress: Any
+    ) -> tuple[Checkpoint, bool]:
+        trained = training()(config, actors, stop, progress)
         time.sleep(1)
         return trained
 
@@ -140,9 +151,9 @@ def test_a_signal_ends_it_and_the_next_call_goes_on(
 
     with ThreadPoolExecutor() as other:
         other.submit(signal_once_it_trains)
-        assert not run_trials(works, store, tmp_path / "s", linger, make_cluster=NoCluster)  # type: ignore[arg-type]
+        assert not run(works, store, tmp_path / "s", linger)
     assert store.failures() == {}
-    assert run_trials(works, store, tmp_path / "s", training(), make_cluster=NoCluster)  # type: ignore[arg-type]
+    assert run(works, store, tmp_path / "s", training())
     assert unfinished(works, store) == {}
 
 
@@ -150,7 +161,7 @@ def test_a_deleted_result_is_computed_again(ray_cluster: None, tmp_path: Path) -
     plan = study(tmp_path, grid={"tasks": ["place"], "methods": {"sft": {}}, "seeds": [0]})
     store, works = open_cell_store(str(tmp_path / "store")), trial_works(plan, tmp_path / "s")
     for count in (1, 2):
-        assert run_trials(works, store, tmp_path / "s", training(), make_cluster=NoCluster)  # type: ignore[arg-type]
+        assert run(works, store, tmp_path / "s", training())
         assert len(lines(tmp_path / "s" / "trials" / "calls")) == count
         (tmp_path / "store" / "trained" / f"{plan.trials[0].key}.json").unlink()
 

@@ -11,41 +11,31 @@ import ray
 import torch
 from transformers import AutoModelForImageTextToText
 
-from cluster.evaluation.policy import evaluate_policy
-from cluster.rollout.pipeline import Order
+from cluster.evaluation.evaluate import evaluate_policy
+from cluster.rollout.stages import read_records
 from cluster.runtime.stopping import StopRequest
-from cluster.training.actors import Cluster
-from cluster.training.controller import Controller, check_staleness
+from cluster.training.actors import RunActors
+from cluster.training.controller import Controller
+from cluster.training.rl_steps import RLSteps, check_staleness
 from physrl.algorithms.advantage import advantages as group_advantages
 from physrl.algorithms.batch import group_rewards, rollout_batch
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.data.rollouts import read_rollouts
 from physrl.errors import GenerationError
+from physrl.groups import Group
 from physrl.loop import ReferenceLoop
 from physrl.metrics import read_metrics
-from physrl.rollout import step_indices, training_sampling
+from physrl.rollout import step_indices, training_request
 from physrl.scene_source import scene_source
-from physrl.types import Metrics, RolloutGroup, TrainingExample
+from physrl.types import Metrics, TrainingExample
 from tests.support.paths import TINY_BASE
+from tests.support.reporters import SilentReporter
 
 PROMPTS, GROUP = 4, 4
 
 
-class Silent:
-    """A reporter that only remembers."""
-
-    def __init__(self) -> None:
-        self.steps: list[int] = []
-
-    def phase(self, name: str) -> None:
-        pass
-
-    def step(self, step: int, metrics: Metrics) -> None:
-        self.steps.append(step)
-
-
-class Interrupting(Silent):
+class Interrupting(SilentReporter):
     """A person who stops a run when they see its first step."""
 
     def __init__(self, stop: StopRequest) -> None:
@@ -84,98 +74,103 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cluster(ray_cluster: None, folder: Path) -> Iterator[Cluster]:
-    cluster = Cluster(make_config(folder, "any"))
-    cluster.wait_for_servers()
-    yield cluster
-    cluster.stop()
+def actors(ray_cluster: None, folder: Path) -> Iterator[RunActors]:
+    actors = RunActors(make_config(folder, "any"))
+    actors.servers.wait()
+    yield actors
+    actors.stop()
 
 
-def collect(cluster: Cluster, config: RunConfig) -> list[RolloutGroup]:
+def collect(actors: RunActors, config: RunConfig) -> list[Group]:
     source = scene_source(config, config.task, "train")
-    order = Order(source, step_indices(config, 0), training_sampling(config, 0), config.reward)
-    return [group for _, group in cluster.rollouts.submit(order).result()]
+    request = training_request(config, 0, source, step_indices(config, 0))
+    return actors.rollouts.submit(request).result()
+
+
+def update(actors: RunActors, groups: list[Group], advantages: np.ndarray) -> Metrics:
+    batch = rollout_batch(read_records(groups), advantages)
+    return actors.learner.update(0, [ray.put(batch)])
 
 
 @pytest.mark.parametrize("updates", [1, 2])
 def test_same_completions_give_the_reference_loops_rewards_advantages_and_loss(
-    cluster: Cluster, folder: Path, updates: int
+    actors: RunActors, folder: Path, updates: int
 ) -> None:
     config = make_config(folder, "oracle", updates_per_rollout=updates)
-    cluster.learners.load(config, None)
-    cluster.publish()
-    groups = collect(cluster, config)
+    actors.learner.load(config, None)
+    actors.weights.publish()
+    groups = collect(actors, config)
     advantages = group_advantages(group_rewards(groups), "group", "group")
-    updated = cluster.learners.update(rollout_batch(groups, advantages), 0)
+    updated = update(actors, groups, advantages)
 
     reference = ReferenceLoop(config)
-    scenes, prompts = reference.prepare(0)
-    assert [group.scene for group in groups] == scenes
-    assert all(
-        np.array_equal(g.prompt.image, p.image) for g, p in zip(groups, prompts, strict=True)
-    )
-    expected = reference.learn(groups, 0)
+    drawn = [group.read() for group in reference.collect(0)]
+    records = read_records(groups)
+    assert [record.scene for record in records] == [each.scene for each in drawn]
+    for record, each in zip(records, drawn, strict=True):
+        assert np.array_equal(record.prompt.image, each.prompt.image)
+    expected = reference.learn(groups, 0, config.algorithm)
     assert updated == pytest.approx(expected, rel=1e-3, abs=1e-5)
     assert updated["grad_norm"] > 0
-    weights = ray.get(cluster.learners.weights())
+    weights = ray.get(actors.learner.weights())
     for name, weight in reference.model.state_dict().items():
         torch.testing.assert_close(weights[name], weight, atol=1e-5, rtol=0)
 
 
 def test_servers_sample_from_the_learners_weights_after_an_update(
-    cluster: Cluster, folder: Path
+    actors: RunActors, folder: Path
 ) -> None:
     config = make_config(folder, "synced")
-    cluster.learners.load(config, None)
-    cluster.publish()
-    groups = collect(cluster, config)
+    actors.learner.load(config, None)
+    actors.weights.publish()
+    groups = collect(actors, config)
     # Any advantages will do to change the weights.
     advantages = np.tile([1.0, -1.0], (PROMPTS, GROUP // 2))
-    cluster.learners.update(rollout_batch(groups, advantages), 0)
-    cluster.publish()
-    version = cluster.policy_version
-    for group in collect(cluster, config):
+    update(actors, groups, advantages)
+    actors.weights.publish()
+    version = actors.weights.version
+    for group in read_records(collect(actors, config)):
         examples = [
             TrainingExample(attempt.prompt, attempt.completion.token_ids)
             for attempt in group.attempts
         ]
-        scored = cluster.learners.logprobs(examples)
+        scored = actors.learner.logprobs(examples)
         for attempt, logprobs in zip(group.attempts, scored, strict=True):
             assert attempt.completion.policy_version == version
             assert attempt.completion.logprobs == pytest.approx(logprobs, abs=1e-3)
 
 
 def test_later_attempts_see_what_happened_and_are_learned_from(
-    cluster: Cluster, folder: Path
+    actors: RunActors, folder: Path
 ) -> None:
     config = make_config(folder, "closed-loop").model_copy(update={"task": "place_closed_loop"})
-    cluster.learners.load(config, None)
-    cluster.publish()
-    groups = collect(cluster, config)
-    attempts = [attempt for group in groups for attempt in group.attempts]
+    actors.learner.load(config, None)
+    actors.weights.publish()
+    groups = collect(actors, config)
+    attempts = [attempt for record in read_records(groups) for attempt in record.attempts]
     assert all(len(rollout.attempts) == 3 for group in groups for rollout in group.rollouts)
     assert {len(attempt.prompt.images) for attempt in attempts} == {1, 2, 3}
-    scored = cluster.learners.logprobs(
+    scored = actors.learner.logprobs(
         [TrainingExample(a.prompt, a.completion.token_ids) for a in attempts]
     )
     for attempt, logprobs in zip(attempts, scored, strict=True):
         assert attempt.completion.logprobs == pytest.approx(logprobs, abs=1e-3)
     advantages = np.tile([1.0, -1.0], (PROMPTS, GROUP // 2))
-    metrics = cluster.learners.update(rollout_batch(groups, advantages), 0)
+    metrics = update(actors, groups, advantages)
     assert metrics["grad_norm"] > 0
 
 
 def test_a_run_leaves_checkpoints_metrics_and_rollouts_and_resumes(
-    cluster: Cluster, folder: Path
+    actors: RunActors, folder: Path
 ) -> None:
     config = make_config(folder, "resumed", steps=3)
     stop = StopRequest()
     stopped = Interrupting(stop)
-    first = Controller(config, cluster, stopped, stop).train()
+    first = Controller(config, actors, stopped, stop).train()
     assert (first.step, stopped.steps) == (1, [1])
 
-    reporter = Silent()
-    last = Controller(config, cluster, reporter, StopRequest()).train()
+    reporter = SilentReporter()
+    last = Controller(config, actors, reporter, StopRequest()).train()
     assert (last.step, reporter.steps) == (3, [2, 3])
     rows = read_metrics(config.folder)
     assert [row["step"] for row in rows] == [1, 2, 3]
@@ -195,49 +190,55 @@ def test_a_run_leaves_checkpoints_metrics_and_rollouts_and_resumes(
 
     # It loads with plain transformers, and is what the learner holds.
     model = AutoModelForImageTextToText.from_pretrained(last.path / "model")
-    weights = ray.get(cluster.learners.weights())
+    weights = ray.get(actors.learner.weights())
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, weights[name]), name
 
 
-def test_a_resumed_run_is_the_run(cluster: Cluster, folder: Path) -> None:
+def test_a_resumed_run_is_the_run(actors: RunActors, folder: Path) -> None:
     """Stopped after one step and resumed: the same scenes, completions and weights."""
     whole = make_config(folder, "whole")
-    Controller(whole, cluster, Silent(), StopRequest()).train()
-    uninterrupted = ray.get(cluster.learners.weights())
+    Controller(whole, actors, SilentReporter(), StopRequest()).train()
+    uninterrupted = ray.get(actors.learner.weights())
 
     parts = make_config(folder, "parts")
     stop = StopRequest()
-    Controller(parts, cluster, Interrupting(stop), stop).train()
-    Controller(parts, cluster, Silent(), StopRequest()).train()
-    resumed = ray.get(cluster.learners.weights())
+    Controller(parts, actors, Interrupting(stop), stop).train()
+    Controller(parts, actors, SilentReporter(), StopRequest()).train()
+    resumed = ray.get(actors.learner.weights())
     for name, weight in uninterrupted.items():
         torch.testing.assert_close(resumed[name], weight, atol=1e-6, rtol=0)
 
 
+def waiting(controller: Controller) -> dict[int, list[Group]]:
+    steps = controller._steps
+    assert isinstance(steps, RLSteps)
+    return steps._queue.waiting
+
+
 def test_a_step_is_answered_while_the_one_before_is_written_down(
-    cluster: Cluster, folder: Path
+    actors: RunActors, folder: Path
 ) -> None:
     answered: list[list[int]] = []
 
-    class Waiting(Silent):
+    class Waiting(SilentReporter):
         def step(self, step: int, metrics: Metrics) -> None:
             deadline = time.monotonic() + 30
-            while not controller._queue.waiting and time.monotonic() < deadline and step < 2:
+            while not waiting(controller) and time.monotonic() < deadline and step < 2:
                 time.sleep(0.05)
-            answered.append(list(controller._queue.waiting))
+            answered.append(list(waiting(controller)))
 
     config = make_config(folder, "overlapping")
-    controller = Controller(config, cluster, Waiting(), StopRequest())
+    controller = Controller(config, actors, Waiting(), StopRequest())
     controller.train()
     assert answered == [[1], []]  # counted from 0
     assert [row["policy/staleness"] for row in read_metrics(config.folder)] == [0, 0]
 
 
-def test_dynamic_sampling_replaces_groups_that_agree(cluster: Cluster, folder: Path) -> None:
+def test_dynamic_sampling_replaces_groups_that_agree(actors: RunActors, folder: Path) -> None:
     table = {"type": "dapo", "steps": 1, "prompts_per_step": 8, "group_size": 2, "max_refills": 2}
     config = make_config(folder, "refilled", table)
-    Controller(config, cluster, Silent(), StopRequest()).train()
+    Controller(config, actors, SilentReporter(), StopRequest()).train()
     (row,) = read_metrics(config.folder)
     # Two guesses at a tower agree every other time.
     assert row["dynamic_sampling/groups_drawn"] > 8
@@ -245,29 +246,29 @@ def test_dynamic_sampling_replaces_groups_that_agree(cluster: Cluster, folder: P
     assert read_rollouts(config.folder / "rollouts" / "step-00000001.parquet").num_rows == 16
 
 
-def test_sft_learns_the_targets(cluster: Cluster, folder: Path) -> None:
+def test_sft_learns_the_targets(actors: RunActors, folder: Path) -> None:
     config = make_config(folder, "sft", {"type": "sft", "steps": 6, "prompts_per_step": 16})
     config = config.model_copy(update={"task": "place"})
-    Controller(config, cluster, Silent(), StopRequest()).train()
+    Controller(config, actors, SilentReporter(), StopRequest()).train()
     losses = [row["loss"] for row in read_metrics(config.folder)]
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_stale_completions_are_refused(cluster: Cluster, folder: Path) -> None:
-    groups = collect(cluster, make_config(folder, "stale"))
-    published = {cluster.policy_version: 5, cluster.policy_version + 1: 6}
+def test_stale_completions_are_refused(actors: RunActors, folder: Path) -> None:
+    groups = collect(actors, make_config(folder, "stale"))
+    published = {actors.weights.version: 5, actors.weights.version + 1: 6}
     assert check_staleness(groups, published, 5, 0) == 0
     assert check_staleness(groups, published, 7, 2) == 2
     for step in (4, 8):
         with pytest.raises(GenerationError, match="steps old cannot train"):
             check_staleness(groups, published, step, 2)
     with pytest.raises(GenerationError, match="not published"):
-        check_staleness(groups, {cluster.policy_version + 1: 6}, 6, 2)
+        check_staleness(groups, {actors.weights.version + 1: 6}, 6, 2)
 
 
-def test_evaluation_counts_every_scene(cluster: Cluster, folder: Path) -> None:
+def test_evaluation_counts_every_scene(actors: RunActors, folder: Path) -> None:
     config = make_config(folder, "evaluated")
-    result = evaluate_policy(cluster, config, "policy", (), StopRequest())
+    result = evaluate_policy(actors.rollouts, actors.servers, config, "policy", (), StopRequest())
     assert [(each.task, each.decoding, each.count.total) for each in result.results] == [
         ("place", "greedy", 8),
         ("place", "sampled", 8),

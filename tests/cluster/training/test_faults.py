@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +11,32 @@ import pytest
 import ray
 import torch
 
-from cluster.rollout.answers import Answered, load_answered
-from cluster.rollout.pipeline import Order
+from cluster.rollout.waiting import WaitingStep, load_waiting
 from cluster.rollout.worker import RolloutWorker
+from cluster.runtime.batching import Layout, unpack
 from cluster.runtime.stopping import StopRequest
-from cluster.training.actors import Cluster
+from cluster.training.actors import RunActors
 from cluster.training.controller import Controller
+from cluster.training.rl_steps import RLSteps
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.data.rollouts import read_rollouts
 from physrl.metrics import read_metrics
-from physrl.rollout import training_sampling
+from physrl.rollout import training_request
 from physrl.scene_source import scene_source
-from physrl.types import Metrics, SceneSpec
+from physrl.types import Metrics
 from tests.support.paths import TINY_BASE
 
 STEPS, PROMPTS = 4, 4
-
-# A server's successor takes half a minute on a busy machine.
-pytestmark = pytest.mark.timeout(900)
 
 
 def faulty(orders: Path) -> type[RolloutWorker]:
     """A worker that carries out `orders/<what>-<scene>` when it comes to that scene."""
 
     class Faulty(RolloutWorker):
-        def roll_out(self, source: Any, scenes: Sequence[SceneSpec], *others: Any) -> Any:
-            for scene in scenes:
+        def act(self, request: Any, layout: Layout, *objects: Any) -> Any:
+            for _, (state, *_) in unpack(layout, objects):
+                scene = state.record.scene
                 once = orders / f"die-once-{scene.index}"
                 if once.exists():
                     once.unlink()
@@ -46,7 +45,7 @@ def faulty(orders: Path) -> type[RolloutWorker]:
                     os.kill(os.getpid(), signal.SIGKILL)
                 if (orders / f"hang-{scene.index}").exists():
                     time.sleep(600)
-            return super().roll_out(source, scenes, *others)
+            return super().act(request, layout, *objects)
 
     return Faulty
 
@@ -84,11 +83,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cluster(ray_cluster: None, folder: Path) -> Iterator[Cluster]:
-    cluster = Cluster(make_config(folder, "any"), worker=faulty(folder))
-    cluster.wait_for_servers()
-    yield cluster
-    cluster.stop()
+def actors(ray_cluster: None, folder: Path) -> Iterator[RunActors]:
+    actors = RunActors(make_config(folder, "any"), worker=faulty(folder))
+    actors.servers.wait()
+    yield actors
+    actors.stop()
 
 
 class Reporter:
@@ -104,10 +103,10 @@ class Reporter:
 
 
 def train(
-    cluster: Cluster, config: RunConfig, after: dict[int, Callable[[], None]] | None = None
+    actors: RunActors, config: RunConfig, after: dict[int, Callable[[], None]] | None = None
 ) -> tuple[list[Metrics], dict[str, torch.Tensor]]:
-    Controller(config, cluster, Reporter(after or {}), StopRequest()).train()
-    return read_metrics(config.folder), ray.get(cluster.learners.weights())
+    Controller(config, actors, Reporter(after or {}), StopRequest()).train()
+    return read_metrics(config.folder), ray.get(actors.learner.weights())
 
 
 def kill(actor: ray.actor.ActorHandle) -> None:
@@ -125,17 +124,17 @@ def trained_scenes(config: RunConfig, steps: range) -> list[int]:
     return found
 
 
-def test_killed_actors_of_every_kind_change_nothing(cluster: Cluster, folder: Path) -> None:
-    _, undisturbed = train(cluster, make_config(folder, "undisturbed"))
+def test_killed_actors_of_every_kind_change_nothing(actors: RunActors, folder: Path) -> None:
+    _, undisturbed = train(actors, make_config(folder, "undisturbed"))
     config = make_config(folder, "killed")
     (folder / "die-once-5").touch()
     rows, weights = train(
-        cluster,
+        actors,
         config,
         {
             # Step 3 is learned again from its batch, and not from new completions.
-            3: lambda: kill(cluster.learners.group.ranks[0]),
-            1: lambda: kill(cluster.servers.pool.handles[0]),
+            3: lambda: kill(actors.learner.start().handles[0]),
+            1: lambda: kill(actors.servers.pool.handles[0]),
         },
     )
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
@@ -148,15 +147,15 @@ def test_killed_actors_of_every_kind_change_nothing(cluster: Cluster, folder: Pa
         assert torch.equal(weights[name], weight), name
 
 
-def test_a_scene_that_kills_every_worker_is_left_out(cluster: Cluster, folder: Path) -> None:
+def test_a_scene_that_kills_every_worker_is_left_out(actors: RunActors, folder: Path) -> None:
     config = make_config(folder, "poisoned", seed=1)  # what is left out stays so in a cluster
     (folder / "die-2").touch()
     try:
-        rows, _ = train(cluster, config)
+        rows, _ = train(actors, config)
     finally:
         (folder / "die-2").unlink()
     left_out = "stability/train/iid/1/2"
-    assert "roll_out was given up after 3" in cluster.rollouts.quarantine.scenes[left_out]
+    assert "act was given up after 3" in actors.rollouts.quarantine.scenes[left_out]
     assert [row["faults/quarantined_scenes"] for row in rows] == [1, 0, 0, 0]
     others = [scene for scene in range(STEPS * PROMPTS) if scene != 2]
     assert trained_scenes(config, range(STEPS)) == others
@@ -167,45 +166,40 @@ def test_a_worker_that_hangs_is_replaced(ray_cluster: None, folder: Path) -> Non
     orders = folder / "hanging-orders"
     orders.mkdir()
     (orders / "hang-1").touch()
-    cluster = Cluster(config, worker=faulty(orders))
+    actors = RunActors(config, worker=faulty(orders))
     try:
-        order = Order(
-            scene_source(config, "stability", "train"),
-            range(2),
-            training_sampling(config, 0),
-            config.reward,
-        )
-        rolling = cluster.rollouts.submit(order)
-        while not cluster.rollouts.pool.statistics.restarts:
+        source = scene_source(config, "stability", "train")
+        rolling = actors.rollouts.submit(training_request(config, 0, source, range(2)))
+        while not actors.rollouts.pool.statistics.restarts:
             assert not rolling.done()
             time.sleep(0.1)
         (orders / "hang-1").unlink()
-        assert [index for index, _ in rolling.result()] == [0, 1]
-        assert not cluster.rollouts.quarantine.scenes
+        assert [group.index for group in rolling.result()] == [0, 1]
+        assert not actors.rollouts.quarantine.scenes
     finally:
-        cluster.stop()
+        actors.stop()
 
 
 def test_looking_ahead_stays_within_its_bound_and_survives_a_stop(
-    cluster: Cluster, folder: Path
+    actors: RunActors, folder: Path
 ) -> None:
     config = make_config(folder, "ahead", mode="async", max_staleness=2)
     stop = StopRequest()
 
     def wait_and_stop() -> None:
-        while len(controller._queue.waiting) < 2:
+        while len(waiting_steps(controller)) < 2:
             time.sleep(0.1)
         stop.requested = True
 
-    controller = Controller(config, cluster, Reporter({1: wait_and_stop}), stop)
+    controller = Controller(config, actors, Reporter({1: wait_and_stop}), stop)
     checkpoint = controller.train()
     assert checkpoint.step == 1
-    waiting = load_answered(checkpoint.path)
+    waiting = load_waiting(checkpoint.path)
     assert waiting.keys() == {1, 2}
     version = checkpoint.state["policy_version"]
 
     (folder / "die-once-5").touch()
-    rows, _ = train(cluster, config)
+    rows, _ = train(actors, config)
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     # What waited was learned from as it was, also where a worker died of it: completions of the
     # policy before the stop.
@@ -219,6 +213,12 @@ def test_looking_ahead_stays_within_its_bound_and_survives_a_stop(
     assert trained_scenes(config, range(STEPS)) == list(range(STEPS * PROMPTS))
 
 
-def tokens(answered: Answered) -> list[list[int]]:
-    groups = [attempts[0][0] for attempts in answered.values()]
+def waiting_steps(controller: Controller) -> dict[int, Any]:
+    steps = controller._steps
+    assert isinstance(steps, RLSteps)
+    return steps._queue.waiting
+
+
+def tokens(waiting: WaitingStep) -> list[list[int]]:
+    groups = waiting.generations.values()
     return [list(c.token_ids) for group in groups for c in group.completions]

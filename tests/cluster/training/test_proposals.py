@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cluster.training.proposals import Proposals
-from physrl.types import RolloutGroup
+from physrl.groups import Group
 
 
 class Counting:
@@ -18,7 +18,7 @@ class Counting:
     def propose(self, state: Any, indices: Iterable[int]) -> Any:
         return state
 
-    def observe(self, state: Any, source: Any, groups: Sequence[RolloutGroup]) -> Any:
+    def observe(self, state: Any, source: Any, groups: Sequence[Group]) -> Any:
         return state + 1
 
 

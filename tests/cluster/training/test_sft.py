@@ -71,7 +71,6 @@ def make_config(folder: Path, ranks: int = 1) -> RunConfig:
     )
 
 
-@pytest.mark.timeout(400)
 def test_deaths_and_stops_change_nothing_and_the_weights_are_the_controllers(
     reserve: Callable[[RuntimeConfig], Placement], tmp_path: Path
 ) -> None:
@@ -88,13 +87,13 @@ def test_deaths_and_stops_change_nothing_and_the_weights_are_the_controllers(
     assert rows[-1]["budget/scenes"] == 6 * last.step
 
     group = LearnerGroup(config.runtime, reserve(config.runtime))
-    group.load(config)
+    group.load(config, None)
     with closing(make_renderer(config.environment)) as renderer, closing(Simulator()) as simulator:
         source = scene_source(config, "place", "train")
         for step in range(last.step):
             shown = demonstrate(source, step_indices(config, step), renderer, simulator)
-            metrics = group.imitate([ray.put(shown)], step)
-    group.save_model(tmp_path / "expected")
+            metrics = group.update(step, [ray.put(shown)])
+    group.save(tmp_path / "expected")
     group.stop()
     assert metrics["loss"] == rows[-1]["loss"]
     expected = (tmp_path / "expected" / "model" / WEIGHTS).read_bytes()

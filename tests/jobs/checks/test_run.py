@@ -146,9 +146,8 @@ def test_the_demo_passes() -> None:
         (["warm_start=null"], "set warm_start and an RL algorithm"),
         (["algorithm.type=sft"], "set warm_start and an RL algorithm"),
         (
-            ["algorithm.prompts_per_step=5"],
-            "the demo's SFT comparison: algorithm.prompts_per_step = 5 is not divisible by "
-            "updates_per_rollout x learner_ranks = 2 x 1 = 2: change one of them",
+            ["algorithm.prompts_per_step=1"],
+            r"algorithm\.updates_per_rollout is 2 .*algorithm\.prompts_per_step = 1 ",
         ),
     ],
 )

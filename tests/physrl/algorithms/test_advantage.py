@@ -15,7 +15,7 @@ def test_group_scale_divides_by_the_sample_deviation() -> None:
     assert advantages(REWARDS, "group", "group") == pytest.approx(np.array(expected))
 
 
-def test_no_scale_only_centres() -> None:
+def test_no_scale_only_centers() -> None:
     assert advantages(REWARDS, "group", "none") == pytest.approx(np.array([[-1, 1], [0, 0]]))
 
 
@@ -32,7 +32,7 @@ def test_leave_one_out_compares_with_the_others() -> None:
     assert advantages(rewards, "leave_one_out", "none").tolist() == [[-3.0, -1.5, 4.5]]
 
 
-def test_normalized_parts_count_alike_whatever_their_scale() -> None:
+def test_normalized_parts_count_the_same_at_any_scale() -> None:
     parts = {"a": np.array([[0.0, 100.0, 200.0]]), "b": np.array([[0.0, 1.0, -1.0]])}
     # Both have deviation 1 in their own scale: -1, 0, 1 and 0, 1, -1; the sum is -1, 1, 0.
     expected = np.array([[-1.0, 1.0, 0.0]])
@@ -43,12 +43,12 @@ def test_normalized_parts_count_alike_whatever_their_scale() -> None:
     assert only_a == pytest.approx(np.array([[-1.0, 0.0, 1.0]]), abs=1e-3)
 
 
-def test_groups_of_equal_rewards_teach_nothing() -> None:
+def test_groups_of_equal_rewards_are_not_informative() -> None:
     assert informative(np.array([[0.1, 0.1, 0.1], [0.0, 0.0, 1e-3]])).tolist() == [False, True]
 
 
 @given(arrays(np.float64, (3, 4), elements=st.floats(-10, 10)))
-def test_every_group_sums_to_nothing(rewards: np.ndarray) -> None:
+def test_every_group_sums_to_zero(rewards: np.ndarray) -> None:
     for baseline in ("group", "leave_one_out"):
         for scale in ("group", "batch", "none"):
             result = advantages(rewards, baseline, scale)

@@ -1,39 +1,14 @@
-"""Groups of equal rewards are replaced, up to a bound."""
+"""Replacement of zero-variance groups."""
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from physrl.algorithms.dynamic_sampling import refill, refill_indices
-from physrl.config.environment import EnvironmentConfig
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
-from physrl.tasks import TASKS
-from physrl.tasks.task import make_scene
-from physrl.types import Attempt, Completion, Offset, Outcome, Prompt, Reward, Rollout, RolloutGroup
+from physrl.groups import Group
+from tests.support.groups import group_of
 
-SCENE = make_scene(TASKS["place"], EnvironmentConfig(), 0, "train", 0)
-PROMPT = Prompt.ask("p", "?", np.zeros((1, 1, 3), np.uint8))
 MIXED, ALL_GOOD, ALL_BAD = (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)
-
-
-def group_of(rewards: Sequence[float]) -> RolloutGroup:
-    rollouts = tuple(
-        Rollout(
-            (
-                Attempt(
-                    PROMPT,
-                    (),
-                    Completion("", (1,), (-0.5,), False, 0),
-                    Offset(0, 0),
-                    Outcome("settled", success=reward > 0),
-                ),
-            ),
-            Reward(reward, {"success": reward}),
-        )
-        for reward in rewards
-    )
-    return RolloutGroup(SCENE, PROMPT, rollouts)
 
 
 def make_config(max_refills: int) -> RunConfig:
@@ -42,31 +17,31 @@ def make_config(max_refills: int) -> RunConfig:
 
 
 class Draws:
-    """Answers each refill with groups that were written down."""
+    """A rollout function that returns prepared groups and records the indices."""
 
-    def __init__(self, *answers: Sequence[Sequence[float]]) -> None:
-        self.answers = iter(answers)
-        self.asked: list[list[int]] = []
+    def __init__(self, *groups: Sequence[Sequence[float]]) -> None:
+        self.groups = iter(groups)
+        self.drawn: list[list[int]] = []
 
-    def __call__(self, indices: Sequence[int]) -> list[RolloutGroup]:
-        self.asked.append(list(indices))
-        groups = [group_of(rewards) for rewards in next(self.answers)]
+    def __call__(self, indices: Sequence[int]) -> list[Group]:
+        self.drawn.append(list(indices))
+        groups = [group_of(rewards) for rewards in next(self.groups)]
         assert len(groups) == len(indices)
         return groups
 
 
-def rewards_of(groups: Sequence[RolloutGroup]) -> list[tuple[float, ...]]:
+def rewards_of(groups: Sequence[Group]) -> list[tuple[float, ...]]:
     return [tuple(rollout.reward.total for rollout in group.rollouts) for group in groups]
 
 
-def test_groups_that_agree_are_replaced_until_none_is_left() -> None:
+def test_zero_variance_groups_are_replaced_until_none_is_left() -> None:
     config = make_config(3)
     draws = Draws([ALL_BAD, (0.0, 1.0)], [(0.5, 1.0)])
     groups = [group_of(rewards) for rewards in (ALL_GOOD, MIXED, ALL_BAD)]
     refilled = refill(groups, draws, config, config.algorithm, step=0)
     assert rewards_of(refilled.groups) == [(0.0, 1.0), MIXED, (0.5, 1.0)]
     assert (refilled.drawn, refilled.replaced) == (6, 2)
-    assert [len(asked) for asked in draws.asked] == [2, 1]
+    assert [len(indices) for indices in draws.drawn] == [2, 1]
 
 
 def test_refills_are_bounded_and_the_batch_keeps_its_size() -> None:

@@ -1,4 +1,4 @@
-"""The correction for a sampler that is not quite the learner, by hand."""
+"""Importance-sampling weights against hand-computed ones."""
 
 import math
 
@@ -45,7 +45,7 @@ def test_without_bounds_a_sequence_counts_the_product_of_its_tokens() -> None:
     [("token_truncate", 2.0), ("sequence_truncate", 1.0)],  # of one token, and of two sequences
 )
 @pytest.mark.parametrize("width", [1, 2])
-def test_what_is_left_out_has_no_part_in_the_mean(mode: str, mean: float, width: int) -> None:
+def test_masked_tokens_do_not_count_in_the_mean(mode: str, mean: float, width: int) -> None:
     config = GRPOConfig(importance_sampling_mode=mode)
     mask = torch.tensor([[1.0, 0.0], [0.0, 0.0]])[:, :width]
     old, sampling = OLD[:, :width], SAMPLING[:, :width]

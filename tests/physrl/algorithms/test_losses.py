@@ -89,7 +89,7 @@ def test_grpo_clips_both_ways() -> None:
     assert logprobs.grad.abs().max() == 0  # clipped: no gradient
 
 
-def test_dual_clip_bounds_what_a_bad_completion_can_do() -> None:
+def test_dual_clip_bounds_the_loss_of_a_negative_advantage() -> None:
     logprobs = torch.tensor([[math.log(9.0)]], requires_grad=True)
     given = inputs(logprobs, torch.zeros(1, 1), [-1.0])
     free, _ = grpo_loss(GRPOConfig())(given)
@@ -101,7 +101,7 @@ def test_dual_clip_bounds_what_a_bad_completion_can_do() -> None:
     assert logprobs.grad.item() == 0
 
 
-def test_what_each_algorithm_takes_the_mean_over() -> None:
+def test_each_algorithm_has_its_own_mean() -> None:
     # On policy every token's loss is -A: -2 once and -6 three times.
     losses = {
         "grpo": (-2 - 6) / 2,
@@ -168,7 +168,7 @@ def test_completions_of_one_token_are_clipped_as_tokens() -> None:
     assert metrics["cispo_clip_ratio"].item() == 1.0
 
 
-def test_importance_weighs_each_token() -> None:
+def test_importance_weights_multiply_each_token() -> None:
     logprobs = torch.zeros(1, 2)
     importance = torch.tensor([[2.0, 0.5]])
     loss, _ = grpo_loss(GRPOConfig())(inputs(logprobs, logprobs, [1.0], importance=importance))

@@ -1,4 +1,4 @@
-"""Micro-batches against hand-packed ones, and what holds for any batch."""
+"""Micro-batches against hand-packed ones, and properties of any batch."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,15 +7,15 @@ from physrl.algorithms.packing import pack
 
 
 def test_groups_stay_together_and_the_longest_come_first() -> None:
-    lengths, pictures = [3, 4, 8, 2, 5, 5], "aabbcc"
+    lengths, images = [3, 4, 8, 2, 5, 5], "aabbcc"
     # b's rows are padded to 8; one row more would make 3 x 8. Then 3 x 5, and 4 x 5.
-    assert pack(lengths, pictures, ranks=1, budget=16) == (((2, 3), (4, 5, 0), (1,)),)
-    assert pack(lengths, pictures, ranks=1, budget=20) == (((2, 3), (4, 5, 0, 1)),)
+    assert pack(lengths, images, ranks=1, budget=16) == (((2, 3), (4, 5, 0), (1,)),)
+    assert pack(lengths, images, ranks=1, budget=20) == (((2, 3), (4, 5, 0, 1)),)
 
 
 def test_groups_are_dealt_to_ranks() -> None:
-    lengths, pictures = [3, 4, 8, 2, 5, 5], "aabbcc"
-    assert pack(lengths, pictures, ranks=2, budget=16) == (((2, 3), (0, 1)), ((4, 5),))
+    lengths, images = [3, 4, 8, 2, 5, 5], "aabbcc"
+    assert pack(lengths, images, ranks=2, budget=16) == (((2, 3), (0, 1)), ((4, 5),))
 
 
 def test_a_row_longer_than_the_budget_is_alone() -> None:
@@ -35,8 +35,8 @@ def test_no_rank_is_idle_while_a_group_can_be_divided() -> None:
 def test_every_row_once_within_the_budget(
     rows: list[tuple[int, int]], ranks: int, budget: int
 ) -> None:
-    lengths, pictures = [length for length, _ in rows], [key for _, key in rows]
-    packed = pack(lengths, pictures, ranks, budget)
+    lengths, images = [length for length, _ in rows], [key for _, key in rows]
+    packed = pack(lengths, images, ranks, budget)
     flat = [row for micro_batches in packed for part in micro_batches for row in part]
     assert sorted(flat) == list(range(len(rows)))
     assert len(packed) == ranks

@@ -1,4 +1,4 @@
-"""The learner's update on the tiny base: denominators, parts, schedule."""
+"""The learner's update of the tiny base: denominators, masks, corrections, limits."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,15 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from physrl.algorithms.batch import (
-    demonstration_batch,
-    informative_groups,
-    rollout_advantages,
-    rollout_batch,
-    rollout_metrics,
-)
-from physrl.algorithms.update import Learner, learning_rate
-from physrl.config.environment import EnvironmentConfig
+from physrl.algorithms.update import Learner
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.data.collate import Collator
@@ -24,22 +16,11 @@ from physrl.models.engine import TorchEngine
 from physrl.models.loading import load_model
 from physrl.models.logprobs import completion_logprobs
 from physrl.models.processor import load_processor
-from physrl.tasks import TASKS
-from physrl.tasks.task import make_scene
 from physrl.types import (
-    Attempt,
-    Completion,
-    Demonstration,
     Metrics,
-    Offset,
-    Outcome,
     Prompt,
-    Reward,
-    Rollout,
-    RolloutGroup,
     TrainingBatch,
     TrainingExample,
-    Unparseable,
 )
 from tests.support.paths import TINY_BASE
 
@@ -118,7 +99,7 @@ def test_the_sampler_is_corrected_for_and_its_difference_reported() -> None:
     assert masked["grad_norm"] == 0
 
 
-def test_truncated_completions_may_be_left_out() -> None:
+def test_truncated_completions_can_be_masked() -> None:
     examples = make_batch().examples
     cut = replace(examples[-1], truncated=True)
     batch = TrainingBatch((*examples[:-1], cut))
@@ -170,20 +151,20 @@ def test_a_kl_term_pulls_towards_the_base() -> None:
         # Together the longest prompt and the longest completion, of 9 tokens, would fit.
         (
             {"max_prompt_tokens": 16, "max_completion_tokens": 500},
-            r"a prompt of \d\d tokens exceeds model\.max_prompt_tokens = 16",
+            r"model\.max_prompt_tokens = 16",
         ),
         (
             {"max_prompt_tokens": 500, "max_completion_tokens": 8},
-            r"a completion of 9 tokens exceeds model\.max_completion_tokens = 8",
+            r"9 tokens .*model\.max_completion_tokens = 8",
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(limits: dict[str, int], message: str) -> None:
+def test_too_long_prompts_and_completions_are_refused(limits: dict[str, int], message: str) -> None:
     with pytest.raises(GenerationError, match=message):
         train(make_config({}, model={"path": str(TINY_BASE)} | limits), make_batch())
 
 
-def test_imitation_does_not_look_at_the_temperature() -> None:
+def test_sft_ignores_the_temperature() -> None:
     plain, _ = train(make_config({"type": "sft"}), demonstrations())
     hot, _ = train(make_config({"type": "sft"}, temperature=2.0), demonstrations())
     assert hot == plain
@@ -193,7 +174,7 @@ def test_imitation_does_not_look_at_the_temperature() -> None:
 
 
 @pytest.mark.parametrize(("name", "passes"), [("sft", 2), ("grpo", 4)])
-def test_imitation_scores_nothing_twice(
+def test_sft_scores_each_example_once(
     name: str, passes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
@@ -204,109 +185,4 @@ def test_imitation_scores_nothing_twice(
 
     monkeypatch.setattr("physrl.algorithms.update.completion_logprobs", counted)
     train(make_config({"type": name, "updates_per_rollout": 2}), demonstrations())
-    assert len(calls) == passes  # one a micro-batch and update; reinforcement scores the old ones
-
-
-def test_learning_rate_warms_up_and_decays() -> None:
-    config = make_config({"steps": 10, "warmup_fraction": 0.2, "lr": 1.0, "decay": "linear"})
-    rates = [learning_rate(config.algorithm, update) for update in range(10)]
-    # Two updates of warm-up, then a line from 1 to 0 over the other eight.
-    assert rates[:3] == pytest.approx([1 / 3, 2 / 3, 1.0])
-    assert rates[3:] == pytest.approx([1 - k / 8 for k in range(1, 8)])
-    cosine = make_config({"steps": 10, "warmup_fraction": 0.0, "lr": 1.0})
-    assert learning_rate(cosine.algorithm, 5) == pytest.approx(0.5)
-    assert learning_rate(cosine.algorithm, 10) == pytest.approx(0.0)
-
-
-def group_of(rewards: list[float], truncated: bool = False) -> RolloutGroup:
-    scene = make_scene(TASKS["place"], EnvironmentConfig(), 0, "train", 0)
-    prompt = Prompt.ask("p", "?", np.zeros((1, 1, 3), np.uint8))
-    rollouts = tuple(
-        Rollout(
-            (
-                Attempt(
-                    prompt,
-                    (),
-                    Completion("", (1, 2), (-0.5, -0.5), truncated, 0),
-                    Offset(0, 0) if reward > 0 else Unparseable("words"),
-                    Outcome("settled" if reward > 0 else "unparseable", success=reward > 0),
-                ),
-            ),
-            Reward(reward, {"success": reward}),
-        )
-        for reward in rewards
-    )
-    return RolloutGroup(scene, prompt, rollouts)
-
-
-def test_rollout_metrics_by_hand() -> None:
-    metrics = rollout_metrics([group_of([1.0, 0.0]), group_of([1.0, 1.0], truncated=True)])
-    assert metrics["reward"] == 0.75
-    assert metrics["reward_std"] == pytest.approx(0.5)  # of 1, 0, 1, 1
-    assert metrics["frac_reward_zero_std"] == 0.5
-    assert metrics["completions/clipped_ratio"] == 0.5
-    assert metrics["parse/failure_rate"] == 0.25
-    assert metrics["task/place/accuracy"] == 0.75
-    assert metrics["rewards/success/mean"] == 0.75
-
-
-def test_batches_keep_the_order_of_groups() -> None:
-    groups = [group_of([1.0, 0.0]), group_of([0.0, 1.0])]
-    batch = rollout_batch(groups, np.array([[1.0, 2.0], [3.0, 4.0]]))
-    assert [example.advantage for example in batch.examples] == [1, 2, 3, 4]
-    assert batch.examples[0].sampling_logprobs == (-0.5, -0.5)
-    assert not batch.examples[0].truncated
-    cut = rollout_batch([group_of([1.0, 0.0], truncated=True)], np.array([[1.0, 2.0]]))
-    assert all(example.truncated for example in cut.examples)
-
-
-def advantages_of(groups: list[RolloutGroup], **table: object) -> list[list[float]]:
-    result = rollout_advantages(groups, make_config(table).algorithm, max_length=4)
-    return [[round(value, 3) for value in row] for row in result.tolist()]
-
-
-def test_overlong_completions_lose_reward_before_advantages() -> None:
-    even = group_of([1.0, 1.0])
-    first, second = even.rollouts
-    completion = replace(second.last.completion, token_ids=(1, 2, 3))
-    longer = replace(second, attempts=(replace(second.last, completion=completion),))
-    groups = [replace(even, rollouts=(first, longer))]
-    assert advantages_of(groups, scale_rewards="none") == [[0.0, 0.0]]
-    # 3 of at most 4 tokens with a cache of 2: half of the penalty of 0.5.
-    shaped = {"scale_rewards": "none", "overlong_cache": 2, "overlong_penalty": 0.5}
-    assert advantages_of(groups, **shaped) == [[0.125, -0.125]]
-    plain, with_shape = make_config({}).algorithm, make_config(shaped).algorithm
-    assert informative_groups(groups, plain, 4).tolist() == [False]
-    assert informative_groups(groups, with_shape, 4).tolist() == [True]
-
-
-def test_parts_are_normalized_before_their_sum() -> None:
-    table = {"scale_rewards": "batch", "multi_objective_aggregation": "normalize_then_sum"}
-    groups = [group_of([1.0, 0.0])]
-    assert advantages_of(groups, **table) == [[0.707, -0.707]]
-    assert advantages_of(groups, **table, reward_weights={"success": 0.0}) == [[0.0, 0.0]]
-
-
-def test_groups_teach_where_the_parts_that_count_differ() -> None:
-    even = group_of([1.0, 1.0])
-    parts = ({"success": 1.0, "height": 0.0}, {"success": 0.0, "height": 1.0})
-    both = tuple(
-        replace(r, reward=Reward(1.0, p)) for r, p in zip(even.rollouts, parts, strict=True)
-    )
-    groups = [replace(even, rollouts=both), even]
-    plain = make_config({}).algorithm
-    assert informative_groups(groups, plain, 4).tolist() == [False, False]  # totals are all 1
-    table = {"scale_rewards": "batch", "multi_objective_aggregation": "normalize_then_sum"}
-    weighed = make_config(table | {"reward_weights": {"height": 3.0}}).algorithm
-    assert informative_groups(groups, weighed, 4).tolist() == [True, False]
-    ignored = {"height": 0.0, "success": 0.0}
-    without = make_config(table | {"reward_weights": ignored}).algorithm
-    assert informative_groups(groups, without, 4).tolist() == [False, False]
-
-
-def test_demonstrations_end_with_the_end_of_turn() -> None:
-    collator = Collator(load_processor(str(TINY_BASE)))
-    prompt = Prompt.ask("p", "How many?", np.zeros((84, 84, 3), np.uint8))
-    batch = demonstration_batch([Demonstration(prompt, "<answer>3</answer>")], collator)
-    assert batch.examples[0].completion_ids[-1] == collator.eos_token_id
-    assert len(batch.examples[0].completion_ids) == 4  # <answer>, 3, </answer>, end of turn
+    assert len(calls) == passes  # one per update; a policy gradient scores the old policy too

@@ -31,7 +31,7 @@ def photo(falls: bool, fraction: float | None) -> Photo:
     return Photo("a.png", falls, fraction, np.zeros((1, 1, 3), np.uint8))
 
 
-def test_photos_come_in_order_with_labels_and_pixels(folder: Path) -> None:
+def test_photos_are_loaded_in_order_with_labels_and_pixels(folder: Path) -> None:
     first, second = load_photos(folder)
     assert (first.file, first.falls, first.human_falls_fraction) == ("a.png", True, 0.75)
     assert (second.file, second.falls, second.human_falls_fraction) == ("b.png", False, None)
@@ -45,17 +45,17 @@ def test_human_columns_are_optional(folder: Path) -> None:
     assert load_photos(folder)[0].human_falls_fraction is None
 
 
-def test_grey_pictures_become_rgb(folder: Path) -> None:
+def test_grayscale_images_become_rgb(folder: Path) -> None:
     PillowImage.new("L", (2, 2), 9).save(folder / "a.png")
     assert load_photos(folder)[0].image.tolist() == [[[9, 9, 9]] * 2] * 2
 
 
-def test_pictures_stand_as_the_camera_was_held(folder: Path) -> None:
+def test_images_are_rotated_by_their_exif_orientation(folder: Path) -> None:
     exif = PillowImage.Exif()
-    exif[ExifTags.Base.Orientation] = 6  # the top is at the picture's right
-    picture = PillowImage.new("RGB", (6, 4), (255, 0, 0))
-    picture.paste((0, 0, 255), (0, 0, 3, 4))
-    picture.save(folder / "a.png", exif=exif)
+    exif[ExifTags.Base.Orientation] = 6  # the top is at the image's right
+    image = PillowImage.new("RGB", (6, 4), (255, 0, 0))
+    image.paste((0, 0, 255), (0, 0, 3, 4))
+    image.save(folder / "a.png", exif=exif)
     upright = load_photos(folder)[0].image
     assert upright.shape == (6, 4, 3)
     assert upright[:3].reshape(-1, 3).tolist() == [[0, 0, 255]] * 12
@@ -63,74 +63,72 @@ def test_pictures_stand_as_the_camera_was_held(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "ending"), [("uint16", "png"), ("int32", "tif"), ("f4", "tif")])
-def test_deep_pictures_are_refused(folder: Path, kind: str, ending: str) -> None:
+def test_images_with_more_than_8_bits_are_rejected(folder: Path, kind: str, ending: str) -> None:
     deep = PillowImage.fromarray(np.full((4, 4), 30_000, kind))
     deep.save(folder / f"deep.{ending}")
     write_labels(folder, "file,falls", f"deep.{ending},1")
-    with pytest.raises(DataError, match=r"deep\.\w+ has more than 8 bits a colour: save it with 8"):
+    with pytest.raises(DataError, match=r"deep\.\w+ .*8 bits"):
         load_photos(folder)
 
 
 @pytest.mark.parametrize(
-    ("lines", "complaint"),
+    ("lines", "message"),
     [
-        (["file,human", "a.png,1"], "labels.csv has no column 'falls'"),
-        (["name,falls", "a.png,1"], "labels.csv has no column 'file'"),
-        ([HEADER], "labels no photograph"),
-        ([HEADER, "a.png,yes,0.5,4"], "line 2: falls is 'yes': write 1"),
-        ([HEADER, "a.png"], "line 2: falls is '': write 1"),
+        (["file,human", "a.png,1"], r"labels\.csv .*'falls'"),
+        (["name,falls", "a.png,1"], r"labels\.csv .*'file'"),
+        ([HEADER], r"labels\.csv"),
+        ([HEADER, "a.png,yes,0.5,4"], "line 2: falls is 'yes'"),
+        ([HEADER, "a.png"], "line 2: falls is ''"),
         ([HEADER, "a.png,1,0.5,4", "b.png,1,1.5,4"], "line 3: human_falls_fraction is '1.5'"),
         ([HEADER, "a.png,1,many,4"], "human_falls_fraction is 'many'"),
-        ([HEADER, "c.png,1,0.5,4"], r"line 2: .*c.png is missing"),
-        ([HEADER, f"{'a' * 300},1,0.5,4"], r"line 2: .*aaa cannot be read: File name too long"),
+        ([HEADER, "c.png,1,0.5,4"], r"line 2: .*c\.png"),
+        ([HEADER, f"{'a' * 300},1,0.5,4"], r"line 2: .*aaa .*File name too long"),
     ],
 )
-def test_bad_labels_are_named_in_one_line(folder: Path, lines: list[str], complaint: str) -> None:
+def test_invalid_labels_are_reported_in_one_line(
+    folder: Path, lines: list[str], message: str
+) -> None:
     write_labels(folder, *lines)
-    with pytest.raises(DataError, match=complaint) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         load_photos(folder)
     assert "\n" not in str(caught.value)
 
 
-def test_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere does not exist: check evaluation\.real_images"):
-        load_photos(tmp_path / "nowhere")
+@pytest.mark.parametrize("name", ["nowhere", "/dev/null"])
+def test_missing_and_special_files_are_rejected(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=rf"{name} .*evaluation\.real_images"):
+        load_photos(tmp_path / name)
 
 
-def test_what_is_neither_folder_nor_file() -> None:
-    with pytest.raises(DataError, match=r"/dev/null is neither a folder nor a Parquet file: check"):
-        load_photos(Path("/dev/null"))
-
-
-def test_missing_labels(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"labels.csv is missing: write one"):
+def test_missing_labels_are_reported(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"labels\.csv"):
         load_photos(tmp_path)
 
 
-def test_labels_that_are_not_text(folder: Path) -> None:
+def test_labels_that_are_not_utf8_are_reported(folder: Path) -> None:
     (folder / "labels.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"labels.csv cannot be read"):
+    with pytest.raises(DataError, match=r"labels\.csv .*UTF-8"):
         load_photos(folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])
-def test_unreadable_picture(folder: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n"])
+def test_unreadable_images_are_reported(folder: Path, content: bytes) -> None:
     (folder / "b.png").write_bytes(content)
-    with pytest.raises(DataError, match=r"b.png is not a readable picture: save it as"):
+    with pytest.raises(DataError, match=r"b\.png"):
         load_photos(folder)
 
 
-def test_truncated_picture(folder: Path) -> None:
+def test_truncated_images_are_reported(folder: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     PillowImage.fromarray(noise).save(folder / "a.png")
     whole = (folder / "a.png").read_bytes()
     (folder / "a.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"a.png is not a readable picture"):
+    with pytest.raises(DataError, match=r"a\.png"):
         load_photos(folder)
 
 
-def test_human_accuracy_by_hand() -> None:
-    # Right shares 0.75, 0.9, 0.25 and, for the tie, 0.5: a tie is no majority.
+def test_human_accuracy() -> None:
+    # Correct fractions 0.75, 0.9, 0.25 and, for the tie, 0.5: a tie is not a majority.
     photos = [photo(True, 0.75), photo(False, 0.1), photo(True, 0.25), photo(False, 0.5)]
     people = human_accuracy([*photos, photo(True, None)])
     assert people is not None
@@ -138,7 +136,7 @@ def test_human_accuracy_by_hand() -> None:
     assert people.mean_share == pytest.approx(0.6)
 
 
-def test_human_accuracy_where_nobody_was_asked() -> None:
+def test_human_accuracy_needs_human_judgments() -> None:
     assert human_accuracy([photo(True, None)]) is None
 
 
@@ -157,7 +155,7 @@ def write_table(folder: Path, **columns: list[Any]) -> Path:
     return path
 
 
-def test_photos_of_a_parquet_file(tmp_path: Path) -> None:
+def test_photos_are_loaded_from_a_parquet_file(tmp_path: Path) -> None:
     path = write_table(
         tmp_path,
         image=[{"bytes": RED, "path": None}, {"bytes": BLUE, "path": None}],
@@ -177,22 +175,22 @@ def test_photos_of_a_parquet_file(tmp_path: Path) -> None:
     assert (first.image[0, 0].tolist(), second.image[0, 0].tolist()) == ([255, 0, 0], [0, 0, 255])
 
 
-def test_answers_and_bare_bytes_do_too(tmp_path: Path) -> None:
+def test_answers_and_plain_bytes_are_accepted(tmp_path: Path) -> None:
     path = write_table(tmp_path, image=[RED, BLUE], answer=["Yes", " no "])
     assert [photo.falls for photo in load_photos(path)] == [True, False]
 
 
 @pytest.mark.parametrize(
-    ("columns", "complaint"),
+    ("columns", "message"),
     [
-        ({"image": [RED]}, "has the columns image: photographs need"),
-        ({"falls": [True]}, "has the columns falls: photographs need"),
-        ({"image": pa.array([], pa.binary()), "falls": []}, "holds no photograph"),
-        ({"image": [RED, b"no"], "falls": [1, 0]}, r"row 1: its image is not a readable picture"),
-        ({"image": [RED[:-30]], "falls": [1]}, r"row 0: its image is not a readable picture"),
-        ({"image": ["a.png"], "falls": [1]}, r"row 0: image holds no bytes"),
-        ({"image": [RED], "falls": [2]}, r"row 0: falls is '2': write true"),
-        ({"image": [RED], "answer": ["maybe"]}, r"row 0: answer is 'maybe': write Yes"),
+        ({"image": [RED]}, r"columns image:.*'falls'"),
+        ({"falls": [True]}, r"columns falls:.*'image'"),
+        ({"image": pa.array([], pa.binary()), "falls": []}, r"photos\.parquet"),
+        ({"image": [RED, b"no"], "falls": [1, 0]}, r"row 1: its image"),
+        ({"image": [RED[:-30]], "falls": [1]}, r"row 0: its image"),
+        ({"image": ["a.png"], "falls": [1]}, r"row 0: image .*bytes"),
+        ({"image": [RED], "falls": [2]}, r"row 0: falls is '2'"),
+        ({"image": [RED], "answer": ["maybe"]}, r"row 0: answer is 'maybe'"),
         ({"image": [RED], "answer": pa.array([None], pa.string())}, "row 0: answer is 'None'"),
         (
             {"image": [RED], "falls": [1], "human_falls_fraction": [1.5]},
@@ -200,17 +198,17 @@ def test_answers_and_bare_bytes_do_too(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_bad_tables_are_named_in_one_line(
-    tmp_path: Path, columns: dict[str, list[Any]], complaint: str
+def test_invalid_tables_are_reported_in_one_line(
+    tmp_path: Path, columns: dict[str, list[Any]], message: str
 ) -> None:
-    with pytest.raises(DataError, match=complaint) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         load_photos(write_table(tmp_path, **columns))
     assert "\n" not in str(caught.value)
 
 
-def test_a_truncated_table(tmp_path: Path) -> None:
+def test_truncated_tables_are_reported(tmp_path: Path) -> None:
     path = write_table(tmp_path, image=[RED], falls=[True])
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match=r"photos.parquet is not a readable Parquet file") as caught:
+    with pytest.raises(DataError, match=r"photos\.parquet") as caught:
         load_photos(path)
     assert "\n" not in str(caught.value)

@@ -1,5 +1,6 @@
 import colorsys
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from physrl.environments.appearance import Level, frame, sample_view
 from physrl.environments.palette import COLORS, HELD_OUT_COLORS, RED, TOWER_COLORS, rgb
 from physrl.environments.photo_renderer import PhotoRenderer
-from physrl.environments.projection import corners, pose_corners, project
+from physrl.environments.projection import corners, project
 from physrl.environments.simulator import start_pose
 from physrl.types import Block, Camera
 
@@ -26,7 +27,7 @@ HUE = {
 
 
 def scene(seed: int) -> tuple[Block, ...]:
-    """Two to six blocks in one stack, of mixed sizes, and a red block beside it."""
+    """Sample a stack of two to six blocks of mixed sizes and a red block next to it."""
     rng = np.random.default_rng(seed)
     colors = rng.permutation([name for name in COLORS if name != RED])
     x, y, blocks = rng.uniform(-0.8, 0.8), 0.0, []
@@ -40,41 +41,20 @@ def scene(seed: int) -> tuple[Block, ...]:
     return (*blocks, Block(blocks[0].x + side, 0.5, 0.0, 0.2, RED))
 
 
-def test_points_are_projected_as_by_hand() -> None:
-    # Straight ahead, 90 degrees wide: a point 4 away and 2 to the right lies at 1/2 + 2/8.
-    camera = Camera(x=1.0, height=2.0, distance=4.0, look_at_height=2.0, fov_degrees=90.0)
-    columns, rows = project(camera, np.array([[1.0, 2.0, 0.0], [3.0, 3.0, 0.0], [1.0, 2.0, 2.0]]))
-    assert columns == pytest.approx([0.5, 0.75, 0.5])
-    assert rows == pytest.approx([0.5, 0.375, 0.5])
-    shifted = replace(camera, shift_x=0.1, shift_y=-0.2)
-    (column,), (row,) = project(shifted, np.array([[1.0, 2.0, 0.0]]))
-    assert (column, row) == pytest.approx((0.6, 0.3))
-
-
-def test_both_ways_to_a_block_s_corners_agree() -> None:
-    block = Block(0.3, 1.5, -0.2, 0.4, "blue", 0.8)
-    ours, theirs = (
-        sorted(map(tuple, found.round(9)))
-        for found in (corners([block]), pose_corners(start_pose(block)))
-    )
-    assert ours == theirs
-
-
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("camera", ["seen", "held_out"])
-def test_all_blocks_lie_inside_the_picture(level: Level, camera: str) -> None:
+def test_all_blocks_lie_inside_the_image(level: Level, camera: Literal["seen", "held_out"]) -> None:
     for seed in range(400):
         blocks = scene(seed)
-        held = "held_out" if camera == "held_out" else "seen"
-        chosen, _ = sample_view(np.random.default_rng(seed), level, blocks, held)
-        shares = np.stack(project(chosen, corners(blocks)))
-        assert shares.min() >= 0, seed
-        assert shares.max() <= 1, seed
+        sampled, _ = sample_view(np.random.default_rng(seed), level, blocks, camera)
+        coordinates = np.stack(project(sampled, corners(blocks)))
+        assert coordinates.min() >= 0, seed
+        assert coordinates.max() <= 1, seed
 
 
 @given(st.integers(0, 2**32), st.floats(-3, 3), st.floats(0.2, 4))
 @settings(max_examples=60, deadline=None)
-def test_a_frame_that_fits_is_left_alone(seed: int, x: float, size: float) -> None:
+def test_a_framed_camera_is_not_changed_again(seed: int, x: float, size: float) -> None:
     rng = np.random.default_rng(seed)
     blocks = (Block(x, size / 2, 0.0, 0.3, "blue", size),)
     camera = Camera(0.0, float(rng.uniform(2, 5)), 8.0, 1.5, float(rng.uniform(20, 60)))
@@ -84,7 +64,7 @@ def test_a_frame_that_fits_is_left_alone(seed: int, x: float, size: float) -> No
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_view_is_a_function_of_its_stream(level: Level) -> None:
+def test_a_view_is_a_function_of_its_random_stream(level: Level) -> None:
     first, again, other = (
         sample_view(np.random.default_rng(seed), level, scene(5)) for seed in (1, 1, 2)
     )
@@ -93,7 +73,7 @@ def test_a_view_is_a_function_of_its_stream(level: Level) -> None:
     assert first[1] != other[1]
 
 
-def test_the_plain_level_draws_camera_then_light() -> None:
+def test_level_none_samples_the_camera_then_the_light() -> None:
     rng = np.random.default_rng(3)
     camera, appearance = sample_view(np.random.default_rng(3), "none", scene(1)[:2])
     ranges = ((-0.15, 0.15), (2.6, 3.6), (7.0, 8.0), (1.45, 1.65), (45, 47))
@@ -102,31 +82,26 @@ def test_the_plain_level_draws_camera_then_light() -> None:
     assert appearance.colors == ()
 
 
-def test_held_out_cameras_look_down_more_steeply_than_all_others() -> None:
-    def slopes(held: bool) -> list[float]:
-        found = []
-        for level in LEVELS:
-            for seed in range(200):
-                camera, _ = sample_view(
-                    np.random.default_rng(seed),
-                    level,
-                    scene(seed),
-                    "held_out" if held else "seen",
-                )
-                found.append((camera.height - camera.look_at_height) / camera.distance)
-        return found
+def test_held_out_cameras_look_down_more_steeply_than_others() -> None:
+    def slopes(split: Literal["seen", "held_out"]) -> list[float]:
+        cameras = [
+            sample_view(np.random.default_rng(seed), level, scene(seed), split)[0]
+            for level in LEVELS
+            for seed in range(200)
+        ]
+        return [(camera.height - camera.look_at_height) / camera.distance for camera in cameras]
 
-    assert max(slopes(held=False)) <= 0.6 < 0.65 <= min(slopes(held=True))
+    assert max(slopes("seen")) <= 0.6 < 0.65 <= min(slopes("held_out"))
 
 
-def test_levels_differ_in_how_much_they_vary() -> None:
+def test_higher_levels_vary_more() -> None:
     spread = {}
     for level in LEVELS:
         views = [sample_view(np.random.default_rng(seed), level, scene(1)) for seed in range(100)]
         spread[level] = (
             np.std([camera.distance for camera, _ in views]),
-            np.std([look.ground for _, look in views], axis=0).max(),
-            np.std([look.ambient for _, look in views]),
+            np.std([appearance.ground for _, appearance in views], axis=0).max(),
+            np.std([appearance.ambient for _, appearance in views]),
         )
     assert spread["none"][0] < spread["photo"][0] < spread["wild"][0]
     for k in (1, 2):
@@ -134,11 +109,11 @@ def test_levels_differ_in_how_much_they_vary() -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_colours_keep_the_hue_of_their_name(level: Level) -> None:
+def test_colors_keep_the_hue_of_their_name(level: Level) -> None:
     for seed in range(200):
-        _, look = sample_view(np.random.default_rng(seed), level, scene(seed))
+        _, appearance = sample_view(np.random.default_rng(seed), level, scene(seed))
         for name in COLORS:
-            hue, saturation, value = colorsys.rgb_to_hsv(*rgb(name, look))
+            hue, saturation, value = colorsys.rgb_to_hsv(*rgb(name, appearance))
             nearest = min(HUE, key=lambda other: abs((hue - HUE[other] + 0.5) % 1 - 0.5))
             assert nearest == name
             assert saturation > 0.5
@@ -146,24 +121,24 @@ def test_colours_keep_the_hue_of_their_name(level: Level) -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_the_red_block_and_only_it_looks_red(level: Level) -> None:
+def test_only_the_red_block_looks_red(level: Level) -> None:
     photo = PhotoRenderer()
     for seed in range(25):
         rng = np.random.default_rng(seed)
         blocks = scene(seed)
-        camera, look = sample_view(rng, level, blocks)
-        image = photo.render([start_pose(block) for block in blocks], camera, look, 84)
-        without = photo.render([start_pose(block) for block in blocks[:-1]], camera, look, 84)
-        columns, rows = (shares * 84 for shares in project(camera, corners(blocks[-1:])))
-        there = np.zeros((84, 84), bool)
-        there[
+        camera, appearance = sample_view(rng, level, blocks)
+        image = photo.render([start_pose(block) for block in blocks], camera, appearance, 84)
+        without = photo.render([start_pose(block) for block in blocks[:-1]], camera, appearance, 84)
+        columns, rows = (coordinates * 84 for coordinates in project(camera, corners(blocks[-1:])))
+        window = np.zeros((84, 84), bool)
+        window[
             max(int(rows.min()) - 1, 0) : int(rows.max()) + 2,
             max(int(columns.min()) - 1, 0) : int(columns.max()) + 2,
         ] = True
         red = looks_red(image)
-        assert red[there].sum() > 0.35 * np.ptp(columns) * np.ptp(rows), seed
-        # Where two other colours meet, a pixel may mix to something like red.
-        assert red[~there].sum() <= 12, seed
+        assert red[window].sum() > 0.35 * np.ptp(columns) * np.ptp(rows), seed
+        # Pixels at the border of two other colors may mix to a reddish color.
+        assert red[~window].sum() <= 12, seed
         assert looks_red(without).sum() <= 12, seed
 
 
@@ -175,22 +150,22 @@ def looks_red(image: np.ndarray) -> np.ndarray:
     return (top == red) & (top - low > 0.55 * top) & (top > 40) & (np.abs(hue) < 0.28)
 
 
-def test_distractors_are_never_red_and_keep_clear_of_the_blocks() -> None:
+def test_distractors_are_never_red_and_do_not_touch_blocks() -> None:
     count = 0
     for seed in range(300):
         blocks = scene(seed)
-        camera, look = sample_view(np.random.default_rng(seed), "wild", blocks)
-        for thing in look.distractors:
+        camera, appearance = sample_view(np.random.default_rng(seed), "wild", blocks)
+        for distractor in appearance.distractors:
             count += 1
-            assert thing.color != RED
-            assert thing.color not in HELD_OUT_COLORS
-            assert thing.color not in {block.color for block in blocks}
-            assert thing.y == thing.size / 2
-            ours = np.stack(project(camera, corners([thing])))
+            assert distractor.color != RED
+            assert distractor.color not in HELD_OUT_COLORS
+            assert distractor.color not in {block.color for block in blocks}
+            assert distractor.y == distractor.size / 2
+            first = np.stack(project(camera, corners([distractor])))
             for block in blocks:
-                theirs = np.stack(project(camera, corners([block])))
+                second = np.stack(project(camera, corners([block])))
                 gap = np.maximum(
-                    ours.min(axis=1) - theirs.max(axis=1), theirs.min(axis=1) - ours.max(axis=1)
+                    first.min(axis=1) - second.max(axis=1), second.min(axis=1) - first.max(axis=1)
                 )
                 assert gap.max() > 0.01, seed
     assert count > 100
@@ -198,12 +173,12 @@ def test_distractors_are_never_red_and_keep_clear_of_the_blocks() -> None:
         assert sample_view(np.random.default_rng(0), level, scene(0))[1].distractors == ()
 
 
-def test_distractors_have_no_held_out_colour_even_where_the_tower_has() -> None:
+def test_distractors_never_have_held_out_colors() -> None:
     shown = set()
     for seed in range(60):
         colors = iter(HELD_OUT_COLORS)
         *tower, red = scene(seed)
         blocks = (*(replace(block, color=next(colors)) for block in tower), red)
-        _, look = sample_view(np.random.default_rng(seed), "wild", blocks)
-        shown |= {thing.color for thing in look.distractors}
+        _, appearance = sample_view(np.random.default_rng(seed), "wild", blocks)
+        shown |= {distractor.color for distractor in appearance.distractors}
     assert shown == set(TOWER_COLORS)

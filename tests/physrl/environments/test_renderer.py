@@ -33,35 +33,33 @@ def test_shape_and_type(renderer: TinyRenderer, size: int) -> None:
     assert image.dtype == np.uint8
 
 
-def test_a_block_stands_where_the_pinhole_says(renderer: TinyRenderer) -> None:
+def test_blocks_are_drawn_where_a_pinhole_projects_them(renderer: TinyRenderer) -> None:
     # 42 + 1.5 * 42 / (7.5 * tan 23 degrees) = 61.8; mirrored: 22.2.
     for x, column in ((1.5, 61.8), (-1.5, 22.2)):
         _, columns = np.nonzero(reddish(draw(renderer, Block(x, 0.5, 0, 0, "red"))))
         assert columns.mean() == pytest.approx(column, abs=2.5)
 
 
-def test_up_is_up(renderer: TinyRenderer) -> None:
+def test_higher_blocks_are_drawn_higher(renderer: TinyRenderer) -> None:
     low, high = (
         np.nonzero(reddish(draw(renderer, Block(0, y, 0, 0, "red"))))[0].mean() for y in (0.5, 2.5)
     )
     assert high < low - 15
 
 
-def test_other_colours_are_not_red(renderer: TinyRenderer) -> None:
+def test_other_colors_do_not_look_red(renderer: TinyRenderer) -> None:
     for color in ("yellow", "green", "blue", "purple", "orange", "cyan"):
         image = draw(renderer, Block(0, 0.5, 0, 0, color))
         assert reddish(image).sum() < 5, color
 
 
-def test_a_picture_does_not_depend_on_those_before(renderer: TinyRenderer) -> None:
+def test_images_do_not_depend_on_earlier_ones(renderer: TinyRenderer) -> None:
     first = draw(renderer, Block(0, 0.5, 0, 0.2, "red"))
     draw(renderer, *(Block(k - 3, 0.5, 0, 0.1, "blue") for k in range(7)))
     assert np.array_equal(draw(renderer, Block(0, 0.5, 0, 0.2, "red")), first)
 
 
-def test_the_pictures_that_the_tiny_base_has_seen_stay_as_they_were(
-    renderer: TinyRenderer,
-) -> None:
+def test_images_like_those_of_the_tiny_base_are_unchanged(renderer: TinyRenderer) -> None:
     blocks = [
         Block(-0.3, 0.5, 0, 0.2, "green"),
         Block(0.1, 1.5, 0, 0.1, "blue"),
@@ -74,8 +72,8 @@ def test_the_pictures_that_the_tiny_base_has_seen_stay_as_they_were(
     assert digest == "1c944c1720636c7ab8cb9ee34e175be2300d3f8b813925d25fdda9ac70dfaf43"
 
 
-def test_a_window_of_the_picture_is_what_the_whole_would_show(renderer: TinyRenderer) -> None:
-    # Far blocks in two corners make the window the whole picture; the middle must not notice.
+def test_rendering_a_window_equals_rendering_the_whole_image(renderer: TinyRenderer) -> None:
+    # Far blocks in two corners extend the window to the whole image; the middle must not change.
     pose = start_pose(Block(0.1, 0.5, 0, 0.3, "red"))
     corners = [start_pose(Block(x, y, -3, 0, "blue")) for x, y in ((-4.1, 4.5), (4.1, -2.6))]
     alone = renderer.render([pose], CAMERA, APPEARANCE, 84)
@@ -84,7 +82,7 @@ def test_a_window_of_the_picture_is_what_the_whole_would_show(renderer: TinyRend
     assert not np.array_equal(alone, among)
 
 
-def test_sizes_are_drawn(renderer: TinyRenderer) -> None:
+def test_smaller_blocks_are_drawn_smaller(renderer: TinyRenderer) -> None:
     whole, half = (
         reddish(draw(renderer, Block(0, size / 2, 0, 0, "red", size), size=224)).sum()
         for size in (1.0, 0.5)
@@ -93,7 +91,7 @@ def test_sizes_are_drawn(renderer: TinyRenderer) -> None:
     assert half / whole == pytest.approx(0.25 * 49 / 52.6, rel=0.1)
 
 
-def test_a_scene_has_its_own_colours_ground_and_wall(renderer: TinyRenderer) -> None:
+def test_colors_ground_and_wall_follow_the_appearance(renderer: TinyRenderer) -> None:
     appearance = Appearance(
         light=(0.0, 1.0, 0.0),
         ground=(0.2, 0.4, 0.6),
@@ -101,13 +99,13 @@ def test_a_scene_has_its_own_colours_ground_and_wall(renderer: TinyRenderer) -> 
         colors=(("blue", COLORS["red"]),),
     )
     image = renderer.render([start_pose(Block(0, 0.5, 0, 0, "blue"))], CAMERA, appearance, 84)
-    # A light straight above gives the ground 0.55 + 0.55 of its colour.
+    # A light straight above gives the ground 0.55 + 0.55 of its color.
     assert tuple(image[-1, 0]) == tuple(int(int(255 * c) * 1.1) for c in (0.2, 0.4, 0.6))
     assert tuple(image[0, 0]) == (153, 102, 51)
     assert reddish(image).sum() > 100
 
 
-def test_a_shift_moves_the_picture_by_whole_pixels(renderer: TinyRenderer) -> None:
+def test_a_camera_shift_moves_the_image(renderer: TinyRenderer) -> None:
     pose = start_pose(Block(0, 0.5, 0, 0.3, "red"))
     still = renderer.render([pose], CAMERA, APPEARANCE, 84)
     camera = replace(CAMERA, shift_x=10 / 84, shift_y=-5 / 84)
@@ -121,8 +119,8 @@ def test_distractors_are_drawn(renderer: TinyRenderer) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 3, 15])
-def test_pictures_too_small_to_show_anything_are_refused(renderer: TinyRenderer, size: int) -> None:
-    with pytest.raises(SceneError, match=f"^a picture of {size} px shows nothing"):
+def test_too_small_images_are_rejected(renderer: TinyRenderer, size: int) -> None:
+    with pytest.raises(SceneError, match=rf"\b{size} px.* 16 px"):
         draw(renderer, size=size)
 
 
@@ -134,7 +132,7 @@ def test_the_configured_renderer_is_made(name: Literal["tiny", "photo"]) -> None
     renderer.close()
 
 
-def test_a_refused_connection_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_connection_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pybullet, "connect", lambda _: -1)
-    with pytest.raises(SimulationError, match="refused a connection: too many renderers are open"):
+    with pytest.raises(SimulationError):
         TinyRenderer()

@@ -11,32 +11,32 @@ from physrl.errors import SceneError
 MIXED = EnvironmentConfig(sizes="mixed", twins=False, yaw=0.0, yaw_jitter=0.0)
 
 
-def test_margins_of_many_towers_are_those_of_each() -> None:
+def test_batch_margins_equal_the_margins_of_single_towers() -> None:
     # 0.5 - 0.3 and 0.5 - 0.6; then three mixed blocks, as in the test of `level_margins`.
     yaws, sizes = np.zeros((2, 2)), np.ones((2, 2))
     offsets = np.array([[[0.3, 0.0]], [[-0.6, 0.1]]])
     assert batch_margins(offsets, yaws, sizes) == pytest.approx([0.2, -0.1])
     mixed = np.array([[[0.3, 0.0], [0.2, 0.1]]])
-    found = batch_margins(mixed, np.zeros((1, 3)), np.array([[1.0, 0.8, 1.2]]))
-    assert found == pytest.approx([0.045714], abs=1e-6)
+    margins = batch_margins(mixed, np.zeros((1, 3)), np.array([[1.0, 0.8, 1.2]]))
+    assert margins == pytest.approx([0.045714], abs=1e-6)
     assert batch_margins(np.zeros((1, 0, 2)), yaws[:1, :1], sizes[:1, :1]) == [0.5]
 
 
 @pytest.mark.parametrize("stable", [True, False])
-def test_a_large_lowest_block_never_ends_the_search(stable: bool) -> None:
-    # One wider than 1.2 - 2 * 0.05 carries whatever an offset of 0.6 puts on it: others are drawn.
+def test_sampling_succeeds_although_large_lowest_blocks_cannot_fail(stable: bool) -> None:
+    # A block wider than 1.2 - 2 * 0.05 supports any offset up to 0.6, so others must be sampled.
     for seed in range(40):
         rng = np.random.default_rng(seed)
         tower = sample_tower(rng, MIXED, 2, stable=stable, depth=False)
         assert 0.05 <= (margin(tower) if stable else -margin(tower)) <= 0.4
 
 
-def test_without_depth_all_centres_lie_in_one_plane() -> None:
+def test_without_depth_all_centers_lie_in_one_plane() -> None:
     tower = sample_tower(np.random.default_rng(0), EnvironmentConfig(), 4, stable=True, depth=False)
     assert all(block.z == 0 for block in tower)
 
 
-def test_the_red_block_is_one_block_wide_beside_mixed_ones() -> None:
+def test_the_red_block_is_one_block_wide_among_mixed_sizes() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         tower = sample_tower(rng, MIXED, 3, stable=True, depth=False)
@@ -54,7 +54,7 @@ def test_the_red_block_is_one_block_wide_beside_mixed_ones() -> None:
         {"yaw": 0.8, "yaw_jitter": 0.0},
     ],
 )
-def test_the_red_block_starts_outside_of_all_others(changes: dict[str, Any]) -> None:
+def test_the_red_block_does_not_overlap_the_tower(changes: dict[str, Any]) -> None:
     settings = EnvironmentConfig(**changes)
     for seed in range(150):
         rng = np.random.default_rng(seed)
@@ -63,7 +63,7 @@ def test_the_red_block_starts_outside_of_all_others(changes: dict[str, Any]) -> 
         assert not any(overlaps(red, block, 1e-9) for block in tower), seed
 
 
-def test_steps_too_small_for_a_fall_are_named() -> None:
-    short = EnvironmentConfig(largest_step=0.1)
-    with pytest.raises(SceneError, match=r"raise environment\.largest_step, which is 0\.1"):
-        sample_tower(np.random.default_rng(0), short, 2, stable=False, depth=True)
+def test_offsets_too_small_for_a_fall_are_reported() -> None:
+    settings = EnvironmentConfig(largest_step=0.1)
+    with pytest.raises(SceneError, match=r"environment\.largest_step.* 0\.1$"):
+        sample_tower(np.random.default_rng(0), settings, 2, stable=False, depth=True)

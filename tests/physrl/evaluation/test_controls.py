@@ -4,10 +4,10 @@ import pytest
 from physrl.config.study import load_study_config
 from physrl.data.photos import Photo
 from physrl.environments.renderer import TinyRenderer
-from physrl.environments.simulator import Simulator
-from physrl.evaluation.asking import ask_photos, cell_sampling, cell_source
-from physrl.evaluation.controls import answer_control
-from physrl.evaluation.plan import make_cell, plan_study
+from physrl.evaluation.cell_plan import make_cell
+from physrl.evaluation.controls import evaluate_control
+from physrl.evaluation.plan import plan_study
+from physrl.evaluation.requests import cell_sampling, cell_source, photo_prompts
 from physrl.evaluation.specs import CellSpec, Condition
 from physrl.scene_source import prepare
 from physrl.types import Image
@@ -34,50 +34,46 @@ def find(cells: tuple[CellSpec, ...], kind: str, condition: Condition) -> CellSp
 
 
 def photographs(cell: CellSpec) -> CellSpec:
-    return make_cell(cell.subject, Condition("stability", "real"), cell.asked)
+    return make_cell(cell.subject, Condition("stability", "real"), cell.settings)
 
 
 @pytest.mark.parametrize("task", ["stability", "stabilize", "place_x", "place_y", "place"])
-def test_physics_is_the_ceiling_and_guessing_is_not(
-    task: str, cells: tuple[CellSpec, ...], simulator: Simulator
-) -> None:
+def test_physics_is_the_ceiling_and_guessing_is_not(task: str, cells: tuple[CellSpec, ...]) -> None:
     condition = Condition(task)  # type: ignore[arg-type]
-    exact = answer_control(find(cells, "physics", condition), simulator, ())
-    guessed = answer_control(find(cells, "guesser", condition), simulator, ())
+    exact = evaluate_control(find(cells, "physics", condition), ())
+    guessed = evaluate_control(find(cells, "guesser", condition), ())
     assert [answer.scene_id for answer in exact.answers] == [
         answer.scene_id for answer in guessed.answers
     ]
     assert exact.count.total == 30
     assert exact.count.successes >= 29
-    assert guessed.count.share < 0.85
-    assert answer_control(find(cells, "guesser", condition), simulator, ()) == guessed
+    assert guessed.count.rate < 0.85
+    assert evaluate_control(find(cells, "guesser", condition), ()) == guessed
 
 
-def test_a_guesser_may_try_as_often_as_a_model(
-    cells: tuple[CellSpec, ...], simulator: Simulator
-) -> None:
+def test_a_guesser_may_try_as_often_as_a_model(cells: tuple[CellSpec, ...]) -> None:
     def successes(task: str) -> int:
         cell = find(cells, "guesser", Condition(task))  # type: ignore[arg-type]
-        return answer_control(cell, simulator, ()).count.successes
+        return evaluate_control(cell, ()).count.successes
 
     assert successes("place_closed_loop") > successes("place")
 
 
 def test_photographs_can_only_be_guessed_about(
-    cells: tuple[CellSpec, ...], simulator: Simulator, renderer: TinyRenderer
+    cells: tuple[CellSpec, ...], renderer: TinyRenderer
 ) -> None:
     guesser = photographs(find(cells, "guesser", Condition("stability")))
-    guessed = answer_control(guesser, simulator, PHOTOS)
+    guessed = evaluate_control(guesser, PHOTOS)
     assert [answer.scene_id for answer in guessed.answers] == [photo.file for photo in PHOTOS]
     assert {answer.answer for answer in guessed.answers} == {"Yes", "No"}
     physics = photographs(find(cells, "physics", Condition("stability")))
     with pytest.raises(ValueError, match="photographs are no scenes"):
-        answer_control(physics, simulator, PHOTOS)
+        evaluate_control(physics, PHOTOS)
     model = find(cells, "base", Condition("stability"))
     with pytest.raises(ValueError, match="base is a base subject"):
-        answer_control(model, simulator, ())
-    shown = make_cell(model.subject, Condition("stability", "real", shots=2), model.asked)
-    prompts = ask_photos(shown, PHOTOS[:2], renderer)
+        evaluate_control(model, ())
+    shown = make_cell(model.subject, Condition("stability", "real", shots=2), model.settings)
+    prompts = photo_prompts(shown, PHOTOS[:2], renderer)
     assert [len(prompt.images) for prompt in prompts] == [3, 3]
     assert np.array_equal(prompts[1].images[2], GREY)
 

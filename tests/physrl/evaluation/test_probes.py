@@ -1,16 +1,12 @@
 import numpy as np
-import pytest
 
-from physrl.config.environment import EnvironmentConfig
 from physrl.config.model import ModelConfig
 from physrl.config.study import load_study_config
 from physrl.environments.renderer import TinyRenderer
 from physrl.evaluation.plan import plan_study
-from physrl.evaluation.probes import ProbeScore, probe, probe_model, target_values
+from physrl.evaluation.probes import ProbeScore, fit_probes, probe_model
 from physrl.models.loading import load_model
 from physrl.models.processor import load_processor
-from physrl.scene_source import SceneSource, draw_scene
-from physrl.types import Offset
 
 
 def mean_scores(
@@ -19,7 +15,7 @@ def mean_scores(
     return {(s.source, s.layer, s.target): float(np.mean(s.scores)) for s in scores}
 
 
-def test_a_line_reads_what_is_there_and_nothing_else() -> None:
+def test_linear_probes_decode_only_encoded_targets() -> None:
     rng = np.random.default_rng(0)
     margin = rng.normal(size=120)
     layers = {
@@ -27,7 +23,7 @@ def test_a_line_reads_what_is_there_and_nothing_else() -> None:
         "merger": np.stack([margin, rng.normal(size=120)], axis=1),
     }
     targets = {"margin": margin, "stability": (margin > 0).astype(float)}
-    found = mean_scores(probe(layers, targets, "model", 4, 0))  # type: ignore[arg-type]
+    found = mean_scores(fit_probes(layers, targets, "model", 4, 0))  # type: ignore[arg-type]
     assert found["model", "merger", "margin"] > 0.99
     assert found["model", "merger", "stability"] > 0.8
     assert found["model", "vision.0", "margin"] < 0.1
@@ -35,33 +31,17 @@ def test_a_line_reads_what_is_there_and_nothing_else() -> None:
     assert 0.3 < found["shuffled", "merger", "stability"] < 0.7
 
 
-def test_pairs_are_not_torn_apart() -> None:
-    # Twins have the same features and other labels; each pair's own are unlike all others'.
+def test_pairs_are_not_split_between_training_and_test() -> None:
+    # Twins share features and labels, which differ from those of all other pairs.
     rng = np.random.default_rng(1)
     features = np.repeat(rng.normal(size=(60, 200)), 2, axis=0)
     labels = np.repeat(rng.normal(size=60), 2)
-    scores = probe({"merger": features}, {"margin": labels}, "untrained", 5, 0)
-    # Of a pair torn apart the one in training would tell the other's value.
+    scores = fit_probes({"merger": features}, {"margin": labels}, "untrained", 5, 0)
+    # If pairs were split, the twin in training would reveal the other's label.
     assert mean_scores(scores)["untrained", "merger", "margin"] < 0.2
 
 
-def test_targets_are_those_of_the_scene() -> None:
-    source = SceneSource("place", EnvironmentConfig(), 0, "test", reasoning=False)
-    scenes = [draw_scene(source, index) for index in range(4)]
-    names = ("margin", "stability", "offset_x", "offset_y", "height", "blocks")
-    found = target_values(scenes, names)
-    assert "stability" not in found  # every tower stands
-    assert found["blocks"].tolist() == [len(scene.blocks) for scene in scenes]
-    assert found["height"] == pytest.approx([len(scene.tower) for scene in scenes])
-    from physrl.tasks import TASKS
-
-    ideal = TASKS["place"].ideal(scenes[0])
-    assert isinstance(ideal, Offset)
-    assert (found["offset_x"][0], found["offset_y"][0]) == (ideal.x, ideal.y)
-    assert found["margin"][0] == scenes[0].margin
-
-
-def test_the_tiny_base_sees_how_many_blocks_there_are(renderer: TinyRenderer) -> None:
+def test_the_tiny_base_encodes_the_number_of_blocks(renderer: TinyRenderer) -> None:
     overrides = ["grid.tasks=[place]", "grid.methods={grpo: {}}", "probes.scenes=80"]
     plan = plan_study(load_study_config(None, [*overrides, "probes.targets=[blocks, stability]"]))
     spec = next(
@@ -71,7 +51,7 @@ def test_the_tiny_base_sees_how_many_blocks_there_are(renderer: TinyRenderer) ->
     result = probe_model(spec, load_model(config), load_processor(config.path), renderer)
     assert result.key == spec.key
     found = mean_scores(result.scores)
-    # It was trained to count, and never shown what falls.
+    # Its pretraining has counting questions, but none about falling.
     assert found["model", "language.2", "blocks"] > 0.8
     assert found["model", "language.2", "blocks"] > found["untrained", "language.2", "blocks"]
     assert found["model", "language.2", "stability"] < 0.75

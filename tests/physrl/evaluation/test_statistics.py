@@ -5,41 +5,47 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from physrl.evaluation.statistics import Count, compare, corrected, paired_test, seed_deviation
+from physrl.evaluation.statistics import (
+    Count,
+    adjust_p_values,
+    compare,
+    paired_test,
+    seed_deviation,
+)
 
 counts = st.integers(1, 500).flatmap(
     lambda total: st.builds(Count, st.integers(0, total), st.just(total))
 )
 
 
-def test_share() -> None:
-    assert Count(3, 4).share == 0.75
+def test_rate() -> None:
+    assert Count(3, 4).rate == 0.75
 
 
 def test_wilson_interval_by_hand() -> None:
-    # z = 1.959964: centre (p + z^2/2n) / (1 + z^2/n), half width z sqrt(p q/n + z^2/4n^2) / (...).
+    # z = 1.959964: center (p + z^2/2n) / (1 + z^2/n), half width z sqrt(p q/n + z^2/4n^2) / (...).
     z, p, n = 1.959964, 0.8, 10
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    center = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    assert Count(8, 10).interval == pytest.approx((centre - half, centre + half), abs=1e-6)
+    assert Count(8, 10).interval == pytest.approx((center - half, center + half), abs=1e-6)
     assert Count(8, 10).interval == pytest.approx((0.4902, 0.9433), abs=1e-4)
 
 
-def test_no_success_still_leaves_room_above() -> None:
+def test_no_success_has_an_interval_above_zero() -> None:
     assert Count(0, 10).interval == pytest.approx((0, 0.2775), abs=1e-4)
 
 
-@settings(deadline=None)  # scipy takes its time at first
+@settings(deadline=None)  # scipy's first import is slow
 @given(counts)
-def test_interval_holds_the_share_and_stays_a_share(count: Count) -> None:
+def test_the_interval_contains_the_rate_and_is_within_0_and_1(count: Count) -> None:
     low, high = count.interval
-    assert -1e-12 <= low <= count.share + 1e-12
-    assert count.share - 1e-12 <= high <= 1 + 1e-12
+    assert -1e-12 <= low <= count.rate + 1e-12
+    assert count.rate - 1e-12 <= high <= 1 + 1e-12
 
 
 @pytest.mark.parametrize(("successes", "total"), [(-1, 4), (5, 4), (0, 0)])
-def test_impossible_counts_are_refused(successes: int, total: int) -> None:
-    with pytest.raises(ValueError, match="is not a count"):
+def test_impossible_counts_are_errors(successes: int, total: int) -> None:
+    with pytest.raises(ValueError, match="successes"):
         Count(successes, total)
 
 
@@ -52,17 +58,17 @@ def test_difference_by_hand() -> None:
 
 @given(counts, counts)
 def test_difference_is_antisymmetric(first: Count, second: Count) -> None:
-    there, back = compare(first, second), compare(second, first)
-    assert there.value == -back.value
-    assert there.standard_error == pytest.approx(back.standard_error)
+    forward, backward = compare(first, second), compare(second, first)
+    assert forward.value == -backward.value
+    assert forward.standard_error == pytest.approx(backward.standard_error)
 
 
 def row(*values: int) -> np.ndarray:
     return np.array([values], float)
 
 
-def test_mcnemar_counts_only_the_scenes_that_differ() -> None:
-    # 5 scenes got better, 1 worse: 2 x (6 + 1) / 2^6 = 14 / 64.
+def test_mcnemars_test_counts_only_scenes_that_differ() -> None:
+    # 5 scenes improve, 1 gets worse: 2 x (6 + 1) / 2^6 = 14 / 64.
     first = row(*[0] * 5, 1, *[1] * 30)
     second = row(*[1] * 5, 0, *[1] * 30)
     assert paired_test(first, second) == pytest.approx(14 / 64)
@@ -75,13 +81,13 @@ def test_the_permutation_test_flips_the_signs_of_scenes() -> None:
     assert paired_test(one, other) == pytest.approx(2 / 16, abs=0.01)
 
 
-def test_many_comparisons_are_corrected_for() -> None:
+def test_multiple_comparisons_are_corrected() -> None:
     # Sorted, p x n / rank from the largest down: .04; min(.04, .03 x 3 / 2) = .04; .01 x 3 = .03.
-    assert corrected([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.04, 0.04])
-    assert corrected([]) == []
+    assert adjust_p_values([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.04, 0.04])
+    assert adjust_p_values([]) == []
 
 
-def test_seeds_deviate_as_their_shares_do() -> None:
+def test_seed_deviation_by_hand() -> None:
     missing = [np.nan] * 4
     assert seed_deviation(np.array([[1, 1, 0, 0], [1, 1, 1, 1], missing])) == pytest.approx(
         0.5 / 2**0.5

@@ -9,15 +9,12 @@ from physrl.models.activations import collect_activations, untrained_like
 from physrl.models.loading import load_model
 from physrl.models.logprobs import core
 from physrl.models.processor import load_processor
-from physrl.types import Image, Prompt
-
-
-def picture(seed: int) -> Image:
-    return np.random.default_rng(seed).integers(0, 255, (84, 84, 3)).astype(np.uint8)
+from physrl.types import Prompt
+from tests.support.images import random_image
 
 
 def prompts(count: int) -> list[Prompt]:
-    return [Prompt.ask(f"p/{n}", "Is it so? " * (1 + n % 3), picture(n)) for n in range(count)]
+    return [Prompt.ask(f"p/{n}", "Is it so? " * (1 + n % 3), random_image(n)) for n in range(count)]
 
 
 def test_every_layer_of_every_family_is_recorded(family_checkpoint: Path) -> None:
@@ -40,7 +37,7 @@ def test_every_layer_of_every_family_is_recorded(family_checkpoint: Path) -> Non
         assert np.allclose(values[4], alone[layer][0], atol=1e-4), layer
 
 
-def test_the_last_layer_is_what_the_answer_is_read_from() -> None:
+def test_the_last_layer_predicts_the_first_token() -> None:
     config = ModelConfig(lora=LoRAConfig(rank=2))
     model = load_model(config)
     collator = Collator(load_processor(config.path))
@@ -53,8 +50,8 @@ def test_the_last_layer_is_what_the_answer_is_read_from() -> None:
     from physrl.protocols import Sampling
 
     generator = TransformersGenerator(model, load_processor(config.path))
-    (said,) = generator.generate([prompt], Sampling(1, 0.0, 4, 0))
-    assert said.completions[0].token_ids[0] == first
+    (generated,) = generator.generate([prompt], Sampling(1, 0.0, 4, 0))
+    assert generated.completions[0].token_ids[0] == first
     new = collect_activations(untrained_like(model), collator, [prompt])
     assert {layer: v.shape for layer, v in new.items()} == {k: v.shape for k, v in found.items()}
     assert not np.allclose(new["vision.0"], found["vision.0"])

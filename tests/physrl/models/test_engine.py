@@ -1,4 +1,4 @@
-"""The plain engine, by hand, and which modules drop what."""
+"""The PyTorch engine against hand-computed updates, and dropout."""
 
 import math
 
@@ -13,7 +13,7 @@ from tests.support.paths import TINY_BASE
 
 
 class Plane(torch.nn.Module):
-    """w . x."""
+    """The linear function w . x."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ def test_gradients_that_are_not_finite_are_dropped(bad: float) -> None:
     assert engine.step(lr=0.01) == pytest.approx(5.0)
 
 
-def test_only_imitation_drops_anything() -> None:
+def test_only_sft_has_dropout() -> None:
     lora = LoRAConfig(rank=2, vision=True, dropout=0.5)
     model = load_model(ModelConfig(path=str(TINY_BASE), lora=lora))
     dropouts = [m for m in model.modules() if isinstance(m, torch.nn.Dropout) and m.p == 0.5]

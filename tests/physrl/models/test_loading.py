@@ -1,4 +1,4 @@
-"""What a model's configuration makes of it."""
+"""Models as their configuration says, and their files."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from tests.support.paths import TINY_BASE
 
 
 def scales(model: PeftModel) -> list[float]:
-    """By how much each adapter is multiplied."""
+    """List the scales of all adapter layers."""
     return [m.scaling["default"] for m in model.modules() if isinstance(m, LoraLayer)]
 
 
@@ -30,7 +30,7 @@ def test_an_adapter_is_scaled_as_configured_and_as_saved(
     lora = LoRAConfig(rank=9, alpha=24, rslora=rslora)
     model = load_model(ModelConfig(path=str(TINY_BASE), lora=lora))
     assert scales(model) == pytest.approx([scale] * 21)  # 3 layers, 7 matrices each
-    model.save_pretrained(tmp_path)  # what vLLM and plain PEFT go by
+    model.save_pretrained(tmp_path)  # read by vLLM and plain PEFT
     settings = json.loads((tmp_path / "adapter_config.json").read_text())
     assert (settings["r"], settings["lora_alpha"], settings["use_rslora"]) == (9, 24, rslora)
     again = load_model(ModelConfig(path=str(TINY_BASE), lora=lora, adapter=str(tmp_path)))
@@ -47,7 +47,7 @@ def test_an_adapters_files_are_those_that_peft_writes(tmp_path: Path) -> None:
     settings, expected = (json.loads(each["adapter_config.json"]) for each in (files, written))
     for each in (settings, expected):
         each["target_modules"].sort()  # a set
-        del each["inference_mode"]  # whoever loads it decides
+        del each["inference_mode"]  # decided by the loader
     assert settings == expected
 
     save_model(model, None, tmp_path / "checkpoint", weights)
@@ -55,14 +55,14 @@ def test_an_adapters_files_are_those_that_peft_writes(tmp_path: Path) -> None:
     assert saved == files
 
 
-def test_an_adapter_goes_on_with_the_configured_dropout(tmp_path: Path) -> None:
+def test_a_start_adapter_has_the_configured_dropout(tmp_path: Path) -> None:
     before, after = LoRAConfig(rank=2, dropout=0.5), LoRAConfig(rank=2, dropout=0.25)
     load_model(ModelConfig(path=str(TINY_BASE), lora=before)).save_pretrained(tmp_path)
     model = load_model(ModelConfig(path=str(TINY_BASE), lora=after, adapter=str(tmp_path)))
     assert {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout) and m.p} == {0.25}
 
 
-def test_activations_are_checkpointed_where_asked() -> None:
+def test_activation_checkpointing_is_configurable() -> None:
     model = load_model(ModelConfig(path=str(TINY_BASE), gradient_checkpointing=True))
     assert model.is_gradient_checkpointing
     assert not load_model(ModelConfig(path=str(TINY_BASE))).is_gradient_checkpointing

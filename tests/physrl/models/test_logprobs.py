@@ -11,27 +11,24 @@ from physrl.data.collate import Collator
 from physrl.models.loading import load_model
 from physrl.models.logprobs import completion_logprobs
 from physrl.models.processor import load_processor
-from physrl.types import Image, Prompt, TrainingExample, Turn
-
-
-def picture(seed: int, size: int = 84) -> Image:
-    return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+from physrl.types import Prompt, TrainingExample, Turn
+from tests.support.images import random_image
 
 
 def examples(collator: Collator) -> list[TrainingExample]:
-    """Three rows of different lengths; the first two show the same picture."""
-    shared, other = picture(0), picture(1)
-    asked = [("a", "How many?", shared), ("b", "Where is the red block?", shared)]
-    asked.append(("c", "How many blocks are there?", other))
+    """Make three rows of different lengths; the first two have the same image."""
+    shared, other = random_image(0), random_image(1)
+    prompts = [("a", "How many?", shared), ("b", "Where is the red block?", shared)]
+    prompts.append(("c", "How many blocks are there?", other))
     answers = ["<answer>3</answer>", "<answer>-120 50</answer>", "No"]
     return [
         TrainingExample(Prompt.ask(*prompt), collator.completion_ids(answer))
-        for prompt, answer in zip(asked, answers, strict=True)
+        for prompt, answer in zip(prompts, answers, strict=True)
     ]
 
 
 def plain_logprobs(path: Path, example: TrainingExample) -> torch.Tensor:
-    """The same by transformers alone: one row, the processor's own expansion, full logits."""
+    """Compute one row by transformers alone: the processor's own expansion, full logits."""
     processor, model = load_processor(str(path)), load_model(ModelConfig(path=str(path)))
     collator = Collator(processor)
     text = collator.chat_text(example.prompt)
@@ -40,11 +37,11 @@ def plain_logprobs(path: Path, example: TrainingExample) -> torch.Tensor:
     completion = torch.tensor([example.completion_ids])
     count = completion.shape[1]
     types = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(completion)], dim=1)
-    pictures = {key: inputs[key] for key in ("pixel_values", "image_grid_thw") if key in inputs}
+    encoded = {key: inputs[key] for key in ("pixel_values", "image_grid_thw") if key in inputs}
     logits = model(
         input_ids=torch.cat([inputs["input_ids"], completion], dim=1),
         mm_token_type_ids=types,
-        **pictures,
+        **encoded,
     ).logits[0, -count - 1 : -1]
     logits[:, list(collator.banned_token_ids)] = -torch.inf
     return logits.log_softmax(dim=-1).gather(1, completion[0][:, None])[:, 0]
@@ -66,7 +63,7 @@ def test_prompt_ids_are_the_processors_own(family_checkpoint: Path) -> None:
     processor = load_processor(str(family_checkpoint))
     collator = Collator(processor)
     for size in (56, 84, 224):
-        prompt = Prompt.ask("p", "How many blocks are there?", picture(0, size))
+        prompt = Prompt.ask("p", "How many blocks are there?", random_image(0, size))
         own = processor(
             text=[collator.chat_text(prompt)], images=[prompt.image], return_tensors="pt"
         )
@@ -108,21 +105,21 @@ def test_lora_trains_only_the_chosen_part(
 
 
 def conversations(collator: Collator) -> list[TrainingExample]:
-    """Two pictures of different sizes in one row, a turn between them; one; none; one twice."""
-    small, wide = picture(2, 56), picture(3, 112)[:84]
-    looked = Turn("user", "How many blocks are there?", (wide,))
+    """Make rows with two images of different sizes, one, none, and one of them twice."""
+    small, wide = random_image(2, 56), random_image(3, 112)[:84]
+    first = Turn("user", "How many blocks are there?", (wide,))
     answered = Turn("assistant", "<answer>3</answer>")
-    asked = [
-        (looked, answered, Turn("user", "And now?", (small,))),
+    prompts = [
+        (first, answered, Turn("user", "And now?", (small,))),
         (Turn("user", "Where is it?", (small,)),),
         (Turn("user", "How far is it?"),),
         (Turn("user", "Which differs?", (small, small, wide)),),
     ]
     answer = collator.completion_ids("<answer>-12</answer>")
-    return [TrainingExample(Prompt(str(k), turns), answer) for k, turns in enumerate(asked)]
+    return [TrainingExample(Prompt(str(k), turns), answer) for k, turns in enumerate(prompts)]
 
 
-def test_rows_with_any_number_of_pictures_equal_each_row_alone(family_checkpoint: Path) -> None:
+def test_rows_with_any_number_of_images_equal_each_row_alone(family_checkpoint: Path) -> None:
     collator = Collator(load_processor(str(family_checkpoint)))
     model = load_model(ModelConfig(path=str(family_checkpoint)))
     batch = conversations(collator)
@@ -136,7 +133,7 @@ def test_rows_with_any_number_of_pictures_equal_each_row_alone(family_checkpoint
         assert collator.prompt_length(example.prompt) == len(collator.prompt_ids(example.prompt))
 
 
-def test_rows_without_pictures_reach_the_vision_tower_with_zero(family_checkpoint: Path) -> None:
+def test_rows_without_images_give_the_vision_tower_zero_gradients(family_checkpoint: Path) -> None:
     collator = Collator(load_processor(str(family_checkpoint)))
     model = load_model(ModelConfig(path=str(family_checkpoint)))
     batch = conversations(collator)[2:3]
@@ -149,7 +146,7 @@ def test_rows_without_pictures_reach_the_vision_tower_with_zero(family_checkpoin
 
 
 def shared(batch: list[TrainingExample], collator: Collator) -> list[TrainingExample]:
-    """Two answers of different lengths to each prompt."""
+    """Make two completions of different lengths for each prompt."""
     texts = ("<answer>-120 50</answer>", "No")
     answers = [collator.completion_ids(text) for text in texts]
     return [TrainingExample(one.prompt, answer) for one in batch for answer in answers]

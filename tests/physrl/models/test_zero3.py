@@ -1,4 +1,4 @@
-"""Two ranks whose weights ZeRO-3 holds in parts learn as one process does.
+"""Equality of two ranks under ZeRO-3 with one process.
 
 Run as a script, this file is one of the ranks: RANK MEETING_FILE RESULT_FILE.
 """
@@ -25,10 +25,10 @@ from physrl.models.loading import load_model
 from physrl.models.processor import load_processor
 from physrl.models.token_scores import token_scores
 from physrl.types import Prompt, TrainingBatch, TrainingExample
-from tests.support.paths import TINY_BASE
+from tests.support.paths import ROOT, TINY_BASE
 
 TOKENS = (3, 600)
-"""Of each rank: were the weight gathered once a chunk, one would wait for the other for ever."""
+"""Tokens of each rank: if the weight were gathered once per chunk, the ranks would deadlock."""
 STEPS, LR = 2, 0.5
 
 
@@ -90,6 +90,7 @@ def tiny_config(ranks: int) -> RunConfig:
             "model": {"path": str(TINY_BASE)},
             "algorithm": {
                 "steps": 4,
+                "updates_per_rollout": 2,
                 "decay": "constant",
                 "lr": 1e-3,
                 "max_grad_norm": 1.0,
@@ -102,24 +103,29 @@ def tiny_config(ranks: int) -> RunConfig:
 
 
 def train_tiny(engine: Engine, config: RunConfig) -> None:
-    """Two updates of the tiny base, whose head is its embedding."""
+    """Take four updates of the tiny base, whose head is its embedding.
+
+    Neither nine examples nor the three of the second step can be divided evenly; the last update
+    has one example, so that a rank takes part without any.
+    """
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (8, 84, 84, 3), dtype=np.uint8)
+    images = rng.integers(0, 256, (9, 84, 84, 3), dtype=np.uint8)
     examples = [
         TrainingExample(
             Prompt.ask(str(row), "Where is the red block?", *images[row : row + row % 3]),
             tuple(rng.integers(20, 90, size=3 + row).tolist()),
             advantage=float(rng.normal()),
         )
-        for row in range(8)
+        for row in range(9)
     ]
     learner = Learner(engine, Collator(load_processor(str(TINY_BASE))), config)
-    for step in range(STEPS):
-        learner.update(TrainingBatch(tuple(examples)), step)
+    for step, batch in enumerate((examples, examples[:3])):
+        metrics = learner.update(TrainingBatch(tuple(batch)), step)
+        assert metrics["step/updates"] * engine.world_size == 2
 
 
 def train_tiny_rank(patch: pytest.MonkeyPatch) -> dict[str, Tensor]:
-    """With every weight in parts: DeepSpeed keeps those of a tiny model whole by default."""
+    """Train with all weights partitioned, even those that DeepSpeed would keep whole."""
     settings = deepspeed_engine._settings
 
     def splitting(*arguments: Any) -> dict[str, Any]:
@@ -133,7 +139,7 @@ def train_tiny_rank(patch: pytest.MonkeyPatch) -> dict[str, Tensor]:
     assert engine.model.get_output_embeddings().weight.numel() == 0
     train_tiny(engine, config)
     weights = dict(engine.weights())
-    assert bool(weights) == (engine.rank == 0)  # the others only take part
+    assert bool(weights) == (engine.rank == 0)  # the other ranks return nothing
     return weights
 
 
@@ -155,13 +161,13 @@ def rank_main(rank: int, meeting: str, result: str) -> None:
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Tensor], ...]:
-    """The weights of both models after training by two ranks."""
+    """Train both models by two ranks and return their weights."""
     folder = tmp_path_factory.mktemp("ranks")
-    command = [sys.executable, __file__]
+    command = [sys.executable, "-m", "tests.physrl.models.test_zero3"]
     files = [str(folder / "meeting"), str(folder / "result.pt")]
-    ranks = [subprocess.Popen([*command, str(rank), *files]) for rank in range(2)]
+    ranks = [subprocess.Popen([*command, str(rank), *files], cwd=ROOT) for rank in range(2)]
     try:
-        assert [rank.wait(timeout=150) for rank in ranks] == [0, 0]
+        assert [rank.wait(timeout=600) for rank in ranks] == [0, 0]
     finally:
         for rank in ranks:
             rank.kill()

@@ -11,11 +11,11 @@ from physrl.report.html import render_html, summarize, write_report
 from physrl.report.report import GalleryItem, ReportData
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
-PICTURE = np.zeros((8, 8, 3), np.uint8)
+IMAGE = np.zeros((8, 8, 3), np.uint8)
 
 
 class Outline(HTMLParser):
-    """Checks that every element is closed, and collects what the page loads."""
+    """A parser that checks that every element is closed, and collects what a page loads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,9 +45,9 @@ def item(after: np.ndarray | None) -> GalleryItem:
         policy="grpo",
         question="Where? <answer>",
         answer="<script>alert(1)</script>",
-        before=PICTURE,
+        before=IMAGE,
         after=after,
-        note="nothing was simulated: no answer" if after is None else "all blocks stand",
+        note="not simulated: no answer" if after is None else "all blocks stand",
         reward=0.5,
         success=after is not None,
     )
@@ -60,7 +60,7 @@ def data(policies: tuple[PolicyResult, ...]) -> ReportData:
         subtitle="made up",
         policies=policies,
         curves={"grpo": [{"step": step, "reward": step / 10} for step in range(30)]},
-        gallery=(item(PICTURE), item(None), item(PICTURE)),
+        gallery=(item(IMAGE), item(None), item(IMAGE)),
         facts={"machine": "2 cores"},
         human=HumanAccuracy(4, 6, 0.62),
     )
@@ -93,11 +93,11 @@ def test_page_shows_every_policy_figure_and_gallery_item(
     assert parsed.counts["img"] == 5
     assert parsed.counts["figure"] == 4
     assert all(policy.policy in page for policy in policies)
-    assert "nothing was simulated: no answer" in page
+    assert "not simulated: no answer" in page
     assert "2 cores" in page
 
 
-def test_what_a_model_wrote_is_text(page: str) -> None:
+def test_the_text_of_a_model_is_escaped(page: str) -> None:
     assert "&lt;script&gt;" in page
     assert "<script" not in page
     assert "Towers &amp; models" in page
@@ -106,19 +106,19 @@ def test_what_a_model_wrote_is_text(page: str) -> None:
 def test_summary_by_hand(policies: tuple[PolicyResult, ...]) -> None:
     # Place, 1 of 10 against 8 of 10: 1.96 * sqrt(0.1 * 0.9 / 10 + 0.8 * 0.2 / 10) = 0.31.
     stability, place, real = summarize(policies)
-    assert "in 10% of new scenes; grpo 80% (+70 ± 31 points, a clear change)" in place
-    assert "grpo 50% (+0 ± 44 points, no clear change)" in stability
-    assert "50% of the photographs" in real
+    assert re.search(r"10%.*grpo 80% \(\+70 ± 31 points, significant\)", place)
+    assert re.search(r"grpo 50% \(\+0 ± 44 points, not significant\)", stability)
+    assert "50%" in real
 
 
-def test_report_without_anything_to_show_is_a_page() -> None:
+def test_an_empty_report_is_a_page() -> None:
     empty = ReportData("Nothing", "yet", (), curves={"grpo": [{"step": 1, "unknown": 0.5}]})
     parsed = outline(render_html(empty))
     assert parsed.open == []
     assert "figure" not in parsed.counts
 
 
-def test_report_is_written_where_it_is_asked_for(data: ReportData, tmp_path: Path) -> None:
+def test_the_report_is_written_to_its_path(data: ReportData, tmp_path: Path) -> None:
     path = write_report(data, tmp_path / "report" / "index.html")
     assert path == tmp_path / "report" / "index.html"
     assert path.stat().st_size < 3_000_000

@@ -3,13 +3,12 @@ from dataclasses import replace
 import numpy as np
 
 from physrl.config.environment import EnvironmentConfig
-from physrl.config.reward import SimulatedRewardConfig
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
-from physrl.rollout import follow_ups, roll_out
 from physrl.scene_source import SceneSource, prepare
 from physrl.tasks.examples import BLANK, Examples
-from physrl.types import Completion, Generation
+from physrl.turns import follow_ups
+from tests.support.groups import first_turn
 
 ENVIRONMENT = EnvironmentConfig()
 TALL = EnvironmentConfig(num_blocks=(5, 6))
@@ -34,15 +33,11 @@ def test_solved_examples_stand_before_every_question(renderer: TinyRenderer) -> 
     assert prompts[0].images[0] is prompts[1].images[0]
 
 
-def test_blank_pictures_show_nothing_even_after_a_failure(
+def test_blank_images_show_nothing_even_after_a_failure(
     renderer: TinyRenderer, simulator: Simulator
 ) -> None:
     source = replace(SOURCE, task="place_closed_loop", environment=ENVIRONMENT, blank=True)
-    scenes, prompts = prepare(source, [0], renderer)
-    said = Completion("no idea", (1,), (0.0,), False, 0)
-    groups = roll_out(
-        scenes, prompts, [Generation((1,), (said,))], SimulatedRewardConfig(), simulator
-    )
-    (again,) = follow_ups(groups, renderer, source)
+    group = first_turn(source, 0, ["no idea"], simulator, renderer)
+    (again,) = follow_ups(group, renderer, source)
     assert len(again.images) == 2
     assert all((image == BLANK).all() for image in again.images)

@@ -1,0 +1,149 @@
+"""A rank of the learner: a DeepSpeed engine and the algorithm's update."""
+
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from cluster.learner.files import PIECE_BYTES, sizes
+from cluster.runtime.cold_start import cold_start
+from physrl.config.run import RunConfig
+from physrl.types import Metrics, TrainingExample
+
+
+class LearnerRank:
+    """The class of the actors; every rank is called for everything that gathers."""
+
+    def __init__(self, rank: int, threads: int) -> None:
+        with cold_start():  # while servers start too
+            import torch
+
+            import physrl.models.deepspeed_engine
+            import physrl.models.loading  # noqa: F401
+
+        torch.set_num_threads(threads)
+        self._rank = rank
+        self._loaded = ExitStack()
+
+    def rendezvous(self) -> tuple[str, int]:
+        """Return an address of this machine and a free port on it, where ranks meet."""
+        with socket.socket() as free:
+            free.bind(("", 0))
+            port = int(free.getsockname()[1])
+        return ray.util.get_node_ip_address(), port
+
+    def join(self, world_size: int, address: str, port: int) -> None:
+        """Join the process group of all ranks; once a process."""
+        from physrl.models.deepspeed_engine import join_ranks
+
+        join_ranks(self._rank, world_size, address, port)
+
+    def load(self, config: RunConfig, state: Path | None) -> None:
+        """Load the configured model, and a saved optimizer state or a fresh one.
+
+        What was loaded before is freed first.
+        """
+        import torch
+
+        from physrl.algorithms.update import Learner
+        from physrl.data.collate import Collator
+        from physrl.models.deepspeed_engine import DeepSpeedEngine
+        from physrl.models.loading import load_model
+        from physrl.models.processor import load_processor
+
+        self._loaded.close()
+        torch.manual_seed(config.seed)  # the adapters' first weights; alike on every rank
+        self._processor = load_processor(config.model.path)
+        self._engine = DeepSpeedEngine(
+            load_model(config.model),
+            config.algorithm,
+            config.runtime.zero_stage,
+            config.runtime.offload,
+        )
+        self._loaded.callback(self._engine.close)
+        self._config = config
+        self._learner = Learner(self._engine, Collator(self._processor), config)
+        if state is not None:
+            self._engine.load(state)
+
+    def update(
+        self,
+        step: int,
+        profile: Path | None,
+        *parts: Any,
+    ) -> Metrics:
+        """Compute this rank's share of a step's updates.
+
+        Args:
+            profile: a folder that gets a trace of the operators.
+            parts: one batch of rollouts, or lists of demonstrations.
+        """
+        import torch
+
+        # Dropout is a function of the step, so that a run can go on anywhere.
+        torch.manual_seed((self._config.seed << 32) + (step << 8) + self._rank)
+        joined = (
+            parts[0]
+            if self._config.algorithm.uses_rollouts
+            else [one for part in parts for one in part]
+        )
+        if profile is None:
+            return self._learner.update(joined, step)
+        from physrl.profiling import profile_update
+
+        with profile_update(profile / f"learner-rank-{self._rank}.json.gz"):
+            return self._learner.update(joined, step)
+
+    def logprobs(self, examples: Sequence[TrainingExample]) -> list[list[float]]:
+        """Score each example's completion tokens under the current weights."""
+        from physrl.models.engine import evaluating
+
+        with evaluating(self._engine.model):
+            return self._learner.score(examples)
+
+    def weights(self) -> tuple[int, dict[str, Any]]:
+        """Gather what is trained: an adapter's files by name, or a state dict.
+
+        Returns:
+            Their number, for callers that only wait, and on the first rank the weights.
+        """
+        from physrl.models.loading import adapter_files
+
+        weights = dict(self._engine.weights())
+        if self._config.model.lora is not None:
+            weights = adapter_files(self._engine.model, weights) if self._rank == 0 else {}
+        return len(weights), weights
+
+    def save(self, folder: Path) -> None:
+        """Write `adapter/` or `model/`, and every rank's optimizer state into `learner/`."""
+        from physrl.models.loading import save_model
+
+        weights = self._engine.weights()
+        if self._rank == 0:
+            save_model(self._engine.model, self._processor, folder, weights)
+        self._engine.save(folder / "learner")
+
+    def files(self, folder: Path) -> tuple[str, dict[str, int]]:
+        """Return this rank's machine, and the sizes of a folder's files on it."""
+        return ray.get_runtime_context().get_node_id(), sizes(folder)
+
+    def remove(self, folder: Path) -> None:
+        """Remove a folder of this rank's machine."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def read(self, file: Path) -> Iterator[bytes]:
+        """Read a file of this rank's machine in pieces."""
+        with file.open("rb") as stream:
+            while piece := stream.read(PIECE_BYTES):
+                yield piece
+
+    def write(self, file: Path, piece: bytes, start: int) -> None:
+        """Write a piece of a file of this rank's machine; the first piece truncates it."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("r+b" if start else "wb") as stream:
+            stream.seek(start)
+            stream.write(piece)

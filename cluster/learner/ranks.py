@@ -1,0 +1,110 @@
+"""The actors of a learner, from their start to the first that is lost."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError
+
+from cluster.learner.files import PIECE_BYTES, sizes
+from cluster.learner.rank import LearnerRank
+from cluster.runtime.actor_pool import ACTOR_LOST, actor_loss
+from cluster.runtime.placement import RANK_CPUS, Placement
+from cluster.runtime.session import actor_environment
+from physrl.config.runtime import RuntimeConfig
+from physrl.errors import LearnerLostError
+
+
+class Ranks:
+    """Starts the ranks in the background, and calls all of them at once.
+
+    They read and write folders of this process; on another machine without a shared folder, the
+    files travel through the object store.
+
+    Args:
+        rank: class of the actors; another one in tests.
+
+    Raises (all methods):
+        LearnerLostError: a rank died or hangs, and the ranks are of no use any more.
+    """
+
+    def __init__(
+        self, runtime: RuntimeConfig, placement: Placement, rank: type[LearnerRank]
+    ) -> None:
+        self._timeout_s = runtime.update_timeout_s
+        self._joined = False
+        environment = {"env_vars": actor_environment(runtime.threads)}
+        self.handles = [
+            ray.remote(rank)
+            .options(
+                num_cpus=RANK_CPUS,
+                num_gpus=placement.rank_gpus,
+                runtime_env=environment,
+                scheduling_strategy=placement.rank(number),
+            )
+            .remote(number, runtime.threads)
+            for number in range(runtime.learner_ranks)
+        ]
+
+    def join(self) -> None:
+        """Wait for the ranks, and have them form a process group; once."""
+        if not self._joined:
+            address, port = self._get([self.handles[0].rendezvous.remote()])[0]
+            self.call("join", len(self.handles), address, port)
+            self._joined = True
+
+    def call(self, method: str, *arguments: object) -> list[Any]:
+        """Call a method of every rank, and return the results in their order."""
+        return self._get([getattr(rank, method).remote(*arguments) for rank in self.handles])
+
+    def gather(self, method: str) -> ray.ObjectRef:
+        """Call a method of every rank, and leave the first one's second result where it is."""
+        calls = [getattr(rank, method).options(num_returns=2).remote() for rank in self.handles]
+        self._get([count for count, _ in calls])  # the others only take part in the gathering
+        return calls[0][1]
+
+    def fetch(self, folder: Path) -> None:
+        """Bring files that ranks wrote on other machines here."""
+        for rank, (_, there) in zip(self.handles, self.call("files", folder), strict=True):
+            elsewhere = there.items() - sizes(folder).items()
+            for name, _ in sorted(elsewhere):
+                file, partial = folder / name, folder / f"{name}.part"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with partial.open("wb") as stream:
+                    for piece in rank.read.options(num_returns="streaming").remote(file):
+                        stream.write(self._get([piece])[0])
+                partial.replace(file)
+            if elsewhere:
+                self._get([rank.remove.remote(folder)])
+
+    def send(self, folder: Path) -> None:
+        """Bring files that ranks will read to the machines that lack them."""
+        machines: set[str] = set()
+        for rank, (machine, there) in zip(self.handles, self.call("files", folder), strict=True):
+            if machine in machines:
+                continue
+            machines.add(machine)
+            for name, _ in sorted(sizes(folder).items() - there.items()):
+                with (folder / name).open("rb") as stream:
+                    start = 0
+                    while piece := stream.read(PIECE_BYTES):
+                        self._get([rank.write.remote(folder / name, piece, start)])
+                        start += len(piece)
+
+    def stop(self) -> None:
+        """End all ranks."""
+        for rank in self.handles:
+            ray.kill(rank)
+
+    def _get(self, calls: Sequence[ray.ObjectRef]) -> list[Any]:
+        try:
+            return list(ray.get(list(calls), timeout=self._timeout_s))
+        except GetTimeoutError:
+            raise LearnerLostError(
+                f"a learner rank does not answer within {self._timeout_s:g} s "
+                "(runtime.update_timeout_s)"
+            ) from None
+        except ACTOR_LOST as error:
+            reason = actor_loss(error, self._timeout_s)
+            raise LearnerLostError(f"a learner rank is lost: {reason}") from error

@@ -1,0 +1,163 @@
+"""The stages of a rollout as calls of actors.
+
+    worker.prepare -> state ----------------------+   (ahead of time)
+                                                  v
+    the gate: has the policy learned enough?      |
+                                                  v
+    server.generate -> completions of one policy  |
+                                                  v
+    worker.act -> state [-> prompts of the next turn -> server.generate -> worker.act]
+
+States and generations stay in the object store; summaries and references travel.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import ObjectLostError
+
+from cluster.inference.servers import InferenceServers, RemoteGeneration, RemotePrompt
+from cluster.rollout.quarantine import Quarantine
+from cluster.rollout.worker import StateSummary
+from cluster.runtime.batching import BatchedCalls, Item, Result
+from cluster.weights.policy import Policy
+from physrl.groups import Group, RolloutSummary
+from physrl.protocols import RolloutRequest, Sampling
+from physrl.types import Generation, RolloutGroup
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteState:
+    """A group in progress that lies in the object store."""
+
+    reference: ray.ObjectRef
+    index: int
+    task: str
+    prompts: tuple[RemotePrompt, ...]
+    rollouts: tuple[RolloutSummary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRecord:
+    """The handle of a group's record in the object store."""
+
+    reference: ray.ObjectRef
+
+    def __call__(self) -> RolloutGroup:
+        record: RolloutGroup = ray.get(self.reference).record
+        return record
+
+
+class SharedScenes:
+    """First states of scenes that several requests have in common: each is drawn once."""
+
+    def __init__(self) -> None:
+        self._states: dict[int, asyncio.Task[RemoteState]] = {}
+
+    async def prepare(
+        self, index: int, draw: Callable[[], Coroutine[Any, Any, RemoteState]]
+    ) -> RemoteState:
+        """Return the state of an index, drawn now unless another request has."""
+        if index not in self._states:
+            self._states[index] = asyncio.ensure_future(draw())
+        return await asyncio.shield(self._states[index])
+
+    def forget(self, index: int) -> None:
+        """Draw a scene again: what was drawn is lost with the machine that held it."""
+        self._states.pop(index, None)
+
+
+class RemoteStages:
+    """`Stages` over rollout workers and inference servers.
+
+    Args:
+        policy: the one to sample from; None: the servers' current one.
+        gate: completions are not sampled before it is done; scenes are drawn at once.
+        scenes: those of other requests of the same source.
+    """
+
+    def __init__(
+        self,
+        workers: BatchedCalls,
+        servers: InferenceServers,
+        quarantine: Quarantine,
+        *,
+        policy: Policy | None = None,
+        gate: "Future[None] | None" = None,
+        scenes: "SharedScenes | None" = None,
+    ) -> None:
+        self._workers, self._servers, self._quarantine = workers, servers, quarantine
+        self._policy, self._gate, self._scenes = policy, gate, scenes or SharedScenes()
+
+    async def prepare(self, request: RolloutRequest, index: int) -> RemoteState:
+        async def draw() -> RemoteState:
+            return _state(await self._workers.call(None, "prepare", (request,), Item(index)))
+
+        return await self._scenes.prepare(index, draw)
+
+    async def generate(self, prompt: RemotePrompt, sampling: Sampling) -> RemoteGeneration:
+        if self._gate is not None and not self._gate.done():
+            await asyncio.shield(asyncio.wrap_future(self._gate))
+        return await self._servers.generate(prompt, sampling, self._policy)
+
+    async def act(
+        self, request: RolloutRequest, state: RemoteState, generations: Sequence[RemoteGeneration]
+    ) -> RemoteState:
+        references = (state.reference, *(each.reference for each in generations))
+        item = Item(None, references)
+        return _state(await self._workers.call(generations[0].batch, "act", (request,), item))
+
+    def complete(self, state: RemoteState) -> Group:
+        return Group(state.index, state.task, state.rollouts, RemoteRecord(state.reference))
+
+    async def guard(
+        self, request: RolloutRequest, index: int, roll_out: Callable[[], Awaitable[Group]]
+    ) -> Group | None:
+        async def attempt() -> Group:
+            try:
+                return await roll_out()
+            except ObjectLostError:
+                self._scenes.forget(index)
+                raise
+
+        return await self._quarantine.guard(request.source, index, attempt)
+
+
+class ReplayStages(RemoteStages):
+    """Stages that take completions from a checkpoint, and ask no server.
+
+    Args:
+        generations: by the prompt's id.
+    """
+
+    def __init__(
+        self,
+        workers: BatchedCalls,
+        servers: InferenceServers,
+        quarantine: Quarantine,
+        generations: Mapping[str, Generation],
+    ) -> None:
+        super().__init__(workers, servers, quarantine)
+        self._generations = generations
+
+    async def generate(self, prompt: RemotePrompt, sampling: Sampling) -> RemoteGeneration:
+        return RemoteGeneration(ray.put(self._generations[prompt.prompt_id]), prompt.batch)
+
+
+def read_records(groups: Sequence[Group]) -> list[RolloutGroup]:
+    """Read the records of groups that lie in the object store, all at once."""
+    references = [group.read.reference for group in groups if isinstance(group.read, RemoteRecord)]
+    return [state.record for state in ray.get(references)]
+
+
+def _state(result: Result) -> RemoteState:
+    summary: StateSummary = result.value
+    prompts = tuple(
+        RemotePrompt(result.reference, place, prompt_id, result.batch)
+        for place, prompt_id in enumerate(summary.prompt_ids)
+    )
+    return RemoteState(result.reference, summary.index, summary.task, prompts, summary.rollouts)

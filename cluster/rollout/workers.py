@@ -1,0 +1,130 @@
+"""Rollout workers behind one queue, and the rollouts that go through them and the servers."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+
+import ray
+
+from cluster.inference.servers import InferenceServers
+from cluster.rollout.quarantine import Quarantine
+from cluster.rollout.stages import RemoteRecord, RemoteStages, ReplayStages, SharedScenes
+from cluster.rollout.worker import RolloutWorker
+from cluster.runtime.actor_pool import start_pool
+from cluster.runtime.batching import BatchedCalls, Item
+from cluster.runtime.event_loop import EventLoop
+from cluster.runtime.placement import WORKER_CPUS, Placement
+from cluster.runtime.session import actor_environment
+from cluster.weights.policy import Policy
+from physrl.config.runtime import RuntimeConfig
+from physrl.evaluation.results import Answered
+from physrl.groups import Group
+from physrl.protocols import RolloutRequest
+from physrl.rollout import collect_groups
+from physrl.scene_source import SceneSource
+from physrl.tracing import Trace
+from physrl.types import Generation
+
+
+class Rollouts:
+    """Runs rollouts in the background.
+
+    Args:
+        worker: class of the actors; another one in tests.
+    """
+
+    def __init__(
+        self,
+        runtime: RuntimeConfig,
+        servers: InferenceServers,
+        *,
+        loop: EventLoop,
+        placement: Placement,
+        trace: Trace,
+        worker: type[RolloutWorker] = RolloutWorker,
+    ) -> None:
+        def make(number: int) -> ray.actor.ActorHandle:
+            actor = ray.remote(worker).options(
+                num_cpus=WORKER_CPUS,
+                runtime_env={"env_vars": actor_environment(threads=1)},
+                scheduling_strategy=placement.worker(number),
+            )
+            return actor.remote()
+
+        self._loop, self._servers = loop, servers
+        self.quarantine = Quarantine()
+        self.pool = loop.run(
+            start_pool(
+                "rollout worker",
+                make,
+                runtime.rollout_workers,
+                calls_each=1,
+                timeout_s=runtime.worker_timeout_s,
+                start_timeout_s=runtime.start_timeout_s,
+                trace=trace,
+            )
+        )
+        self._calls = BatchedCalls(self.pool, runtime.prompts_per_call)
+
+    def submit(
+        self,
+        request: RolloutRequest,
+        *,
+        policy: Policy | None = None,
+        gate: "Future[None] | None" = None,
+        scenes: SharedScenes | None = None,
+    ) -> "Future[list[Group]]":
+        """Start rolling out; the future's groups are in the order of the request's scenes.
+
+        Scenes that kill their workers are not among them.
+
+        Args:
+            policy: the one to sample from; None: the servers' current one.
+            gate: completions are not sampled before it is done; scenes are drawn at once.
+            scenes: those of other requests of the same source.
+
+        The future raises:
+            GenerationError: from a server.
+            LostError: there are no workers, or no servers, any more.
+        """
+        stages = RemoteStages(
+            self._calls, self._servers, self.quarantine, policy=policy, gate=gate, scenes=scenes
+        )
+        return self._loop.submit(collect_groups(request, stages))
+
+    def replay(
+        self, request: RolloutRequest, generations: Mapping[str, Generation]
+    ) -> "Future[list[Group]]":
+        """Roll out again what was sampled before, without asking any server."""
+        stages = ReplayStages(self._calls, self._servers, self.quarantine, generations)
+        return self._loop.submit(collect_groups(request, stages))
+
+    def demonstrate(self, source: SceneSource, indices: range) -> "Future[list[ray.ObjectRef]]":
+        """Start demonstrating: references to lists of demonstrations, in the scenes' order."""
+        return self._loop.submit(self._demonstrate(source, indices))
+
+    def answers(self, groups: Sequence[Group]) -> "Future[list[Answered]]":
+        """Describe the rollouts of groups by their answers, where the records lie."""
+        return self._loop.submit(self._answers(groups))
+
+    def stop(self) -> None:
+        """End all workers."""
+        self.pool.stop()
+
+    async def _demonstrate(self, source: SceneSource, indices: range) -> list[ray.ObjectRef]:
+        async def one(index: int) -> ray.ObjectRef:
+            result = await self._calls.call(None, "demonstrate", (reference,), Item(index))
+            return result.reference
+
+        reference = ray.put(source)
+        shown = await asyncio.gather(
+            *(self.quarantine.guard(source, index, partial(one, index)) for index in indices)
+        )
+        return [each for each in shown if each is not None]
+
+    async def _answers(self, groups: Sequence[Group]) -> list[Answered]:
+        references = [g.read.reference for g in groups if isinstance(g.read, RemoteRecord)]
+        (answers,) = await self.pool.call("answers", *references)
+        found: list[Answered] = answers
+        return found

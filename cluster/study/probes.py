@@ -1,0 +1,61 @@
+"""The probes of a study: linear readouts of each model's activations."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import ray
+
+from cluster.study.cells import fitting
+from cluster.study.events import Finished, Started, Work, run_works
+from physrl.config.model import ModelConfig
+from physrl.environments.renderer import make_renderer
+from physrl.evaluation.cells import CellStore, open_cell_store
+from physrl.evaluation.specs import ProbeSpec, StudyPlan
+
+
+def compute_probes(plan: StudyPlan, store: CellStore, at_once: int) -> Iterator[Started | Finished]:
+    """Compute every probe that is not in the store and can be.
+
+    Needs a running Ray cluster.
+    """
+    done, works = store.done(), []
+    for spec in plan.probes:
+        trained = store.read_trained(spec.subject.key)
+        if spec.key in done or (spec.subject.kind == "trained" and trained is None):
+            continue
+        checkpoint = None if trained is None else Path(trained.checkpoint)
+        model = probed_model(plan.config_of(spec.subject).model, checkpoint)
+        name = f"probes of {spec.subject.name} on {spec.task}"
+        works.append(Work(spec.key, name, (spec, model, store.location)))
+    if not works:
+        return
+    gpus = max(plan.config_of(spec.subject).runtime.gpus_per_rank for spec in plan.probes)
+    workers = fitting(at_once, ray.cluster_resources().get("CPU", 0), servers=0)
+    yield from run_works(_compute_probe, works, workers, gpus)
+
+
+def probed_model(model: ModelConfig, checkpoint: Path | None) -> ModelConfig:
+    """Return a subject's model: the base's, or that of a checkpoint trained from it."""
+    if checkpoint is None:
+        return model if model.adapter is not None else model.model_copy(update={"lora": None})
+    if (checkpoint / "adapter").is_dir():
+        return model.model_copy(update={"adapter": str(checkpoint / "adapter")})
+    changes = {"path": str(checkpoint / "model"), "lora": None, "adapter": None}
+    return model.model_copy(update=changes)
+
+
+def _compute_probe(spec: ProbeSpec, model: ModelConfig, store: str) -> None:
+    """Load a model, probe every layer, store the result."""
+    import torch
+
+    from physrl.evaluation.probes import probe_model
+    from physrl.models.loading import load_model
+    from physrl.models.processor import load_processor
+
+    loaded = load_model(model)
+    if torch.cuda.is_available() and model.quantization is None:
+        loaded = loaded.cuda()
+    with closing(make_renderer(spec.environment)) as renderer:
+        result = probe_model(spec, loaded, load_processor(model.path), renderer)
+    open_cell_store(store).write_probe(result)

@@ -1,0 +1,169 @@
+"""Cells of language models: rollouts from policies of one base, adapters side by side."""
+
+import shutil
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+
+from ray.exceptions import RayError
+
+from cluster.inference.dequantize import served_model
+from cluster.inference.servers import InferenceServers
+from cluster.rollout.stages import SharedScenes
+from cluster.rollout.workers import Rollouts
+from cluster.runtime.event_loop import EventLoop
+from cluster.runtime.placement import Placement
+from cluster.study.events import Finished, Started, one_line
+from cluster.study.policies import shared_model
+from cluster.weights.policy import Policy
+from physrl.config.run import RunConfig
+from physrl.data.photos import Photo
+from physrl.errors import LostCallError, PhysRLError
+from physrl.evaluation.answers import photo_answer
+from physrl.evaluation.cells import CellResult, CellStore
+from physrl.evaluation.requests import cell_request, cell_sampling, photo_prompts
+from physrl.evaluation.specs import CellSpec, Condition, Subject
+from physrl.tracing import Trace
+from physrl.world import World
+
+ADAPTERS = 8
+"""Adapters that a server holds side by side."""
+CALLS = 64
+"""Calls that a server computes at once."""
+
+
+class ServedCells:
+    """Computes cells on servers that hold their policies.
+
+    Args:
+        scratch: a folder that all machines share, for a base that is served from a copy.
+        workers: rollout workers.
+    """
+
+    def __init__(
+        self, runs: Sequence[RunConfig], photos: Sequence[Photo], scratch: Path, workers: int
+    ) -> None:
+        runtime = runs[0].runtime.model_copy(
+            update={"calls_per_server": CALLS, "rollout_workers": workers}
+        )
+        placement = Placement.anywhere(runtime)
+        self._loop, self._photos = EventLoop(), photos
+        self._copy = scratch / "dequantized"
+        self._servers = InferenceServers(
+            served_model(shared_model(runs), placement, self._copy),
+            runtime,
+            seed=runs[0].seed,
+            loop=self._loop,
+            placement=placement,
+            trace=Trace(),
+            adapters=min(ADAPTERS, len(runs)),
+        )
+        self._rollouts = Rollouts(
+            runtime, self._servers, loop=self._loop, placement=placement, trace=Trace()
+        )
+        self._scenes: dict[Condition, SharedScenes] = {}
+        self._world, self._one_renders = World(), threading.Lock()
+
+    def compute(self, cell: CellSpec, policy: Policy) -> CellResult:
+        """Have a policy answer a cell's scenes or photographs.
+
+        Raises:
+            LostCallError: a scene kills every worker or server.
+            GenerationError: from a server.
+        """
+        if cell.condition.test_set == "real":
+            return self._about_photos(cell, policy)
+        scenes = self._scenes.setdefault(cell.condition, SharedScenes())
+        groups = self._rollouts.submit(cell_request(cell), policy=policy, scenes=scenes).result()
+        if len(groups) < cell.settings.scenes:
+            raise LostCallError("; ".join(self._rollouts.quarantine.scenes.values()))
+        return CellResult(cell.key, tuple(self._rollouts.answers(groups).result()))
+
+    def forget_scenes(self, conditions: Sequence[Condition]) -> None:
+        """Free the scenes of all but these conditions."""
+        self._scenes = {c: scenes for c, scenes in self._scenes.items() if c in conditions}
+
+    def stop(self) -> None:
+        """End all actors."""
+        self._loop.stop()
+        self._servers.stop()
+        self._rollouts.stop()
+        self._world.close()
+        shutil.rmtree(self._copy, ignore_errors=True)
+
+    def _about_photos(self, cell: CellSpec, policy: Policy) -> CellResult:
+        with self._one_renders:
+            renderer = self._world.renderer(cell.settings.environment)
+            prompts = photo_prompts(cell, self._photos, renderer)
+        generations = self._servers.answer(prompts, cell_sampling(cell), policy).result()
+        answers = [
+            photo_answer(photo, generation.completions[0])
+            for photo, generation in zip(self._photos, generations, strict=True)
+        ]
+        return CellResult(cell.key, tuple(answers))
+
+
+def compute_served(
+    served: ServedCells,
+    cells: Sequence[CellSpec],
+    policies: Mapping[Subject, Policy],
+    store: CellStore,
+    at_once: int,
+) -> Iterator[Started | Finished]:
+    """Compute and store cells, at most `at_once` at a time."""
+    events: SimpleQueue[Started | Finished] = SimpleQueue()
+    ordered = order_cells(cells, policies)
+    waiting = [cell.condition for cell in ordered]
+
+    def compute(cell: CellSpec) -> None:
+        name = cell_name(cell)
+        events.put(Started(cell.key, name))
+        try:
+            store.write_cell(served.compute(cell, policies[cell.subject]))
+        except (PhysRLError, RayError) as error:
+            events.put(Finished(cell.key, name, one_line(error)))
+        else:
+            events.put(Finished(cell.key, name))
+
+    with _threads(at_once) as threads:
+        for cell in ordered:
+            threads.submit(compute, cell)
+        done = 0
+        while done < len(ordered):
+            event = events.get()
+            yield event
+            if isinstance(event, Finished):
+                done += 1
+                waiting.remove(next(c.condition for c in ordered if c.key == event.key))
+                served.forget_scenes(waiting)
+
+
+def order_cells(cells: Sequence[CellSpec], policies: Mapping[Subject, Policy]) -> list[CellSpec]:
+    """Order adapters side by side, condition by condition; full weights subject by subject."""
+    conditions = list(dict.fromkeys(cell.condition for cell in cells))
+    subjects = list(dict.fromkeys(cell.subject for cell in cells))
+
+    def place(cell: CellSpec) -> tuple[int, int]:
+        condition, subject = conditions.index(cell.condition), subjects.index(cell.subject)
+        full = policies[cell.subject].form == "weights"
+        return (subject, condition) if full else (-1, condition)
+
+    return sorted(cells, key=place)
+
+
+def cell_name(cell: CellSpec) -> str:
+    """Describe a cell to people."""
+    return f"{cell.subject.name} on {cell.condition.task} ({cell.condition.protocol})"
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that nobody waits for if this is interrupted."""
+    threads = ThreadPoolExecutor(count, "cells")
+    try:
+        yield threads
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)

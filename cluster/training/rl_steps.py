@@ -1,0 +1,158 @@
+"""Steps of RL: rollouts, an update on them, and new weights for the next rollouts."""
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import ray
+
+from cluster.rollout.queue import RolloutQueue
+from cluster.rollout.stages import read_records
+from cluster.rollout.waiting import load_waiting, save_waiting
+from cluster.runtime.stopping import StopRequest
+from cluster.training.actors import RunActors
+from cluster.training.proposals import Proposals
+from cluster.training.sft_steps import NO_SCENES
+from cluster.training.timing import StepMeter
+from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
+from physrl.algorithms.dynamic_sampling import refill
+from physrl.config.algorithm import RLConfig
+from physrl.config.run import RunConfig
+from physrl.curriculum import make_curriculum
+from physrl.data.rollout_log import RolloutLog
+from physrl.errors import GenerationError, LostError
+from physrl.groups import Group
+from physrl.protocols import RolloutRequest
+from physrl.rollout import step_indices, training_request
+from physrl.scene_source import SceneSource
+from physrl.storage.checkpoints import Checkpoint
+from physrl.types import JSON, Metrics
+
+
+class RLSteps:
+    """Trains on rollouts; implements `TrainingSteps`."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        algorithm: RLConfig,
+        actors: RunActors,
+        meter: StepMeter,
+        stop: StopRequest,
+        source: SceneSource,
+    ) -> None:
+        self._config, self._algorithm, self._actors = config, algorithm, actors
+        self._meter, self._stop = meter, stop
+        staleness = config.runtime.staleness
+        # The queue requests one step more than may be stale, so that its scenes are drawn early.
+        self._proposals = Proposals(make_curriculum(config, source), staleness + 1)
+        self._queue = RolloutQueue(actors.rollouts, self._request, algorithm.steps, staleness)
+        self._rollout_log = RolloutLog(config.folder)
+        self._published: dict[int, int] = {}
+        """From policy versions to the steps that they have learned from."""
+
+    def step(self, step: int, profile: Path | None) -> Metrics:
+        config, algorithm = self._config, self._algorithm
+        began = time.monotonic()
+        with self._meter.phase("rolling out"):
+            drawn = self._stop.wait_for(self._queue.take(step))
+            if not drawn:
+                raise LostError(NO_SCENES)
+            sampled = refill(drawn, partial(self._draw, step), config, algorithm, step)
+        # From here on the step is done, whatever is asked for meanwhile.
+        self._proposals.observe(step, step_indices(config, step), drawn)
+        staleness = check_staleness(sampled.groups, self._published, step, config.runtime.staleness)
+        # Refills leave groups out that agree: the policy's metrics are those of the first draw.
+        metrics = rollout_metrics(drawn) | self._learn(sampled.groups, step, profile)
+        completions = sampled.drawn * algorithm.group_size
+        return (
+            metrics
+            | sampled.metrics
+            | {
+                "throughput/completions_per_s": completions / (time.monotonic() - began),
+                "policy/staleness": float(staleness),
+                "policy/steps_waiting": float(len(self._queue.waiting)),
+            }
+        )
+
+    def publish(self) -> None:
+        """Do nothing: every step publishes."""
+
+    def restore(self, checkpoint: Checkpoint | None) -> None:
+        if checkpoint is not None:
+            self._proposals.restore(checkpoint.state["curriculum"], checkpoint.step)
+            self._queue.restore(load_waiting(checkpoint.path))
+            self._published = {int(v): s for v, s in checkpoint.state["published"].items()}
+        self._publish(0 if checkpoint is None else checkpoint.step)
+
+    def state(self) -> JSON:
+        return {"published": self._published, "curriculum": self._proposals.states}
+
+    def save(self, folder: Path) -> None:
+        """Write the completions of steps that wait for the learner."""
+        waiting = {step: read_records(groups) for step, groups in self._queue.waiting.items()}
+        save_waiting(waiting, folder)
+
+    def close(self) -> None:
+        self._queue.cancel()
+        self._rollout_log.close()
+
+    def _request(self, step: int) -> RolloutRequest:
+        return self._request_of(step, step_indices(self._config, step))
+
+    def _request_of(self, step: int, indices: range) -> RolloutRequest:
+        source = self._proposals.source(step, indices)
+        return training_request(self._config, step, source, indices)
+
+    def _draw(self, step: int, indices: range) -> list[Group]:
+        """Roll out other scenes of a step."""
+        request = self._request_of(step, indices)
+        return self._stop.wait_for(self._actors.rollouts.submit(request))
+
+    def _learn(self, groups: Sequence[Group], step: int, profile: Path | None) -> Metrics:
+        """Compute advantages, update, publish the weights, and write the rollouts down."""
+        longest = self._config.model.max_completion_tokens
+        advantages = rollout_advantages(groups, self._algorithm, longest)
+        records = read_records(groups)
+        with self._actors.learning(), self._meter.phase("updating"):
+            batch = ray.put(rollout_batch(records, advantages))
+            updated = self._actors.learner.update(step, [batch], profile)
+        with self._meter.phase("syncing"):
+            self._publish(step + 1)
+        self._queue.begin(step + 1)  # while this step is written down
+        with self._meter.phase("writing"):
+            self._rollout_log.write(step + 1, records, advantages.ravel().tolist())
+        return updated
+
+    def _publish(self, steps: int) -> None:
+        """Publish the learner's weights, which have learned from so many steps."""
+        weights = self._actors.weights
+        weights.publish()
+        self._published[weights.version] = steps
+        oldest = steps - self._config.runtime.staleness
+        self._published = {v: s for v, s in self._published.items() if s >= oldest}
+
+
+def check_staleness(
+    groups: Sequence[Group], published: Mapping[int, int], step: int, most: int
+) -> int:
+    """Return how many steps were learned from since the policy of the oldest completion.
+
+    Args:
+        published: from policy versions to the steps that they have learned from.
+        step: the number of steps learned from by now.
+
+    Raises:
+        GenerationError: more than `most`, or a completion is of no policy that was published.
+    """
+    versions = frozenset[int]().union(*(group.policy_versions for group in groups))
+    if not versions <= published.keys():
+        raise GenerationError(f"completions of policy versions {sorted(versions)}, not published")
+    staleness = step - min(published[version] for version in versions)
+    if not 0 <= staleness <= most:
+        raise GenerationError(
+            f"completions of a policy that is {staleness} steps old cannot train: {most} is the "
+            "most (runtime.max_staleness)"
+        )
+    return staleness

@@ -1,0 +1,138 @@
+"""Warnings about runs that go wrong in a way that the reward does not show."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from statistics import fmean, stdev
+
+from physrl.types import Metrics
+
+Rows = Sequence[Metrics]
+WINDOW = 10
+"""Number of steps in a mean, and of steps without a problem after which it is over."""
+COLLAPSED = 0.1
+"""Fraction of the initial entropy below which it has collapsed."""
+DRIFTED = 2.0
+"""Factor by which the mean length may grow or shrink."""
+UNPARSEABLE = 0.25
+"""Fraction of unparseable completions that is warned about."""
+CERTAIN = 3.0
+"""Number of standard errors that counts as a rise of the reward."""
+SOLVED = 0.95
+"""Accuracy above which a reward may rise alone."""
+
+
+class HealthCheck:
+    """A check of each step's metrics, in order, that returns warnings.
+
+    A problem is reported once, when it begins; again only after it was over. A resumed run first
+    passes the metrics of its earlier steps.
+    """
+
+    def __init__(self) -> None:
+        self._first: list[Metrics] = []
+        self._last: deque[Metrics] = deque(maxlen=2 * WINDOW)
+        self._steps_without: dict[str, int] = {}
+
+    def __call__(self, metrics: Metrics) -> list[str]:
+        """Return the warnings of this step, usually none."""
+        if len(self._first) < WINDOW:
+            self._first.append(metrics)
+        self._last.append(metrics)
+        rows = list(self._last)
+        before, recent = rows[:-WINDOW], rows[-WINDOW:]
+        if len(recent) < WINDOW:
+            return []
+        warnings = []
+        for name, check in CHECKS.items():
+            warning = check(self._first, before, recent)
+            if warning is not None and name not in self._steps_without:
+                warnings.append(warning)
+            self._note(name, present=warning is not None)
+        return warnings
+
+    def _note(self, name: str, *, present: bool) -> None:
+        if present:
+            self._steps_without[name] = 0
+        elif name in self._steps_without:
+            self._steps_without[name] += 1
+            if self._steps_without[name] == WINDOW:
+                del self._steps_without[name]
+
+
+def entropy_collapse(first: Rows, before: Rows, recent: Rows) -> str | None:
+    """Warn about a policy whose completions hardly vary any more."""
+    start, now = _mean(first, "entropy"), _mean(recent, "entropy")
+    if not now < COLLAPSED * start:
+        return None
+    return (
+        f"entropy collapse: {now:.3g} nats per token, {start:.3g} at first; raise "
+        "algorithm.entropy_coef or lower algorithm.lr"
+    )
+
+
+def reward_without_accuracy(first: Rows, before: Rows, recent: Rows) -> str | None:
+    """Warn about a reward that rises while the accuracy does not (reward hacking)."""
+    old, new = _values(before, "reward"), _values(recent, "reward")
+    if len(old) < WINDOW or len(new) < WINDOW:
+        return None
+    error = math.hypot(stdev(old), stdev(new)) / math.sqrt(WINDOW)
+    accuracy_before, accuracy = _accuracy(before), _accuracy(recent)
+    rises = fmean(new) - fmean(old) > CERTAIN * error
+    if not (rises and accuracy <= accuracy_before and accuracy < SOLVED):
+        return None
+    return (
+        f"reward without accuracy: reward {fmean(old):.3g} to {fmean(new):.3g}, accuracy "
+        f"{accuracy_before:.0%} to {accuracy:.0%}; check the rollouts and the reward's parts for "
+        "reward hacking"
+    )
+
+
+def length_drift(first: Rows, before: Rows, recent: Rows) -> str | None:
+    """Warn about completions that became much longer or shorter."""
+    key = "completions/mean_length"
+    start, now = _mean(first, key), _mean(recent, key)
+    if not (now > DRIFTED * start or now < start / DRIFTED):
+        return None
+    return f"length drift: {now:.1f} tokens per completion, {start:.1f} at first"
+
+
+def parse_failures(first: Rows, before: Rows, recent: Rows) -> str | None:
+    """Warn about many completions without a single valid answer."""
+    now = _mean(recent, "parse/failure_rate")
+    if not now > UNPARSEABLE:
+        return None
+    truncated = _mean(recent, "completions/clipped_ratio")
+    return (
+        f"parse failures: {now:.0%} of completions have no valid answer ({truncated:.0%} were "
+        "truncated at model.max_completion_tokens)"
+    )
+
+
+CHECKS: dict[str, Callable[[Rows, Rows, Rows], str | None]] = {
+    "entropy": entropy_collapse,
+    "reward": reward_without_accuracy,
+    "length": length_drift,
+    "parse": parse_failures,
+}
+"""Checks by name, each of the first steps, those before the recent ones, and the recent ones."""
+
+
+def _values(rows: Rows, key: str) -> list[float]:
+    return [row[key] for row in rows if key in row]
+
+
+def _mean(rows: Rows, key: str) -> float:
+    """Average a key; NaN, for which every comparison is false, where no row has it."""
+    return fmean(_values(rows, key) or [math.nan])
+
+
+def _accuracy(rows: Rows) -> float:
+    """Average the accuracies of all trained tasks."""
+    values = [
+        value
+        for row in rows
+        for key, value in row.items()
+        if key.startswith("task/") and key.endswith("/accuracy")
+    ]
+    return fmean(values or [math.nan])

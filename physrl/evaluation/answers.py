@@ -1,0 +1,80 @@
+"""Answers to held-out scenes and photographs, scored."""
+
+from physrl.data.photos import Photo
+from physrl.evaluation.results import Answered
+from physrl.tasks import TASKS
+from physrl.tasks.answers import words
+from physrl.tasks.task import question_text
+from physrl.types import (
+    Action,
+    Completion,
+    Offset,
+    Prompt,
+    Rollout,
+    RolloutGroup,
+    SceneSpec,
+    Verdict,
+)
+
+STABILITY = TASKS["stability"]
+"""The task whose question is asked about photographs."""
+
+
+def group_answers(record: RolloutGroup) -> list[Answered]:
+    """Describe each rollout of a group by its last answer and outcome."""
+    return [scene_answer(record.scene, rollout) for rollout in record.rollouts]
+
+
+def scene_answer(scene: SceneSpec, rollout: Rollout) -> Answered:
+    """Describe a rollout by its last answer and outcome."""
+    task = TASKS[scene.task]
+    ideal = task.ideal(scene)
+    last = rollout.last
+    return Answered(
+        scene_id=scene.scene_id,
+        completion=last.completion.text,
+        answer=words(last.action, task.axes),
+        ideal=words(ideal, task.axes),
+        success=last.outcome.success,
+        status=last.outcome.status,
+        reward=rollout.reward.total,
+        offset=_offset(last.action),
+        ideal_offset=_offset(ideal),
+        said_falls=_verdict(last.action),
+        falls=_verdict(ideal),
+    )
+
+
+def photo_answer(photo: Photo, completion: Completion) -> Answered:
+    """Score a completion about a photograph by the photograph's label."""
+    action = STABILITY.parse(completion.text)
+    said = _verdict(action)
+    success = said == photo.falls
+    return Answered(
+        scene_id=photo.file,
+        completion=completion.text,
+        answer=words(action, STABILITY.axes),
+        ideal=words(Verdict(photo.falls), STABILITY.axes),
+        success=success,
+        status="unparseable" if said is None else "settled",
+        reward=float(success),
+        offset=None,
+        ideal_offset=None,
+        said_falls=said,
+        falls=photo.falls,
+    )
+
+
+def photo_prompt(photo: Photo, *, reasoning: bool) -> Prompt:
+    """Ask the stability question about a photograph."""
+    return Prompt.ask(
+        f"real/{photo.file}", question_text(STABILITY, reasoning=reasoning), photo.image
+    )
+
+
+def _offset(action: Action) -> tuple[float, float] | None:
+    return (action.x, action.y) if isinstance(action, Offset) else None
+
+
+def _verdict(action: Action) -> bool | None:
+    return action.falls if isinstance(action, Verdict) else None

@@ -1,0 +1,67 @@
+"""Probe scores summarized over layers, models and folds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from physrl.config.study import Target
+from physrl.evaluation.probes import ProbeResult, Source
+from physrl.evaluation.resampling import Estimate
+from physrl.evaluation.statistics import CONFIDENCE, Floats
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCurve:
+    """Probe scores of one target by layer: means over folds with standard errors."""
+
+    layers: tuple[str, ...]
+    means: Floats
+    errors: Floats
+
+
+def layer_curve(results: Sequence[ProbeResult], target: Target, source: Source) -> LayerCurve:
+    """Average several models' scores on the same scenes; empty if none was probed."""
+    tables = [_score_table(result, target, source) for result in results]
+    probed = [(layers, table) for layers, table in tables if layers]
+    if not probed:
+        return LayerCurve((), np.zeros(0), np.zeros(0))
+    layers = probed[0][0]
+    scores = np.mean([table for names, table in probed if names == layers], axis=0)
+    folds = scores.shape[1]
+    return LayerCurve(layers, scores.mean(axis=1), scores.std(axis=1, ddof=1) / folds**0.5)
+
+
+def best_layer_scores(result: ProbeResult, target: Target, source: Source) -> Floats | None:
+    """Select each fold's score at the layer that is best on the other folds; None without probes.
+
+    Choosing the layer on the fold that is reported would bias the score upward.
+    """
+    layers, table = _score_table(result, target, source)
+    if not layers:
+        return None
+    folds = table.shape[1]
+    others = (table.sum(axis=1, keepdims=True) - table) / max(1, folds - 1)
+    chosen: Floats = table[others.argmax(axis=0), np.arange(folds)]
+    return chosen
+
+
+def fold_estimate(scores: Floats) -> Estimate:
+    """Estimate a mean over folds with Student's interval.
+
+    Folds share training scenes, so that the interval is slightly too narrow.
+    """
+    count, mean = len(scores), float(scores.mean())
+    half = float(student.ppf((1 + CONFIDENCE) / 2, count - 1) * scores.std(ddof=1) / count**0.5)
+    return Estimate(mean, mean - half, mean + half)
+
+
+def _score_table(
+    result: ProbeResult, target: Target, source: Source
+) -> tuple[tuple[str, ...], Floats]:
+    """Collect the layers in order of depth, and their scores, layers x folds."""
+    scores = [s for s in result.scores if (s.target, s.source) == (target, source)]
+    scores.sort(key=lambda score: score.depth)
+    table = np.array([score.scores for score in scores], np.float64)
+    return tuple(score.layer for score in scores), table

@@ -1,0 +1,112 @@
+"""Rollout groups on their way through the stages.
+
+A group that is complete travels as a summary: the numbers that decisions need, and a handle that
+reads the record with its images. In one process the handle holds the record; on a cluster it is a
+reference into the object store.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from physrl.types import Prompt, Reward, RolloutGroup
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """A group in progress: its rollouts so far, and the prompts of the next turn."""
+
+    index: int
+    """Index of the scene in its source."""
+    record: RolloutGroup
+    """The group so far; it has no rollouts before the first turn."""
+    prompts: tuple[Prompt, ...]
+    """The first prompt, then one for each rollout that goes on; empty once all are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSummary:
+    """The numbers of one attempt."""
+
+    tokens: int
+    """Length of the completion."""
+    truncated: bool
+    status: Literal["settled", "illegal", "unparseable"]
+    policy_version: int
+    predicted: bool | None
+    """Whether the auxiliary prediction was right; None where none was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutSummary:
+    """The numbers of one rollout."""
+
+    reward: Reward
+    success: bool
+    attempts: tuple[AttemptSummary, ...]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest completion."""
+        return max(attempt.tokens for attempt in self.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A complete group: the numbers that decisions need, and a handle to its record."""
+
+    index: int
+    """Index of the scene in its source."""
+    task: str
+    rollouts: tuple[RolloutSummary, ...]
+    read: Callable[[], RolloutGroup]
+    """Reads the record: scene, prompts, completions, actions and outcomes."""
+
+    @property
+    def attempts(self) -> tuple[AttemptSummary, ...]:
+        """All attempts of all rollouts, rollout by rollout."""
+        return tuple(attempt for rollout in self.rollouts for attempt in rollout.attempts)
+
+    @property
+    def policy_versions(self) -> frozenset[int]:
+        """The policies that its completions were sampled from."""
+        return frozenset(attempt.policy_version for attempt in self.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """The handle of a record that lies in this process."""
+
+    record: RolloutGroup
+
+    def __call__(self) -> RolloutGroup:
+        return self.record
+
+
+def summarize(record: RolloutGroup) -> tuple[RolloutSummary, ...]:
+    """Summarize a group's rollouts, in their order."""
+    return tuple(
+        RolloutSummary(
+            rollout.reward,
+            rollout.last.outcome.success,
+            tuple(
+                AttemptSummary(
+                    tokens=len(attempt.completion.token_ids),
+                    truncated=attempt.completion.truncated,
+                    status=attempt.outcome.status,
+                    policy_version=attempt.completion.policy_version,
+                    predicted=None
+                    if attempt.predicted is None
+                    else attempt.predicted == attempt.outcome.motion,
+                )
+                for attempt in rollout.attempts
+            ),
+        )
+        for rollout in record.rollouts
+    )
+
+
+def local_group(state: GroupState) -> Group:
+    """Make the group of a state that is complete and lies in this process."""
+    record = state.record
+    return Group(state.index, record.scene.task, summarize(record), InMemory(record))

@@ -1,0 +1,54 @@
+"""The stages of a rollout in this process: the reference loop, networks and controls."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from physrl.groups import Group, GroupState, local_group
+from physrl.protocols import Generator, RolloutRequest, Sampling
+from physrl.types import Generation, Prompt
+from physrl.world import World
+
+
+class LocalStages:
+    """`Stages` over one world and one generator; errors of both are the caller's."""
+
+    def __init__(self, world: World, generator: Generator) -> None:
+        self._world, self._generator = world, generator
+        self._waiting: dict[Sampling, list[tuple[Prompt, asyncio.Future[Generation]]]] = {}
+
+    async def prepare(self, request: RolloutRequest, index: int) -> GroupState:
+        return self._world.prepare(request, index)
+
+    async def generate(self, prompt: Prompt, sampling: Sampling) -> Generation:
+        """Sample in one batch with all prompts that are awaited by now."""
+        loop = asyncio.get_running_loop()
+        generation: asyncio.Future[Generation] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._generate_waiting)
+        self._waiting.setdefault(sampling, []).append((prompt, generation))
+        return await generation
+
+    async def act(
+        self, request: RolloutRequest, state: GroupState, generations: Sequence[Generation]
+    ) -> GroupState:
+        return self._world.act(request, state, generations)
+
+    def complete(self, state: GroupState) -> Group:
+        return local_group(state)
+
+    async def guard(
+        self, request: RolloutRequest, index: int, roll_out: Callable[[], Awaitable[Group]]
+    ) -> Group:
+        return await roll_out()
+
+    def _generate_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for sampling, asked in waiting.items():
+            try:
+                generations = self._generator.generate([prompt for prompt, _ in asked], sampling)
+            except Exception as error:
+                for _, future in asked:
+                    future.set_exception(error)
+            else:
+                for (_, future), generation in zip(asked, generations, strict=True):
+                    future.set_result(generation)

@@ -1,0 +1,62 @@
+"""Summary of a study as JSON: the headline, and all numbers of its page."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from physrl.evaluation.claims import Claim
+from physrl.evaluation.specs import Condition
+from physrl.evaluation.study_results import StudyResults
+from physrl.report.study_tables import adaptation_rows, transfer_rows
+
+
+def headline(results: StudyResults) -> dict[str, Any]:
+    """Summarize a study in one line of JSON; values without measurements are None."""
+    generalization = results.generalization
+    diagonal = generalization.gain(results.diagonal)
+    off_diagonal = generalization.gain(results.off_diagonal)
+    photos = [
+        rate.value
+        for family in generalization.families
+        if family.kind == "trained"
+        and (rate := generalization.success_rate(family, Condition("stability", "real")))
+    ]
+    done = results.matrix.count("done")
+    return {
+        "cells_done": done,
+        "cells_missing": len(results.matrix.entries) - done,
+        "diagonal_gain": None if diagonal is None else round(diagonal.value, 4),
+        "diagonal_gain_low": None if diagonal is None else round(diagonal.low, 4),
+        "off_diagonal_gain": None if off_diagonal is None else round(off_diagonal.value, 4),
+        "real_accuracy": round(sum(photos) / len(photos), 4) if photos else None,
+    }
+
+
+def summarize(results: StudyResults, claims: Sequence[Claim]) -> dict[str, Any]:
+    """Collect the contents of `summary.json`."""
+    generalization = results.generalization
+    return headline(results) | {
+        "study": results.plan.name,
+        "claims": [asdict(claim) for claim in claims],
+        "cells": [
+            {"family": family.name, **asdict(condition), **asdict(rate)}
+            for family in generalization.families
+            for condition in generalization.conditions
+            if (rate := generalization.success_rate(family, condition))
+        ],
+        "transfer": [asdict(row) | {"family": row.family.name} for row in transfer_rows(results)],
+        "adaptation": [
+            asdict(row) | {"family": row.family.name} for row in adaptation_rows(results)
+        ],
+        "comparisons": [
+            {"first": c.first.name, "second": c.second.name, **asdict(c.condition), "p": c.p}
+            | {"difference": asdict(c.difference)}
+            for c in results.comparisons
+        ],
+        "missing": [
+            {"subject": entry.cell.subject.name, **asdict(entry.cell.condition)}
+            | {"status": entry.status, "reason": entry.reason}
+            for entry in results.matrix.entries.values()
+            if entry.status != "done"
+        ],
+    }

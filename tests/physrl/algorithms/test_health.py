@@ -1,0 +1,89 @@
+"""Warnings on synthetic runs: each problem once, and none for a healthy run."""
+
+import re
+from collections.abc import Iterable
+
+from physrl.algorithms.health import WINDOW, HealthCheck
+from physrl.types import Metrics
+
+HEALTHY: Metrics = {
+    "entropy": 1.0,
+    "reward": 0.0,
+    "task/place/accuracy": 0.5,
+    "completions/mean_length": 10.0,
+    "completions/clipped_ratio": 0.0,
+    "parse/failure_rate": 0.0,
+}
+
+
+def run(steps: Iterable[Metrics]) -> list[str]:
+    check = HealthCheck()
+    return [warning for metrics in steps for warning in check(HEALTHY | metrics)]
+
+
+def test_a_run_that_learns_is_not_warned_about() -> None:
+    steps = [
+        {
+            "reward": step / 100,
+            "task/place/accuracy": 0.5 + step / 250,
+            "entropy": 1.0 - step / 125,
+            "completions/mean_length": 10.0 + step / 20,
+        }
+        for step in range(100)
+    ]
+    assert run(steps) == []
+
+
+def test_collapsed_entropy_is_reported_once_while_it_lasts() -> None:
+    (warning,) = run([{}] * WINDOW + [{"entropy": 0.01}] * 3 * WINDOW)
+    assert warning.startswith("entropy")
+    assert "algorithm.entropy_coef" in warning
+    assert "\n" not in warning
+
+
+def test_a_second_episode_is_reported_again() -> None:
+    bad = [{"parse/failure_rate": 0.6, "completions/clipped_ratio": 0.5}] * 2 * WINDOW
+    good: list[Metrics] = [{}] * 3 * WINDOW
+    warnings = run([*good, *bad, *good, *bad])
+    assert len(warnings) == 2
+    assert "60%" in run([*bad])[0]
+    # One good step does not end it: the mean over the window is still bad.
+    assert len(run([*good, *bad, {}, *bad])) == 1
+
+
+def test_an_intermittent_problem_is_reported_once() -> None:
+    flickering = [{"parse/failure_rate": 0.5 * (step // 8 % 2)} for step in range(100)]
+    assert len(run(flickering)) == 1
+
+
+def test_length_drift_both_ways() -> None:
+    for length in (25.0, 4.0):
+        (warning,) = run([{}] * WINDOW + [{"completions/mean_length": length}] * 2 * WINDOW)
+        assert warning.startswith("length")
+    assert run([{}] * WINDOW + [{"completions/mean_length": 15.0}] * 2 * WINDOW) == []
+
+
+def rising(accuracy: float) -> list[Metrics]:
+    """The reward rises by 1 with little noise, the accuracy goes from 0.5 to that."""
+    noise = [0.01 * (step % 2) for step in range(WINDOW)]
+    return [{"reward": value} for value in noise] + [
+        {"reward": 1.0 + value, "task/place/accuracy": accuracy} for value in noise
+    ]
+
+
+def test_a_reward_that_rises_without_accuracy_is_reported() -> None:
+    (warning,) = run(rising(accuracy=0.4))
+    assert warning.startswith("reward")
+    assert re.search("50%.*40%", warning)
+    assert run(rising(accuracy=0.6)) == []
+
+
+def test_noise_in_the_reward_is_no_rise() -> None:
+    noisy = [{"reward": float(step % 2)} for step in range(WINDOW)]
+    more = [{"reward": 0.3 + step % 2, "task/place/accuracy": 0.4} for step in range(WINDOW)]
+    assert run(noisy + more) == []
+
+
+def test_steps_without_rollouts_have_no_warnings() -> None:
+    check = HealthCheck()
+    assert [check({"loss": 1.0, "entropy": 0.5}) for _ in range(30)] == [[]] * 30

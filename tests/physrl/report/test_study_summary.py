@@ -1,0 +1,18 @@
+import json
+
+from physrl.evaluation.claims import judge_claims
+from physrl.evaluation.study_results import StudyResults
+from physrl.report.study_summary import headline, summarize
+
+
+def test_the_headline_and_the_summary_agree_with_the_plan(results: StudyResults) -> None:
+    line = headline(results)
+    assert list(line) == [
+        "cells_done", "cells_missing", "diagonal_gain", "diagonal_gain_low", "off_diagonal_gain",
+        "real_accuracy",
+    ]  # fmt: skip
+    assert line["cells_done"] + line["cells_missing"] == len(results.plan.cells)
+    assert 0.3 < line["diagonal_gain_low"] < line["diagonal_gain"] < 0.5
+    summary = summarize(results, judge_claims(results))
+    assert len(summary["missing"]) == line["cells_missing"]
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
