@@ -17,11 +17,13 @@ from jobs.display.console import console
 from jobs.display.progress import TrainingProgress
 from physrl.config.baseline import BaselineConfig, load_baseline_config
 from physrl.config.runtime import RuntimeConfig
+from physrl.config.study import Decoding
 from physrl.data.photos import Photo, load_photos
 from physrl.errors import ConfigError
 from physrl.evaluation.cell_plan import make_cell
 from physrl.evaluation.local import evaluate_cell
-from physrl.evaluation.results import Decoding, PolicyResult, TaskResult
+from physrl.evaluation.result_files import SUFFIX, save_policy_result
+from physrl.evaluation.results import CellResult, PolicyResult
 from physrl.evaluation.specs import CellSettings, Condition, Subject
 from physrl.report.table import make_table
 from physrl.storage.run_files import CONFIG
@@ -49,8 +51,8 @@ def run(config: BaselineConfig, *, resume: bool) -> None:
     with console.status("evaluating"):
         policy = NetworkPolicy(config, checkpoint.path)
         result = evaluate_baseline(config, policy, photos)
-    path = config.folder / "evaluation" / f"{config.name}.json"
-    result.save(path)
+    path = config.folder / "evaluation" / f"{config.name}{SUFFIX}"
+    save_policy_result(result, path)
     console.print(make_table([result], f"{config.name} on held-out scenes"))
     console.print(f"checkpoint {checkpoint.path}\nanswers: {path}", soft_wrap=True)
 
@@ -98,11 +100,11 @@ def evaluate_baseline(
             for decoding in decodings:
                 cell = make_cell(subject, Condition(task, decoding=decoding), asked)
                 answers = evaluate_cell(cell, policy, world, photos).answers
-                results.append(TaskResult(task, decoding, answers))
+                results.append(CellResult(Condition(task, decoding=decoding), answers))
         if photos:
             cell = make_cell(subject, Condition("stability", "real"), asked)
             answers = evaluate_cell(cell, policy, world, photos).answers
-            results.append(TaskResult("real", "greedy", answers))
+            results.append(CellResult(Condition("stability", "real"), answers))
     return PolicyResult(config.name, tuple(results))
 
 

@@ -21,8 +21,9 @@ from jobs.report import write
 from jobs.sizing.peak_memory import PeakMemory
 from jobs.train import evaluate_once
 from physrl.config.run import RunConfig
+from physrl.config.study import Decoding
 from physrl.data.photos import load_configured_photos
-from physrl.evaluation.results import Decoding, EvaluationTask, PolicyResult
+from physrl.evaluation.results import PolicyResult
 from physrl.report.table import make_table
 from physrl.storage.checkpoints import Checkpoint
 from physrl.storage.mirror import store_files
@@ -31,7 +32,7 @@ from physrl.types import Split
 INSTALL_SECONDS = Path(".venv") / "install-seconds"
 """Where `make install` notes how long it took."""
 
-MEASURES: dict[str, tuple[EvaluationTask, Decoding]] = {
+MEASURES: dict[str, tuple[str, Decoding]] = {
     "place": ("place", "sampled"),
     "place_greedy": ("place", "greedy"),
     "stability": ("stability", "greedy"),

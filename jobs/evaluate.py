@@ -10,6 +10,7 @@ from cluster.training.actors import start_actors
 from jobs.display.console import console
 from physrl.config.run import RunConfig
 from physrl.data.photos import load_configured_photos
+from physrl.evaluation.result_files import SUFFIX, save_policy_result
 from physrl.report.table import make_table
 
 STRUCTURE = {"checkpoints", "model", "adapter"}
@@ -29,8 +30,8 @@ def run(config: RunConfig, policy: str) -> None:
             result = evaluate_policy(
                 actors.rollouts, actors.servers, config, name, photos, StopRequest()
             )
-    path = config.folder / "evaluation" / f"{name}.json"
-    result.save(path)
+    path = config.folder / "evaluation" / f"{name}{SUFFIX}"
+    save_policy_result(result, path)
     console.print(make_table([result], name))
     console.print(f"answers: {path}")
 

@@ -8,7 +8,8 @@ from jobs.display.console import console
 from physrl.config import RunConfig, load_config
 from physrl.data.photos import human_accuracy, load_configured_photos
 from physrl.errors import DataError
-from physrl.evaluation.results import PolicyResult, load_policy_result
+from physrl.evaluation.result_files import SUFFIX, load_policy_result
+from physrl.evaluation.results import PolicyResult
 from physrl.metrics import read_metrics
 from physrl.report.gallery import make_gallery
 from physrl.report.html import write_report
@@ -26,9 +27,9 @@ def run(folders: Sequence[Path]) -> None:
     """
     for folder in folders:
         config = _read_config(folder)
-        results = [load_policy_result(path) for path in (folder / "evaluation").glob("*.json")]
+        results = [load_policy_result(path) for path in (folder / "evaluation").glob(f"*{SUFFIX}")]
         if not results:
-            raise DataError(f"{folder} holds no evaluation/*.json: let the run finish first")
+            raise DataError(f"{folder} holds no evaluation/*.parquet: let the run finish first")
         results.sort(key=lambda r: ORDER.index(r.policy) if r.policy in ORDER else len(ORDER))
         console.print(f"report: {write(config, results, [folder / 'warm', folder / 'sft'], {})}")
 

@@ -7,8 +7,9 @@ from rich.table import Table
 
 from jobs.display.console import console
 from physrl.errors import DataError
-from physrl.evaluation.cells import CellResult, CellStore, open_cell_store
+from physrl.evaluation.cells import CellStore, open_cell_store
 from physrl.evaluation.matrix import STATUSES, DoneCells, Entry, Matrix, make_matrix
+from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import StudyPlan
 
 SIGNS = {"running": "[yellow]running[/]", "failed": "[red]failed[/]", "missing": "[dim]missing[/]"}

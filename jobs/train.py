@@ -14,7 +14,8 @@ from jobs.display.console import console
 from jobs.display.progress import show_training
 from physrl.config.run import RunConfig
 from physrl.data.photos import Photo, load_configured_photos
-from physrl.evaluation.results import PolicyResult, load_policy_result
+from physrl.evaluation.result_files import SUFFIX, load_policy_result, save_policy_result
+from physrl.evaluation.results import PolicyResult
 from physrl.report.table import make_table
 from physrl.storage.mirror import store_files
 
@@ -53,14 +54,14 @@ def evaluate_once(
     Raises:
         Stopped: a stop was requested meanwhile.
     """
-    path = config.folder / "evaluation" / f"{policy}.json"
+    path = config.folder / "evaluation" / f"{policy}{SUFFIX}"
     if path.exists():
         return load_policy_result(path)
     with console.status("waiting for vLLM"):
         actors.servers.wait()
     with console.status(f"evaluating {policy}"):
         result = evaluate_policy(actors.rollouts, actors.servers, config, policy, photos, stop)
-    result.save(path)
+    save_policy_result(result, path)
     return result
 
 

@@ -6,11 +6,13 @@ from cluster.inference.servers import InferenceServers
 from cluster.rollout.workers import Rollouts
 from cluster.runtime.stopping import StopRequest
 from physrl.config.run import RunConfig
+from physrl.config.study import Decoding
 from physrl.config.task import TaskName
 from physrl.data.photos import Photo
 from physrl.evaluation.answers import photo_answer, photo_prompt
 from physrl.evaluation.requests import SAMPLED
-from physrl.evaluation.results import Decoding, PolicyResult, TaskResult
+from physrl.evaluation.results import CellResult, PolicyResult
+from physrl.evaluation.specs import Condition
 from physrl.protocols import RolloutRequest, Sampling
 from physrl.scene_source import scene_source
 from physrl.tasks.prediction import request_prediction
@@ -48,7 +50,7 @@ def evaluate_task(
     split: Split,
     decoding: Decoding,
     stop: StopRequest,
-) -> TaskResult:
+) -> CellResult:
     """Evaluate one task on the configured number of held-out scenes.
 
     Raises:
@@ -62,7 +64,7 @@ def evaluate_task(
     )
     groups = stop.wait_for(rollouts.submit(request))
     answers = stop.wait_for(rollouts.answers(groups))
-    return TaskResult(task, decoding, tuple(answers))
+    return CellResult(Condition(task, decoding=decoding), tuple(answers))
 
 
 def evaluation_sampling(config: RunConfig, decoding: Decoding) -> Sampling:
@@ -75,7 +77,7 @@ def evaluation_sampling(config: RunConfig, decoding: Decoding) -> Sampling:
 
 def _evaluate_photos(
     servers: InferenceServers, config: RunConfig, photos: Sequence[Photo], stop: StopRequest
-) -> TaskResult:
+) -> CellResult:
     prompts = [photo_prompt(photo, reasoning=config.model.reasoning) for photo in photos]
     if config.auxiliary is not None and config.auxiliary.predicts:
         prompts = [request_prediction(prompt) for prompt in prompts]
@@ -84,4 +86,4 @@ def _evaluate_photos(
         photo_answer(photo, generation.completions[0])
         for photo, generation in zip(photos, generations, strict=True)
     ]
-    return TaskResult("real", "greedy", tuple(answers))
+    return CellResult(Condition("stability", "real"), tuple(answers))

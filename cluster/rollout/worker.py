@@ -5,7 +5,7 @@ from typing import Any
 
 from cluster.runtime.batching import Layout, unpack
 from physrl.evaluation.answers import group_answers
-from physrl.evaluation.results import Answered
+from physrl.evaluation.results import Answer
 from physrl.groups import GroupState, RolloutSummary, summarize
 from physrl.protocols import RolloutRequest
 from physrl.scene_source import SceneSource
@@ -51,7 +51,7 @@ class RolloutWorker:
         shown = [self._world.demonstrate(source, [index]) for index, _ in unpack(layout, objects)]
         return [len(each) for each in shown], *shown
 
-    def answers(self, *states: GroupState) -> list[Answered]:
+    def answers(self, *states: GroupState) -> list[Answer]:
         """Describe the rollouts of complete groups by their answers."""
         return [answer for state in states for answer in group_answers(state.record)]
 

@@ -18,7 +18,7 @@ from cluster.runtime.placement import WORKER_CPUS, Placement
 from cluster.runtime.session import actor_environment
 from cluster.weights.policy import Policy
 from physrl.config.runtime import RuntimeConfig
-from physrl.evaluation.results import Answered
+from physrl.evaluation.results import Answer
 from physrl.groups import Group
 from physrl.protocols import RolloutRequest
 from physrl.rollout import collect_groups
@@ -104,7 +104,7 @@ class Rollouts:
         """Start demonstrating: references to lists of demonstrations, in the scenes' order."""
         return self._loop.submit(self._demonstrate(source, indices))
 
-    def answers(self, groups: Sequence[Group]) -> "Future[list[Answered]]":
+    def answers(self, groups: Sequence[Group]) -> "Future[list[Answer]]":
         """Describe the rollouts of groups by their answers, where the records lie."""
         return self._loop.submit(self._answers(groups))
 
@@ -123,8 +123,8 @@ class Rollouts:
         )
         return [each for each in shown if each is not None]
 
-    async def _answers(self, groups: Sequence[Group]) -> list[Answered]:
+    async def _answers(self, groups: Sequence[Group]) -> list[Answer]:
         references = [g.read.reference for g in groups if isinstance(g.read, RemoteRecord)]
         (answers,) = await self.pool.call("answers", *references)
-        found: list[Answered] = answers
+        found: list[Answer] = answers
         return found

@@ -96,7 +96,7 @@ def _compute_locally(
 
         with closing(World()) as world:
             result = evaluate_cell(cell, NetworkPolicy(*network), world, photos)
-    open_cell_store(store).write_cell(result)
+    open_cell_store(store).write_cell(cell.key, result)
 
 
 @contextmanager

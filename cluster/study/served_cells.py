@@ -23,8 +23,9 @@ from physrl.config.run import RunConfig
 from physrl.data.photos import Photo
 from physrl.errors import LostCallError, PhysRLError
 from physrl.evaluation.answers import photo_answer
-from physrl.evaluation.cells import CellResult, CellStore
+from physrl.evaluation.cells import CellStore
 from physrl.evaluation.requests import cell_request, cell_sampling, photo_prompts
+from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import CellSpec, Condition, Subject
 from physrl.tracing import Trace
 from physrl.world import World
@@ -80,7 +81,7 @@ class ServedCells:
         groups = self._rollouts.submit(cell_request(cell), policy=policy, scenes=scenes).result()
         if len(groups) < cell.settings.scenes:
             raise LostCallError("; ".join(self._rollouts.quarantine.scenes.values()))
-        return CellResult(cell.key, tuple(self._rollouts.answers(groups).result()))
+        return CellResult(cell.condition, tuple(self._rollouts.answers(groups).result()))
 
     def forget_scenes(self, conditions: Sequence[Condition]) -> None:
         """Free the scenes of all but these conditions."""
@@ -103,7 +104,7 @@ class ServedCells:
             photo_answer(photo, generation.completions[0])
             for photo, generation in zip(self._photos, generations, strict=True)
         ]
-        return CellResult(cell.key, tuple(answers))
+        return CellResult(cell.condition, tuple(answers))
 
 
 def compute_served(
@@ -122,7 +123,7 @@ def compute_served(
         name = cell_name(cell)
         events.put(Started(cell.key, name))
         try:
-            store.write_cell(served.compute(cell, policies[cell.subject]))
+            store.write_cell(cell.key, served.compute(cell, policies[cell.subject]))
         except (PhysRLError, RayError) as error:
             events.put(Finished(cell.key, name, one_line(error)))
         else:

@@ -1,7 +1,7 @@
 """Answers to held-out scenes and photographs, scored."""
 
 from physrl.data.photos import Photo
-from physrl.evaluation.results import Answered
+from physrl.evaluation.results import Answer
 from physrl.tasks import TASKS
 from physrl.tasks.answers import words
 from physrl.tasks.task import question_text
@@ -20,17 +20,17 @@ STABILITY = TASKS["stability"]
 """The task whose question is asked about photographs."""
 
 
-def group_answers(record: RolloutGroup) -> list[Answered]:
+def group_answers(record: RolloutGroup) -> list[Answer]:
     """Describe each rollout of a group by its last answer and outcome."""
     return [scene_answer(record.scene, rollout) for rollout in record.rollouts]
 
 
-def scene_answer(scene: SceneSpec, rollout: Rollout) -> Answered:
+def scene_answer(scene: SceneSpec, rollout: Rollout) -> Answer:
     """Describe a rollout by its last answer and outcome."""
     task = TASKS[scene.task]
     ideal = task.ideal(scene)
     last = rollout.last
-    return Answered(
+    return Answer(
         scene_id=scene.scene_id,
         completion=last.completion.text,
         answer=words(last.action, task.axes),
@@ -40,17 +40,17 @@ def scene_answer(scene: SceneSpec, rollout: Rollout) -> Answered:
         reward=rollout.reward.total,
         offset=_offset(last.action),
         ideal_offset=_offset(ideal),
-        said_falls=_verdict(last.action),
+        predicted_falls=_verdict(last.action),
         falls=_verdict(ideal),
     )
 
 
-def photo_answer(photo: Photo, completion: Completion) -> Answered:
+def photo_answer(photo: Photo, completion: Completion) -> Answer:
     """Score a completion about a photograph by the photograph's label."""
     action = STABILITY.parse(completion.text)
     said = _verdict(action)
     success = said == photo.falls
-    return Answered(
+    return Answer(
         scene_id=photo.file,
         completion=completion.text,
         answer=words(action, STABILITY.axes),
@@ -60,7 +60,7 @@ def photo_answer(photo: Photo, completion: Completion) -> Answered:
         reward=float(success),
         offset=None,
         ideal_offset=None,
-        said_falls=said,
+        predicted_falls=said,
         falls=photo.falls,
     )
 

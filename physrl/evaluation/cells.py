@@ -20,55 +20,24 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from physrl.errors import DataError, MissingObjectError
 from physrl.evaluation.adaptation import AdaptationCurve
 from physrl.evaluation.probes import ProbeResult
-from physrl.evaluation.results import Answered
+from physrl.evaluation.result_files import dump_results, parse_results
+from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import StudyPlan
-from physrl.evaluation.statistics import Count
 from physrl.storage.object_store import ObjectStore, open_store
 from physrl.types import Metrics
 
-FORMAT = "physrl-study-1"
+FORMAT = "physrl-study-2"
 """Of the keys and the columns."""
 FORMAT_KEY = "format.json"
 PLANS, TRAINED, CELLS, ADAPTATION, PROBES, RUNNING, FAILED = (
     "plans", "trained", "cells", "adaptation", "probes", "running", "failed",
 )  # fmt: skip
-SCHEMA = pa.schema(
-    {
-        "scene_id": pa.string(),
-        "completion": pa.string(),
-        "answer": pa.string(),
-        "ideal": pa.string(),
-        "success": pa.bool_(),
-        "status": pa.string(),
-        "reward": pa.float64(),
-        "offset": pa.list_(pa.float64()),  # x, y
-        "ideal_offset": pa.list_(pa.float64()),
-        "said_falls": pa.bool_(),
-        "falls": pa.bool_(),
-    }
-)
-"""One column a field of `Answered`."""
 Record = TypeVar("Record")
-
-
-@dataclass(frozen=True, slots=True)
-class CellResult:
-    """All answers of one cell."""
-
-    key: str
-    answers: tuple[Answered, ...]
-
-    @property
-    def count(self) -> Count:
-        """Successes of all answers."""
-        return Count(sum(answer.success for answer in self.answers), len(self.answers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +99,9 @@ class CellStore:
         """
         return tuple(self._load(StudyPlan, key) for key in self._store.keys(f"{PLANS}/"))
 
-    def write_cell(self, result: CellResult) -> bool:
+    def write_cell(self, key: str, result: CellResult) -> bool:
         """Keep a cell; False where it was already there, and stays as it was."""
-        columns = {
-            name: [getattr(answer, name) for answer in result.answers] for name in SCHEMA.names
-        }
-        sink = pa.BufferOutputStream()
-        table = pa.table(columns, schema=SCHEMA.with_metadata({"format": FORMAT}))
-        pq.write_table(table, sink, compression="zstd")
-        return self._keep(f"{CELLS}/{result.key}.parquet", result.key, sink.getvalue().to_pybytes())
+        return self._keep(f"{CELLS}/{key}.parquet", key, dump_results([result], {"format": FORMAT}))
 
     def read_cell(self, key: str) -> CellResult | None:
         """A cell, or None where it is not there.
@@ -148,12 +111,12 @@ class CellStore:
         """
         name = f"{CELLS}/{key}.parquet"
         try:
-            table = pq.read_table(pa.BufferReader(self._store.get(name)), schema=SCHEMA)
+            (result,), _ = parse_results(self._store.get(name))
         except MissingObjectError:
             return None
-        except pa.ArrowException as error:
-            raise self._damaged(name, " ".join(str(error).split())) from None
-        return CellResult(key, tuple(_answered(row) for row in table.to_pylist()))
+        except ValueError as error:
+            raise self._damaged(name, str(error)) from None
+        return result
 
     def write_trained(self, trained: Trained) -> bool:
         """Keep where a trial's model lies; False where that was already known.
@@ -260,13 +223,6 @@ def open_cell_store(location: str) -> CellStore:
             "to another place, or use the version that wrote it"
         )
     return CellStore(store)
-
-
-def _answered(row: dict[str, Any]) -> Answered:
-    pairs = {
-        name: None if row[name] is None else tuple(row[name]) for name in ("offset", "ideal_offset")
-    }
-    return Answered(**(row | pairs))
 
 
 def _dump(record: Any) -> bytes:

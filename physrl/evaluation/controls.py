@@ -8,9 +8,9 @@ import numpy as np
 from physrl.data.photos import Photo
 from physrl.environments.randomness import stream
 from physrl.evaluation.answers import STABILITY, photo_prompt
-from physrl.evaluation.cells import CellResult
 from physrl.evaluation.local import evaluate_cell
 from physrl.evaluation.requests import cell_source
+from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import CellSpec
 from physrl.protocols import Sampling
 from physrl.scene_source import draw_scene

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from physrl.config.task import TaskName
-from physrl.evaluation.cells import CellResult
 from physrl.evaluation.matrix import Matrix
+from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import Condition, Subject, SubjectKind
 from physrl.evaluation.statistics import Floats
 from physrl.evaluation.trials import DEFAULT_VARIANT

@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from physrl.evaluation.cells import CellResult
 from physrl.evaluation.families import Family, FamilyCell, group_families, tabulate_successes
 from physrl.evaluation.matrix import Matrix
 from physrl.evaluation.resampling import Estimate, estimate, mean_success, pair_means, resample
+from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.statistics import Count, Floats, seed_deviation
 

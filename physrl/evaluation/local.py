@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from physrl.data.photos import Photo
 from physrl.evaluation.answers import group_answers, photo_answer
-from physrl.evaluation.cells import CellResult
 from physrl.evaluation.requests import cell_request, cell_sampling, photo_prompts
+from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import CellSpec
 from physrl.local_stages import LocalStages
 from physrl.protocols import Generator
@@ -26,7 +26,7 @@ def evaluate_cell(
         prompts = photo_prompts(cell, photos, world.renderer(cell.settings.environment))
         generations = generator.generate(prompts, cell_sampling(cell))
         return CellResult(
-            cell.key,
+            cell.condition,
             tuple(
                 photo_answer(photo, generation.completions[0])
                 for photo, generation in zip(photos, generations, strict=True)
@@ -34,4 +34,4 @@ def evaluate_cell(
         )
     groups = run_rollouts(cell_request(cell), LocalStages(world, generator))
     answers = [answer for group in groups for answer in group_answers(group.read())]
-    return CellResult(cell.key, tuple(answers))
+    return CellResult(cell.condition, tuple(answers))

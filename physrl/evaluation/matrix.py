@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from physrl.evaluation.cells import CellResult, CellStore, Failure, Running
+from physrl.evaluation.cells import CellStore, Failure, Running
+from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import CellSpec, Condition, StudyPlan, Subject
 
 Status = Literal["done", "running", "failed", "missing"]

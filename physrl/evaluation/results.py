@@ -1,34 +1,24 @@
-"""What a policy answered on held-out scenes and photographs, and the file that keeps it."""
+"""Answers of a subject under a condition: results of a study's cells and of evaluations."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import AfterValidator, TypeAdapter, ValidationError
-
-from physrl.config.task import TASKS
-from physrl.errors import DataError
+from physrl.config.study import Decoding
+from physrl.evaluation.specs import Condition
 from physrl.evaluation.statistics import Count
 
-
-def _known(task: str) -> str:
-    return task if task == "real" else TASKS.require(task)
-
-
-EvaluationTask = Annotated[str, AfterValidator(_known)]
-"""Name of a task; or `real`, photographs of real towers."""
-Decoding = Literal["greedy", "sampled"]
+PHOTOGRAPHS = "real"
+"""The name of the photographs in tables, beside those of the tasks."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """One completion and what came of it. Offsets are in block widths, x right and y up."""
+class Answer:
+    """One completion, scored. Offsets are in block widths, x right and y up."""
 
     scene_id: str
     """The scene's id, or the photograph's file name."""
     completion: str
     answer: str
-    """What was answered, in short; empty if the completion could not be parsed."""
+    """The answer in short; empty if the completion could not be parsed."""
     ideal: str
     success: bool
     status: str
@@ -36,20 +26,30 @@ class Answered:
     reward: float
     offset: tuple[float, float] | None
     ideal_offset: tuple[float, float] | None
-    said_falls: bool | None
+    predicted_falls: bool | None
+    """The verdict of the answer."""
     falls: bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class TaskResult:
-    """All answers to one task under one way of decoding.
+class CellResult:
+    """All answers of one subject under one condition.
 
-    A success is a tower that stands as it was asked for, or a right verdict.
+    A success is a tower that stands as the question asks, or a right verdict.
     """
 
-    task: EvaluationTask
-    decoding: Decoding
-    answers: tuple[Answered, ...]
+    condition: Condition
+    answers: tuple[Answer, ...]
+
+    @property
+    def task(self) -> str:
+        """The row in tables: the task, or the photographs."""
+        photographs = self.condition.test_set == "real"
+        return PHOTOGRAPHS if photographs else self.condition.task
+
+    @property
+    def decoding(self) -> Decoding:
+        return self.condition.decoding
 
     @property
     def count(self) -> Count:
@@ -58,46 +58,20 @@ class TaskResult:
 
     @property
     def unparseable(self) -> int:
-        """How many completions held no single valid answer."""
+        """Number of completions that hold no single valid answer."""
         return sum(answer.status == "unparseable" for answer in self.answers)
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyResult:
-    """Everything that one policy was measured on."""
+    """All evaluations of one policy of a run."""
 
     policy: str
-    results: tuple[TaskResult, ...]
+    results: tuple[CellResult, ...]
 
-    def find(self, task: EvaluationTask, decoding: Decoding) -> TaskResult | None:
-        """The result of a task under a decoding; None if it was not measured."""
+    def find(self, task: str, decoding: Decoding) -> CellResult | None:
+        """Return the result of a task, or of the photographs; None if it was not evaluated."""
         for result in self.results:
             if (result.task, result.decoding) == (task, decoding):
                 return result
         return None
-
-    def save(self, path: Path) -> None:
-        """Write the result as JSON, making the folder if need be."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_ADAPTER.dump_json(self, indent=1))
-
-
-_ADAPTER = TypeAdapter(PolicyResult)
-
-
-def load_policy_result(path: Path) -> PolicyResult:
-    """A result that `save` wrote.
-
-    Raises:
-        DataError: the file is missing or damaged; names the first wrong value.
-    """
-    try:
-        return _ADAPTER.validate_json(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"result {path} cannot be read: {error.strerror}: evaluate again") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise DataError(
-            f"result {path} is damaged: {where}: {first['msg']}: evaluate again"
-        ) from None

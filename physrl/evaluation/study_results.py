@@ -8,12 +8,13 @@ from typing import TypeVar
 from physrl.config.run import RunConfig
 from physrl.data.photos import HumanAccuracy, Photo, human_accuracy
 from physrl.evaluation.adaptation import AdaptationCurve
-from physrl.evaluation.cells import CellResult, CellStore, Failure, Trained
+from physrl.evaluation.cells import CellStore, Failure, Trained
 from physrl.evaluation.comparisons import Comparison, compare_methods
 from physrl.evaluation.families import Family, FamilyCell, family_of
 from physrl.evaluation.generalization import Generalization
 from physrl.evaluation.matrix import DoneCells, Matrix, make_matrix
 from physrl.evaluation.probes import ProbeResult
+from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import AdaptationSpec, Condition, ProbeSpec, StudyPlan
 from physrl.evaluation.trials import DEFAULT_VARIANT, SHUFFLED, TrialSpec
 

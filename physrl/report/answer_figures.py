@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from physrl.evaluation.results import Answered, PolicyResult, TaskResult
+from physrl.evaluation.results import Answer, CellResult, PolicyResult
 from physrl.report.colors import FAILURE, SUCCESS
 from physrl.report.plot import INK, WIDTH, styled, svg
 from physrl.report.table import DECODINGS
@@ -54,18 +54,18 @@ def offset_scatter(policies: Sequence[PolicyResult], task: str, answered: Sequen
     return svg(figure, f"offsets-{task}")
 
 
-def confusion_table(answers: Sequence[Answered]) -> NDArray[np.int64]:
+def confusion_table(answers: Sequence[Answer]) -> NDArray[np.int64]:
     """Count answers, 2 x 3: the tower falls or stands, by answer falls, stands or unparseable."""
     return np.array(
         [
-            [sum(a.falls is truth and a.said_falls is v for a in answers) for v in VERDICTS]
+            [sum(a.falls is truth and a.predicted_falls is v for a in answers) for v in VERDICTS]
             for truth in TRUTHS
         ],
         np.int64,
     )
 
 
-def _first_decoding(policies: Sequence[PolicyResult], task: str) -> dict[str, TaskResult]:
+def _first_decoding(policies: Sequence[PolicyResult], task: str) -> dict[str, CellResult]:
     """Find each policy's greedy result, else its sampled one; skip policies without either."""
     results = {}
     for policy in policies:
@@ -75,7 +75,7 @@ def _first_decoding(policies: Sequence[PolicyResult], task: str) -> dict[str, Ta
     return results
 
 
-def _draw_confusion(axes: Axes, answers: Sequence[Answered]) -> None:
+def _draw_confusion(axes: Axes, answers: Sequence[Answer]) -> None:
     table = confusion_table(answers)
     fractions = table / table.sum(axis=1, keepdims=True).clip(min=1)
     for (row, column), fraction in np.ndenumerate(fractions):
@@ -93,7 +93,7 @@ def _draw_confusion(axes: Axes, answers: Sequence[Answered]) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _limits(results: Iterable[TaskResult], axis: int) -> tuple[float, float]:
+def _limits(results: Iterable[CellResult], axis: int) -> tuple[float, float]:
     """Compute an axis range that holds all ideal offsets, with a margin on either side."""
     answers = (answer for result in results for answer in result.answers)
     ideals = [a.ideal_offset[axis] for a in answers if a.ideal_offset is not None]
@@ -101,7 +101,7 @@ def _limits(results: Iterable[TaskResult], axis: int) -> tuple[float, float]:
 
 
 def _draw_offsets(
-    axes: Axes, answers: Sequence[Answered], axis: int, limits: tuple[float, float]
+    axes: Axes, answers: Sequence[Answer], axis: int, limits: tuple[float, float]
 ) -> None:
     offsets = [
         (a.ideal_offset[axis], a.offset[axis], a.success)

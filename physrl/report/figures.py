@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from physrl.data.photos import HumanAccuracy
-from physrl.evaluation.results import PolicyResult, TaskResult
+from physrl.evaluation.results import CellResult, PolicyResult
 from physrl.report.colors import policy_colors
 from physrl.report.plot import (
     CHANCE,
@@ -20,7 +20,7 @@ from physrl.report.plot import (
     styled,
     svg,
 )
-from physrl.report.table import DECODINGS, TASKS, measured
+from physrl.report.table import DECODINGS, ROWS, measured
 from physrl.types import Metrics
 
 COLUMNS = 4
@@ -41,7 +41,7 @@ CURVES = {
 def accuracy_bars(policies: Sequence[PolicyResult], human: HumanAccuracy | None) -> str:
     """Draw success rates with 95 % intervals: a panel a task, a bar a policy and decoding."""
     rows = measured(policies)
-    tasks = [task for task in TASKS if any(row.result.task == task for row in rows)]
+    tasks = [task for task in ROWS if any(row.result.task == task for row in rows)]
     names = [policy.policy for policy in policies]
     colors = policy_colors(names)
     figure, panels = make_panels(len(tasks), COLUMNS, 3.4, sharey=True)
@@ -93,7 +93,7 @@ def curve_panels(curves: Mapping[str, Sequence[Metrics]]) -> dict[str, str]:
     return accuracies | {name: title for name, title in CURVES.items() if name in present}
 
 
-def _draw_bar(axes: Axes, x: float, result: TaskResult, color: str) -> None:
+def _draw_bar(axes: Axes, x: float, result: CellResult, color: str) -> None:
     rate = result.count.rate
     (bar,) = axes.bar(x, rate, 0.36, facecolor=color, edgecolor=color)
     if result.decoding == "sampled":

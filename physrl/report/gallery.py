@@ -8,7 +8,7 @@ from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer, make_renderer
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import DataError
-from physrl.evaluation.results import Answered, PolicyResult
+from physrl.evaluation.results import Answer, PolicyResult
 from physrl.report.report import GalleryItem
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_prompt, make_scene
@@ -46,7 +46,7 @@ def make_gallery(
         )
 
 
-def choose_spread(answers: Sequence[Answered], count: int) -> tuple[Answered, ...]:
+def choose_spread(answers: Sequence[Answer], count: int) -> tuple[Answer, ...]:
     """Select answers of each kind in turn: successes, failures, answers without simulation."""
     kinds = (
         [answer for answer in answers if answer.success],
@@ -78,7 +78,7 @@ def rebuild_scene(scene_id: str, settings: EnvironmentConfig) -> SceneSpec:
 
 def _make_item(
     policy: str,
-    answered: Answered,
+    answered: Answer,
     settings: EnvironmentConfig,
     reasoning: bool,
     simulator: Simulator,

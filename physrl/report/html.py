@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from physrl.evaluation.results import EvaluationTask, PolicyResult
+from physrl.evaluation.results import PolicyResult
 from physrl.evaluation.statistics import Count, Z, compare
 from physrl.report.answer_figures import MOST_POINTS, confusion_matrices, offset_scatter
 from physrl.report.colors import policy_colors
 from physrl.report.figures import accuracy_bars, curve_panels, learning_curves
 from physrl.report.page import render_page
 from physrl.report.report import ReportData
-from physrl.report.table import HEADINGS, LEFT_ALIGNED, TASKS, plain_rows
-from physrl.tasks import TASKS as SIMULATED
+from physrl.report.table import HEADINGS, LEFT_ALIGNED, ROWS, plain_rows
+from physrl.tasks import TASKS
 
 TEMPLATE = "report.html.j2"
-ACHIEVEMENTS = {name: task.achievement for name, task in SIMULATED.items()} | {
+ACHIEVEMENTS = {name: task.achievement for name, task in TASKS.items()} | {
     "real": "correctly predicted whether a real tower would fall in {share} of the photographs",
 }
 
@@ -45,7 +45,7 @@ def render_html(data: ReportData) -> str:
 
 def summarize(policies: Sequence[PolicyResult]) -> tuple[str, ...]:
     """Write a sentence a task: the first policy's success rate, and the differences of others."""
-    sentences = (_summarize_task(policies, task) for task in TASKS)
+    sentences = (_summarize_task(policies, task) for task in ROWS)
     return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -65,12 +65,12 @@ def _draw_scatters(policies: Sequence[PolicyResult]) -> dict[str, str]:
     tasks = {result.task for policy in policies for result in policy.results}
     return {
         name: offset_scatter(policies, name, task.axes)
-        for name, task in SIMULATED.items()
+        for name, task in TASKS.items()
         if task.axes and name in tasks
     }
 
 
-def _summarize_task(policies: Sequence[PolicyResult], task: EvaluationTask) -> str:
+def _summarize_task(policies: Sequence[PolicyResult], task: str) -> str:
     results = ((policy.policy, policy.find(task, "greedy")) for policy in policies)
     counts = [(name, result.count) for name, result in results if result is not None]
     if not counts:

@@ -8,7 +8,7 @@ from physrl.config.task import TaskName
 from physrl.evaluation.claims import Claim, judge_claims
 from physrl.evaluation.comparisons import Comparison
 from physrl.evaluation.families import Family, family_of
-from physrl.evaluation.results import PolicyResult, TaskResult
+from physrl.evaluation.results import CellResult, PolicyResult
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
 from physrl.evaluation.trials import SHUFFLED
@@ -91,14 +91,13 @@ def render_study(
 
 def study_gallery(results: StudyResults, per_cell: int) -> tuple[GalleryItem, ...]:
     """Select answers of each main family's first seed that has results, by task."""
-    by_family: dict[Family, list[TaskResult]] = {}
+    by_family: dict[Family, list[CellResult]] = {}
     for family, condition in [*results.diagonal, *results.off_diagonal]:
         for subject in results.plan.subjects:
             entry = results.matrix.find(subject, condition)
             cell = None if entry is None else results.cells.get(entry.cell.key)
             if family_of(subject) == family and cell is not None:
-                answers = TaskResult(condition.task, "greedy", cell.answers)
-                by_family.setdefault(family, []).append(answers)
+                by_family.setdefault(family, []).append(cell)
                 break
     if not by_family:
         return ()

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from rich.box import SIMPLE
 from rich.table import Table
 
-from physrl.evaluation.results import Decoding, EvaluationTask, PolicyResult, TaskResult
-from physrl.tasks import TASKS as SIMULATED
+from physrl.config.study import Decoding
+from physrl.evaluation.results import PHOTOGRAPHS, CellResult, PolicyResult
+from physrl.tasks import TASKS
 
-TASKS: tuple[EvaluationTask, ...] = (*SIMULATED, "real")
+ROWS = (*TASKS, PHOTOGRAPHS)
 DECODINGS: tuple[Decoding, ...] = ("greedy", "sampled")
 HEADINGS = ("task", "decoding", "policy", "successes", "rate", "95% interval", "unparseable")
 LEFT_ALIGNED = 3
@@ -21,14 +22,14 @@ class Measured:
     """A policy's result on one task with one decoding."""
 
     policy: str
-    result: TaskResult
+    result: CellResult
 
 
 def measured(policies: Sequence[PolicyResult]) -> tuple[Measured, ...]:
     """List all results by task, then decoding, then policy."""
     results = (
         (policy.policy, policy.find(task, decoding))
-        for task in TASKS
+        for task in ROWS
         for decoding in DECODINGS
         for policy in policies
     )

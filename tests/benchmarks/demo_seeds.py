@@ -10,12 +10,13 @@ import argparse
 import json
 from pathlib import Path
 
-from physrl.evaluation.results import Decoding, load_policy_result
+from physrl.evaluation.result_files import SUFFIX, load_policy_result
+from physrl.evaluation.results import Decoding
 from physrl.evaluation.statistics import Count, compare
 
 
 def count(run: Path, policy: str, decoding: Decoding) -> Count:
-    result = load_policy_result(run / "evaluation" / f"{policy}.json").find("place", decoding)
+    result = load_policy_result(run / "evaluation" / f"{policy}{SUFFIX}").find("place", decoding)
     assert result is not None
     return result.count
 

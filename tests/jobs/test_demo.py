@@ -7,18 +7,19 @@ from physrl.config import load_config
 from physrl.config.algorithm import SFTConfig
 from physrl.config.baseline import load_baseline_config
 from physrl.config.study import load_study_config
-from physrl.evaluation.results import Answered, PolicyResult, TaskResult
+from physrl.evaluation.results import Answer, CellResult, PolicyResult
+from physrl.evaluation.specs import Condition
 from physrl.storage.checkpoints import Checkpoint
 from tests.support.paths import CONFIGS
 
 
-def answered(success: bool) -> Answered:
-    return Answered("s", "", "", "", success, "settled", 0.0, None, None, None, None)
+def answered(success: bool) -> Answer:
+    return Answer("s", "", "", "", success, "settled", 0.0, None, None, None, None)
 
 
 def test_the_last_line_counts_successes() -> None:
-    sampled = TaskResult("place", "sampled", (answered(True), answered(False)))
-    greedy = TaskResult("place", "greedy", (answered(True), answered(True)))
+    sampled = CellResult(Condition("place", decoding="sampled"), (answered(True), answered(False)))
+    greedy = CellResult(Condition("place"), (answered(True), answered(True)))
     line = summary([PolicyResult("base", (sampled, greedy))], {"train": 1.26}, 4.567)
     assert line == {
         "place": {"base": [1, 2]},

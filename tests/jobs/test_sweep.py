@@ -7,9 +7,9 @@ import yaml
 
 from jobs.cli import main
 from physrl.config.study import load_study_config
-from physrl.evaluation.cells import CellResult, Trained, open_cell_store
+from physrl.evaluation.cells import Trained, open_cell_store
 from physrl.evaluation.plan import plan_study
-from physrl.evaluation.results import Answered
+from physrl.evaluation.results import Answer, CellResult
 from physrl.evaluation.specs import StudyPlan
 from tests.support.paths import CONFIGS, TINY_BASE
 
@@ -133,10 +133,10 @@ def test_the_status_shows_what_is_done_running_and_failed(
         for kind in ("base", "physics")
     )
     right, wrong = (
-        Answered("s", "", "1", "1", success, "settled", 1.0, None, None, None, None)
+        Answer("s", "", "1", "1", success, "settled", 1.0, None, None, None, None)
         for success in (True, False)
     )
-    store.write_cell(CellResult(base.key, (right, wrong, wrong, wrong)))
+    store.write_cell(base.key, CellResult(base.condition, (right, wrong, wrong, wrong)))
     store.start(physics.key, "physics")
     store.fail(plan.trials[0].key, plan.trials[0].name, "it fell over", 3)
     with pytest.raises(SystemExit) as end:

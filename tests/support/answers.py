@@ -3,12 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
-from physrl.evaluation.results import Answered, Decoding, EvaluationTask, PolicyResult, TaskResult
+from physrl.config.study import Decoding
+from physrl.evaluation.results import Answer, CellResult, PolicyResult
+from physrl.evaluation.specs import Condition
 
 
-def make_answer(index: int = 0, success: bool = True, **changes: Any) -> Answered:
+def make_answer(index: int = 0, success: bool = True, **changes: Any) -> Answer:
     """Make an answer to `place` that is off by half a block width."""
-    answer = Answered(
+    answer = Answer(
         scene_id=f"place/test/iid/0/{index}",
         completion="<answer>100 200</answer>",
         answer="100 200",
@@ -18,16 +20,16 @@ def make_answer(index: int = 0, success: bool = True, **changes: Any) -> Answere
         reward=1.25 if success else -0.25,
         offset=(1.0, 2.0),
         ideal_offset=(1.5, 2.0),
-        said_falls=None,
+        predicted_falls=None,
         falls=None,
     )
     return replace(answer, **changes)
 
 
-def make_verdict_answer(scene_id: str, verdict: bool | None, falls: bool) -> Answered:
+def make_verdict_answer(scene_id: str, verdict: bool | None, falls: bool) -> Answer:
     """Make an answer to `stability`; `verdict` is None for an unparseable one."""
     answer = {None: "", True: "Yes", False: "No"}[verdict]
-    return Answered(
+    return Answer(
         scene_id=scene_id,
         completion=f"<answer>{answer}</answer>",
         answer=answer,
@@ -37,7 +39,7 @@ def make_verdict_answer(scene_id: str, verdict: bool | None, falls: bool) -> Ans
         reward=float(verdict is falls),
         offset=None,
         ideal_offset=None,
-        said_falls=verdict,
+        predicted_falls=verdict,
         falls=falls,
     )
 
@@ -55,13 +57,16 @@ def make_policy_result(policy: str, successes: int) -> PolicyResult:
     )
 
 
-def _make_task_result(
-    task: EvaluationTask, decoding: Decoding, successes: int, total: int
-) -> TaskResult:
-    def answer(index: int) -> Answered:
+def _make_task_result(task: str, decoding: Decoding, successes: int, total: int) -> CellResult:
+    def answer(index: int) -> Answer:
         if task == "place":
             return make_answer(index, index < successes)
         falls = index % 2 == 0
         return make_verdict_answer(f"{task}/test/0/{index}", falls == (index < successes), falls)
 
-    return TaskResult(task, decoding, tuple(answer(index) for index in range(total)))
+    condition = (
+        Condition("stability", "real", decoding=decoding)
+        if task == "real"
+        else Condition(task, decoding=decoding)  # type: ignore[arg-type]
+    )
+    return CellResult(condition, tuple(map(answer, range(total))))

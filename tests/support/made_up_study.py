@@ -8,10 +8,10 @@ from PIL import Image
 from physrl.config.study import load_study_config
 from physrl.data.photos import load_photos
 from physrl.evaluation.adaptation import AdaptationCurve
-from physrl.evaluation.cells import CellResult, CellStore, Trained, open_cell_store
+from physrl.evaluation.cells import CellStore, Trained, open_cell_store
 from physrl.evaluation.plan import plan_study
 from physrl.evaluation.probes import ProbeResult, ProbeScore, Source
-from physrl.evaluation.results import Answered
+from physrl.evaluation.results import Answer, CellResult
 from physrl.evaluation.specs import CellSpec, StudyPlan
 from physrl.evaluation.study_results import StudyResults, read_study_results
 from tests.support.answers import make_answer
@@ -62,7 +62,7 @@ def _fill_store(plan: StudyPlan, store: CellStore) -> None:
         elif number % 41 == 7:
             store.start(cell.key, cell.subject.name)
         elif not (cell.subject.variant == "long" and cell.condition.test_set == "wild"):
-            store.write_cell(CellResult(cell.key, _make_answers(cell, rng)))
+            store.write_cell(cell.key, CellResult(cell.condition, _make_answers(cell, rng)))
     for spec in plan.adaptations:
         speed = 0.02 if spec.subject.kind == "base" else 0.05
         rates = 0.1 + 0.7 * (1 - np.exp(-speed * np.array(spec.steps)))
@@ -89,7 +89,7 @@ def _make_scores(
     ]
 
 
-def _make_answers(cell: CellSpec, rng: np.random.Generator) -> tuple[Answered, ...]:
+def _make_answers(cell: CellSpec, rng: np.random.Generator) -> tuple[Answer, ...]:
     condition, subject = cell.condition, cell.subject
     rate = {"place": 0.05, "place_x": 0.1, "stability": 0.5}[condition.task]
     if condition.task in subject.trained_on and condition.images == "shown":
@@ -114,7 +114,7 @@ def _make_answers(cell: CellSpec, rng: np.random.Generator) -> tuple[Answered, .
     )
 
 
-def _answer(task: str, name: str, success: bool) -> Answered:
+def _answer(task: str, name: str, success: bool) -> Answer:
     text = {"stability": "Yes", "place_x": "150"}.get(task, "150 200")
     return make_answer(
         success=success,

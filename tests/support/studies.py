@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from physrl.config.study import StudyConfig, load_study_config
-from physrl.evaluation.cells import CellResult
 from physrl.evaluation.families import Family
 from physrl.evaluation.generalization import Generalization
 from physrl.evaluation.matrix import Entry, Matrix
 from physrl.evaluation.plan import plan_study
+from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import Condition, StudyPlan
 from tests.support.answers import make_answer
 
@@ -52,7 +52,7 @@ def make_generalization(plan: StudyPlan, rates: Mapping[tuple[str, str], float])
             names = (name, f"{name}-seed0", f"{name}-seed1")
             if cell.subject.name in names and cell.condition.task == task:
                 answers = tuple(make_answer(n, n < rate * SCENES) for n in range(SCENES))
-                results[cell.key] = CellResult(cell.key, answers)
+                results[cell.key] = CellResult(cell.condition, answers)
     conditions = (Condition("place"), Condition("stability"))
     return Generalization(Matrix(plan.subjects, conditions, entries), results)
 

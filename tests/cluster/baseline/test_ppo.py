@@ -114,7 +114,7 @@ def test_a_verdict_network_judges_photographs(tmp_path: Path) -> None:
     ]
     result = evaluate_baseline(config, policy, photos).find("real", "greedy")
     assert result is not None
-    said = [answer.said_falls for answer in result.answers]
+    said = [answer.predicted_falls for answer in result.answers]
     assert None not in said
     assert [answer.success for answer in result.answers] == [
         answer == photo.falls for answer, photo in zip(said, photos, strict=True)

@@ -4,17 +4,21 @@ import pytest
 
 from physrl.errors import DataError
 from physrl.evaluation.adaptation import AdaptationCurve
-from physrl.evaluation.cells import CellResult, Trained, open_cell_store
+from physrl.evaluation.cells import Trained, open_cell_store
 from physrl.evaluation.probes import ProbeResult, ProbeScore
+from physrl.evaluation.results import CellResult
+from physrl.evaluation.specs import Condition
 from tests.support.answers import make_answer
+
+PLACE = Condition("place")
 
 
 def test_a_cell_is_read_as_it_was_written_and_never_overwritten(tmp_path: Path) -> None:
     store = open_cell_store(str(tmp_path))
-    first = CellResult("a", (make_answer(0, True), make_answer(1, False)))
+    first = CellResult(PLACE, (make_answer(0, True), make_answer(1, False)))
     assert store.read_cell("a") is None
-    assert store.write_cell(first)
-    assert not store.write_cell(CellResult("a", (make_answer(2, True),)))
+    assert store.write_cell("a", first)
+    assert not store.write_cell("a", CellResult(PLACE, (make_answer(2, True),)))
     assert open_cell_store(str(tmp_path)).read_cell("a") == first
     assert first.count.rate == 0.5
 
@@ -46,7 +50,7 @@ def test_a_store_of_another_version_is_an_error(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     store = open_cell_store(str(tmp_path))
-    store.write_cell(CellResult("a", (make_answer(0, True),)))
+    store.write_cell("a", CellResult(PLACE, (make_answer(0, True),)))
     (tmp_path / "cells" / "a.parquet").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"cells/a\.parquet"):
         store.read_cell("a")
@@ -54,6 +58,6 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 
 def test_a_store_may_be_a_bucket(bucket: str) -> None:
     store = open_cell_store(f"s3://{bucket}/study")
-    assert store.write_cell(CellResult("a", (make_answer(0, True),)))
-    assert not store.write_cell(CellResult("a", (make_answer(0, True),)))
+    assert store.write_cell("a", CellResult(PLACE, (make_answer(0, True),)))
+    assert not store.write_cell("a", CellResult(PLACE, (make_answer(0, True),)))
     assert store.done() == {"a"}

@@ -8,10 +8,11 @@ import pytest
 
 from physrl.config.study import load_study_config
 from physrl.evaluation.adaptation import AdaptationCurve
-from physrl.evaluation.cells import CellResult, open_cell_store
+from physrl.evaluation.cells import open_cell_store
 from physrl.evaluation.claims import Claim, judge_claims
 from physrl.evaluation.plan import plan_study
 from physrl.evaluation.probes import ProbeResult, ProbeScore
+from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import CellSpec
 from physrl.evaluation.study_results import read_study_results
 from tests.support.answers import make_answer
@@ -51,7 +52,7 @@ def judge_made_up_study(
         cell_rate = rate(cell)
         if cell_rate is not None:
             answers = map(make_answer, range(SCENES), order < cell_rate * SCENES)
-            store.write_cell(CellResult(cell.key, tuple(answers)))
+            store.write_cell(cell.key, CellResult(cell.condition, tuple(answers)))
     for spec in plan.adaptations:
         after = 0.3 if spec.subject.kind == "base" else adapted
         rows = tuple(tuple(n < level * 200 for n in range(200)) for level in (0.1, after))

@@ -1,9 +1,10 @@
 from pathlib import Path
 
 from physrl.config.study import load_study_config
-from physrl.evaluation.cells import CellResult, Trained, open_cell_store
+from physrl.evaluation.cells import Trained, open_cell_store
 from physrl.evaluation.matrix import DoneCells, make_matrix
 from physrl.evaluation.plan import plan_study
+from physrl.evaluation.results import CellResult
 from tests.support.answers import make_answer
 
 
@@ -31,7 +32,7 @@ def test_the_matrix_has_the_status_of_each_cell(tmp_path: Path) -> None:
     assert reason.endswith("no space left")
     # Completed cells are neither failed nor running.
     for cell in ours[:2]:
-        store.write_cell(CellResult(cell.key, (make_answer(0, True),)))
+        store.write_cell(cell.key, CellResult(cell.condition, (make_answer(0, True),)))
     matrix = make_matrix(plan, store)
     assert matrix.count("done") == 2
     assert set(DoneCells(matrix, store)) == {cell.key for cell in ours[:2]}

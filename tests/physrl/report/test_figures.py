@@ -5,11 +5,12 @@ from xml.etree import ElementTree
 import pytest
 
 from physrl.data.photos import HumanAccuracy
-from physrl.evaluation.results import PolicyResult, TaskResult
+from physrl.evaluation.results import CellResult, PolicyResult
+from physrl.evaluation.specs import Condition
 from physrl.report.answer_figures import confusion_matrices, offset_scatter
 from physrl.report.figures import accuracy_bars, learning_curves
 from physrl.report.plot import INK
-from physrl.report.table import TASKS
+from physrl.tasks import TASKS
 from tests.support.answers import make_verdict_answer
 
 Policies = tuple[PolicyResult, ...]
@@ -36,6 +37,6 @@ def test_a_figure_is_svg_in_the_pages_ink_with_unique_ids(name: str, policies: P
 
 def test_many_tasks_fill_several_rows_of_panels() -> None:
     answer = make_verdict_answer("a", True, True)
-    results = tuple(TaskResult(task, "greedy", (answer,)) for task in TASKS[:5])
+    results = tuple(CellResult(Condition(task), (answer,)) for task in list(TASKS)[:5])
     svg = accuracy_bars([PolicyResult("one", results)], None)
     assert len(set(re.findall(r'id="accuracy-axes_\d+"', svg))) == 5

@@ -6,7 +6,8 @@ import pytest
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.generators import GENERATORS
 from physrl.errors import DataError
-from physrl.evaluation.results import PolicyResult, TaskResult
+from physrl.evaluation.results import CellResult, PolicyResult
+from physrl.evaluation.specs import Condition
 from physrl.report.gallery import choose_spread, make_gallery, rebuild_scene
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
@@ -57,7 +58,7 @@ def test_scenes_are_shown_with_their_outcome() -> None:
     right = replace(make_answer(0, True), completion=TASKS["place"].target(scene))
     inside = replace(make_answer(0, False), completion="<answer>0 -300</answer>")
     unparseable = replace(make_answer(0, False), completion="I cannot say.", status="unparseable")
-    policy = PolicyResult("grpo", (TaskResult("place", "greedy", (right, inside, unparseable)),))
+    policy = PolicyResult("grpo", (CellResult(Condition("place"), (right, inside, unparseable)),))
     placed, illegal, unparsed = make_gallery([policy], SETTINGS, reasoning=False)
     assert placed.before.shape == (224, 224, 3)
     assert placed.after is not None
@@ -79,7 +80,7 @@ def test_a_falling_tower_is_shown_after_its_fall() -> None:
     scene = make_scene(TASKS["stability"], SETTINGS, 0, "test", index)
     assert TASKS["stability"].ideal(scene) == Verdict(True)
     answer = make_verdict_answer(scene.scene_id, True, True)
-    policy = PolicyResult("sft", (TaskResult("stability", "greedy", (answer,)),))
+    policy = PolicyResult("sft", (CellResult(Condition("stability"), (answer,)),))
     (item,) = make_gallery([policy], SETTINGS, reasoning=True)
     assert item.note.startswith("blocks fell")
     assert "Think first" in item.question
@@ -88,7 +89,7 @@ def test_a_falling_tower_is_shown_after_its_fall() -> None:
 def test_photographs_and_sampled_answers_are_left_out() -> None:
     photo = make_verdict_answer("001.png", True, True)
     results = (
-        TaskResult("real", "greedy", (photo,)),
-        TaskResult("place", "sampled", (make_answer(0, True),)),
+        CellResult(Condition("stability", "real"), (photo,)),
+        CellResult(Condition("place", decoding="sampled"), (make_answer(0, True),)),
     )
     assert make_gallery([PolicyResult("base", results)], SETTINGS, reasoning=False) == ()

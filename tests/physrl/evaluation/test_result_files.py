@@ -1,12 +1,17 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from physrl.errors import DataError
-from physrl.evaluation.results import PolicyResult, TaskResult, load_policy_result
+from physrl.evaluation.result_files import load_policy_result, save_policy_result
+from physrl.evaluation.results import CellResult, PolicyResult
+from physrl.evaluation.specs import Condition
 from physrl.evaluation.statistics import Count
 from tests.support.answers import make_answer, make_verdict_answer
 
@@ -18,8 +23,8 @@ VERDICT = make_verdict_answer("001.png", verdict=True, falls=False)
 RESULT = PolicyResult(
     "grpo",
     (
-        TaskResult("place", "greedy", (PLACED, UNPARSEABLE, PLACED)),
-        TaskResult("real", "sampled", (VERDICT,)),
+        CellResult(Condition("place"), (PLACED, UNPARSEABLE, PLACED)),
+        CellResult(Condition("stability", "real", decoding="sampled"), (VERDICT,)),
     ),
 )
 
@@ -36,8 +41,8 @@ def test_a_result_is_found_by_task_and_decoding() -> None:
 
 
 def test_a_result_round_trips(tmp_path: Path) -> None:
-    path = tmp_path / "evaluation" / "grpo.json"
-    RESULT.save(path)
+    path = tmp_path / "evaluation" / "grpo.parquet"
+    save_policy_result(RESULT, path)
     assert load_policy_result(path) == RESULT
 
 
@@ -46,34 +51,32 @@ def test_a_result_round_trips(tmp_path: Path) -> None:
 def test_any_text_and_reward_survive(
     tmp_path_factory: pytest.TempPathFactory, text: str, reward: float
 ) -> None:
-    path = tmp_path_factory.mktemp("result") / "a.json"
+    path = tmp_path_factory.mktemp("result") / "a.parquet"
     answer = replace(PLACED, completion=text, reward=reward)
-    result = PolicyResult("base", (TaskResult("place", "greedy", (answer,)),))
-    result.save(path)
+    result = PolicyResult("base", (CellResult(Condition("place"), (answer,)),))
+    save_policy_result(result, path)
     assert load_policy_result(path) == result
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "location"),
-    [
-        ('"real"', '"juggle"', r"results\.1\.task"),
-        ('"reward": 1.25', '"reward": "much"', r"results\.0\.answers\.0\.reward"),
-        ('"policy"', '"polity"', r"policy"),
-        ("{", "", r"file"),
-    ],
-)
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[: len(data) // 2]])
 def test_a_damaged_file_is_named_in_one_line(
-    tmp_path: Path, old: str, new: str, location: str
+    tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    path = tmp_path / "a.json"
-    RESULT.save(path)
-    path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(DataError, match=location) as caught:
+    path = tmp_path / "a.parquet"
+    save_policy_result(RESULT, path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=r"a\.parquet") as caught:
         load_policy_result(path)
-    assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
+def test_a_table_of_other_columns_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"reward": [1.0]}), path)
+    with pytest.raises(DataError, match="reward"):
+        load_policy_result(path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"a\.json"):
-        load_policy_result(tmp_path / "a.json")
+    with pytest.raises(DataError, match=r"a\.parquet"):
+        load_policy_result(tmp_path / "a.parquet")

@@ -1,0 +1,108 @@
+"""Results as Parquet: one row an answer, with the condition that it was given under.
+
+A study's cell and a run's evaluation have the same columns.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from physrl.errors import DataError
+from physrl.evaluation.results import Answer, CellResult, PolicyResult
+from physrl.evaluation.specs import Condition
+
+SUFFIX = ".parquet"
+CONDITION = {
+    "task": pa.string(),
+    "test_set": pa.string(),
+    "shots": pa.int64(),
+    "decoding": pa.string(),
+    "images": pa.string(),
+}
+"""One column a field of `Condition`."""
+ANSWER = {
+    "scene_id": pa.string(),
+    "completion": pa.string(),
+    "answer": pa.string(),
+    "ideal": pa.string(),
+    "success": pa.bool_(),
+    "status": pa.string(),
+    "reward": pa.float64(),
+    "offset": pa.list_(pa.float64()),  # x, y
+    "ideal_offset": pa.list_(pa.float64()),
+    "predicted_falls": pa.bool_(),
+    "falls": pa.bool_(),
+}
+"""One column a field of `Answer`."""
+SCHEMA = pa.schema(CONDITION | ANSWER)
+
+
+def dump_results(results: Sequence[CellResult], metadata: dict[str, str]) -> bytes:
+    """Write results one after the other; a result without answers leaves no trace."""
+    rows = [
+        asdict(result.condition) | {name: getattr(answer, name) for name in ANSWER}
+        for result in results
+        for answer in result.answers
+    ]
+    table = pa.Table.from_pylist(rows, SCHEMA.with_metadata(metadata))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def parse_results(data: bytes) -> tuple[tuple[CellResult, ...], dict[str, str]]:
+    """Read what `dump_results` wrote: the results and the metadata.
+
+    Raises:
+        ValueError: the data are damaged, or of another form.
+    """
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except pa.ArrowException as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    if table.schema.remove_metadata() != SCHEMA:
+        raise ValueError(f"the columns are {', '.join(table.schema.names)}")
+    rows = ((_condition(row), _answer(row)) for row in table.to_pylist())
+    results = tuple(
+        CellResult(condition, tuple(answer for _, answer in group))
+        for condition, group in groupby(rows, key=lambda row: row[0])
+    )
+    metadata = table.schema.metadata or {}
+    return results, {key.decode(): value.decode() for key, value in metadata.items()}
+
+
+def save_policy_result(result: PolicyResult, path: Path) -> None:
+    """Write a policy's results, making the folder if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(dump_results(result.results, {"policy": result.policy}))
+
+
+def load_policy_result(path: Path) -> PolicyResult:
+    """Read what `save_policy_result` wrote.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    try:
+        results, metadata = parse_results(path.read_bytes())
+        return PolicyResult(metadata["policy"], results)
+    except OSError as error:
+        raise DataError(f"result {path} cannot be read: {error.strerror}: evaluate again") from None
+    except (ValueError, KeyError) as error:
+        raise DataError(f"result {path} is damaged: {error}: evaluate again") from None
+
+
+def _condition(row: dict[str, Any]) -> Condition:
+    return Condition(**{field.name: row[field.name] for field in fields(Condition)})
+
+
+def _answer(row: dict[str, Any]) -> Answer:
+    pairs = {
+        name: None if row[name] is None else tuple(row[name]) for name in ("offset", "ideal_offset")
+    }
+    return Answer(**({name: row[name] for name in ANSWER} | pairs))
