@@ -16,7 +16,7 @@ from cluster.runtime.stopping import stop_on_signals
 from jobs.display.console import console
 from jobs.display.progress import TrainingProgress
 from physrl.config.baseline import BaselineConfig, load_baseline_config
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.config.study import Decoding
 from physrl.data.photos import Photo, load_photos
 from physrl.errors import ConfigError

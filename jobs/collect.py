@@ -35,7 +35,7 @@ def _collect(config: CollectConfig, writer: DatasetWriter) -> Manifest:
     # Ray starts only after the destination has been checked.
     from cluster.rollout.collect import collect_shards
     from cluster.runtime.session import ray_session
-    from physrl.config.run import RuntimeConfig
+    from physrl.config.runtime import RuntimeConfig
 
     shards: dict[int, Shard] = {}
     with ray_session(RuntimeConfig()), Bar(console, "shards", config.shards) as progress:

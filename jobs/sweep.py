@@ -26,7 +26,7 @@ from jobs.display.progress import Bar, TrainingProgress, show_training
 from jobs.display.trial_lines import TrialLines
 from jobs.status import show_matrix
 from physrl.config.baseline import BaselineConfig
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.config.study import StudyConfig
 from physrl.data.photos import load_photos
 from physrl.errors import PhysRLError

@@ -8,7 +8,12 @@ from physrl.environments.renderer import Renderer
 from physrl.environments.simulator import Simulator
 from physrl.scene_source import SceneSource, dataset, draw_scene, prepare
 from physrl.tasks import TASKS
-from physrl.tasks.first_move import ask_alone, motion_text, tried_action, true_motion
+from physrl.tasks.prediction import (
+    hypothetical_action,
+    prediction_prompt,
+    prediction_text,
+    true_motion,
+)
 from physrl.types import Demonstration, Prompt, SceneSpec
 
 OTHERS = 1 << 20
@@ -51,14 +56,14 @@ def _demonstrations(
     task = TASKS[scene.task]
     if auxiliary is None:
         return [Demonstration(prompt, target)]
-    if auxiliary.foretells:
+    if auxiliary.predicts:
         motion = true_motion(task, other, task.ideal(other), simulator)
-        return [Demonstration(prompt, motion_text(motion) + target)]
-    motion = true_motion(task, other, tried_action(task, other), simulator)
-    second = ask_alone(prompt, task, tried_action(task, scene))
+        return [Demonstration(prompt, prediction_text(motion) + target)]
+    motion = true_motion(task, other, hypothetical_action(task, other), simulator)
+    second = prediction_prompt(prompt, task, hypothetical_action(task, scene))
     return [
         Demonstration(prompt, target),
-        Demonstration(second, motion_text(motion), auxiliary.weight),
+        Demonstration(second, prediction_text(motion), auxiliary.weight),
     ]
 
 

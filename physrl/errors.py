@@ -13,6 +13,10 @@ class ConfigError(UserError):
     """An invalid configuration: unknown key, wrong type, impossible combination."""
 
 
+class PluginError(UserError):
+    """An installed distribution's entry point that clashes, fails to import or has a wrong form."""
+
+
 class DataError(UserError):
     """A file or folder that the user named is missing or unreadable."""
 

@@ -96,8 +96,8 @@ def summarize(record: RolloutGroup) -> tuple[RolloutSummary, ...]:
                     status=attempt.outcome.status,
                     policy_version=attempt.completion.policy_version,
                     predicted=None
-                    if attempt.foretold is None
-                    else attempt.foretold == attempt.outcome.motion,
+                    if attempt.predicted is None
+                    else attempt.predicted == attempt.outcome.motion,
                 )
                 for attempt in rollout.attempts
             ),

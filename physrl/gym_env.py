@@ -1,4 +1,4 @@
-"""Every task as a Gymnasium environment, for policies that act without language.
+"""Gymnasium environments of all tasks, for policies without language.
 
 Importing this module registers `physrl/Stability-v0`, `physrl/PlaceX-v0` and so on:
 
@@ -6,8 +6,8 @@ Importing this module registers `physrl/Stability-v0`, `physrl/PlaceX-v0` and so
     import physrl.gym_env
 
     env = gymnasium.make("physrl/Place-v0")
-    picture, info = env.reset(seed=0)
-    picture, reward, terminated, truncated, info = env.step(env.action_space.sample())
+    image, info = env.reset(seed=0)
+    image, reward, terminated, truncated, info = env.step(env.action_space.sample())
 """
 
 from collections.abc import Collection
@@ -23,32 +23,32 @@ from physrl.config.reward import RewardConfig, SimulatedRewardConfig
 from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator, start_pose
-from physrl.rewards.score import Move, score
+from physrl.rewards.attempt import Move
+from physrl.rewards.score import score
 from physrl.tasks import TASKS
 from physrl.tasks.answers import UNITS, words
 from physrl.tasks.task import make_scene
 from physrl.types import Action, Image, Offset, Pose, SceneSpec, Split, Verdict
 
 REACH = 8.0
-"""Offsets up to this many block widths can be chosen: across the widest scene, over the tallest."""
+"""Largest offset of an action, in block widths: across the widest scene, over the tallest."""
 RENDERED_SIZE = 224
 SEEDS = 2**31
 SCENES = 2**31
-"""Scenes in a stream."""
+"""Number of scenes in a stream."""
 FALLS = 1
-"""The verdict that a block will fall, among Discrete(2)."""
+"""Action of Discrete(2) for the verdict that a block will fall."""
 
 
 class TowerEnv(gymnasium.Env[Image, Any]):
-    """One scene an episode; the observation is its picture.
+    """An environment whose episode is a scene and whose observation is its image.
 
-    The action is a verdict (0 all stand, 1 a block falls) or how far to move the red block, in
-    block widths, rounded to the hundredths that a model can answer in. An episode has as many steps
-    as its task has attempts, and ends with the first success; its last step earns the reward of
-    the whole.
+    The action is a verdict (0 all stand, 1 a block falls) or the offset of the red block in block
+    widths, rounded to hundredths like a model's answer. An episode has as many steps as its task
+    has attempts, and ends with the first success; only its last step is rewarded.
 
-    Scene i after `reset(seed=s)` is scene i of seed s, as everywhere in this project; the option
-    `index` chooses another.
+    Scene i after `reset(seed=s)` is scene i of seed s, as in training; the option `index` selects
+    another.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 1}  # noqa: RUF012 - gymnasium's own form
@@ -62,18 +62,19 @@ class TowerEnv(gymnasium.Env[Image, Any]):
         render_mode: str | None = None,
         generator: GeneratorName = "iid",
     ) -> None:
-        """An environment of one task.
+        """Make the environment of a task.
 
         Args:
-            environment: which scenes; the default ones if None.
-            reward: what an episode earns; the simulated reward if None.
-            split: the stream that scenes come from.
-            render_mode: `rgb_array`, a picture of 224 pixels for people, or None.
-            generator: the named set that scenes come from.
+            task: Name of the task.
+            environment: Distribution of scenes; the default one if None.
+            reward: Reward of an episode; the simulated reward if None.
+            split: Stream of scenes.
+            render_mode: `rgb_array`, an image of 224 pixels for people, or None.
+            generator: Named set of scenes.
 
         Raises:
             gymnasium.error.Error: there is no such task, split or generator.
-            ConfigError: the generator has nothing to offer beside the environment's settings.
+            ConfigError: the generator would not change the environment's settings.
         """
         _check("task", task, TASKS)
         _check("split", split, get_args(Split))
@@ -97,11 +98,11 @@ class TowerEnv(gymnasium.Env[Image, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Image, dict[str, Any]]:
-        """The next scene.
+        """Begin an episode with the next scene.
 
         Args:
-            seed: begin a run's stream of scenes anew.
-            options: `index`, which scene of the stream.
+            seed: Seed of a stream of scenes, which begins anew.
+            options: `index` of a scene in the stream.
 
         Raises:
             SceneError: the settings admit no such scene.
@@ -123,10 +124,10 @@ class TowerEnv(gymnasium.Env[Image, Any]):
             self._task, self._settings, self._seed, self._split, index, self._generator
         )
         self._moves = []
-        return self._picture(self._settings.image_size), {"scene_id": self._scene.scene_id}
+        return self._image(self._settings.image_size), {"scene_id": self._scene.scene_id}
 
     def step(self, action: Any) -> tuple[Image, float, bool, bool, dict[str, Any]]:
-        """Carry the action out, and show what came of it.
+        """Simulate the action and return an image of the outcome.
 
         Raises:
             gymnasium.error.ResetNeeded: the episode is over.
@@ -136,27 +137,27 @@ class TowerEnv(gymnasium.Env[Image, Any]):
         self._check_open()
         if self._scene is None or self._over():
             raise gymnasium.error.ResetNeeded("the episode is over: call reset()")
-        meant = self._meaning(self._checked(action))
-        outcome = self._task.act(self._scene, meant, self._simulator)
-        self._moves.append(Move(meant, outcome))
+        decoded = self._decode(self._checked(action))
+        outcome = self._task.act(self._scene, decoded, self._simulator)
+        self._moves.append(Move(decoded, outcome))
         over = self._over()
         reward = score(self._scene, self._moves, self._reward).total if over else 0.0
         info = {
             "scene_id": self._scene.scene_id,
-            "answer": words(meant, self._task.axes),
+            "answer": words(decoded, self._task.axes),
             "status": outcome.status,
             "success": outcome.success,
         }
-        return self._picture(self._settings.image_size), float(reward), over, False, info
+        return self._image(self._settings.image_size), float(reward), over, False, info
 
     def render(self) -> Image | None:
-        """What the observation shows, larger."""
+        """Return a larger image of the current observation."""
         if self.render_mode is None or self._scene is None:
             return None
-        return self._picture(RENDERED_SIZE)
+        return self._image(RENDERED_SIZE)
 
     def close(self) -> None:
-        """Free the simulator and the renderer; a second time changes nothing."""
+        """Free the simulator and the renderer; further calls have no effect."""
         self._opened.close()
         self._closed = True
 
@@ -165,7 +166,7 @@ class TowerEnv(gymnasium.Env[Image, Any]):
             raise gymnasium.error.ClosedEnvironmentError("the environment is closed: make another")
 
     def _checked(self, action: Any) -> Any:
-        """The action as its space has it: any numbers do for lengths, not only float32."""
+        """Return the action in its space's form: offsets may be of any numeric type."""
         kept = action
         if self._task.axes:
             try:
@@ -182,7 +183,7 @@ class TowerEnv(gymnasium.Env[Image, Any]):
         done = len(self._moves)
         return done == self._task.attempts or (done > 0 and self._moves[-1].outcome.success)
 
-    def _meaning(self, action: Any) -> Action:
+    def _decode(self, action: Any) -> Action:
         if not self._task.axes:
             return Verdict(falls=int(action) == FALLS)
         lengths: NDArray[np.float64] = np.round(np.asarray(action, np.float64) * UNITS) / UNITS
@@ -190,7 +191,7 @@ class TowerEnv(gymnasium.Env[Image, Any]):
             **{"x": 0.0, "y": 0.0} | dict(zip(self._task.axes, lengths.tolist(), strict=True))
         )
 
-    def _picture(self, size: int) -> Image:
+    def _image(self, size: int) -> Image:
         assert self._scene is not None
         poses: tuple[Pose, ...] = self._moves[-1].outcome.poses if self._moves else ()
         poses = poses or tuple(map(start_pose, self._scene.blocks))
@@ -199,23 +200,23 @@ class TowerEnv(gymnasium.Env[Image, Any]):
 
 def _check(what: str, name: str, names: Collection[str]) -> None:
     if name not in names:
-        raise gymnasium.error.Error(f"there is no {what} '{name}': choose {' or '.join(names)}")
+        raise gymnasium.error.Error(f"{what} is '{name}': choose from {', '.join(names)}")
 
 
 def action_space(numbers: int) -> gymnasium.Space[Any]:
-    """Yes or No where no number is asked for, else lengths in block widths."""
+    """Return the space of actions: Yes or No for 0 numbers, else offsets in block widths."""
     if numbers == 0:
         return gymnasium.spaces.Discrete(2)
     return gymnasium.spaces.Box(-REACH, REACH, (numbers,), np.float32)
 
 
 def environment_id(task: str) -> str:
-    """`place_x` to `physrl/PlaceX-v0`."""
+    """Return the id of a task's environment: `physrl/PlaceX-v0` for `place_x`."""
     return f"physrl/{''.join(word.capitalize() for word in task.split('_'))}-v0"
 
 
 def register_all() -> None:
-    """Make every task known to gymnasium."""
+    """Register an environment for every task."""
     for name in TASKS:
         gymnasium.register(
             environment_id(name), entry_point="physrl.gym_env:TowerEnv", kwargs={"task": name}

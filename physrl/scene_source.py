@@ -6,14 +6,15 @@ from functools import lru_cache
 
 from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.environment import EnvironmentConfig, GeneratorName
-from physrl.config.run import RunConfig, TaskName
+from physrl.config.run import RunConfig
+from physrl.config.task import TaskName
 from physrl.data.dataset import open_dataset
 from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer
 from physrl.errors import SceneError
 from physrl.tasks import TASKS
 from physrl.tasks.examples import Examples, blanked, solved
-from physrl.tasks.first_move import ask_first
+from physrl.tasks.prediction import request_prediction
 from physrl.tasks.task import make_prompt, make_scene
 from physrl.types import Prompt, SceneSpec, Split, scene_id
 
@@ -42,7 +43,7 @@ class SceneSource:
     proposals: Mapping[int, EnvironmentConfig] = field(default_factory=dict)
     """What a curriculum draws some of the scenes from; of others, `environment`."""
     auxiliary: OutcomeConfig | None = None
-    """What is foretold beside; None: nothing."""
+    """What is predicted beside; None: nothing."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -60,13 +61,13 @@ class SceneSource:
         return scene_id(self.tasks[which], self.split, self.generator, self.seed, place)
 
     @property
-    def foretells(self) -> bool:
+    def predicts(self) -> bool:
         """Whether a question asks for what will happen before its answer."""
-        return self.auxiliary is not None and self.auxiliary.foretells
+        return self.auxiliary is not None and self.auxiliary.predicts
 
     def asked(self, prompt: Prompt) -> Prompt:
         """The question, with all that is asked beside."""
-        return ask_first(prompt) if self.foretells else prompt
+        return request_prediction(prompt) if self.predicts else prompt
 
 
 dataset = lru_cache(maxsize=16)(open_dataset)

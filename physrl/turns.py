@@ -12,7 +12,7 @@ from physrl.scene_source import SceneSource, prepare
 from physrl.tasks import TASKS
 from physrl.tasks.answers import LARGEST_OFFSET, answer_text, words
 from physrl.tasks.examples import blanked
-from physrl.tasks.first_move import read_foretold
+from physrl.tasks.prediction import parse_prediction
 from physrl.tasks.task import Task, feedback_text
 from physrl.types import (
     Action,
@@ -128,7 +128,7 @@ class _Scene:
         self, scene: SceneSpec, simulator: Simulator, auxiliary: OutcomeConfig | None
     ) -> None:
         self._scene, self._simulator = scene, simulator
-        self._predicts = auxiliary is not None and auxiliary.foretells
+        self._predicts = auxiliary is not None and auxiliary.predicts
         self._outcomes: dict[Action, Outcome] = {}
 
     def __call__(
@@ -136,7 +136,7 @@ class _Scene:
     ) -> Attempt:
         task = TASKS[self._scene.task]
         prediction, answer = (
-            read_foretold(completion.text) if self._predicts else (None, completion.text)
+            parse_prediction(completion.text) if self._predicts else (None, completion.text)
         )
         action = task.parse(answer)
         if action not in self._outcomes:

@@ -270,7 +270,7 @@ class Attempt:
     completion: Completion
     action: Action
     outcome: Outcome
-    foretold: Motion | Unparseable | None = None
+    predicted: Motion | Unparseable | None = None
     """What it said would move first; None where it was not asked."""
 
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from cluster.inference.servers import InferenceServers
 from cluster.rollout.workers import Rollouts
 from cluster.runtime.stopping import StopRequest
-from physrl.config.run import RunConfig, TaskName
+from physrl.config.run import RunConfig
 from physrl.config.study import Decoding
+from physrl.config.task import TaskName
 from physrl.data.photos import Photo
 from physrl.evaluation.answers import photo_answer, photo_prompt
 from physrl.evaluation.requests import SAMPLED
@@ -14,7 +15,7 @@ from physrl.evaluation.results import CellResult, PolicyResult
 from physrl.evaluation.specs import Condition
 from physrl.protocols import RolloutRequest, Sampling
 from physrl.scene_source import scene_source
-from physrl.tasks.first_move import ask_first
+from physrl.tasks.prediction import request_prediction
 from physrl.types import Split
 
 
@@ -78,8 +79,8 @@ def _evaluate_photos(
     servers: InferenceServers, config: RunConfig, photos: Sequence[Photo], stop: StopRequest
 ) -> CellResult:
     prompts = [photo_prompt(photo, reasoning=config.model.reasoning) for photo in photos]
-    if config.auxiliary is not None and config.auxiliary.foretells:
-        prompts = [ask_first(prompt) for prompt in prompts]
+    if config.auxiliary is not None and config.auxiliary.predicts:
+        prompts = [request_prediction(prompt) for prompt in prompts]
     generations = stop.wait_for(servers.answer(prompts, evaluation_sampling(config, "greedy")))
     answers = [
         photo_answer(photo, generation.completions[0])

@@ -14,7 +14,7 @@ from cluster.inference.environment import engine_environment
 from cluster.weights.policy import Policy
 from cluster.weights.sync import FetchedWeights
 from physrl.config.model import ModelConfig
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator
 from physrl.errors import GenerationError
 from physrl.models.processor import load_processor

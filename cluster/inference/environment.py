@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from physrl.config.model import ModelConfig
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 
 
 def engine_environment(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, str]:

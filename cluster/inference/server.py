@@ -10,7 +10,7 @@ from cluster.runtime.cold_start import cold_start
 from cluster.weights.policy import Policy
 from cluster.weights.sync import FetchedWeights
 from physrl.config.model import ModelConfig
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.protocols import Sampling
 from physrl.types import Prompt
 

@@ -21,7 +21,7 @@ from cluster.runtime.placement import SERVER_CPUS, Placement
 from cluster.runtime.session import actor_environment
 from cluster.weights.policy import BASE, Policy
 from physrl.config.model import ModelConfig
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import AbortedError
 from physrl.protocols import Sampling
 from physrl.tracing import Trace

@@ -18,7 +18,8 @@ from cluster.learner.rank import LearnerRank
 from cluster.learner.ranks import Ranks
 from cluster.runtime.placement import Placement
 from physrl.algorithms.metrics import combine
-from physrl.config.run import RunConfig, RuntimeConfig
+from physrl.config.run import RunConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import LearnerLostError
 from physrl.storage.checkpoints import Checkpoint
 from physrl.types import Metrics, TrainingExample

@@ -12,7 +12,7 @@ from cluster.learner.rank import LearnerRank
 from cluster.runtime.actor_pool import ACTOR_LOST, actor_loss
 from cluster.runtime.placement import RANK_CPUS, Placement
 from cluster.runtime.session import actor_environment
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import LearnerLostError
 
 

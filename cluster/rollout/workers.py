@@ -17,7 +17,7 @@ from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import WORKER_CPUS, Placement
 from cluster.runtime.session import actor_environment
 from cluster.weights.policy import Policy
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.evaluation.results import Answer
 from physrl.groups import Group
 from physrl.protocols import RolloutRequest

@@ -18,7 +18,7 @@ from ray.util.placement_group import (
 )
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import UserError
 
 WORKER_CPUS, SERVER_CPUS, RANK_CPUS = 0.5, 0.25, 0.5

@@ -10,7 +10,7 @@ import ray
 
 from cluster.runtime.authentication import cluster_announced
 from cluster.runtime.placement import cpus, gpus
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import UserError
 
 logger = logging.getLogger(__name__)

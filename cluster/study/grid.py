@@ -22,7 +22,7 @@ from cluster.study.trial import MakeActors, Train, TrialRunner, TrialWork
 from cluster.training.actors import RunActors
 from cluster.training.phases import train
 from cluster.training.reporter import Progress
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.evaluation.cells import CellStore
 from physrl.evaluation.specs import StudyPlan, Subject
 

@@ -1,9 +1,24 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from physrl.config.algorithm import ALGORITHMS
+from physrl.config.reward import REWARDS
+from physrl.config.task import TASKS
+from physrl.errors import PluginError
+from physrl.registry import Registry
+
+
+def registered(registry: Registry[Any]) -> str:
+    """List the registered names; an error is shown in their place and raised by the verb itself."""
+    try:
+        return ", ".join(registry)
+    except PluginError as error:
+        return str(error)
+
 
 ConfigFile = Annotated[
     Path, typer.Option("--config", help="YAML file; docs/config.md lists the keys.")
@@ -13,6 +28,11 @@ OptionalConfigFile = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY.PATH=VALUE]...", help="Values that override the file's."),
+    typer.Argument(
+        metavar="[KEY.PATH=VALUE]...",
+        help=f"Values that override the file's, such as task=NAME ({registered(TASKS)}), "
+        f"algorithm.type=NAME ({registered(ALGORITHMS)}) or reward.type=NAME "
+        f"({registered(REWARDS)}).",
+    ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")]

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from jobs.arguments.options import Overrides
+from jobs.arguments.options import Overrides, registered
 from physrl.config import load_config
+from physrl.config.task import TASKS
 from physrl.errors import UserError
 
 LARGEST = 2**31 - 1
@@ -14,7 +15,7 @@ LARGEST = 2**31 - 1
 
 
 def preview(
-    task: Annotated[str, typer.Argument(help="Name of a task, such as place.")],
+    task: Annotated[str, typer.Argument(help=f"Name of a task: {registered(TASKS)}.")],
     overrides: Overrides = None,
     out: Annotated[
         Path | None, typer.Option(help="Output file: .png, or .gif or .mp4 for a video.")

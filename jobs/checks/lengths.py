@@ -3,7 +3,8 @@
 from contextlib import closing
 from pathlib import Path
 
-from physrl.config.run import RunConfig, TaskName
+from physrl.config.run import RunConfig
+from physrl.config.task import TaskName
 from physrl.errors import UserError
 
 SCENES_PER_TASK = 8

@@ -3,7 +3,7 @@
 import socket
 
 from cluster.runtime.authentication import announced_address
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import UserError
 
 CONNECT_SECONDS = 5

@@ -73,7 +73,7 @@ def trial_hours(run: RunConfig) -> float:
     for algorithm in phases:
         scenes = algorithm.steps * algorithm.prompts_per_step
         if not algorithm.uses_rollouts:
-            second = run.auxiliary is not None and not run.auxiliary.foretells
+            second = run.auxiliary is not None and not run.auxiliary.predicts
             examples = scenes * (1 + second)
             tokens = examples * (run.model.max_prompt_tokens + ANSWER_TOKENS)
         else:

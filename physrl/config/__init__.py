@@ -1,4 +1,4 @@
-"""Typed, frozen configuration; imports nothing heavy."""
+"""Typed, frozen configuration, importable without PyTorch, PyBullet or transformers."""
 
 from physrl.config.load import load_config
 from physrl.config.run import RunConfig

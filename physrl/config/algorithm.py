@@ -4,12 +4,13 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from physrl.config.base import Section
+from physrl.config.base import TypedSection
+from physrl.config.implementation import Implementation, TypedRegistry
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
-class OptimizationConfig(Section):
+class OptimizationConfig(TypedSection):
     """AdamW, its learning-rate schedule and the size of a step."""
 
     uses_rollouts: ClassVar[bool] = True
@@ -228,8 +229,19 @@ class SFTConfig(OptimizationConfig):
     """Target completions: each scene's ideal answer or, as a control, another scene's."""
 
 
-RLConfig = GRPOConfig | BNPOConfig | DrGRPOConfig | DAPOConfig | CISPOConfig | GSPOConfig
-AlgorithmConfig = Annotated[
-    GRPOConfig | BNPOConfig | DrGRPOConfig | DAPOConfig | CISPOConfig | GSPOConfig | SFTConfig,
-    Field(discriminator="type"),
-]
+ALGORITHMS = TypedRegistry(
+    "physrl.algorithms",
+    (PolicyGradientConfig, SFTConfig),
+    {
+        "grpo": Implementation(GRPOConfig, "physrl.algorithms.grpo:grpo_loss"),
+        "bnpo": Implementation(BNPOConfig, "physrl.algorithms.bnpo:bnpo_loss"),
+        "dr_grpo": Implementation(DrGRPOConfig, "physrl.algorithms.dr_grpo:dr_grpo_loss"),
+        "dapo": Implementation(DAPOConfig, "physrl.algorithms.dapo:dapo_loss"),
+        "cispo": Implementation(CISPOConfig, "physrl.algorithms.cispo:cispo_loss"),
+        "gspo": Implementation(GSPOConfig, "physrl.algorithms.gspo:gspo_loss"),
+        "sft": Implementation(SFTConfig, "physrl.algorithms.sft:sft_loss"),
+    },
+)
+"""Configuration classes and the factories of their losses."""
+RLConfig = PolicyGradientConfig
+AlgorithmConfig = Annotated[PolicyGradientConfig | SFTConfig, ALGORITHMS]

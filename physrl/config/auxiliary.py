@@ -1,4 +1,4 @@
-"""What is learned beside the task: to foretell what the simulator will show."""
+"""Auxiliary objective: predict the physical outcome of an action."""
 
 from typing import Literal
 
@@ -8,19 +8,19 @@ from physrl.config.base import Section
 
 
 class OutcomeConfig(Section):
-    """A world model: which block moves first, and to which side?"""
+    """Prediction of the first motion after an action: which block moves first, to which side."""
 
     type: Literal["outcome"] = "outcome"
-    """Chooses this table."""
-    mode: Literal["before", "target"] = "before"
-    """`before`: the model says so before it answers, in training and whenever it is asked later.
-    `target`: SFT gets a second question about each scene and its true answer."""
+    """Selects this table."""
+    mode: Literal["inline", "separate"] = "inline"
+    """Place of the prediction. `inline`: in each completion, before its answer, in training and in
+    evaluation. `separate`: SFT has a second example for each scene, whose question supposes an
+    action and whose target is the prediction."""
     weight: float = Field(0.25, gt=0)
-    """`before`: what a right prediction earns in reinforcement; SFT imitates it like the rest of
-    the answer. `target`: what a token of the second answer counts, where one of the first counts 1.
-    """
+    """Weight of the prediction. `inline`: reward of a right one; SFT weighs its tokens like the
+    answer's. `separate`: weight of a token of the second example, relative to the first."""
 
     @property
-    def foretells(self) -> bool:
-        """Whether a completion is to hold a prediction."""
-        return self.mode == "before"
+    def predicts(self) -> bool:
+        """True if completions contain a prediction."""
+        return self.mode == "inline"

@@ -1,4 +1,4 @@
-"""The configuration of a policy without language: PPO with a small convolutional network."""
+"""Configuration of the policy without language: PPO with a small convolutional network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,50 +7,44 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from physrl.config.base import Section
+from physrl.config.checkpoint import CheckpointConfig
 from physrl.config.environment import EnvironmentConfig
+from physrl.config.evaluation import EvaluationConfig
 from physrl.config.load import read_tree, validated
+from physrl.config.location import ExpandedPath
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
-from physrl.config.run import CheckpointConfig, EvaluationConfig, ExpandedPath, TaskName
+from physrl.config.task import TaskName, answer_form
 
-ANSWERS: dict[TaskName, str] = {
-    "stability": "a verdict",
-    "stabilize": "one number",
-    "place_x": "one number",
-    "place_y": "one number",
-    "place": "two numbers",
-    "place_closed_loop": "two numbers",
-}
-"""The form of a task's answers; a network has one."""
 Size = Annotated[int, Field(ge=1)]
 Convolution = tuple[Size, Size, Size]
 
 
 class PPOConfig(Section):
-    """Proximal policy optimization (Schulman et al. 2017), as RLlib has it."""
+    """Proximal policy optimization (Schulman et al. 2017), by RLlib."""
 
     iterations: int = Field(100, ge=1)
-    """Batches of episodes, each followed by `epochs` passes over it."""
+    """Training iterations: a batch of episodes and `epochs` passes over it."""
     episodes: int = Field(512, ge=2)
-    """Scenes in a batch."""
+    """Episodes in a batch, a scene each."""
     minibatch: int = Field(128, ge=1)
-    """Steps of episodes in one optimizer update."""
+    """Environment steps in one optimizer update."""
     epochs: int = Field(6, ge=1)
     """Passes over each batch."""
     lr: float = Field(3e-4, gt=0)
-    """Of Adam, constant."""
+    """Learning rate of Adam, constant."""
     clip: float = Field(0.2, gt=0)
-    """The probability ratio counts between 1 - this and 1 + this."""
+    """Clip range of the probability ratio: 1 - this to 1 + this."""
     entropy_coef: float = Field(0.0, ge=0)
-    """Weight of the bonus for entropy."""
+    """Weight of the entropy bonus."""
     max_grad_norm: float = Field(0.5, gt=0)
-    """Longer gradients are shortened to this norm."""
+    """Gradient clipping: largest global norm of the gradient."""
     convolutions: tuple[Convolution, ...] = ((16, 8, 4), (32, 4, 2), (64, 3, 2))
-    """From the picture on: channels, width of the kernel and stride of each."""
+    """Channels, kernel size and stride of each convolution, from the image on."""
     hidden: tuple[Size, ...] = (128,)
-    """Widths of the layers after them."""
+    """Widths of the fully connected layers after the convolutions."""
 
     @model_validator(mode="after")
-    def _fits(self) -> "PPOConfig":
+    def _check_minibatch(self) -> "PPOConfig":
         if self.minibatch > self.episodes:
             raise ValueError(
                 f"has minibatch {self.minibatch} but only {self.episodes} episodes: set "
@@ -60,56 +54,57 @@ class PPOConfig(Section):
 
 
 class BaselineConfig(Section):
-    """Everything that decides what the policy without language learns, and where it is kept."""
+    """Everything that determines the training of the policy without language."""
 
     name: str = Field("ppo-cnn", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """The run's folder inside `output`, and the policy's row in tables."""
+    """Name of the run: its folder inside `output`, and the policy's row in tables."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
-    """Of scenes, sampling and first weights."""
+    """Random seed of scenes, sampling and initial weights."""
     output: Annotated[ExpandedPath, AfterValidator(Path.absolute)] = Field(
         Path("runs"), validate_default=True
     )
-    """Folder that holds a folder for each run."""
+    """Folder of all runs."""
     task: TaskName = "place_x"
-    """What is trained on."""
+    """Task to train on."""
     environment: EnvironmentConfig = EnvironmentConfig()
-    """Which scenes."""
+    """Distribution and rendering of scenes."""
     reward: RewardConfig = SimulatedRewardConfig()
-    """What an outcome is worth."""
+    """Reward of a rollout."""
     ppo: PPOConfig = PPOConfig()
-    """How it learns."""
+    """Hyperparameters of PPO."""
     evaluation: EvaluationConfig = EvaluationConfig(tasks=("place_x",))
-    """How it is measured; its tasks' answers must have the form of the trained task's."""
+    """Evaluation; only tasks with answers of the trained task's form can be measured."""
     checkpoint: CheckpointConfig = CheckpointConfig()
-    """What is kept; steps are iterations."""
+    """Checkpoints; steps are iterations."""
     workers: int = Field(2, ge=1)
-    """Processes that play episodes, a core each."""
+    """Rollout workers, a core each."""
 
     @property
     def folder(self) -> Path:
-        """Where this run writes."""
+        """Folder of this run."""
         return self.output / self.name
 
     @model_validator(mode="after")
-    def _asks_what_it_can_answer(self) -> "BaselineConfig":
-        if self.evaluation.real_images is not None and ANSWERS[self.task] != "a verdict":
+    def _check_answer_forms(self) -> "BaselineConfig":
+        form = answer_form(self.task)
+        if self.evaluation.real_images is not None and form != "a verdict":
             raise ValueError(
-                f"evaluation.real_images is {self.evaluation.real_images}, which is asked for "
-                f"verdicts, but a network for {self.task} gives {ANSWERS[self.task]}: set "
+                f"evaluation.real_images is {self.evaluation.real_images}, which needs "
+                f"verdicts, but a network for {self.task} gives {form}: set "
                 "evaluation.real_images=null or task=stability"
             )
         for task in self.evaluation.tasks:
-            if ANSWERS[task] != ANSWERS[self.task]:
+            if (other := answer_form(task)) != form:
                 raise ValueError(
-                    f"evaluation.tasks names {task}, which is answered with {ANSWERS[task]}, but a "
-                    f"network for {self.task} gives {ANSWERS[self.task]}: leave it out"
+                    f"evaluation.tasks names {task}, whose answers are {other}, but a network "
+                    f"for {self.task} gives {form}: remove it"
                 )
         return self
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, tree: object) -> object:
-        """A reward without a `type` is the simulated one; the trained task is evaluated."""
+        """Fill in the default reward type, and evaluate the trained task by default."""
         if not isinstance(tree, dict):
             return tree
         reward, evaluation = tree.get("reward", {}), tree.get("evaluation", {})
@@ -122,7 +117,7 @@ class BaselineConfig(Section):
 
 
 def load_baseline_config(path: Path | None, overrides: Sequence[str] = ()) -> BaselineConfig:
-    """The validated configuration of a file and `key.path=value` overrides.
+    """Load and validate the configuration of a file and `key.path=value` overrides.
 
     Raises:
         ConfigError: as `load_config`.

@@ -1,44 +1,44 @@
-"""What a collected dataset holds, and where it goes."""
+"""Configuration of a dataset that `physrl collect` writes."""
 
 from pydantic import Field, model_validator
 
 from physrl.config.base import Section
 from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.config.location import Location
-from physrl.config.run import TaskName
+from physrl.config.task import TaskName
 from physrl.types import Split
 
 MOST_SHARDS = 99_999
-"""What five digits of a shard's name count."""
+"""Largest number of shards: their names count with five digits."""
 
 
 class DatasetPlan(Section):
-    """What decides every byte of a dataset."""
+    """The part of a dataset's configuration that determines its bytes."""
 
     task: TaskName = "place"
-    """Which question is asked."""
+    """Name of the task."""
     split: Split = "train"
-    """Which stream of scenes; training reads `train`."""
+    """Stream of scenes; training reads `train`."""
     generator: GeneratorName = "iid"
-    """Which named set: as `environment` says, or different from it in one respect."""
+    """Named set of scenes: `iid` is `environment` itself, others differ from it in one respect."""
     scenes: int = Field(2000, ge=1)
-    """How many: the stream's first."""
+    """Number of scenes, from the first of the stream."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
-    """Of the stream."""
+    """Random seed of the stream."""
     reasoning: bool = False
-    """Ask the model to think between <think> and </think> before it answers."""
+    """Ask for a chain of thought between <think> and </think> before the answer."""
     environment: EnvironmentConfig = EnvironmentConfig()
-    """Which scenes, and how they are drawn."""
+    """Distribution and rendering of scenes."""
     scenes_per_shard: int = Field(100, ge=1)
-    """Scenes in one Parquet file, which is one task's work and is kept or made anew whole."""
+    """Scenes in a shard: one Parquet file, which one worker writes; kept or rewritten whole."""
 
     @property
     def shards(self) -> int:
-        """How many Parquet files."""
+        """Number of Parquet files."""
         return -(-self.scenes // self.scenes_per_shard)
 
     def indices(self, shard: int) -> range:
-        """The scenes of a shard; shards count from 0."""
+        """Return the indices of a shard's scenes; shards count from 0."""
         start = shard * self.scenes_per_shard
         return range(start, min(start + self.scenes_per_shard, self.scenes))
 
@@ -53,16 +53,16 @@ class DatasetPlan(Section):
 
 
 class CollectConfig(DatasetPlan):
-    """A dataset to collect: what it holds, where it goes, how many processes make it."""
+    """A dataset to collect: its content, destination and number of processes."""
 
     out: Location
-    """The dataset's folder, or s3://bucket/prefix."""
+    """Destination: a folder, or s3://bucket/prefix."""
     workers: int = Field(2, ge=1)
-    """Shards made at once, a core each; any number gives the same bytes."""
+    """Worker processes, a core and a shard each; the number does not change the bytes."""
 
     @property
     def plan(self) -> DatasetPlan:
-        """What of this decides the bytes."""
+        """The part of this that determines the bytes."""
         return DatasetPlan.model_validate(
             {name: getattr(self, name) for name in DatasetPlan.model_fields}
         )

@@ -1,4 +1,4 @@
-"""Which scenes a run meets."""
+"""Configuration of the distribution of scenes."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,58 +9,59 @@ from physrl.config.base import Section
 GeneratorName = Literal[
     "iid", "tall", "colors", "camera", "sizes", "wild", "wording", "small_margin"
 ]
-"""Named sets of scenes: as trained on, or different in one respect."""
+"""Named sets of scenes: `iid` as in training, others different in one respect."""
 
 
 FEWEST_BLOCKS, MOST_BLOCKS = 2, 6
 SMALLEST_MARGIN = 0.02
-"""Down to here PyBullet and the exact criterion agree (docs/environment.md)."""
+"""Smallest margin at which PyBullet and the exact criterion agree (docs/environment.md)."""
 NumBlocks = Annotated[int, Field(ge=FEWEST_BLOCKS, le=MOST_BLOCKS)]
 
 
 class EnvironmentConfig(Section):
-    """The distribution that scenes are drawn from. Lengths in block widths, angles in radians."""
+    """Distribution and rendering of scenes. Lengths are in block widths, angles in radians."""
 
     num_blocks: tuple[NumBlocks, NumBlocks] = (2, 4)
-    """Fewest and most blocks in a picture, the red one included."""
+    """Fewest and most blocks in a scene, including the red one."""
     margin: tuple[
         Annotated[float, Field(ge=SMALLEST_MARGIN, lt=0.5)],
         Annotated[float, Field(gt=0, le=0.5)],
     ] = (0.05, 0.4)
-    """Smallest and largest distance of a tower from the edge of stability: difficulty. Below 0.02
-    the simulator may see otherwise; twins end before the largest (see `twins`)."""
+    """Smallest and largest margin of a tower, its distance from the edge of stability: the smaller,
+    the harder. Below 0.02 the simulator may disagree; `twins` lower the largest."""
     largest_step: float = Field(0.6, gt=0, le=1)
-    """Largest sideways offset of one block from the block below it."""
+    """Largest sideways offset between a block and the block below it."""
     yaw: float = Field(0.3, ge=0, le=0.8)
-    """Largest turn of a whole tower about the vertical."""
+    """Largest rotation of a whole tower about the vertical."""
     yaw_jitter: float = Field(0.1, ge=0, le=0.8)
-    """Largest turn of one block against its tower."""
+    """Largest rotation of a block relative to its tower."""
     sizes: Literal["equal", "mixed"] = "equal"
-    """Blocks one block width wide, or each between 0.8 and 1.2 wide, and as heavy as it is large;
-    a red block that starts beside a tower is always one block width wide."""
+    """Edge lengths of blocks: all 1, or each between 0.8 and 1.2; mass is proportional to volume.
+    A red block that starts beside a tower always has edge 1."""
     twins: bool = True
-    """Draw `stability` in pairs of a standing and a falling tower that neither lean, largest
-    offset, width nor height tells apart, and whose margins are equal: up to 0.085 for two and
-    three blocks, 0.16 for four, 0.17 for five, 0.18 for six. Without, margins may be larger and
-    labels are still balanced, but they leak: lean alone predicts most of them."""
+    """Draw `stability` in twins: pairs of a standing and a falling tower with equal margins that
+    lean, largest offset, width and height do not tell apart. Their margins are at most 0.085 for
+    two and three blocks, 0.16 for four, 0.17 for five, 0.18 for six. If false, margins may be
+    larger and labels are still balanced, but lean alone predicts most of them."""
     colors: Literal["seen", "held_out"] = "seen"
-    """Which colours the tower's blocks have; held out are those that no training shows."""
+    """Palette of the tower's blocks; the held-out one never occurs in training."""
     wording: Literal["seen", "held_out"] = "seen"
-    """Which wordings of the question are drawn from."""
+    """Wordings of the question; the held-out ones never occur in training."""
     camera: Literal["seen", "held_out"] = "seen"
-    """Where the camera stands; held out is where no training puts it."""
+    """Positions of the camera; the held-out ones never occur in training."""
     randomization: Literal["none", "photo", "wild"] = "none"
-    """How much camera, light, colours and textures vary: little, as in the photographs, widely."""
+    """Domain randomization of camera, light, colors and textures: little, as in the photographs,
+    or wide."""
     renderer: Literal["tiny", "photo"] = "tiny"
-    """What draws the pictures: PyBullet's fast one, or one that resembles photographs."""
+    """Renderer: PyBullet's fast one (TinyRenderer), or a slower one that resembles photographs."""
     image_size: int = Field(84, ge=28, le=1024)
-    """Width and height of the picture, in pixels."""
+    """Width and height of the image, in pixels."""
 
     @field_validator("num_blocks", "margin", mode="before")
     @classmethod
     def _two(cls, value: Any) -> Any:
         if not isinstance(value, list | tuple) or len(value) != 2:
-            raise ValueError(f"is {value!r}: write the smallest and the largest, [low, high]")
+            raise ValueError(f"is {value!r}: write the bounds as [low, high]")
         return value
 
     @model_validator(mode="after")

@@ -1,31 +1,23 @@
-"""YAML file, then dotted overrides, then one validation."""
+"""Loading of configurations: a YAML file, dotted overrides, one merge, one validation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
-from physrl.config.algorithm import AlgorithmConfig
 from physrl.config.base import Section
 from physrl.config.dataset import CollectConfig
-from physrl.config.reward import RewardConfig
 from physrl.config.run import DEFAULT_TYPES, RunConfig
 from physrl.errors import ConfigError
 
 Tree = dict[str, Any]
 AnySection = TypeVar("AnySection", bound=Section)
-TAGS = {
-    kind.model_fields["type"].default
-    for union in (AlgorithmConfig, RewardConfig)
-    for kind in get_args(get_args(union)[0])
-}
-"""What pydantic adds to the path of a mistake in a tagged union; no key of the file."""
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
-    """The validated configuration of a file and `key.path=value` overrides.
+    """Load and validate the configuration of a file and `key.path=value` overrides.
 
     Raises:
         ConfigError: the file cannot be read, or a key or value is wrong; the first mistake, in one
@@ -35,16 +27,16 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def parse_config(text: str, name: str) -> RunConfig:
-    """The validated configuration in a file's text.
+    """Validate the configuration in a file's text.
 
     Raises:
-        ConfigError: as `load_config`; the message calls the file by this name.
+        ConfigError: as `load_config`; the message has this name of the file.
     """
     return validate(_parse_yaml(text, name))
 
 
 def load_collect_config(path: Path | None, overrides: Sequence[str] = ()) -> CollectConfig:
-    """The validated configuration of a dataset to collect, from a file and overrides.
+    """Load and validate the configuration of a dataset from a file and overrides.
 
     Raises:
         ConfigError: as `load_config`.
@@ -53,7 +45,7 @@ def load_collect_config(path: Path | None, overrides: Sequence[str] = ()) -> Col
 
 
 def validate(tree: Mapping[str, Any]) -> RunConfig:
-    """A configuration from a tree of plain values, such as a trial's.
+    """Validate the configuration of a run in a tree of plain values, such as a trial's.
 
     Raises:
         ConfigError: a key or value is wrong.
@@ -62,7 +54,7 @@ def validate(tree: Mapping[str, Any]) -> RunConfig:
 
 
 def read_tree(path: Path | None, overrides: Sequence[str]) -> Tree:
-    """A file with overrides laid on it, not validated yet.
+    """Merge overrides into a file's values, without validation.
 
     Raises:
         ConfigError: the file cannot be read, or an override is not of its form.
@@ -75,7 +67,7 @@ def read_tree(path: Path | None, overrides: Sequence[str]) -> Tree:
 
 
 def validated(section: type[AnySection], tree: Mapping[str, Any]) -> AnySection:
-    """A section from a tree of plain values.
+    """Validate a section in a tree of plain values.
 
     Raises:
         ConfigError: a key or value is wrong; the first mistake, in one line.
@@ -87,7 +79,7 @@ def validated(section: type[AnySection], tree: Mapping[str, Any]) -> AnySection:
 
 
 def read_yaml(path: Path) -> Tree:
-    """A YAML file whose top is a table."""
+    """Read a YAML file whose top level is a table."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -115,7 +107,7 @@ def _parse_yaml(text: str, name: str) -> Tree:
 
 
 def parse_override(text: str) -> Tree:
-    """`a.b=1` to {"a": {"b": 1}}; the value is read as YAML.
+    """Parse `a.b=1` to {"a": {"b": 1}}; the value is read as YAML.
 
     Raises:
         ConfigError: the text is not of that form.
@@ -137,10 +129,10 @@ def parse_override(text: str) -> Tree:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any], *, by_type: bool = True) -> Tree:
-    """`over` laid on `base`, table by table.
+    """Merge `over` into `base`, table by table; values of `over` win.
 
     Args:
-        by_type: replace a table whose `type` changes whole: GSPO's clip range must not become
+        by_type: Replace a table whose `type` changes whole: GSPO's clip range must not become
             GRPO's.
     """
     merged = dict(base)
@@ -156,15 +148,15 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any], *, by_type: bool = T
 
 
 def dump_yaml(config: RunConfig) -> str:
-    """The fully resolved configuration as YAML."""
+    """Return the fully resolved configuration as YAML."""
     return str(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
 
 def describe(error: ValidationError) -> str:
-    """A validation's first mistake: where, what is wrong, the value; how many more there are."""
+    """Return a validation's first error in one line: key, value, reason, number of other errors."""
     errors = error.errors(include_url=False)
     first = errors[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in TAGS)
+    where = ".".join(str(part) for part in first["loc"] if part != "[key]")
     if first["type"] == "extra_forbidden":
         message = (
             f"unknown key '{where}': remove it or check its spelling (docs/config.md lists all)"

@@ -1,4 +1,4 @@
-"""Which model is trained, and which of its weights."""
+"""Configuration of the model and its adapters."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,33 +9,33 @@ from physrl.config.base import Section
 
 
 def absolute_if_local(path: str) -> str:
-    """A folder's absolute path, which actors find from anywhere; any other text as it is."""
+    """Return a folder's absolute path, valid in every process; other text is returned unchanged."""
     folder = Path(path).expanduser()
     return str(folder.absolute()) if folder.is_dir() else path
 
 
 MODEL_TYPES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
-"""What a checkpoint's config.json may name as its `model_type`."""
+"""Supported values of `model_type` in a checkpoint's config.json."""
 LocalOrHub = Annotated[str, AfterValidator(absolute_if_local)]
 
 
 class LoRAConfig(Section):
-    """Low-rank adapters (PEFT)."""
+    """Low-rank adapters (LoRA, by PEFT)."""
 
     rank: int = Field(16, le=512)
-    """The adapters' inner width, at least 1."""
+    """Rank of the adapters, at least 1."""
     alpha: int = Field(16, ge=1, le=4096)
-    """The adapters are scaled by alpha / rank."""
+    """Scaling of the adapters by alpha / rank."""
     rslora: bool = False
-    """Scale by alpha / sqrt(rank) instead (Kalajdzievski 2023): for ranks above 32 or so."""
+    """Scaling by alpha / sqrt(rank) instead (Kalajdzievski 2023), for ranks above about 32."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Of the adapters' inputs in SFT updates; reinforcement and scoring never drop anything."""
+    """Dropout probability of the adapters' inputs in SFT updates; RL and scoring use none."""
     language: bool = True
     """Adapt the language model's layers."""
     vision: bool = False
     """Adapt the vision tower's layers."""
     projector: bool = False
-    """Adapt the layers that merge patches into the language model's space."""
+    """Adapt the projector, which maps image patches into the language model's space."""
 
     @field_validator("rank")
     @classmethod
@@ -61,26 +61,28 @@ class ModelConfig(Section):
     """A Qwen2-VL, Qwen2.5-VL or Qwen3-VL checkpoint."""
 
     path: LocalOrHub = Field("assets/tiny-base", validate_default=True)
-    """A checkpoint folder, or a name on the hub."""
+    """Checkpoint folder, or name on the Hugging Face Hub."""
     adapter: LocalOrHub | None = None
-    """An adapter folder to start from; needs `lora` of the same rank."""
+    """Adapter folder to start from; requires `lora` of the same rank."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of the weights, in the learner and in vLLM."""
+    """Data type of the weights, in the learner and in vLLM."""
     lora: LoRAConfig | None = None
-    """Adapters to train; null trains all weights."""
+    """Adapters to train; null is full fine-tuning."""
     quantization: Literal["4bit"] | None = None
-    """`4bit` holds the base in NF4 (QLoRA) under the adapters; needs GPUs and bitsandbytes."""
+    """Quantization of the base under the adapters; `4bit` is NF4 (QLoRA) and needs GPUs with
+    bitsandbytes."""
     gradient_checkpointing: bool = False
-    """Compute activations again on the way back instead of keeping them: less memory, a third
-    more time."""
+    """Recompute activations in the backward pass instead of storing them: less memory, about a
+    third more time."""
     reasoning: bool = False
-    """Ask the model to think between <think> and </think> before it answers."""
+    """Ask for a chain of thought between <think> and </think> before the answer."""
     max_prompt_tokens: int = Field(256, ge=16)
-    """Longer prompts are refused, never cut."""
+    """Longest prompt in tokens, images included; longer ones are refused, never truncated."""
     max_images: int = Field(3, ge=1, le=64)
-    """Most pictures of one conversation; more are refused."""
+    """Most images in a conversation; more are refused."""
     max_completion_tokens: int = Field(24, ge=1)
-    """Longer completions are cut and counted in completions/clipped_ratio."""
+    """Longest completion in tokens (TRL: max_completion_length); longer ones are truncated and
+    counted in `completions/clipped_ratio`."""
 
     @model_validator(mode="after")
     def _quantizes_under_adapters(self) -> "ModelConfig":

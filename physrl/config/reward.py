@@ -1,44 +1,58 @@
-"""What an outcome is worth: weights of the parts that are summed."""
+"""Rewards by `type`: tables of weights of the parts that are summed."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from physrl.config.base import Section
+from physrl.config.base import TypedSection
+from physrl.config.implementation import Implementation, TypedRegistry
 
 
-class PaperRewardConfig(Section):
-    """The study's analytic form: outcomes are still simulated, but it does not look at them."""
+class RewardSection(TypedSection):
+    """Base of all rewards. Every key but `type` is the weight of the part of that name."""
+
+
+class PaperRewardConfig(RewardSection):
+    """Analytic reward of the study (arXiv 2602.06033); outcomes are simulated but do not count."""
 
     type: Literal["paper"] = "paper"
-    """Chooses this table."""
+    """Selects this table."""
     paper: float = Field(1.0, gt=0)
-    """Times the study's reward: from -5 to 10, 1 or 0 for a verdict."""
+    """Weight of the study's reward, which lies between -5 and 10; 1 or 0 for a verdict."""
     early: float = Field(1.0, ge=0)
-    """Earned by a success at the first of several attempts, less later, nothing at the last."""
+    """Bonus for success at the first of several attempts, falling to 0 at the last."""
 
 
-class SimulatedRewardConfig(Section):
-    """What happened when the action was carried out, as a weighted sum."""
+class SimulatedRewardConfig(RewardSection):
+    """Weighted sum of what the simulator shows after the action."""
 
     type: Literal["simulated"] = "simulated"
-    """Chooses this table."""
+    """Selects this table."""
     success: float = Field(1.0, ge=0)
-    """Earned when the task is achieved: a tower stands as was asked, or a verdict is right."""
+    """Reward of success: the task is achieved, or the verdict is right."""
     height: float = Field(0.25, ge=0)
-    """Times how much taller the world is at rest, between 0 and 1 block width."""
+    """Reward of a block width by which the tower at rest is taller, up to 1 block width."""
     moved: float = Field(0.5, ge=0)
-    """Lost times how far the block that moved most moved, at most one block width."""
+    """Penalty of a block width by which the block that moves most moves, up to 1 block width."""
     distance: float = Field(0.0, ge=0)
-    """Lost times the distance of the answer from the ideal, at most 3 block widths, over 3."""
+    """Penalty of an answer 3 block widths or more from the ideal one; less in proportion."""
     illegal: float = Field(0.5, ge=0)
-    """Lost for an answer that puts a block inside another or below the ground."""
+    """Penalty of an answer that puts a block inside another or below the ground."""
     unparseable: float = Field(1.0, ge=0)
-    """Lost, and `distance` with it, for a completion that holds no single valid answer."""
+    """Penalty, added to that of `distance`, of a completion without exactly one valid answer."""
     early: float = Field(0.25, ge=0)
-    """Earned by a success at the first of several attempts, less later, nothing at the last."""
+    """Bonus for success at the first of several attempts, falling to 0 at the last."""
     paper: float = Field(0.0, ge=0)
-    """Times the study's reward (type paper), to be mixed in."""
+    """Weight of the study's reward (type `paper`), to mix it in."""
 
 
-RewardConfig = Annotated[PaperRewardConfig | SimulatedRewardConfig, Field(discriminator="type")]
+REWARDS = TypedRegistry(
+    "physrl.rewards",
+    (RewardSection,),
+    {
+        "simulated": Implementation(SimulatedRewardConfig, "physrl.rewards.simulated:parts"),
+        "paper": Implementation(PaperRewardConfig, "physrl.rewards.paper:parts"),
+    },
+)
+"""Configuration classes and the functions of their parts."""
+RewardConfig = Annotated[RewardSection, REWARDS]

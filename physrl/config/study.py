@@ -1,41 +1,37 @@
-"""The study: which models are trained, on what each is measured, and what it is held against."""
+"""Configuration of a study: its trials, measurements and controls."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from physrl.config.algorithm import AlgorithmConfig, SFTConfig
+from physrl.config.algorithm import ALGORITHMS, SFTConfig
 from physrl.config.base import Section
 from physrl.config.baseline import PPOConfig
 from physrl.config.environment import GeneratorName
 from physrl.config.load import Tree, merge, parse_override, read_yaml, validated
-from physrl.config.location import Location
-from physrl.config.run import ExpandedPath, TaskName
+from physrl.config.location import ExpandedPath, Location
+from physrl.config.task import TASKS, TaskName
 from physrl.errors import ConfigError
 
-METHODS = tuple(
-    kind.model_fields["type"].default for kind in get_args(get_args(AlgorithmConfig)[0])
-)
-TASKS: tuple[TaskName, ...] = get_args(TaskName)
 JOINT = "+"
-"""Between the tasks of a mixture."""
+"""Separator of the tasks in a mixture."""
 
 TestSet = Literal[GeneratorName, "real"]
 """Named sets of held-out scenes, and photographs of real towers."""
 Decoding = Literal["greedy", "sampled"]
-Pictures = Literal["shown", "blank"]
-"""Blank pictures are a control: what is answered right without seeing."""
+ImageMode = Literal["shown", "blank"]
+"""Images shown with the questions; blank ones are a control, for answers without sight."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")]
-"""Part of a trial's name."""
+"""Text that may be part of a trial's name."""
 
 
 def _known_tasks(mixture: str) -> str:
     for task in mixture.split(JOINT):
         if task not in TASKS:
             raise ValueError(
-                f"is '{mixture}': '{task}' is no task; choose from {', '.join(TASKS)}, several "
+                f"is '{mixture}': '{task}' is not a task; choose from {', '.join(TASKS)}, several "
                 f"joined by {JOINT}"
             )
     return mixture
@@ -46,56 +42,57 @@ Training = Annotated[str, AfterValidator(_known_tasks)]
 
 
 def algorithm_type(name: str, tree: Tree) -> str:
-    """Which algorithm a method of the grid is.
+    """Return the algorithm type of a method of the grid.
 
     Raises:
-        ValueError: it is none.
+        ValueError: there is no such algorithm.
     """
     table = tree.get("algorithm")
     kind = str(table.get("type", name) if isinstance(table, dict) else name)
-    if kind not in METHODS:
+    if kind not in ALGORITHMS:
         raise ValueError(
-            f"has method '{name}', which is no algorithm: choose from {', '.join(METHODS)}, or set "
-            f"methods.{name}.algorithm.type"
+            f"has method '{name}', which is not an algorithm: choose from "
+            f"{', '.join(ALGORITHMS)}, or set methods.{name}.algorithm.type"
         )
     return kind
 
 
 class VariantConfig(Section):
-    """A named change of the runs, and for which of them it is made."""
+    """Named overrides of trials, and the trials that they apply to."""
 
     overrides: Tree = Field({})
-    """Keys of a run's configuration."""
+    """Overrides of the run's configuration."""
     tasks: tuple[Training, ...] | None = None
-    """Only for these; null: for all of the grid."""
+    """Tasks that it applies to; null: all of the grid."""
     methods: tuple[Name, ...] | None = None
-    """Only for these; null: for all of the grid."""
+    """Methods that it applies to; null: all of the grid."""
     models: tuple[Name, ...] | None = None
-    """Only for these; null: for all of the grid."""
+    """Models that it applies to; null: all of the grid."""
     seeds: tuple[int, ...] | None = None
-    """Only for these; null: for all of the grid."""
+    """Seeds that it applies to; null: all of the grid."""
 
 
 class GridConfig(Section):
-    """Every task by every method, model, seed and variant is a trial: a run of its own."""
+    """Trials: a training run for each combination of task, method, model, seed and variant."""
 
     tasks: tuple[Training, ...] = ("stability", "stabilize", "place_x", "place")
-    """What is trained on: tasks, and mixtures such as `place+stability`."""
+    """Tasks to train on, and mixtures such as `place+stability`."""
     methods: dict[Name, Tree] = Field({"grpo": {}, "gspo": {}, "sft": {}})
-    """How: each a name and changes of the run. The name is an algorithm's, or the changes have
-    algorithm.type. Steps, scenes and updates are the base's for all methods."""
+    """Methods: a name and overrides of the run each. The name is an algorithm type, or the
+    overrides set algorithm.type. Steps, scenes and updates are those of `base` for all methods."""
     models: dict[Name, Tree] = Field({"base": {}})
-    """Which models: each a name and changes of the run."""
+    """Models: a name and overrides of the run each."""
     seeds: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = (0,)
-    """Of scenes, sampling and new weights."""
+    """Random seeds of the runs."""
     variants: dict[Name, VariantConfig] = Field({"default": VariantConfig()})
-    """Named changes beside: ranks, lengths, reasoning, curriculum, randomization."""
+    """Variants: named overrides, for instance of rank, length, reasoning, curriculum or
+    randomization."""
     match: Literal["scenes", "samples"] = "scenes"
-    """What SFT has as many of as reinforcement: scenes, or sequences (a scene for each completion
-    of the base's)."""
+    """Budget in which SFT equals RL: scenes, or samples (SFT gets a scene for each completion of
+    `base`)."""
 
     @model_validator(mode="after")
-    def _holds_something(self) -> "GridConfig":
+    def _check_axes(self) -> "GridConfig":
         for axis in ("tasks", "methods", "models", "seeds", "variants"):
             values = getattr(self, axis)
             if not values:
@@ -107,45 +104,45 @@ class GridConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _variants_of_the_grid(self) -> "GridConfig":
+    def _check_variants(self) -> "GridConfig":
         for name, variant in self.variants.items():
             for axis in ("tasks", "methods", "models", "seeds"):
                 for value in getattr(variant, axis) or ():
                     if value not in getattr(self, axis):
                         raise ValueError(
-                            f"variant '{name}' is for {axis} {value}, which the grid has not: "
+                            f"variant '{name}' is for {axis} {value}, which is not in the grid: "
                             f"choose from {', '.join(map(str, getattr(self, axis)))}"
                         )
         return self
 
 
 class PromptingConfig(Section):
-    """One way of asking."""
+    """A prompting condition."""
 
     shots: int = Field(0, ge=0, le=16)
-    """Solved examples of the task that are shown before the question."""
+    """Solved examples before the question (few-shot prompting)."""
     decoding: Decoding = "greedy"
-    """The likeliest answer, or one drawn at the run's temperature."""
+    """Decoding: greedy, or sampled at the run's temperature."""
     test_sets: tuple[TestSet, ...] | None = None
-    """Only on these; null: on all."""
+    """Test sets that it applies to; null: all."""
 
 
 class StudyEvaluationConfig(Section):
-    """What every model is measured on: tasks by test sets by ways of asking."""
+    """Measurements of each model: tasks by test sets by prompting conditions."""
 
-    tasks: tuple[TaskName, ...] = Field(TASKS)
-    """The questions."""
+    tasks: tuple[TaskName, ...] = TASKS.built_in
+    """Tasks to measure; by default all built-in ones."""
     test_sets: tuple[TestSet, ...] = ("iid",)
-    """Held-out scenes like those of the base, or different in one respect; `real`: photographs,
-    which are asked about as `stability`."""
+    """Test sets: held-out scenes like those of `base` (`iid`) or different in one respect; `real`:
+    photographs, with the question of `stability`."""
     prompting: tuple[PromptingConfig, ...] = (PromptingConfig(),)
-    """Ways of asking."""
+    """Prompting conditions."""
     scenes: int = Field(256, ge=2)
-    """Of each set, the same for every model."""
+    """Scenes of each test set, the same ones for every model."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
-    """Of the sets, whatever the seeds of the runs."""
+    """Random seed of the test sets, independent of the seeds of the trials."""
     real_images: ExpandedPath | None = None
-    """The photographs: a folder with labels.csv, or a Parquet file."""
+    """Photographs: a folder with labels.csv, or a Parquet file."""
 
     @field_validator("tasks", "test_sets", "prompting")
     @classmethod
@@ -155,11 +152,11 @@ class StudyEvaluationConfig(Section):
         return values
 
     @model_validator(mode="after")
-    def _has_photographs(self) -> "StudyEvaluationConfig":
+    def _check_test_sets(self) -> "StudyEvaluationConfig":
         if "real" in self.test_sets and self.real_images is None:
             raise ValueError(
-                "has test set 'real' but no real_images: name the photographs' folder, or leave "
-                "'real' out"
+                "has test set 'real' but no real_images: set real_images to the photographs' "
+                "folder, or remove 'real'"
             )
         for prompting in self.prompting:
             for test_set in prompting.test_sets or ():
@@ -172,16 +169,16 @@ class StudyEvaluationConfig(Section):
 
 
 class AdaptationConfig(Section):
-    """A few steps of SFT from every trained model, and from the base, on each other task."""
+    """Adaptation speed: a few steps of SFT on each task, from each trained model and the base."""
 
-    tasks: tuple[TaskName, ...] = Field(TASKS)
-    """What is adapted to."""
+    tasks: tuple[TaskName, ...] = TASKS.built_in
+    """Tasks to adapt to; by default all built-in ones."""
     steps: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2, 4, 8, 16, 32)
-    """After how many steps it is measured."""
+    """Steps after which it is measured."""
     algorithm: SFTConfig = SFTConfig()
-    """How; its `steps` are the last of the above."""
+    """Hyperparameters of SFT; its `steps` are the last of the above."""
     scenes: int = Field(128, ge=2)
-    """Held-out scenes of each measurement."""
+    """Held-out scenes in each measurement."""
 
     @field_validator("steps")
     @classmethod
@@ -192,67 +189,67 @@ class AdaptationConfig(Section):
 
 
 Target = Literal["margin", "stability", "offset_x", "offset_y", "height", "blocks"]
-"""What a probe reads: the tower's static margin (block widths), whether it stands, the ideal
-offset, the height of the tower (block widths), how many blocks there are."""
+"""Targets of a probe: the tower's static margin, its stability, the ideal offset, the tower's
+height and its number of blocks. Lengths are in block widths."""
 
 
 class ProbesConfig(Section):
     """Linear probes on every layer's activations."""
 
     tasks: tuple[TaskName, ...] = ("stability", "place")
-    """About whose scenes the models are asked."""
+    """Tasks whose scenes are probed."""
     targets: tuple[Target, ...] = ("margin", "stability", "offset_x", "height", "blocks")
-    """What is read; targets that do not vary in a task's scenes are left out."""
+    """Targets; those that do not vary in a task's scenes are left out."""
     scenes: int = Field(512, ge=40, multiple_of=2)
-    """Of the base's test set, in pairs."""
+    """Scenes of the test set of `base`, in pairs."""
     folds: int = Field(5, ge=2)
-    """Of the cross-validation, which keeps pairs together."""
+    """Folds of the cross-validation, which keeps pairs together."""
 
 
 class ControlsConfig(Section):
-    """What the trained models are held against."""
+    """Controls with which trained models are compared."""
 
     base: bool = True
-    """The models before training."""
+    """Measure the models before training."""
     shuffled_labels: bool = True
-    """SFT on other scenes' answers: a trial for each task, model and seed."""
-    blank_pictures: bool = True
-    """Every model once more without seeing, zero-shot and greedy on `iid`."""
+    """Train by SFT on other scenes' answers: a trial for each task, model and seed."""
+    blank_images: bool = True
+    """Measure each model with blank images too, zero-shot and greedy on `iid`."""
     guesser: bool = True
-    """Answers drawn from those to other scenes."""
+    """Measure a guesser, whose answers are ideal ones of other scenes."""
     physics: bool = True
-    """The exact criterion's answers: the ceiling."""
+    """Measure the exact criterion's answers, the ceiling."""
 
 
 class StudyConfig(Section):
-    """A sweep: its trials, the cells that hang off each, and where they are kept."""
+    """Top level of a study's configuration (`physrl sweep`)."""
 
     name: str = Field("study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """The study's; several may share a store, and the cells in it."""
+    """Name of the study; several may share a store and its cells."""
     base: Tree = Field({})
-    """The run that all trials are changes of: a table, or the path of a run's file."""
+    """Configuration of a run that all trials override: a table, or the path of a run's file."""
     grid: GridConfig = GridConfig()
-    """The trials."""
+    """Trials."""
     evaluation: StudyEvaluationConfig = StudyEvaluationConfig()
-    """On what each is measured."""
+    """Measurements of each model."""
     adaptation: AdaptationConfig | None = AdaptationConfig()
-    """How fast each learns the other tasks; null: not measured."""
+    """Adaptation to each task; null: not measured."""
     probes: ProbesConfig | None = ProbesConfig()
-    """What can be read off each; null: not measured."""
+    """Linear probes of the activations; null: none."""
     controls: ControlsConfig = ControlsConfig()
-    """What they are held against."""
+    """Controls."""
     baseline: PPOConfig | None = None
-    """A policy without language for every task and seed of the grid; null: none."""
+    """PPO policy without language, trained for each task and seed of the grid; null: none."""
     store: Location = Field("runs/store", validate_default=True)
-    """Where what was computed is kept: a folder or s3://bucket/prefix."""
+    """Location of all results, a folder or s3://bucket/prefix."""
     max_cells: int = Field(2000, ge=1)
-    """A larger study is refused."""
+    """Most cells (measurements); a larger study is refused."""
 
 
 def load_study_config(path: Path | None, overrides: Sequence[str] = ()) -> StudyConfig:
-    """The validated study of a file and `key.path=value` overrides.
+    """Load and validate the study of a file and `key.path=value` overrides.
 
-    `base` may name a run's file, from the study's own folder; overrides lie on what it holds.
+    `base` may name a run's file, relative to the study's folder; overrides apply to its content.
 
     Raises:
         ConfigError: a file cannot be read, or a key or value is wrong; the first mistake, in one

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from physrl.data.images import IMAGE, encode_image
 from physrl.errors import DataError
-from physrl.tasks.first_move import motion_words
+from physrl.tasks.prediction import motion_words
 from physrl.types import Action, Attempt, Offset, RolloutGroup, Unparseable, Verdict
 
 SCHEMA = pa.schema(
@@ -121,7 +121,7 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
         "displacement": outcome.displacement,
         "distance": outcome.distance,
         "first_move": motion_words(outcome.motion),
-        "predicted_move": motion_words(attempt.foretold),
+        "predicted_move": motion_words(attempt.predicted),
         "policy_version": completion.policy_version,
     }
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from physrl.config.baseline import ANSWERS, BaselineConfig
+from physrl.config.baseline import BaselineConfig
 from physrl.config.run import RunConfig
 from physrl.config.study import StudyConfig
+from physrl.config.task import answer_form
 from physrl.data.photos import load_photos
 from physrl.evaluation.keys import content_key, photos_content
 from physrl.evaluation.specs import CellSettings, CellSpec, Condition, Subject
@@ -38,7 +39,7 @@ def plan_cells(
         cell(subject, each, base)
         for subject, baseline in baselines.items()
         for each in conditions
-        if each.shots == 0 and ANSWERS[each.task] == ANSWERS[baseline.task]
+        if each.shots == 0 and answer_form(each.task) == answer_form(baseline.task)
     ]
     cells += [
         cell(subject, each, base)
@@ -65,7 +66,7 @@ def make_conditions(config: StudyConfig) -> list[Condition]:
         for prompting in evaluation.prompting
         if "real" in (prompting.test_sets or evaluation.test_sets)
     ]
-    if config.controls.blank_pictures:
+    if config.controls.blank_images:
         conditions += [Condition(task, images="blank") for task in evaluation.tasks]
     return list(dict.fromkeys(conditions))
 

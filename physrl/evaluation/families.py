@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from physrl.config.run import TaskName
+from physrl.config.task import TaskName
 from physrl.evaluation.matrix import Matrix
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import Condition, Subject, SubjectKind

@@ -11,7 +11,7 @@ from physrl.evaluation.specs import CellSpec
 from physrl.protocols import RolloutRequest, Sampling
 from physrl.scene_source import SceneSource
 from physrl.tasks.examples import Examples, blanked, solved
-from physrl.tasks.first_move import ask_first
+from physrl.tasks.prediction import request_prediction
 from physrl.types import Prompt
 
 SAMPLED = 2**31
@@ -57,8 +57,8 @@ def photo_prompts(cell: CellSpec, photos: Sequence[Photo], renderer: Renderer) -
     examples = _examples(cell)
     before = () if examples is None else solved(STABILITY, examples, renderer)
     prompts = [photo_prompt(photo, reasoning=cell.settings.reasoning) for photo in photos]
-    if cell.settings.auxiliary is not None and cell.settings.auxiliary.foretells:
-        prompts = [ask_first(prompt) for prompt in prompts]
+    if cell.settings.auxiliary is not None and cell.settings.auxiliary.predicts:
+        prompts = [request_prediction(prompt) for prompt in prompts]
     prompts = [replace(prompt, turns=before + prompt.turns) for prompt in prompts]
     return [blanked(prompt) for prompt in prompts] if _is_blank(cell) else prompts
 

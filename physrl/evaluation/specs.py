@@ -7,8 +7,9 @@ from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.baseline import BaselineConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import RewardConfig
-from physrl.config.run import RunConfig, TaskName
-from physrl.config.study import Decoding, Pictures, Target, TestSet
+from physrl.config.run import RunConfig
+from physrl.config.study import Decoding, ImageMode, Target, TestSet
+from physrl.config.task import TaskName
 from physrl.evaluation.trials import TrialSpec
 
 SubjectKind = Literal["trained", "base", "baseline", "physics", "guesser"]
@@ -41,7 +42,7 @@ class Condition:
     shots: int = 0
     """Number of solved examples before the question."""
     decoding: Decoding = "greedy"
-    images: Pictures = "shown"
+    images: ImageMode = "shown"
 
     @property
     def protocol(self) -> str:

@@ -16,7 +16,7 @@ from deepspeed.utils import logger as deepspeed_logger
 from torch import Tensor
 
 from physrl.config.algorithm import OptimizationConfig
-from physrl.config.run import Offload
+from physrl.config.runtime import Offload
 from physrl.errors import CheckpointError
 from physrl.models.engine import make_optimizer, set_training_mode, trainable
 from physrl.models.without_sklearn import without_sklearn

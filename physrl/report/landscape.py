@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from physrl.config.reward import RewardConfig
 from physrl.environments.simulator import Simulator
 from physrl.evaluation.statistics import Floats
-from physrl.rewards.score import Move, score
+from physrl.rewards.attempt import Move
+from physrl.rewards.score import score
 from physrl.tasks import TASKS
 from physrl.tasks.answers import UNITS, words
 from physrl.types import Image, Offset, SceneSpec

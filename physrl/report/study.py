@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from physrl.config.run import TaskName
+from physrl.config.task import TaskName
 from physrl.evaluation.claims import Claim, judge_claims
 from physrl.evaluation.comparisons import Comparison
 from physrl.evaluation.families import Family, family_of
@@ -20,12 +20,13 @@ from physrl.report.report import GalleryItem
 from physrl.report.study_landscapes import landscape_figure
 from physrl.report.study_summary import headline, summarize
 from physrl.report.study_tables import adaptation_rows, matrix_tables, transfer_rows
+from physrl.tasks import TASKS
 
 PAGE, SUMMARY = "index.html", "summary.json"
 TEMPLATE = "study.html.j2"
 SIGNIFICANT = 0.05
 """P value below which a comparison is highlighted."""
-LANDSCAPE_TASKS: tuple[TaskName, ...] = ("stabilize", "place_x", "place_y", "place")
+LANDSCAPE_TASKS = tuple(name for name, task in TASKS.items() if task.axes and task.attempts == 1)
 """Tasks with numeric answers and a single attempt."""
 
 

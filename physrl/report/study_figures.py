@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from physrl.config.run import TaskName
 from physrl.config.study import TestSet
+from physrl.config.task import TaskName
 from physrl.evaluation.families import Family, family_of
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from physrl.config.run import TaskName
+from physrl.config.task import TaskName
 from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator
 from physrl.evaluation.families import Family, family_of

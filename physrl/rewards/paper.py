@@ -1,6 +1,11 @@
-"""The study's analytic rewards (arXiv 2602.06033, section 3), which look at the answer alone."""
+"""Analytic reward of the study (arXiv 2602.06033, section 3), a function of the answer alone."""
+
+from collections.abc import Sequence
 
 from physrl.environments.palette import RED
+from physrl.rewards.attempt import ScoredAttempt
+from physrl.rewards.early import early
+from physrl.tasks import TASKS
 from physrl.types import Action, Block, Offset, Outcome, SceneSpec, Unparseable
 
 PARSE_FAILURE = -5.0
@@ -9,13 +14,24 @@ BESIDE = 5.0
 ON_TOP = 10.0
 CORRECT, WRONG = 1.0, 0.0
 FARTHEST = 10.0
-"""Keeps the reward bounded for answers outside the scene."""
+"""Distance at which the reward stops falling, in block widths: answers outside the scene."""
+
+
+def parts(scene: SceneSpec, attempts: Sequence[ScoredAttempt]) -> dict[str, float]:
+    """Return the study's reward of the last attempt, and the bonus for early success."""
+    last = attempts[-1]
+    allowed = TASKS[scene.task].attempts
+    return {
+        "paper": paper(scene, last.action, last.outcome),
+        "early": early(last.outcome.success, len(attempts), allowed),
+    }
 
 
 def paper(scene: SceneSpec, action: Action, outcome: Outcome) -> float:
-    """Parse failure or illegal -5; beside the tower 5 - d; over the block that carries it 10 - d.
+    """Return the study's reward of an action.
 
-    d is the distance to the ideal place in block widths. Stability: right 1, wrong 0.
+    No or illegal answer -5; beside the tower 5 - d; over the block that carries it 10 - d, where d
+    is the distance to the ideal place in block widths. Verdicts: right 1, wrong 0.
     """
     if isinstance(action, Unparseable):
         return PARSE_FAILURE
@@ -31,6 +47,6 @@ def paper(scene: SceneSpec, action: Action, outcome: Outcome) -> float:
 
 
 def _red_and_carrier(scene: SceneSpec) -> tuple[Block, Block]:
-    """The block that is moved, and the one that it belongs on: always the one listed before it."""
+    """Return the block to move and the one that it belongs on, which precedes it in the scene."""
     index = next(index for index, block in enumerate(scene.blocks) if block.color == RED)
     return scene.blocks[index], scene.blocks[index - 1]

@@ -1,41 +1,58 @@
-"""What happened when the action was carried out: parts between -1 and 1 of a simulated reward."""
+"""Reward of what the simulator shows after the action: parts between -1 and 1."""
 
-from physrl.types import Outcome
+from collections.abc import Sequence
+
+from physrl.rewards import paper
+from physrl.rewards.attempt import ScoredAttempt
+from physrl.types import Outcome, SceneSpec
 
 FARTHEST = 3.0
-"""Distances from the ideal count up to this many block widths."""
+"""Distance from the ideal at which the penalty stops growing, in block widths."""
+
+
+def parts(scene: SceneSpec, attempts: Sequence[ScoredAttempt]) -> dict[str, float]:
+    """Return all parts of the last attempt, and those of the study's reward."""
+    outcome = attempts[-1].outcome
+    return {
+        "success": success(outcome),
+        "height": height(outcome),
+        "moved": moved(outcome),
+        "distance": distance(outcome),
+        "illegal": illegal(outcome),
+        "unparseable": unparseable(outcome),
+    } | paper.parts(scene, attempts)
 
 
 def success(outcome: Outcome) -> float:
-    """1 for a task that is achieved."""
+    """Return 1 if the task was achieved."""
     return float(outcome.success)
 
 
 def height(outcome: Outcome) -> float:
-    """How much taller the world is at rest, up to 1 block width."""
+    """Return by how much the tower at rest is taller, up to 1 block width."""
     return min(max(outcome.height_gain, 0.0), 1.0)
 
 
 def moved(outcome: Outcome) -> float:
-    """Minus how far the block that moved most moved, up to 1 block width.
+    """Return minus the largest displacement of a block, up to 1 block width.
 
-    Movement is the action's fault only where there is an action that places something.
+    Verdicts place nothing and are not blamed for movement: 0.
     """
     return 0.0 if outcome.distance is None else -min(outcome.displacement, 1.0)
 
 
 def distance(outcome: Outcome) -> float:
-    """Minus the distance of the answer from the ideal, over 3 block widths; -1 for no answer."""
+    """Return minus the distance of the answer from the ideal, over 3 block widths; -1 for none."""
     if outcome.status == "unparseable":
         return -1.0
     return 0.0 if outcome.distance is None else -min(outcome.distance, FARTHEST) / FARTHEST
 
 
 def illegal(outcome: Outcome) -> float:
-    """-1 for an answer that puts a block inside another or below the ground."""
+    """Return -1 for an answer that puts a block inside another or below the ground."""
     return -float(outcome.status == "illegal")
 
 
 def unparseable(outcome: Outcome) -> float:
-    """-1 for a completion that holds no single valid answer."""
+    """Return -1 for a completion without exactly one valid answer."""
     return -float(outcome.status == "unparseable")

@@ -7,7 +7,7 @@ from typing import Any
 
 from physrl.config import RunConfig
 from physrl.config.load import parse_config
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import ConfigError
 from physrl.storage.provenance import has_same_scenes, working_directory
 from physrl.storage.run_files import CONFIG

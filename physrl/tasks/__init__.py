@@ -1,19 +1,7 @@
-"""The tasks by name."""
+"""Tasks by name."""
 
-from physrl.tasks.place import Place
-from physrl.tasks.place_closed_loop import PlaceClosedLoop
-from physrl.tasks.place_x import PlaceX
-from physrl.tasks.place_y import PlaceY
-from physrl.tasks.stability import Stability
-from physrl.tasks.stabilize import Stabilize
+from physrl.config.task import TASKS as REGISTRY
+from physrl.registry import Registry
 from physrl.tasks.task import Task
 
-ALL: tuple[Task, ...] = (
-    Stability(),
-    Stabilize(),
-    PlaceX(),
-    PlaceY(),
-    Place(),
-    PlaceClosedLoop(),
-)
-TASKS: dict[str, Task] = {task.name: task for task in ALL}
+TASKS: Registry[Task] = REGISTRY

@@ -1,4 +1,7 @@
-"""Reading a completion: what a person would call the same answer, and nothing else."""
+"""Parser and writer of answers: strict in content, lenient in form.
+
+Every notation that a person would call the same answer is parsed, and nothing else.
+"""
 
 import re
 from collections.abc import Sequence
@@ -7,12 +10,12 @@ from typing import Literal
 from physrl.types import Action, Offset, Unparseable, Verdict
 
 LARGEST_OFFSET = 10.0
-"""Offsets beyond this many block widths lie outside every scene."""
+"""Largest offset in block widths; all larger ones lie outside every scene."""
 UNITS = 100
-"""Answers are integers in hundredths of a block width."""
+"""Units of an answer in a block width: answers are integers in hundredths."""
 CUT = "\0"
-"""Stands where a thought or a prediction was: no answer holds it, so that none is put together from
-two halves."""
+"""Character left where a thought or a prediction was cut out. No answer contains it, so that none
+is joined from two halves."""
 
 Axis = Literal["x", "y"]
 
@@ -29,21 +32,21 @@ _NUMBERS = {
 
 
 def extract_answer(completion: str) -> str | Unparseable:
-    """What stands between the one pair of answer tags, outside any thought.
+    """Return the text between the only pair of answer tags outside thoughts.
 
-    Tags are tags in any case, and with spaces in them: `< Answer >` is `<answer>`.
+    Tags may be in any case and contain spaces: `< Answer >` is `<answer>`.
     """
-    said = spoken(completion)
-    if said is None:
+    text = without_thoughts(completion)
+    if text is None:
         return Unparseable("the thought is not closed")
-    answers = _ANSWER.findall(said)
-    if len(answers) != 1 or said.count("<answer>") != 1 or said.count("</answer>") != 1:
+    answers = _ANSWER.findall(text)
+    if len(answers) != 1 or text.count("<answer>") != 1 or text.count("</answer>") != 1:
         return Unparseable(f"{len(answers)} answers instead of one")
     return str(answers[0]).strip()
 
 
 def parse_verdict(completion: str) -> Verdict | Unparseable:
-    """`Yes` (a block will fall) or `No`."""
+    """Parse `Yes` (a block will fall) or `No`."""
     answer = extract_answer(completion)
     if isinstance(answer, Unparseable):
         return answer
@@ -54,7 +57,7 @@ def parse_verdict(completion: str) -> Verdict | Unparseable:
 
 
 def parse_offset(completion: str, axes: Sequence[Axis]) -> Offset | Unparseable:
-    """An integer in hundredths of a block width for each axis; the offset along others is 0."""
+    """Parse an integer in hundredths of a block width for each axis; other axes get 0."""
     answer = extract_answer(completion)
     if isinstance(answer, Unparseable):
         return answer
@@ -65,14 +68,14 @@ def parse_offset(completion: str, axes: Sequence[Axis]) -> Offset | Unparseable:
     match = _NUMBERS[len(axes)].fullmatch(answer)
     if match is None:
         return Unparseable("not one integer" if len(axes) == 1 else "not two integers")
-    lengths = [int(word.replace("\u2212", "-")) / UNITS for word in match.groups()]
+    lengths = [int(digits.replace("\u2212", "-")) / UNITS for digits in match.groups()]
     if max(map(abs, lengths)) > LARGEST_OFFSET:
         return Unparseable(f"further than {LARGEST_OFFSET:g} block widths")
     return Offset(**({"x": 0.0, "y": 0.0} | dict(zip(axes, lengths, strict=True))))
 
 
 def words(action: Action, axes: Sequence[Axis]) -> str:
-    """An action as it is answered: `Yes`, `No`, `150`, `150 200`; nothing if unparseable."""
+    """Format an action as an answer: `Yes`, `No`, `150`, `150 200`; empty if unparseable."""
     match action:
         case Verdict(falls):
             return "Yes" if falls else "No"
@@ -83,33 +86,34 @@ def words(action: Action, axes: Sequence[Axis]) -> str:
 
 
 def answer_text(answer: str) -> str:
-    """The completion that states this answer and nothing else."""
+    """Return the completion that consists of this answer alone."""
     return f"<answer>{answer}</answer>"
 
 
-def spoken(completion: str) -> str | None:
-    """What is said outside thoughts, with plain tags; None where a thought is left open."""
-    return outside("think", _TAG.sub(_plain_tag, completion))
+def without_thoughts(completion: str) -> str | None:
+    """Return a completion without its thoughts, with normalized tags; None if one is not closed."""
+    return without_tagged("think", _TAG.sub(_normalized, completion))
 
 
-def outside(name: str, text: str) -> str | None:
-    """What stands outside all `<name>` ... `</name>`, however nested; None if one is left open.
+def without_tagged(name: str, text: str) -> str | None:
+    """Cut out all `<name>` ... `</name>`, also nested ones; None if one is not closed.
 
-    One that closes without having been opened began in the prompt: all before it is inside.
+    A closing tag without an opening one closes a span that began in the prompt: all text before it
+    is cut.
     """
     opening, closing = f"<{name}>", f"</{name}>"
-    depth, left = 0, ""
+    depth, kept = 0, ""
     for piece in re.split(f"({opening}|{closing})", text):
         if piece == opening:
             depth += 1
         elif piece == closing and depth == 0:
-            left = ""
+            kept = ""
         elif piece == closing:
             depth -= 1
         elif depth == 0:
-            left += CUT + piece if left else piece
-    return None if depth else left
+            kept += CUT + piece if kept else piece
+    return None if depth else kept
 
 
-def _plain_tag(tag: re.Match[str]) -> str:
+def _normalized(tag: re.Match[str]) -> str:
     return f"<{tag[1] or ''}{tag[2].lower()}>"

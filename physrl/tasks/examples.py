@@ -1,4 +1,4 @@
-"""Solved examples that stand before a question, and pictures that show nothing."""
+"""Solved examples before a question (few-shot prompting), and prompts with blank images."""
 
 from dataclasses import dataclass, replace
 
@@ -10,36 +10,37 @@ from physrl.tasks.task import Task, make_prompt, make_scene
 from physrl.types import Prompt, Turn
 
 BLANK = 128
-"""The grey of a picture that shows nothing."""
+"""Grey value of a blank image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """The first scenes of the warm stream, which no test asks about; the same for every question.
+    """A choice of examples: the first scenes of the warm stream, the same for every question.
 
-    Of `stability` they are pairs: half of an even number fall.
+    No evaluation draws from that stream. Scenes of `stability` come in pairs: of an even number,
+    half fall.
     """
 
     count: int
     environment: EnvironmentConfig
-    """Which scenes: those that were trained on, whatever set is asked about."""
+    """Settings of the examples' scenes: those of training, also on other test sets."""
     seed: int
 
 
 def solved(task: Task, examples: Examples, renderer: Renderer) -> tuple[Turn, ...]:
-    """Each example's picture and question, and the ideal answer to it."""
+    """Return the turns of all examples: image and question, then the ideal answer."""
     turns: list[Turn] = []
     for index in range(examples.count):
         scene = make_scene(task, examples.environment, examples.seed, "warm", index)
         size = examples.environment.image_size
-        # The answers hold no thoughts, so the questions ask for none.
+        # The answers contain no thoughts, so the questions ask for none.
         question = make_prompt(task, scene, renderer, size, reasoning=False)
         turns += [*question.turns, Turn("assistant", task.target(scene))]
     return tuple(turns)
 
 
 def blanked(prompt: Prompt) -> Prompt:
-    """The conversation with grey pictures of the same sizes."""
+    """Return a prompt with grey images of the same sizes."""
     turns = (
         replace(turn, images=tuple(np.full_like(image, BLANK) for image in turn.images))
         for turn in prompt.turns

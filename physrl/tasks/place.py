@@ -50,6 +50,6 @@ class Place:
         return release_moved(scene, action, self.give_up_beyond)
 
     def act(self, scene: SceneSpec, action: Action, simulator: Simulator) -> Outcome:
-        """Put the red block where the answer says, let go, and see; it may drop onto the tower."""
+        """Move the red block and simulate; it may drop onto the tower."""
         released = self.release(scene, action)
         return outcome_on_top(scene, action, self.ideal(scene), released, simulator)

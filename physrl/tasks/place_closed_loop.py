@@ -1,4 +1,4 @@
-"""`place_closed_loop`: `place` with up to three attempts, each shown what the last one did."""
+"""`place_closed_loop`: `place` with up to three attempts, each after an image of the last one."""
 
 import math
 
@@ -6,10 +6,10 @@ from physrl.tasks.place import Place
 
 
 class PlaceClosedLoop(Place):
-    """Every attempt starts from the first picture's scene; the last attempt counts."""
+    """A standing tower, and a red block on the ground beside it; the last attempt counts."""
 
     name = "place_closed_loop"
     achievement = "did so in at most three attempts in {share} of new scenes"
     attempts = 3
     give_up_beyond = math.inf
-    """The next picture shows the blocks where they came to lie."""
+    """No limit: the next image shows the blocks at rest."""

@@ -10,7 +10,7 @@ from physrl.tasks.placing import draw_side, resting_on, sample_carrying
 from physrl.types import Block
 
 GAP = (1.2, 2.6)
-"""How far the red block is beside the top block, between their centres."""
+"""Bounds of the distance from the red block to the top block, between their centers."""
 
 
 class PlaceX(Place):
@@ -29,7 +29,7 @@ class PlaceX(Place):
     axes: tuple[Axis, ...] = ("x",)
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
-        """Of the two scenes of a pair, one's red block has to move to the right."""
+        """Draw a scene; in exactly one of a pair the red block has to move to the right."""
         rng = streams.own
         low, high = settings.num_blocks
         tower, red = sample_carrying(rng, settings, int(rng.integers(low, high + 1)) - 1)

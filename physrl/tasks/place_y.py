@@ -12,8 +12,8 @@ from physrl.types import Action, Block, Offset, Outcome, SceneSpec
 
 TOO_HIGH = (0.15, 1.0)
 TOO_LOW = (0.15, 0.85)
-"""How far above its place the red block hangs, or how deep it is sunk into the tower; a part of it
-still sticks out."""
+"""Bounds of the red block's height above its place, or of its depth in the tower, from which a part
+of it still sticks out."""
 
 
 class PlaceY(Place):
@@ -48,7 +48,7 @@ class PlaceY(Place):
         return Offset(0.0, super().ideal(scene).y)
 
     def act(self, scene: SceneSpec, action: Action, simulator: Simulator) -> Outcome:
-        """As `place`, but a drop is a failure."""
+        """Move the red block and simulate as in `place`; a drop is a failure."""
         released = self.release(scene, action)
         outcome = super().act(scene, action, simulator)
         dropped = released is not None and released.drop > FALL_DISPLACEMENT

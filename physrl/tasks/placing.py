@@ -1,6 +1,6 @@
-"""What the tasks share that move a red block: where it stands best, and what comes of a move.
+"""Functions that the tasks with a red block share: its best place, and the outcome of a move.
 
-All blocks' centres lie in the plane z = 0 that faces the camera.
+All blocks' centers lie in the plane z = 0, which faces the camera.
 """
 
 from collections.abc import Sequence
@@ -20,22 +20,22 @@ from physrl.tasks.release import Release
 from physrl.types import Action, Block, Offset, Outcome, SceneSpec, Unparseable
 
 OVERLAP_TOLERANCE = 0.05
-"""An answer this much too low or too close counts as touching, in block widths."""
+"""Largest overlap that counts as touching, in block widths."""
 GIVE_UP_BEYOND = 1.0
-"""Nothing that is rewarded changes once a block has moved this far."""
+"""Displacement at which simulations end early, in block widths: no reward changes beyond it."""
 TOWERS = 20
-"""Standing towers tried for a scene; nearly every one carries another block."""
+"""Most standing towers tried for a scene; nearly every one carries another block."""
 FARTHEST = round(LARGEST_OFFSET * UNITS)
-"""The largest answer."""
+"""Largest answer, in hundredths of a block width."""
 
 
 def sample_carrying(
     rng: np.random.Generator, settings: EnvironmentConfig, num_blocks: int
 ) -> tuple[tuple[Block, ...], Block]:
-    """A tower that stands, and a red block beside it that it can carry.
+    """Draw a standing tower, and beside it a red block that it can carry.
 
     Args:
-        num_blocks: of the tower, without the red one.
+        num_blocks: Blocks of the tower, without the red one.
 
     Raises:
         SceneError: no such tower was found.
@@ -54,17 +54,17 @@ def sample_carrying(
 
 
 def draw_side(streams: Streams) -> int:
-    """1 for one scene of a pair, -1 for the other."""
+    """Return 1 for one scene of a pair, -1 for the other."""
     return 1 if bool(streams.pair.random() < 0.5) != streams.second else -1
 
 
 @lru_cache(maxsize=4096)
 def best_shift(stack: tuple[Block, ...], index: int) -> tuple[float, float]:
-    """Where a block of a stack stands best: how far to move it along x, and the margin then.
+    """Return the shift along x after which a block of a stack stands best, and the margin then.
 
-    Of all answers, the one with the largest margin over the levels that the block is part of. Each
-    of them is a concave function of the block's place, so is their smallest, and halving finds its
-    top. Remembered, because each of a group's answers about a scene is held against it.
+    The best of all answers has the largest margin over the levels that the block is part of. Each
+    margin is a concave function of the block's place, so is their minimum, and bisection finds its
+    maximum. Cached, because every answer of a group is compared with it.
     """
 
     def smallest(units: int) -> float:
@@ -81,12 +81,12 @@ def best_shift(stack: tuple[Block, ...], index: int) -> tuple[float, float]:
 
 
 def resting_on(block: Block, below: Block) -> Block:
-    """The block at the height at which it rests on another, wherever it is sideways."""
+    """Return a block at the height at which it rests on another; x stays."""
     return replace(block, y=below.y + (below.size + block.size) / 2)
 
 
 def ideal_on_top(scene: SceneSpec) -> Offset:
-    """The offset to where the taller tower stands with the largest margin."""
+    """Return the offset after which the taller tower stands with the largest margin."""
     red, top = scene.blocks[-1], scene.tower[-1]
     lifted = resting_on(red, top)
     x, _ = best_shift((*scene.tower, lifted), len(scene.tower))
@@ -94,7 +94,7 @@ def ideal_on_top(scene: SceneSpec) -> Offset:
 
 
 def release_moved(scene: SceneSpec, action: Action, give_up_beyond: float) -> Release | None:
-    """The red block put where the answer says; None if it does not fit there, or for no answer.
+    """Return the scene with the red block moved; None if it does not fit there, or for no answer.
 
     A block that is too low by less than the tolerance is lifted until it touches.
     """
@@ -114,9 +114,9 @@ def release_moved(scene: SceneSpec, action: Action, give_up_beyond: float) -> Re
 def outcome_on_top(
     scene: SceneSpec, action: Action, ideal: Offset, release: Release | None, simulator: Simulator
 ) -> Outcome:
-    """Let the red block go where it was put: it succeeds if it comes to rest on top of the tower.
+    """Simulate the moved red block, which succeeds if it comes to rest on top of the tower.
 
-    It may drop onto it; nothing may slip by more than a block that has fallen.
+    It may drop onto the tower; no block may slip by more than `FALL_DISPLACEMENT`.
     """
     if isinstance(action, Unparseable):
         return Outcome("unparseable", success=False)
@@ -141,18 +141,18 @@ def outcome_on_top(
 
 
 def distance(action: Action, ideal: Offset) -> float:
-    """From the answered place to the ideal one, in block widths."""
+    """Return the distance from the answered place to the ideal one, in block widths."""
     assert isinstance(action, Offset)
     return float(np.hypot(action.x - ideal.x, action.y - ideal.y))
 
 
 def height(tower: Sequence[Block]) -> float:
-    """Of the highest upper face, in block widths."""
+    """Return the height of the highest upper face, in block widths."""
     return max(block.y + block.size / 2 for block in tower)
 
 
 def support_height(block: Block, tower: Sequence[Block]) -> float:
-    """The height of what lies under a block: the ground, or the top of a block of the tower."""
+    """Return the height of a block's support: the ground, or the top of a block of the tower."""
     tops = [
         below.y + below.size / 2
         for below in tower

@@ -1,4 +1,4 @@
-"""The moment at which the blocks of a scene are let go."""
+"""State of a scene when its blocks are released."""
 
 import math
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from physrl.types import Block
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Where all blocks are when they are let go, after the action."""
+    """The blocks after the action, at the moment of release."""
 
     blocks: tuple[Block, ...]
     drop: float = 0.0
-    """How far the moved block is above what it falls on, in block widths."""
+    """Height of the moved block above its support, in block widths."""
     give_up_beyond: float = math.inf
-    """Watched until a block has moved this much further than it drops."""
+    """Displacement beyond the drop at which the simulation ends early, in block widths."""
 
     def settle(self, simulator: Simulator) -> Settled:
-        """What comes of it.
+        """Simulate until the blocks rest.
 
         Raises:
             SimulationError: a position is not finite.

@@ -26,7 +26,7 @@ class Stability:
     movable = False
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
-        """Of the two scenes of a pair, which have equally many blocks, one stands."""
+        """Draw a tower; the two of a pair have equally many blocks and exactly one stands."""
         low, high = settings.num_blocks
         num_blocks = int(streams.pair.integers(low, high + 1))
         stable = bool(streams.pair.random() < 0.5) != streams.second
@@ -48,7 +48,7 @@ class Stability:
         return Release(scene.blocks) if isinstance(action, Verdict) else None
 
     def act(self, scene: SceneSpec, action: Action, simulator: Simulator) -> Outcome:
-        """Let the tower go; the verdict succeeds if it foretold what happens."""
+        """Release the tower and simulate; the verdict succeeds if it predicted the outcome."""
         released = self.release(scene, action)
         if not isinstance(action, Verdict) or released is None:
             return Outcome("unparseable", success=False)

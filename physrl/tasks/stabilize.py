@@ -15,14 +15,14 @@ from physrl.tasks.release import Release
 from physrl.types import Action, Block, Offset, Outcome, SceneSpec
 
 LARGEST_SHIFT = 1.0
-"""How far the red block was moved out of a tower that stood, at most, in block widths."""
+"""Largest shift of the red block out of a standing tower, in block widths."""
 TRIES = 1000
 
 
 class Stabilize:
     """An unstable tower with a red block, any but the lowest; all in one plane.
 
-    Only the red block moves: those above it stay where they are.
+    An action moves the red block alone: the blocks above it stay where they are.
     """
 
     name = "stabilize"
@@ -38,9 +38,9 @@ class Stabilize:
     movable = False
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
-        """A tower that stands, of which one block is moved until it would fall.
+        """Draw a standing tower and move one block until the tower would fall.
 
-        Of the two scenes of a pair, one's red block has to move to the right.
+        In exactly one scene of a pair the red block has to move to the right.
         """
         rng, (low, high) = streams.own, settings.margin
         side = draw_side(streams)
@@ -62,7 +62,7 @@ class Stabilize:
         return parse_offset(completion, self.axes)
 
     def ideal(self, scene: SceneSpec) -> Offset:
-        """To where the tower stands with the largest margin."""
+        """Return the offset after which the tower stands with the largest margin."""
         x, _ = best_shift(scene.blocks, red_index(scene))
         return Offset(x, 0.0)
 
@@ -79,7 +79,7 @@ class Stabilize:
         return Release(blocks, give_up_beyond=GIVE_UP_BEYOND)
 
     def act(self, scene: SceneSpec, action: Action, simulator: Simulator) -> Outcome:
-        """Move the red block, let all go, and see; sideways there is nothing in its way."""
+        """Move the red block and simulate; sideways nothing is in its way."""
         released = self.release(scene, action)
         if released is None:
             return Outcome("unparseable", success=False)
@@ -96,5 +96,5 @@ class Stabilize:
 
 
 def red_index(scene: SceneSpec) -> int:
-    """Which block of the tower is to be moved, counted from the lowest."""
+    """Return the index of the block to move, counted from the lowest."""
     return next(index for index, block in enumerate(scene.blocks) if block.color == RED)

@@ -1,4 +1,4 @@
-"""What a task is, and the scenes that it asks about."""
+"""Protocol of tasks, and the scenes and prompts made from them."""
 
 from dataclasses import replace
 from typing import Protocol
@@ -26,42 +26,47 @@ FEEDBACK = {
 
 
 class Task(Protocol):
-    """One question about towers: what is asked, what counts as an answer, what comes of it."""
+    """A question about towers, its answers and their outcomes.
+
+    A task is registered by its class (`physrl.config.task`), which states all facts about it and
+    takes no arguments. The first line of the class's docstring describes the image.
+    """
 
     name: str
+    """Name in configurations; that of its registry entry."""
     wordings: tuple[str, ...]
-    """The question as training asks it, then the held-out ways of asking the same."""
+    """Wordings of the question: first that of training, then held-out ones."""
     achievement: str
-    """What a success is, as a report says it of a `{share}`."""
+    """Predicate of a report's sentence on the `{share}` of successes; its subject is the policy."""
     axes: tuple[Axis, ...]
-    """The numbers that an answer consists of; none for Yes or No."""
+    """Axes of the numbers in an answer; empty for Yes or No."""
     movable: bool
-    """Whether the last block of a scene is a red one that stands apart from the tower."""
+    """True if the last block of a scene is a red one apart from the tower."""
     attempts: int
-    """How often the model may answer; after a failure it sees what happened."""
+    """Most answers to one scene; after a failure the model sees an image of the outcome."""
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
-        """The blocks of a scene: the tower from bottom to top, then the red one if it is apart."""
+        """Draw a scene's blocks: the tower from bottom to top, then a red block that is apart."""
         ...
 
     def parse(self, completion: str) -> Action:
-        """What a completion means; never raises."""
+        """Return the action in a completion; never raises."""
         ...
 
     def ideal(self, scene: SceneSpec) -> Action:
-        """The best action."""
+        """Return the best action."""
         ...
 
     def target(self, scene: SceneSpec) -> str:
-        """The completion that SFT imitates: the best action in words."""
+        """Return the target completion of SFT: the best action as an answer."""
         ...
 
     def release(self, scene: SceneSpec, action: Action) -> Release | None:
-        """What is let go once the action is carried out; None where it cannot be."""
+        """Return the blocks after the action; None if it is illegal or no action."""
         ...
 
     def act(self, scene: SceneSpec, action: Action, simulator: Simulator) -> Outcome:
-        """Carry the action out in the simulator."""
+        """Simulate the action and return its outcome."""
         ...
 
 
@@ -73,10 +78,10 @@ def make_scene(
     index: int,
     generator: GeneratorName = "iid",
 ) -> SceneSpec:
-    """Scene `index` of a set.
+    """Draw scene `index` of a set.
 
     Args:
-        settings: what the set's generator makes of a run's settings (`GENERATORS`).
+        settings: A run's settings as changed by the set's generator (`GENERATORS`).
 
     Raises:
         SceneError: the settings admit no such scene.
@@ -106,7 +111,7 @@ def make_scene(
 def make_prompt(
     task: Task, scene: SceneSpec, renderer: Renderer, image_size: int, *, reasoning: bool
 ) -> Prompt:
-    """The picture of a scene and the task's question."""
+    """Render a scene and ask the task's question about it."""
     poses = [start_pose(block) for block in scene.blocks]
     image = renderer.render(poses, scene.camera, scene.appearance, image_size)
     question = question_text(task, scene.wording, reasoning=reasoning)
@@ -114,20 +119,20 @@ def make_prompt(
 
 
 def question_text(task: Task, wording: int = 0, *, reasoning: bool) -> str:
-    """The question in words, with the form that the answer takes."""
+    """Return the question, with the format of the answer."""
     return task.wordings[wording] + FORMAT + (REASONING if reasoning else "")
 
 
 def feedback_text(outcome: Outcome, *, reasoning: bool) -> str:
-    """What is said beside the picture of a failed attempt; the next one starts afresh."""
+    """Return the text beside the image of a failed attempt; the next one starts from the scene."""
     again = " Try again from the first picture." + FORMAT
     return FEEDBACK[outcome.status] + again + (REASONING if reasoning else "")
 
 
 def _places_on_top(tower: tuple[Block, ...], red: Block) -> tuple[Block, ...]:
-    """The leftmost and the rightmost place at which the top block could carry the red one.
+    """Return the leftmost and the rightmost place at which the top block could carry the red one.
 
-    The best lies between them; a picture fitted to the best would point at it.
+    The camera is fitted to both: an image fitted to the best place would give it away.
     """
     lifted = resting_on(red, tower[-1])
     reach = tower[-1].size / 2
@@ -135,7 +140,7 @@ def _places_on_top(tower: tuple[Block, ...], red: Block) -> tuple[Block, ...]:
 
 
 def _draw_wording(task: Task, settings: EnvironmentConfig, rng: np.random.Generator) -> int:
-    """The last thing that is drawn, so that a scene is the same in whatever words."""
+    """Draw the wording, after all else so that it does not change the scene."""
     if settings.wording == "seen":
         return 0
     return int(rng.integers(1, len(task.wordings)))

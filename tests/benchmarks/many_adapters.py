@@ -20,7 +20,7 @@ from cluster.inference.cell_server import PolicyFiles, ServedPolicy, start_cell_
 from cluster.runtime.session import ray_session
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.model import LoRAConfig, ModelConfig
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.environments.renderer import TinyRenderer
 from physrl.protocols import Sampling
 from physrl.scene_source import SceneSource, prepare

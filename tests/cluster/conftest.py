@@ -7,7 +7,7 @@ import pytest
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.runtime.session import ray_session  # before Ray itself: it sets the token
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,12 @@ from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
 from physrl.scene_source import SceneSource, prepare
 from physrl.tasks import TASKS
-from physrl.tasks.first_move import (
-    ask_alone,
-    ask_first,
-    motion_text,
+from physrl.tasks.prediction import (
+    hypothetical_action,
     motion_words,
-    tried_action,
+    prediction_prompt,
+    prediction_text,
+    request_prediction,
     true_motion,
 )
 from physrl.turns import carry_out, follow_ups
@@ -27,7 +27,7 @@ from tests.support.groups import complete, first_turn
 
 REWARD = SimulatedRewardConfig()
 BEFORE = OutcomeConfig(weight=0.5)
-TARGET = OutcomeConfig(mode="target", weight=0.3)
+TARGET = OutcomeConfig(mode="separate", weight=0.3)
 PLAIN = SceneSource("stability", EnvironmentConfig(), 0, "train", reasoning=False)
 ASKED = replace(PLAIN, auxiliary=BEFORE)
 YES = "<answer>Yes</answer>"
@@ -61,15 +61,15 @@ def test_a_prediction_is_asked_for_and_earns_beside_the_answer(
     index = falling(renderer)
     (scene,), (prompt,) = prepare(ASKED, [index], renderer)
     (plain,) = prepare(PLAIN, [index], renderer)[1]
-    assert prompt.text == ask_first(plain).text
+    assert prompt.text == request_prediction(plain).text
     assert prompt.prompt_id == plain.prompt_id
     truth = true_motion(TASKS["stability"], scene, Verdict(True), simulator)
     assert isinstance(truth, FirstMove)
-    right, wrong = motion_text(truth), motion_text(replace(truth, block=truth.block + 1))
+    right, wrong = prediction_text(truth), prediction_text(replace(truth, block=truth.block + 1))
     texts = [right + YES, wrong + YES, YES, right, f"<outcome>{YES}</outcome>", "<outcome>none"]
     group = act(ASKED, index, texts, simulator, renderer)
     parts = [rollout.reward.parts["outcome"] for rollout in group.rollouts]
-    # The fourth foretells it, but nothing is let go for lack of an answer.
+    # The fourth predicts it, but nothing is let go for lack of an answer.
     assert parts == [0.5, 0, 0, 0, 0, 0]
     totals = [rollout.reward.total for rollout in group.rollouts]
     assert totals == [1.5, 1.0, 1.0, -1.0, -1.0, -1.0]
@@ -91,7 +91,7 @@ def test_without_it_nothing_is_asked_or_earned(
             source, falling(renderer), [f"<outcome>{YES}</outcome>"] * 2, simulator, renderer
         )
         assert group.rollouts[0].last.outcome.success
-        assert group.rollouts[0].last.foretold is None
+        assert group.rollouts[0].last.predicted is None
         assert "outcome" not in group.rollouts[0].reward.parts
         assert "outcome/accuracy" not in rollout_metrics([complete(group)])
 
@@ -120,7 +120,7 @@ def test_demonstrations_say_what_will_happen_before_the_answer(
     assert [one.prompt.text for one in shown] == [prompt.text for prompt in prompts]
     for one, before, scene in zip(shown, plain, scenes, strict=True):
         truth = true_motion(TASKS["stability"], scene, Verdict(True), simulator)
-        assert one.target == motion_text(truth) + before.target
+        assert one.target == prediction_text(truth) + before.target
         assert isinstance(truth, Still) is (scene.margin > 0)
         assert one.weight == 1.0
     # What is demonstrated earns all there is to earn.
@@ -139,9 +139,9 @@ def test_a_second_demonstration_of_each_scene(
     assert [one.prompt.text for one in shown[::2]] == [one.prompt.text for one in plain]
     scenes, _ = prepare(source, range(4), renderer)
     for first, second, scene in zip(shown[::2], shown[1::2], scenes, strict=True):
-        action = tried_action(task, scene)
-        assert second.target == motion_text(true_motion(task, scene, action, simulator))
-        assert second.prompt.text == ask_alone(first.prompt, task, action).text
+        action = hypothetical_action(task, scene)
+        assert second.target == prediction_text(true_motion(task, scene, action, simulator))
+        assert second.prompt.text == prediction_prompt(first.prompt, task, action).text
         assert second.prompt.images[0] is first.prompt.images[0]
         assert (first.weight, second.weight) == (1.0, 0.3)
     examples = demonstration_batch(shown, Letters()).examples
@@ -153,7 +153,7 @@ def test_a_second_demonstration_of_each_scene(
 
 
 @pytest.mark.parametrize("auxiliary", [BEFORE, TARGET])
-def test_shuffled_demonstrations_foretell_the_other_scene(
+def test_shuffled_demonstrations_predict_the_other_scene(
     auxiliary: OutcomeConfig, simulator: Simulator, renderer: TinyRenderer
 ) -> None:
     source = replace(PLAIN, auxiliary=auxiliary, shuffled=True)
@@ -165,6 +165,6 @@ def test_shuffled_demonstrations_foretell_the_other_scene(
     scenes, _ = prepare(PLAIN, range(30), renderer)
     truths = [true_motion(TASKS["stability"], one, Verdict(True), simulator) for one in scenes]
     told = [one.target for one in shown if "<outcome>" in one.target]
-    right = sum(motion_text(t) in one for t, one in zip(truths, told, strict=True))
+    right = sum(prediction_text(t) in one for t, one in zip(truths, told, strict=True))
     assert 0 < right < 22
     assert len({motion_words(truth) for truth in truths}) > 3

@@ -34,7 +34,7 @@ def two_task_plan() -> StudyPlan:
         "grid.models={tiny: {}}",
         "grid.seeds=[0, 1]",
         "evaluation.tasks=[place, stability]",
-        "controls={shuffled_labels: false, blank_pictures: false}",
+        "controls={shuffled_labels: false, blank_images: false}",
     ]
     return plan_study(load_study_config(None, overrides))
 

@@ -16,7 +16,8 @@ from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.weights.policy import Policy
 from physrl.config.load import validate
-from physrl.config.run import RunConfig, RuntimeConfig
+from physrl.config.run import RunConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.models.loading import load_model
 from physrl.models.tiny import IMAGE_SIZE
 from physrl.protocols import Sampling

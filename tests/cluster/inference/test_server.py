@@ -17,7 +17,7 @@ from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.weights.policy import Policy
 from physrl.config.model import LoRAConfig, ModelConfig
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator
 from physrl.errors import GenerationError
 from physrl.models.loading import peft_config

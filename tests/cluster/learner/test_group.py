@@ -17,7 +17,8 @@ from cluster.runtime.placement import Placement
 from physrl.algorithms.metrics import combine
 from physrl.algorithms.update import Learner
 from physrl.config.load import validate
-from physrl.config.run import RunConfig, RuntimeConfig
+from physrl.config.run import RunConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator
 from physrl.models.engine import TorchEngine
 from physrl.models.loading import load_model

@@ -7,7 +7,7 @@ import pytest
 from ray.util import placement_group_table
 
 from cluster.runtime.placement import Placement, bundles, cpus, gpus
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import UserError
 
 COLOCATED = RuntimeConfig(

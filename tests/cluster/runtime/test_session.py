@@ -9,7 +9,7 @@ import pytest
 import ray
 
 from cluster.runtime.session import check_gpus
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import UserError
 
 
@@ -24,7 +24,7 @@ def test_gpus_that_are_not_there_are_not_waited_for() -> None:
 WAITS_FOR_SIGTERM = """
 from cluster.runtime.session import ray_session
 from cluster.runtime.stopping import stop_on_signals
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 import time
 import ray
 with ray_session(RuntimeConfig()), stop_on_signals() as stop:

@@ -15,7 +15,8 @@ from cluster.runtime.placement import cpus
 from cluster.runtime.stopping import StopRequest
 from cluster.study.grid import run_trials, slots_runtime, trial_bundles, trial_works, unfinished
 from cluster.study.trial import Train, TrialWork
-from physrl.config.run import RunConfig, RuntimeConfig
+from physrl.config.run import RunConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.config.study import StudyConfig
 from physrl.evaluation.cells import CellStore, open_cell_store
 from physrl.evaluation.plan import plan_study

@@ -14,7 +14,8 @@ from cluster.runtime.stopping import StopRequest
 from cluster.training.sft import train_sft
 from cluster.training.sft_rank import Demonstrator, check_shared
 from physrl.config.load import validate
-from physrl.config.run import RunConfig, RuntimeConfig
+from physrl.config.run import RunConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.demonstrations import demonstrate
 from physrl.environments.renderer import make_renderer
 from physrl.environments.simulator import Simulator

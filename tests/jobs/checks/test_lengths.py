@@ -23,7 +23,7 @@ def test_the_last_prompt_of_several_attempts(override: str, named: str) -> None:
 def test_ideal_answers(table: str) -> None:
     overrides = ["task=place", "model.max_completion_tokens=9"]
     check_answers(load_config(None, overrides))  # RL samples its answers
-    overrides += [f"{table}={{type: sft, steps: 1}}", "auxiliary={mode: before}"]
+    overrides += [f"{table}={{type: sft, steps: 1}}", "auxiliary={mode: inline}"]
     with pytest.raises(UserError, match=r"model\.max_completion_tokens is 9") as caught:
         check_answers(load_config(None, overrides))
     remedy = str(caught.value).rpartition("set ")[2]

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.checks import ray_cluster
 from jobs.checks.ray_cluster import check_cluster, check_dashboard
-from physrl.config.run import RuntimeConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import UserError
 from tests.support.ports import free_port
 

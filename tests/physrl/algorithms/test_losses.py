@@ -15,9 +15,10 @@ from physrl.algorithms.grpo import grpo_loss
 from physrl.algorithms.gspo import gspo_loss
 from physrl.algorithms.kl import kl_estimate
 from physrl.algorithms.loss import LossInputs
-from physrl.algorithms.registry import LOSSES, make_loss
+from physrl.algorithms.registry import make_loss
 from physrl.algorithms.sft import SFTLoss
 from physrl.config.algorithm import (
+    ALGORITHMS,
     BNPOConfig,
     CISPOConfig,
     DAPOConfig,
@@ -114,7 +115,7 @@ def test_each_algorithm_has_its_own_mean() -> None:
         assert loss_of(on_policy([2.0, 6.0]))[0].item() == pytest.approx(expected), name
 
 
-@pytest.mark.parametrize("name", sorted(LOSSES))
+@pytest.mark.parametrize("name", sorted(ALGORITHMS))
 def test_shares_add_up_to_the_loss_of_the_whole(name: str) -> None:
     table = {"type": name} | ({} if name == "sft" else {"beta": 0.1, "entropy_coef": 0.1})
     algorithm = validate({"algorithm": table, "model": {"lora": {}}}).algorithm

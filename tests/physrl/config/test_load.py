@@ -150,7 +150,7 @@ def test_dump_loads_back() -> None:
             ["warm_start.prompts_per_step=1", "warm_start.updates_per_rollout=2"],
             "^warm_start .*updates_per_rollout 2 .*1",
         ),
-        (["algorithm.type=ppo"], "algorithm is .*'ppo'"),
+        (["algorithm.type=ppo"], r"algorithm\.type is 'ppo'"),
         (["algorithm.type=gspo", "algorithm.lr=fast"], "^algorithm.lr is 'fast'"),
         (["reward.type=paper", "reward.height=1"], "unknown key 'reward.height'"),
         (["algorithm.lr=.inf"], "algorithm.lr is inf"),
@@ -262,29 +262,24 @@ def test_what_is_no_folder_stays_as_written(path: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (
-            ["auxiliary.mode=target"],
-            "auxiliary.mode is target but algorithm.type is grpo, which imitates no second answer: "
-            "set auxiliary.mode=before or algorithm.type=sft",
-        ),
-        (["auxiliary.mode=after"], "auxiliary.mode is 'after': "),
-        (["auxiliary.type=depth"], "auxiliary.type is 'depth': "),
-        (["auxiliary.weight=0"], "auxiliary.weight is 0: "),
-        (["auxiliary.weight=.inf"], "auxiliary.weight is inf: "),
-        (["auxiliary.share=1"], "unknown key 'auxiliary.share'"),
+        (["auxiliary.mode=separate"], r"^auxiliary\.mode is separate .*algorithm\.type is grpo"),
+        (["auxiliary.mode=after"], r"^auxiliary\.mode is 'after'"),
+        (["auxiliary.type=depth"], r"^auxiliary\.type is 'depth'"),
+        (["auxiliary.weight=0"], r"^auxiliary\.weight is 0"),
+        (["auxiliary.weight=.inf"], r"^auxiliary\.weight is inf"),
+        (["auxiliary.share=1"], r"unknown key 'auxiliary\.share'"),
         (
             [
                 "algorithm={multi_objective_aggregation: normalize_then_sum, scale_rewards: batch, "
                 "reward_weights: {outcome: 2}}"
             ],
-            "algorithm.reward_weights names 'outcome', which is no part",
+            r"^algorithm\.reward_weights names 'outcome'",
         ),
     ],
 )
 def test_a_wrong_auxiliary_is_one_line(overrides: list[str], message: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match=message) as caught:
         load_config(None, overrides)
-    assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
@@ -299,7 +294,7 @@ def test_the_auxiliary_of_a_run() -> None:
         ],
     ).auxiliary
     assert before is not None
-    assert (before.type, before.foretells, before.weight) == ("outcome", True, 0.5)
-    taught = load_config(None, ["auxiliary.mode=target", "algorithm.type=sft"]).auxiliary
+    assert (before.type, before.predicts, before.weight) == ("outcome", True, 0.5)
+    taught = load_config(None, ["auxiliary.mode=separate", "algorithm.type=sft"]).auxiliary
     assert taught is not None
-    assert not taught.foretells
+    assert not taught.predicts

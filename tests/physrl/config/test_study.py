@@ -9,26 +9,28 @@ from physrl.errors import ConfigError
 @pytest.mark.parametrize(
     ("override", "part"),
     [
-        ("grid.tasks=[juggle]", "'juggle' is no task"),
-        ("grid.tasks=[place+juggle]", "'juggle' is no task"),
-        ("grid.methods={reinforce: {}}", "'reinforce', which is no algorithm"),
-        ("grid.methods={}", "has no methods: the grid is empty"),
-        ("grid.seeds=[1, 1]", "names one of its seeds twice"),
-        ("grid.variants={long: {methods: [ppo]}}", "for methods ppo, which the grid has not"),
-        ("evaluation.tasks=[juggle]", "evaluation.tasks.0 is 'juggle'"),
-        ("evaluation.test_sets=[fog]", "evaluation.test_sets.0 is 'fog'"),
-        ("evaluation.test_sets=[real]", "no real_images"),
-        ("evaluation.prompting=[{test_sets: [tall]}]", "test set 'tall', which is not among"),
-        ("adaptation.steps=[1, 2]", "begin with 0"),
-        ("base=missing.yaml", "missing.yaml does not exist"),
-        ("base=3", "name a run's file"),
-        ("store=ftp://x", "name a folder or s3://bucket/prefix"),
+        ("grid.tasks=[juggle]", r"grid\.tasks\.0 .*'juggle'.*stability"),
+        ("grid.tasks=[place+juggle]", r"grid\.tasks\.0 .*'place\+juggle'.*'juggle'"),
+        (
+            "grid.methods={reinforce: {}}",
+            r"^grid .*'reinforce'.*grpo.*algorithm\.type",
+        ),
+        ("grid.methods={}", "^grid .*methods"),
+        ("grid.seeds=[1, 1]", "^grid .*seeds.*1, 1"),
+        ("grid.variants={long: {methods: [ppo]}}", "^grid .*'long'.*methods ppo.*grpo"),
+        ("evaluation.tasks=[juggle]", r"^evaluation\.tasks\.0 is 'juggle'"),
+        ("evaluation.test_sets=[fog]", r"^evaluation\.test_sets\.0 is 'fog'"),
+        ("evaluation.test_sets=[real]", "^evaluation .*'real'.*real_images"),
+        ("evaluation.prompting=[{test_sets: [tall]}]", "^evaluation .*'tall'.*test_sets.*iid"),
+        ("adaptation.steps=[1, 2]", r"^adaptation\.steps is \[1, 2\]"),
+        ("base=missing.yaml", r"missing\.yaml"),
+        ("base=3", "^base is 3"),
+        ("store=ftp://x", "^store is 'ftp://x'.*s3://"),
     ],
 )
 def test_a_mistake_costs_one_line(override: str, part: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match=part) as caught:
         load_study_config(None, [override])
-    assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -28,7 +28,7 @@ OVERRIDES = (
     f"evaluation.scenes={SCENES}",
     "adaptation={tasks: [place, stability], steps: [0, 4], scenes: 200}",
     "probes={tasks: [stability], targets: [stability]}",
-    "controls={shuffled_labels: false, blank_pictures: false}",
+    "controls={shuffled_labels: false, blank_images: false}",
 )
 
 

@@ -63,14 +63,14 @@ def test_an_invalid_study_is_refused_in_one_line(overrides: list[str], part: str
 def test_outcome_prediction_is_a_variant() -> None:
     variants = (
         "grid.variants={default: {}, "
-        "predicted: {overrides: {auxiliary: {mode: before, weight: 0.5}}}, "
-        "taught: {overrides: {auxiliary: {mode: target}}, methods: [sft]}}"
+        "predicted: {overrides: {auxiliary: {mode: inline, weight: 0.5}}}, "
+        "taught: {overrides: {auxiliary: {mode: separate}}, methods: [sft]}}"
     )
     plan = plan_study(small_study(variants))
     by_variant: dict[str, set[str]] = {}
     for trial in plan.trials:
         auxiliary = trial.config.auxiliary
-        expected = {"default": None, "predicted": "before", "taught": "target"}[trial.variant]
+        expected = {"default": None, "predicted": "inline", "taught": "separate"}[trial.variant]
         assert (auxiliary.mode if auxiliary else None) == expected
         by_variant.setdefault(trial.variant, set()).add(trial.method)
     assert by_variant["predicted"] == {"grpo", "sft"}
@@ -86,4 +86,4 @@ def test_outcome_prediction_is_a_variant() -> None:
 
 def predicts_outcome(cell: CellSpec) -> bool:
     auxiliary = cell_source(cell).auxiliary
-    return auxiliary is not None and auxiliary.foretells
+    return auxiliary is not None and auxiliary.predicts

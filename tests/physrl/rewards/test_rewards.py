@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import PaperRewardConfig, RewardConfig, SimulatedRewardConfig
 from physrl.environments.simulator import Simulator
+from physrl.rewards.attempt import Move
 from physrl.rewards.early import early
 from physrl.rewards.paper import paper
-from physrl.rewards.score import Move, score
+from physrl.rewards.score import score
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
 from physrl.types import Action, Block, Offset, Outcome, SceneSpec, Unparseable, Verdict

@@ -33,7 +33,7 @@ def test_solved_examples_stand_before_every_question(renderer: TinyRenderer) -> 
     assert prompts[0].images[0] is prompts[1].images[0]
 
 
-def test_blank_pictures_show_nothing_even_after_a_failure(
+def test_blank_images_show_nothing_even_after_a_failure(
     renderer: TinyRenderer, simulator: Simulator
 ) -> None:
     source = replace(SOURCE, task="place_closed_loop", environment=ENVIRONMENT, blank=True)

@@ -7,7 +7,7 @@ from physrl.types import Outcome, Unparseable, Verdict
 STABILITY = TASKS["stability"]
 
 
-def test_the_ideal_foretells_what_happens(simulator: Simulator) -> None:
+def test_the_ideal_predicts_the_outcome(simulator: Simulator) -> None:
     for index in range(40):
         scene = make_scene(STABILITY, EnvironmentConfig(), 1, "test", index)
         ideal = STABILITY.ideal(scene)

@@ -11,13 +11,13 @@ from physrl.environments.geometry import level_margins
 from physrl.environments.simulator import Simulator
 from physrl.tasks import TASKS
 from physrl.tasks.answers import answer_text
-from physrl.tasks.first_move import (
-    ask_alone,
-    ask_first,
-    motion_text,
+from physrl.tasks.prediction import (
+    hypothetical_action,
     motion_words,
-    read_foretold,
-    tried_action,
+    parse_prediction,
+    prediction_prompt,
+    prediction_text,
+    request_prediction,
     true_motion,
 )
 from physrl.tasks.task import make_scene
@@ -121,7 +121,7 @@ def test_a_mirrored_scene_moves_to_the_mirrored_side(name: str, simulator: Simul
     seen = set()
     for index in range(30):
         scene = make_scene(task, MIXED, 5, "test", index)
-        action = tried_action(task, scene)
+        action = hypothetical_action(task, scene)
         release = task.release(scene, action)
         assert release is not None
         levels = level_margins(release.blocks)
@@ -151,8 +151,8 @@ def test_what_is_tried_is_legal_and_its_end_is_open(name: str, simulator: Simula
     task, motions = TASKS[name], []
     for index in range(40):
         scene = make_scene(task, MIXED, 2, "train", index)
-        action = tried_action(task, scene)
-        assert action == tried_action(task, scene)
+        action = hypothetical_action(task, scene)
+        assert action == hypothetical_action(task, scene)
         assert task.parse(answer_text(words_of(name, action))) == action
         motions.append(true_motion(task, scene, action, simulator))
     stands = sum(isinstance(motion, Still) for motion in motions)
@@ -161,7 +161,7 @@ def test_what_is_tried_is_legal_and_its_end_is_open(name: str, simulator: Simula
 
 
 def words_of(name: str, action: Action) -> str:
-    prompt = ask_alone(Prompt.ask("id", ""), TASKS[name], action)
+    prompt = prediction_prompt(Prompt.ask("id", ""), TASKS[name], action)
     if isinstance(action, Verdict):
         assert prompt.text.startswith("All is let go as it is: which block")
         return "Yes" if action.falls else "No"
@@ -171,26 +171,26 @@ def words_of(name: str, action: Action) -> str:
 def test_the_second_question_is_about_the_same_picture() -> None:
     before = (Turn("user", "one"), Turn("assistant", "<answer>Yes</answer>"))
     asked = Prompt("id", (*before, Turn("user", "two")))
-    second = ask_alone(asked, TASKS["place"], Offset(-1.5, 0.25))
+    second = prediction_prompt(asked, TASKS["place"], Offset(-1.5, 0.25))
     assert second.prompt_id == "id#outcome"
     assert second.turns[:-1] == before
     assert second.text.startswith("The red block is moved by -150 25: which block moves first")
-    first = ask_first(asked)
+    first = request_prediction(asked)
     assert first.turns[:-1] == before
     assert first.text.startswith("two Before the answer, say between <outcome> and </outcome>")
 
 
 @given(MOTIONS)
 def test_words_are_read_back(motion: Motion) -> None:
-    completion = f"<think>1 left</think>{motion_text(motion)}<answer>Yes</answer>"
-    said, rest = read_foretold(completion)
+    completion = f"<think>1 left</think>{prediction_text(motion)}<answer>Yes</answer>"
+    said, rest = parse_prediction(completion)
     assert said == motion
     assert TASKS["stability"].parse(rest) == Verdict(True)
 
 
 @pytest.mark.parametrize("inner", ["2 left", " 2  Left. ", "block 2, left", "2;left!", "2,LEFT"])
 def test_what_a_person_would_call_the_same(inner: str) -> None:
-    assert read_foretold(f"<Outcome >{inner}</ outcome>")[0] == FirstMove(2, "left")
+    assert parse_prediction(f"<Outcome >{inner}</ outcome>")[0] == FirstMove(2, "left")
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ def test_what_a_person_would_call_the_same(inner: str) -> None:
         "<answer><outcome>2 left</outcome>Yes</answer>",
     ],
 )
-def test_everything_else_foretells_nothing(completion: str) -> None:
-    assert isinstance(read_foretold(completion)[0], Unparseable)
+def test_everything_else_predicts_nothing(completion: str) -> None:
+    assert isinstance(parse_prediction(completion)[0], Unparseable)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_everything_else_foretells_nothing(completion: str) -> None:
     ],
 )
 def test_only_an_answer_outside_counts(completion: str, answers: bool) -> None:
-    _, rest = read_foretold(completion)
+    _, rest = parse_prediction(completion)
     assert (TASKS["stability"].parse(rest) == Verdict(True)) is answers
 
 
@@ -249,12 +249,12 @@ def test_only_an_answer_outside_counts(completion: str, answers: bool) -> None:
 def test_any_text(text: str, other: str) -> None:
     """Nothing raises, and no answer comes out of an outcome or is changed where there is none."""
     for task in (TASKS["stability"], TASKS["place_x"]):
-        _, rest = read_foretold(text)
+        _, rest = parse_prediction(text)
         task.parse(rest)
         if "outcome" not in text.lower():
             assert task.parse(rest) == task.parse(text)
         plain = text.replace("<", "").replace(">", "")
         inside = f"<outcome>{plain}<answer>5</answer><answer>Yes</answer>"
         for completion in (f"{inside}</outcome>", f"{inside}{other.replace('<', '')}"):
-            _, rest = read_foretold(completion)
+            _, rest = parse_prediction(completion)
             assert isinstance(task.parse(rest), Unparseable)

@@ -1,4 +1,4 @@
-"""The world model beside a task: which block moves first, and to which side?
+"""Auxiliary prediction of the physical outcome: which block moves first, and to which side.
 
 A prediction stands between `<outcome>` and `</outcome>`, before the answer: `2 left` or `none`.
 Blocks are counted from the lowest; a block that an action moves on top is the highest.
@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from physrl.environments.randomness import stream
 from physrl.environments.simulator import Simulator
-from physrl.tasks.answers import UNITS, outside, spoken, words
+from physrl.tasks.answers import UNITS, without_tagged, without_thoughts, words
 from physrl.tasks.task import Task
 from physrl.types import (
     Action,
@@ -31,7 +31,7 @@ LET_GO = "All is let go as it is"
 MOVED = "The red block is moved by {offset}"
 ALONE = f"{{what}}: {QUESTION}? Say between <outcome> and </outcome> {FORM}."
 FARTHEST = 1.0
-"""How far beside its best place a block is tried, in block widths: about half of them fall."""
+"""Largest distance of a hypothetical place from the best one, in block widths: about half fall."""
 
 _TAG = re.compile(r"<\s*(?:(/)\s*)?outcome\s*>", re.IGNORECASE | re.ASCII)
 _OUTCOME = re.compile(r"<outcome>(.*?)</outcome>", re.DOTALL)
@@ -42,14 +42,14 @@ _MOVE = re.compile(
 )
 
 
-def ask_first(prompt: Prompt) -> Prompt:
-    """The same conversation, with a request for a prediction at the end of its question."""
+def request_prediction(prompt: Prompt) -> Prompt:
+    """Append a request for a prediction to the prompt's last question."""
     *before, question = prompt.turns
     return replace(prompt, turns=(*before, replace(question, text=question.text + FIRST)))
 
 
 def motion_words(motion: Motion | Unparseable | None) -> str:
-    """A motion as it is foretold: `2 left` or `none`; nothing if there is none to tell."""
+    """Format a motion as a prediction: `2 left` or `none`; empty if unparseable or missing."""
     match motion:
         case FirstMove(block, side):
             return f"{block} {side}"
@@ -59,57 +59,57 @@ def motion_words(motion: Motion | Unparseable | None) -> str:
             return ""
 
 
-def motion_text(motion: Motion) -> str:
-    """The completion that foretells this and nothing else."""
+def prediction_text(motion: Motion) -> str:
+    """Return the completion that consists of this prediction alone."""
     return f"<outcome>{motion_words(motion)}</outcome>"
 
 
-def read_foretold(completion: str) -> tuple[Motion | Unparseable, str]:
-    """What a completion foretells, and what of it may hold the answer; never raises.
+def parse_prediction(completion: str) -> tuple[Motion | Unparseable, str]:
+    """Return the prediction in a completion, and the text in which its answer may stand.
 
-    Predictions are no part of the latter, nor what follows one that is not closed.
+    Never raises. Predictions are cut from that text, and so is all that follows an unclosed one.
     """
-    said = spoken(_TAG.sub(_plain_tag, completion))
-    if said is None:
+    text = without_thoughts(_TAG.sub(_normalized, completion))
+    if text is None:
         return Unparseable("the thought is not closed"), completion
-    rest = outside("outcome", said)
+    rest = without_tagged("outcome", text)
     if rest is None:
         return Unparseable("the outcome is not closed"), ""
-    outcomes = _OUTCOME.findall(said)
-    if len(outcomes) != 1 or said.count("<outcome>") != 1 or said.count("</outcome>") != 1:
+    outcomes = _OUTCOME.findall(text)
+    if len(outcomes) != 1 or text.count("<outcome>") != 1 or text.count("</outcome>") != 1:
         return Unparseable(f"{len(outcomes)} outcomes instead of one"), rest
-    if "<answer>" in said.partition("<outcome>")[0]:
+    if "<answer>" in text.partition("<outcome>")[0]:
         return Unparseable("the outcome comes after the answer"), rest
-    return _read(outcomes[0].strip()), rest
+    return _parse_motion(outcomes[0].strip()), rest
 
 
-def tried_action(task: Task, scene: SceneSpec) -> Action:
-    """What the second question about a scene supposes, drawn from the scene's own stream.
+def hypothetical_action(task: Task, scene: SceneSpec) -> Action:
+    """Draw the action that a scene's second question supposes, from the scene's own stream.
 
-    The best action leaves nothing to foretell where it makes all stand: the red block is put
-    beside its best place, or above it where it moves up and down alone.
+    After the best action of an offset task nothing moves, so the red block is put beside its best
+    place, or above it where it moves up and down alone.
     """
     ideal = task.ideal(scene)
     if not isinstance(ideal, Offset):
         return ideal
     units = round(FARTHEST * UNITS)
-    beside = int(stream(f"{scene.scene_id}/outcome", scene.index).integers(-units, units + 1))
+    error = int(stream(f"{scene.scene_id}/outcome", scene.index).integers(-units, units + 1))
     if "x" in task.axes:
-        return replace(ideal, x=round(ideal.x * UNITS + beside) / UNITS)
-    return replace(ideal, y=round(ideal.y * UNITS + abs(beside)) / UNITS)
+        return replace(ideal, x=round(ideal.x * UNITS + error) / UNITS)
+    return replace(ideal, y=round(ideal.y * UNITS + abs(error)) / UNITS)
 
 
-def ask_alone(prompt: Prompt, task: Task, action: Action) -> Prompt:
-    """The second question about a prompt's picture: what comes of this action?"""
+def prediction_prompt(prompt: Prompt, task: Task, action: Action) -> Prompt:
+    """Return the second question about a prompt's image: the outcome of this action."""
     offset = words(action, task.axes)
     what = MOVED.format(offset=offset) if task.axes else LET_GO
     *before, question = prompt.turns
-    asked = Turn("user", ALONE.format(what=what), question.images)
-    return Prompt(prompt.scene_id, (*before, asked), "outcome")
+    second = Turn("user", ALONE.format(what=what), question.images)
+    return Prompt(prompt.scene_id, (*before, second), "outcome")
 
 
 def true_motion(task: Task, scene: SceneSpec, action: Action, simulator: Simulator) -> Motion:
-    """What moves first once a legal action is carried out.
+    """Simulate a legal action and return the first motion after it.
 
     Raises:
         SimulationError: a position is not finite.
@@ -119,14 +119,14 @@ def true_motion(task: Task, scene: SceneSpec, action: Action, simulator: Simulat
     return motion
 
 
-def _read(said: str) -> Motion | Unparseable:
-    if _STILL.fullmatch(said):
+def _parse_motion(text: str) -> Motion | Unparseable:
+    if _STILL.fullmatch(text):
         return Still()
-    match = _MOVE.fullmatch(said)
+    match = _MOVE.fullmatch(text)
     if match is None:
         return Unparseable("neither a block with a side nor none")
     return FirstMove(int(match[1]), match[2].lower())  # type: ignore[arg-type]
 
 
-def _plain_tag(tag: re.Match[str]) -> str:
+def _normalized(tag: re.Match[str]) -> str:
     return f"<{tag[1] or ''}outcome>"

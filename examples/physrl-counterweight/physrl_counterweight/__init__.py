@@ -1,0 +1,1 @@
+"""A task, a reward and an algorithm that extend physrl from outside."""

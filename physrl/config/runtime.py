@@ -1,0 +1,117 @@
+"""Configuration of the processes of a run: their number, resources and deadlines."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from physrl.config.base import Section
+
+Offload = Literal["none", "optimizer", "all"]
+
+
+class RuntimeConfig(Section):
+    """Ray actors of a run: number, resources, scheduling and deadlines."""
+
+    mode: Literal["sync", "async"] = "sync"
+    """Scheduling of generation and updates: `sync` trains on completions of the current policy
+    only; `async` generates during updates, with a policy up to `max_staleness` steps old."""
+    max_staleness: int = Field(1, ge=1, le=64)
+    """Staleness bound of `async`, in steps: largest age of completions relative to the policy that
+    they train, and most batches of completions that wait for the learner."""
+    layout: Literal["disaggregated", "colocated"] = "disaggregated"
+    """Placement on GPUs: servers and ranks on separate ones (`disaggregated`), or server i and rank
+    i alternating on the same one (`colocated`)."""
+    rollout_workers: int = Field(2, ge=1)
+    """Rollout workers, which render and simulate, a core each."""
+    inference_servers: int = Field(1, ge=1)
+    """Inference servers, a vLLM engine each."""
+    learner_ranks: int = Field(1, ge=1)
+    """Learner ranks, under DeepSpeed."""
+    gpus_per_server: float = Field(0, ge=0)
+    """GPUs of each inference server; with a fraction, servers share a GPU."""
+    gpus_per_rank: Literal[0, 1] = 0
+    """GPUs of each learner rank; 0: the learner runs on the CPU. NCCL allows no shared GPU."""
+    threads: int = Field(1, ge=1)
+    """OpenMP threads of each actor; more than there are cores is many times slower."""
+    prompts_per_call: int = Field(16, ge=1)
+    """Prompts in one call of a rollout worker or an inference server."""
+    calls_per_server: int = Field(1, ge=1)
+    """Concurrent calls of an inference server (continuous batching). With 1, completions are
+    reproducible; more keep a GPU busy while the longest completions of a call are unfinished."""
+    in_flight: Literal["finish", "abort"] = "finish"
+    """Unfinished completions at a weight sync: `finish` completes them with the old weights first,
+    `abort` drops them and generates them anew."""
+    kv_cache_mb: int = Field(256, ge=16)
+    """Memory of each server's KV cache, in MB."""
+    max_num_seqs: int = Field(256, ge=1)
+    """Most sequences that a server decodes in a batch (vLLM: max_num_seqs)."""
+    vllm: dict[str, Any] = Field({})
+    """Further engine arguments of vLLM, such as tensor_parallel_size, and
+    distributed_executor_backend: ray for servers that span machines."""
+    zero_stage: Literal[0, 1, 2, 3] = 0
+    """ZeRO stage of DeepSpeed: shards optimizer states (1), gradients too (2), weights too (3)."""
+    offload: Offload = "none"
+    """Offload to host memory: nothing, the optimizer states, or the weights as well; GPUs only."""
+    tokens_per_micro_batch: int = Field(8192, ge=64)
+    """Most tokens in a rank's micro-batch, padding included."""
+    worker_timeout_s: float = Field(120, gt=0)
+    """Deadline of a rollout worker's call, in seconds; a worker that misses it is replaced."""
+    generation_timeout_s: float = Field(900, gt=0)
+    """Deadline of an inference server's call, in seconds; a server that misses it is replaced."""
+    update_timeout_s: float = Field(3600, gt=0)
+    """Deadline of an update, in seconds; if a learner rank misses it, all are restarted."""
+    start_timeout_s: float = Field(900, gt=0)
+    """Deadline of an actor's start, and of waiting for the cluster's resources, in seconds."""
+    object_store_mb: int = Field(512, ge=128)
+    """Shared memory of a local cluster's object store, in MB."""
+    dashboard: bool = False
+    """Start Ray's dashboard with a local cluster."""
+    dashboard_port: int = Field(8265, ge=1024, le=65535)
+    """Port of the dashboard."""
+    profile_step: int | None = Field(None, ge=1)
+    """Step to profile, counted from 1; its trace for Perfetto is written to `profile/`. Null:
+    none."""
+
+    @property
+    def staleness(self) -> int:
+        """Largest age of completions relative to the policy that they train, in steps."""
+        return self.max_staleness if self.mode == "async" else 0
+
+    @model_validator(mode="after")
+    def _check_colocated(self) -> "RuntimeConfig":
+        if self.layout == "disaggregated":
+            return self
+        if self.mode == "async":
+            raise ValueError(
+                "has layout colocated but mode async: servers and ranks that share a GPU take "
+                "turns; set runtime.mode=sync or runtime.layout=disaggregated"
+            )
+        if self.gpus_per_server != 1 or self.gpus_per_rank != 1:
+            raise ValueError(
+                f"has layout colocated but gpus_per_server {self.gpus_per_server:g} and "
+                f"gpus_per_rank {self.gpus_per_rank}: set both to 1, or "
+                "runtime.layout=disaggregated"
+            )
+        if self.inference_servers != self.learner_ranks:
+            raise ValueError(
+                f"has layout colocated but {self.inference_servers} inference_servers and "
+                f"{self.learner_ranks} learner_ranks, which share GPUs: set as many of each"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_offload(self) -> "RuntimeConfig":
+        if self.offload == "none":
+            return self
+        if not self.gpus_per_rank:
+            raise ValueError(
+                f"has offload {self.offload} but gpus_per_rank 0: without a GPU everything is "
+                "in host memory already; set runtime.offload=none"
+            )
+        least = 3 if self.offload == "all" else 1
+        if self.zero_stage < least:
+            raise ValueError(
+                f"has offload {self.offload} but zero_stage {self.zero_stage}: DeepSpeed offloads "
+                f"what it shards; set runtime.zero_stage={least}"
+            )
+        return self

@@ -1,0 +1,40 @@
+"""Names of tasks, and the facts about them that the configuration's rules use."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from physrl.registry import Registry
+
+FACTS = ("name", "wordings", "achievement", "axes", "movable", "attempts")
+ANSWER_FORMS = ("a verdict", "one number", "two numbers")
+
+
+def _make_task(name: str, kind: Any) -> Any:
+    """Return the task of a class that states all facts of one."""
+    if missing := [fact for fact in FACTS if not hasattr(kind, fact)]:
+        raise ValueError(f"has no {', '.join(missing)}: state them in the class (docs/tasks.md)")
+    if kind.name != name:
+        raise ValueError(f"has the name '{kind.name}': register it under its own name")
+    return kind()
+
+
+TASKS: Registry[Any] = Registry(
+    "physrl.tasks",
+    {
+        "stability": "physrl.tasks.stability:Stability",
+        "stabilize": "physrl.tasks.stabilize:Stabilize",
+        "place_x": "physrl.tasks.place_x:PlaceX",
+        "place_y": "physrl.tasks.place_y:PlaceY",
+        "place": "physrl.tasks.place:Place",
+        "place_closed_loop": "physrl.tasks.place_closed_loop:PlaceClosedLoop",
+    },
+    _make_task,
+)
+"""Tasks by name; `physrl.tasks.TASKS` is the same registry with its type."""
+TaskName = Annotated[str, AfterValidator(TASKS.require)]
+
+
+def answer_form(task: str) -> str:
+    """Return the form of a task's answers; a policy without language has one form."""
+    return ANSWER_FORMS[len(TASKS[task].axes)]
