@@ -87,7 +87,7 @@ def _open_run_store(location: str) -> ObjectStore:
 def _download(store: ObjectStore, stored: StoredCheckpoint, parent: Path) -> None:
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        with only_writer(parent), download_progress(console) as progress:
+        with only_writer(parent), download_progress() as progress:
             bar = progress.add_task(f"step {stored.step}", total=stored.size)
             download(store, stored, parent, lambda count: progress.advance(bar, count))
     except OSError as error:

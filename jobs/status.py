@@ -34,15 +34,15 @@ def run(location: str) -> None:
 
 
 def show_matrix(plan: StudyPlan, store: CellStore) -> None:
-    """Print a table for each prompting condition: a row per subject, a column per task.
+    """Print a table for each protocol: a row per subject, a column per task.
 
     An entry is the success rate of a finished cell, or the cell's status.
     """
     matrix = make_matrix(plan, store)
     results = DoneCells(matrix, store)
-    for asking in dict.fromkeys(condition.protocol for condition in matrix.conditions):
-        conditions = [each for each in matrix.conditions if each.protocol == asking]
-        table = Table(title=f"{plan.name}: {asking}")
+    for protocol in dict.fromkeys(condition.protocol for condition in matrix.conditions):
+        conditions = [each for each in matrix.conditions if each.protocol == protocol]
+        table = Table(title=f"{plan.name}: {protocol}")
         table.add_column("model", no_wrap=True)
         for condition in conditions:
             table.add_column(condition.task, justify="right")

@@ -4,7 +4,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from physrl.config import RunConfig, load_config
-from physrl.config.algorithm import SFTConfig
 from physrl.config.load import validate
 from physrl.errors import ConfigError
 from physrl.metrics import read_metrics
@@ -41,7 +40,7 @@ def matched(config: RunConfig, other: Path, by: Match) -> RunConfig:
         raise ConfigError(f"--match is {other}: the folder has no {CONFIG}: name a run's folder")
     other_config = load_config(other / CONFIG)
     rl, sft = other_config.algorithm, config.algorithm
-    if not isinstance(sft, SFTConfig):
+    if sft.uses_rollouts:
         raise ConfigError(
             f"--match is given but algorithm.type is {sft.type}: set algorithm.type=sft"
         )

@@ -92,12 +92,12 @@ def describe(metrics: Metrics) -> str:
 
 
 def show_training(name: str, steps: int) -> TrainingProgress:
-    """Show a phase of so many steps on the console."""
+    """Show a phase's steps on the console."""
     return TrainingProgress(console, name, steps)
 
 
-def download_progress(console: Console) -> Progress:
-    """Make a progress bar over the bytes of a download."""
+def download_progress() -> Progress:
+    """Show the bytes of a download on the console."""
     return Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(bar_width=BAR_WIDTH),

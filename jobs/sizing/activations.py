@@ -48,11 +48,6 @@ def _stack_bytes(config: RunConfig, layers: Layers, tokens: float) -> float:
     return tokens * (inputs * layers.count + 2 * layer)
 
 
-def _group_size(config: RunConfig) -> int:
-    """Return the number of rows that share their first image."""
-    return 1 if config.algorithm.type == "sft" else config.algorithm.group_size
-
-
 def _attempts(config: RunConfig) -> int:
     """Return the largest number of attempts of a trained task."""
     return max(TASKS[task].attempts for task in config.tasks)
@@ -61,7 +56,7 @@ def _attempts(config: RunConfig) -> int:
 def _tokens(config: RunConfig) -> int:
     """Bound the tokens of one micro-batch; a row that is longer than the budget goes alone."""
     algorithm, longest = config.algorithm, longest_sequence(config)
-    rows = algorithm.prompts_per_step * _group_size(config) * _attempts(config)
+    rows = algorithm.completions_per_step * _attempts(config)
     share = math.ceil(rows / (algorithm.updates_per_rollout * config.runtime.learner_ranks))
     return min(max(config.runtime.tokens_per_micro_batch, longest), share * longest)
 
@@ -71,4 +66,4 @@ def _images(config: RunConfig) -> int:
     rows = math.ceil(_tokens(config) / longest_sequence(config))
     attempts = _attempts(config)
     # After a first attempt, every row shows images of its own.
-    return math.ceil(rows / _group_size(config)) if attempts == 1 else rows * attempts
+    return math.ceil(rows / config.algorithm.group_size) if attempts == 1 else rows * attempts

@@ -35,7 +35,7 @@ def run(config: RunConfig) -> bool:
     fits = "TOO LITTLE" not in verdicts
     summary = "does not fit" if not fits else "may fit" if "?" in verdicts else "fits"
     console.print(f"{config.name} {summary} on {available.name}", markup=False)
-    if config.algorithm.type == "sft":
+    if not config.algorithm.uses_rollouts:
         console.print("sized for physrl train; physrl sft starts no servers and needs less")
     return fits
 

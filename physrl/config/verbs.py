@@ -40,7 +40,7 @@ def check_sft(config: RunConfig) -> None:
 
 
 def check_demo(config: RunConfig) -> None:
-    """Refuse a configuration in which the demo cannot compare RL with SFT.
+    """Refuse a configuration in which RL and SFT cannot be compared, or SFT has empty updates.
 
     Raises:
         ConfigError: names the keys, their values and the remedy.
@@ -54,6 +54,6 @@ def check_demo(config: RunConfig) -> None:
     if algorithm.updates_per_rollout > algorithm.prompts_per_step:
         raise ConfigError(
             f"algorithm.updates_per_rollout is {algorithm.updates_per_rollout} but the demo's SFT "
-            f"has only algorithm.prompts_per_step = {algorithm.prompts_per_step} examples a step: "
-            "lower updates_per_rollout or raise prompts_per_step"
+            f"has only algorithm.prompts_per_step = {algorithm.prompts_per_step} completions per "
+            "step: lower updates_per_rollout or raise prompts_per_step"
         )

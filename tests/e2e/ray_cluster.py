@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import free_ports
 from tests.e2e.process_tree import running
+from tests.support.ports import free_ports
 
 START_SECONDS = 120
 STORE_BYTES = 256 << 20
