@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from tests.helm.chart import CHART, RELEASE, Values, read_values, values_files
-from tests.helm.check import complaints
+from tests.helm.check import violations
 from tests.helm.schemas import find_crds
 
 
@@ -69,7 +69,7 @@ def catches(edit: Edit) -> bool:
     with edited(edit) as chart:
         # The one with every option first: most edits show there.
         return any(
-            complaints(read_values(p), chart) for p in reversed(list(values_files().values()))
+            violations(read_values(p), chart) for p in reversed(list(values_files().values()))
         )
 
 
@@ -79,10 +79,10 @@ def main() -> None:
         sys.exit("error: KubeRay's CRDs are missing: put them into ../shared/kuberay-crds")
     files, (edits, mistakes) = values_files(), read_mutations()
     wrong = {
-        name: found for name, path in files.items() if (found := complaints(read_values(path)))
+        name: found for name, path in files.items() if (found := violations(read_values(path)))
     }
     missed = [edit.what for edit in edits if not catches(edit)]
-    missed += [one.what for one in mistakes if not complaints(one.values, release=one.release)]
+    missed += [one.what for one in mistakes if not violations(one.values, release=one.release)]
     for name, found in wrong.items():
         print(f"{name}: {found[0]}")
     for what in missed:

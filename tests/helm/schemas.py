@@ -65,7 +65,7 @@ def find_crds() -> Path | None:
     return next((place for place in places if place.is_dir()), None)
 
 
-def schema_complaints(document: Document) -> list[str]:
+def schema_violations(document: Document) -> list[str]:
     """What its schema says against an object; of a Ray object, without CRDs, only of its pods."""
     where = f"{document.get('kind')}/{document.get('metadata', {}).get('name')}"
     return [f"{where}: {text}" for text in _cached(json.dumps(document, sort_keys=True))]
@@ -75,6 +75,8 @@ def schema_complaints(document: Document) -> list[str]:
 def _cached(text: str) -> tuple[str, ...]:
     document = json.loads(text)
     kind, version = document.get("kind"), document.get("apiVersion")
+    if not kind or not version:
+        return ("neither kind nor apiVersion may be missing",)
     if kind in CRDS:
         return tuple(_against_crd(document))
     if kind == "PodMonitor":
@@ -83,7 +85,10 @@ def _cached(text: str) -> tuple[str, ...]:
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
     except kubernetes_validate.ValidationError as error:
         return (f"{'.'.join(map(str, error.path))}: {error.message[:300]}",)
-    except kubernetes_validate.SchemaNotFoundError:
+    except (
+        kubernetes_validate.SchemaNotFoundError,
+        kubernetes_validate.VersionNotSupportedError,  # raised for an unknown API group
+    ):
         return (f"Kubernetes {KUBERNETES} has no {kind} of {version}",)
     return ()
 

@@ -24,7 +24,7 @@ from tests.helm.mutations import edited, read_mutations
 from tests.helm.pods import Pod, pods
 from tests.helm.policies import POLICIES, Policy
 from tests.helm.rules import RULES, Rule
-from tests.helm.schemas import find_crds, schema_complaints
+from tests.helm.schemas import find_crds, schema_violations
 
 FILES = values_files()
 
@@ -50,7 +50,7 @@ def test_strict_lint_finds_nothing(name: str) -> None:
 def test_objects_meet_the_schemas_of_kubernetes(name: str) -> None:
     core = [one for one in objects(name) if not one["apiVersion"].startswith("ray.io")]
     templates = [pod.document for pod in pods(objects(name))]
-    assert [text for one in (*core, *templates) for text in schema_complaints(one)] == []
+    assert [text for one in (*core, *templates) for text in schema_violations(one)] == []
 
 
 def test_ray_objects_meet_kubernetes_crds(name: str) -> None:
@@ -58,7 +58,7 @@ def test_ray_objects_meet_kubernetes_crds(name: str) -> None:
         pytest.skip("shared/kuberay-crds is not beside or above this repository")
     found = list(of_kind(objects(name), "RayCluster", "RayJob"))
     assert found
-    assert [text for one in found for text in schema_complaints(one)] == []
+    assert [text for one in found for text in schema_violations(one)] == []
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
