@@ -12,6 +12,8 @@ from tests.helm.policies import POLICIES
 from tests.helm.rules import RULES
 from tests.helm.schemas import schema_violations
 
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, StopIteration)
+
 
 def violations(values: Values, chart: Path = CHART, release: str = RELEASE) -> list[str]:
     """Render the chart and return what lint, schemas, rules and policies find."""
@@ -44,6 +46,14 @@ def object_violations(
     if found:
         return
     for rule in RULES:
-        yield from rule(objects, values)
+        yield from _read(rule.__name__, rule(objects, values))
     for policy in POLICIES:
-        yield from policy(objects)
+        yield from _read(policy.__name__, policy(objects))
+
+
+def _read(name: str, found: Iterator[str]) -> Iterator[str]:
+    """Yield what a rule finds; objects that it cannot read are wrong too."""
+    try:
+        yield from found
+    except UNREADABLE as error:
+        yield f"{name}: cannot read the objects: {error!r}"

@@ -4,12 +4,13 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tests.helm.chart import Document
 
 Path = tuple[str, ...]
-"""Keys from the manifest down; an entry of a list is `[name]`, or `[index]` where it has no name."""
+"""Keys from the manifest down; an entry of a list is `[name]`, or `[index]` without a name."""
 ORDERED = {"command", "args"}
 """Lists whose order matters; elsewhere an exchange of two entries changes nothing."""
 LONGEST_TEXT = 250
@@ -80,7 +81,7 @@ def _changes_of_mapping(value: dict[str, Any], path: Path) -> Iterator[Change]:
 def _swaps(value: dict[str, Any], path: Path) -> Iterator[Change]:
     """Exchange neighboring scalars of one type."""
     scalars = [(key, one) for key, one in value.items() if not isinstance(one, dict | list)]
-    for (key, one), (other, two) in zip(scalars, scalars[1:], strict=False):
+    for (key, one), (other, two) in pairwise(scalars):
         if type(one) is type(two) and one != two:
             yield (*path, key), "swapped", {**value, key: two, other: one}
 
@@ -91,7 +92,7 @@ def _changes_of_list(value: list[Any], path: Path) -> Iterator[Change]:
         yield here, "dropped", [*value[:index], *value[index + 1 :]]
         for where, operation, new in _changes(one, here):
             yield where, operation, [*value[:index], new, *value[index + 1 :]]
-    for index, (one, two) in enumerate(zip(value, value[1:], strict=False)):
+    for index, (one, two) in enumerate(pairwise(value)):
         rest = (value[:index], value[index + 2 :])
         if isinstance(one, dict) and isinstance(two, dict):
             for key in one:

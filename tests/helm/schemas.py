@@ -1,19 +1,17 @@
-"""Objects against the schemas of Kubernetes and KubeRay: unknown fields are mistakes."""
+"""Validation of objects by the schemas of Kubernetes and KubeRay: unknown fields are mistakes."""
 
-import gzip
 import json
 from collections.abc import Iterator
 from copy import deepcopy
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import cel
 import jsonschema
 import kubernetes_validate
-import yaml
 
-from tests.helm.chart import ROOT, Document
+from tests.helm.chart import Document
+from tests.helm.crds import find_crds, read_crd
 
 KUBERNETES = "1.33"
 CRDS = {"RayCluster": "ray.io_rayclusters", "RayJob": "ray.io_rayjobs"}
@@ -58,15 +56,43 @@ POD_MONITOR = {
 }
 """The part of the Prometheus operator's CRD that the chart uses."""
 
-
-def find_crds() -> Path | None:
-    """The folder shared/kuberay-crds beside this repository or above it; None where it is not."""
-    places = (parent / "shared" / "kuberay-crds" for parent in ROOT.parents)
-    return next((place for place in places if place.is_dir()), None)
+CILIUM_POLICY = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["apiVersion", "kind", "metadata", "spec"],
+    "properties": {
+        "apiVersion": {"const": "cilium.io/v2"},
+        "kind": {"const": "CiliumNetworkPolicy"},
+        "metadata": {"type": "object", "required": ["name"]},
+        "spec": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["endpointSelector"],
+            "properties": {
+                "endpointSelector": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["matchLabels"],
+                    "properties": {"matchLabels": {"additionalProperties": {"type": "string"}}},
+                },
+                "egress": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "properties": {"toEntities": {"type": "array"}},
+                    },
+                },
+            },
+        },
+    },
+}
+"""The part of Cilium's CRD that the chart uses."""
+OTHERS = {"PodMonitor": POD_MONITOR, "CiliumNetworkPolicy": CILIUM_POLICY}
 
 
 def schema_violations(document: Document) -> list[str]:
-    """What its schema says against an object; of a Ray object, without CRDs, only of its pods."""
+    """What an object's schema finds; nothing for a Ray object where the CRDs are missing."""
     where = f"{document.get('kind')}/{document.get('metadata', {}).get('name')}"
     return [f"{where}: {text}" for text in _cached(json.dumps(document, sort_keys=True))]
 
@@ -79,15 +105,15 @@ def _cached(text: str) -> tuple[str, ...]:
         return ("neither kind nor apiVersion may be missing",)
     if kind in CRDS:
         return tuple(_against_crd(document))
-    if kind == "PodMonitor":
-        return tuple(_failures(POD_MONITOR, document))
+    if kind in OTHERS:
+        return tuple(_failures(OTHERS[kind], document))
     try:
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
     except kubernetes_validate.ValidationError as error:
         return (f"{'.'.join(map(str, error.path))}: {error.message[:300]}",)
     except (
         kubernetes_validate.SchemaNotFoundError,
-        kubernetes_validate.VersionNotSupportedError,  # raised for an unknown API group
+        kubernetes_validate.utils.VersionNotSupportedError,  # raised for an unknown API group
     ):
         return (f"Kubernetes {KUBERNETES} has no {kind} of {version}",)
     return ()
@@ -97,7 +123,7 @@ def _against_crd(document: Document) -> Iterator[str]:
     folder = find_crds()
     if folder is None:
         return
-    versions = _crd(folder / f"{CRDS[document['kind']]}.yaml.gz")
+    versions = read_crd(folder, CRDS[document["kind"]])
     group, _, version = document.get("apiVersion", "").partition("/")
     if group != "ray.io" or version not in versions:
         yield f"no CRD of {document.get('apiVersion')}"
@@ -106,14 +132,6 @@ def _against_crd(document: Document) -> Iterator[str]:
     filled = with_defaults(schema, deepcopy(document))
     yield from _failures(strict(schema), filled)
     yield from cel_failures(schema, filled, "")
-
-
-@cache
-def _crd(path: Path) -> dict[str, Any]:
-    with gzip.open(path, "rt", encoding="utf-8") as text:
-        content = yaml.load(text, Loader=yaml.CSafeLoader)
-    versions = content["spec"]["versions"]
-    return {v["name"]: v["schema"]["openAPIV3Schema"] for v in versions if v["served"]}
 
 
 def _failures(schema: Any, document: Document) -> Iterator[str]:
