@@ -73,7 +73,7 @@ submit-sweep: install ## Run a study on a cluster: the same variables
 submit-train submit-sft submit-sweep:
 	@$(BIN)/python -m jobs.checks.submission --name '$(RUN)' --config '$(CONFIG)'
 	@$(BIN)/ray job submit --working-dir . --runtime-env-json '$(JOB_ENVIRONMENT)' -- \
-		python -m jobs.$(@:submit-%=%) --config '$(CONFIG)' name='$(RUN)' $(ARGS)
+		exec python -m jobs.$(@:submit-%=%) --config '$(CONFIG)' name='$(RUN)' $(ARGS)
 
 pull-checkpoint: install ## Bring a checkpoint: STORAGE=s3://... RUN=NAME [STEP=best] [OUT=FOLDER]
 	@test -n "$(STORAGE)" || { echo "error: STORAGE is empty: name the storage= of the run, such as s3://bucket/runs" >&2; exit 2; }

@@ -10,11 +10,13 @@ python run_job.py LOG_FOLDER COMMAND...
   writes a checkpoint, and the job ends as failed, so that KubeRay retries it.
 """
 
+import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +29,8 @@ MISTAKE = 2
 PREEMPTED = 75
 """The exit code of a job whose pod was deleted: EX_TEMPFAIL of sysexits.h."""
 STOP_WAIT_S = 60
+ORPHANS_S = 5
+PR_SET_CHILD_SUBREAPER = 36
 PIDS = Path("/tmp/physrl-jobs")
 """Process ids of running launchers, by submission id."""
 
@@ -65,15 +69,40 @@ def run(command: list[str], log: BinaryIO | None) -> int:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if preempted:
         process.terminate()
-    assert process.stdout is not None
-    for line in process.stdout:
+    reader = threading.Thread(target=copy_output, args=(process.stdout, log), daemon=True)
+    reader.start()
+    code = process.wait()
+    reader.join(ORPHANS_S)  # a process that the command left behind may hold its output open
+    reap_orphans()
+    return PREEMPTED if preempted else code
+
+
+def copy_output(output: BinaryIO, log: BinaryIO | None) -> None:
+    """Copy lines to this process's output and to the log."""
+    for line in output:
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
         if log is not None:
             with suppress(OSError):  # a full volume must not end the job
                 log.write(line)
-    code = process.wait()
-    return PREEMPTED if preempted else code
+
+
+def adopt_orphans() -> None:
+    """Become the parent of processes that the command leaves behind.
+
+    Process 1 of the head's container is Ray, which reaps none: they would stay zombies, and Ray
+    would wait for them when it stops the job.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap_orphans() -> None:
+    """Reap what has ended; wait a little for what is about to end."""
+    deadline = time.monotonic() + ORPHANS_S
+    with suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(0.1)
 
 
 def end_without_retry(name: str) -> None:
@@ -93,6 +122,7 @@ def main() -> None:
     folder, command, name = Path(sys.argv[1]), sys.argv[2:], submission_id()
     PIDS.mkdir(exist_ok=True)
     (PIDS / name).write_text(str(os.getpid()), encoding="utf-8")
+    adopt_orphans()
     try:
         code = run(command, open_log(folder, name))
     finally:

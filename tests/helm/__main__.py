@@ -2,8 +2,8 @@
 
 python -m tests.helm [--full] [--seed N]      (`make helm-test`, `make helm-test-full`)
 
-Prints what is wrong or missed, and {"values_files", "mutations", "caught", "left_out", "references",
-"reachability_rows"}.
+Prints what is wrong or missed, and {"values_files", "mutations", "caught", "left_out",
+"references", "reachability_rows"}.
 """
 
 import argparse

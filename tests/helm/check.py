@@ -39,16 +39,24 @@ def object_violations(
     """
     found = False
     checked = objects if changed is None else list(changed)
-    for document in (*checked, *(pod.document for pod in pods(checked))):
-        for text in schema_violations(document):
-            found = True
-            yield text
+    for text in _against_schemas(checked):
+        found = True
+        yield text
     if found:
         return
     for rule in RULES:
         yield from _read(rule.__name__, rule(objects, values))
     for policy in POLICIES:
         yield from _read(policy.__name__, policy(objects))
+
+
+def _against_schemas(objects: Sequence[Document]) -> Iterator[str]:
+    """Yield what schemas find in objects and, where those hold, in the pods that they start."""
+    found = [text for document in objects for text in schema_violations(document)]
+    yield from found
+    if not found:
+        for pod in pods(list(objects)):
+            yield from schema_violations(pod.document)
 
 
 def _read(name: str, found: Iterator[str]) -> Iterator[str]:

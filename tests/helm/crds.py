@@ -35,7 +35,7 @@ TIMEOUT_S = 20
 
 
 def find_crds() -> Path | None:
-    """The folder of $KUBERAY_CRDS, else shared/kuberay-crds beside this repository, else build/'s."""
+    """Find the folder: $KUBERAY_CRDS, else ../shared/kuberay-crds or above, else build/."""
     if named := os.environ.get(VARIABLE):
         return Path(named) if _holds(Path(named)) else None
     beside = [parent / "shared" / "kuberay-crds" for parent in ROOT.parents]

@@ -25,7 +25,7 @@ DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 EXPONENT = re.compile(r"\d+(\.\d+)?e[-+]?\d+")
 QUEUE = "kueue.x-k8s.io/queue-name"
 MOUNT = "/etc/physrl/"
-LAUNCHER = ["python", "/opt/physrl/run_job.py", f"{VOLUME}/logs", "python", "-m"]
+LAUNCHER = ["exec", "python", "/opt/physrl/run_job.py", f"{VOLUME}/logs", "python", "-m"]
 """The words before a job's module: the script that keeps its log and decides about retries."""
 LOADERS = {
     "train": load_config,
@@ -132,7 +132,11 @@ def _survives(cluster: Document, redis: dict[str, str]) -> Iterator[str]:
 
 
 def survives_the_shell(objects: list[Document], values: Values) -> Iterator[str]:
-    """No word of an entrypoint is changed by the shell that Ray starts it with."""
+    """No word of an entrypoint is changed by a shell on its way, even where quotes are lost.
+
+    KubeRay puts the entrypoint into a script of bash, and Ray hands it to a shell again; of its
+    clients, some quote the words anew and some join them by `list2cmdline`.
+    """
     for job in of_kind(objects, "RayJob"):
         text = job["spec"]["entrypoint"]
         line = subprocess.list2cmdline(shlex.split(text))
@@ -148,16 +152,16 @@ def configured(objects: list[Document], values: Values) -> Iterator[str]:
             files = one["data"]
     for one, job in zip(of_kind(objects, "RayJob"), values["jobs"], strict=True):
         where, words = f"RayJob/{one['metadata']['name']}", shlex.split(one["spec"]["entrypoint"])
-        if words[:5] != LAUNCHER or words[5:7] != [f"jobs.{job['verb']}", "--config"]:
-            yield f"{where}: runs {' '.join(words[:7])}"
+        if words[:6] != LAUNCHER or words[6:8] != [f"jobs.{job['verb']}", "--config"]:
+            yield f"{where}: runs {' '.join(words[:8])}"
             continue
         resume = ["--resume"] if job["verb"] in ("train", "sft") else []
         policy = ["--policy", job["policy"]] if job.get("policy") else []
-        options, path = [*resume, *policy], words[7]
-        if words[8 : 8 + len(options)] != options:
+        options, path = [*resume, *policy], words[8]
+        if words[9 : 9 + len(options)] != options:
             yield f"{where}: lacks {' '.join(options)}"
             continue
-        given = words[8 + len(options) :]
+        given = words[9 + len(options) :]
         if given[len(given) - len(job.get("overrides", [])) :] != job.get("overrides", []):
             yield f"{where}: its overrides do not come last"
         if path != expected_path(job["config"], values):

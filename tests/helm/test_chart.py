@@ -97,7 +97,7 @@ def test_a_group_without_replicas_is_left_out() -> None:
     assert [group["groupName"] for group in cluster["workerGroupSpecs"]] == ["rollout"]
 
 
-RUN = "python /opt/physrl/run_job.py /mnt/physrl/logs python -m jobs."
+RUN = "exec python /opt/physrl/run_job.py /mnt/physrl/logs python -m jobs."
 
 
 def test_jobs_say_what_they_run() -> None:

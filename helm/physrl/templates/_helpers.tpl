@@ -41,11 +41,12 @@ app.kubernetes.io/part-of: physrl
 {{- end }}
 
 {{/* The command of a job. run_job.py keeps its log and decides whether KubeRay retries; a retry
-continues from the last checkpoint. Runs lie on the volume, and in the bucket where there is one. */}}
+continues from the last checkpoint. exec: a shell would die at the signal that stops the job, and
+leave its process to Ray's process 1, which reaps none. Runs lie on the volume, and in the bucket where there is one. */}}
 {{- define "physrl.entrypoint" -}}
 {{- $url := .root.Values.storage.url -}}
 {{- $prefix := ternary "base." "" (eq .job.verb "sweep") -}}
-python /opt/physrl/run_job.py /mnt/physrl/logs python -m jobs.{{ .job.verb }} --config {{ include "physrl.configPath" . }}
+exec python /opt/physrl/run_job.py /mnt/physrl/logs python -m jobs.{{ .job.verb }} --config {{ include "physrl.configPath" . }}
 {{- if has .job.verb (list "train" "sft") }} --resume{{ end }}
 {{- with .job.policy }} --policy {{ squote . }}{{ end }}
 {{- printf " '%soutput=/mnt/physrl/runs'" $prefix }}
