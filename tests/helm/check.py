@@ -55,8 +55,8 @@ def _against_schemas(objects: Sequence[Document]) -> Iterator[str]:
     found = [text for document in objects for text in schema_violations(document)]
     yield from found
     if not found:
-        for pod in pods(list(objects)):
-            yield from schema_violations(pod.document)
+        inner = (text for pod in pods(list(objects)) for text in schema_violations(pod.document))
+        yield from _read("schemas of pods", inner)
 
 
 def _read(name: str, found: Iterator[str]) -> Iterator[str]:

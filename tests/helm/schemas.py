@@ -101,8 +101,8 @@ def schema_violations(document: Document) -> list[str]:
 def _cached(text: str) -> tuple[str, ...]:
     document = json.loads(text)
     kind, version = document.get("kind"), document.get("apiVersion")
-    if not kind or not version:
-        return ("neither kind nor apiVersion may be missing",)
+    if not kind or not version or not (document.get("metadata") or {}).get("name"):
+        return ("kind, apiVersion and metadata.name may not be missing",)
     if kind in CRDS:
         return tuple(_against_crd(document))
     if kind in OTHERS:
