@@ -1,4 +1,4 @@
-"""What the images bring along beside the project."""
+"""Tests of the images' own files."""
 
 import http.server
 import importlib.util

@@ -1,4 +1,4 @@
-"""Tries machine-made mutants of all rendered manifests: which of them do the checks catch?"""
+"""Trials of machine-made mutants of all rendered manifests: how many do the checks catch?"""
 
 import random
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What docs/security.md promises of the rendered objects. Each policy yields what breaks it."""
+"""Security policies of rendered objects (docs/security.md); each yields its violations."""
 
 import json
 import re
@@ -25,7 +25,7 @@ WRITES = {("pods/portforward",): {"create"}, ("rayjobs",): {"patch"}}
 
 
 def restricted(objects: list[Document]) -> Iterator[str]:
-    """Pods meet Kubernetes' restricted standard, and cannot write to their image."""
+    """Require Kubernetes' restricted pod standard and a read-only image."""
     for pod in pods(objects):
         context = pod.spec.get("securityContext", {})
         if context.get("runAsNonRoot") is not True or context.get("runAsUser") != USER:
@@ -65,7 +65,7 @@ def _contained(owner: str, container: Document) -> Iterator[str]:
 
 
 def limited(objects: list[Document]) -> Iterator[str]:
-    """Every container asks for exactly what it may use, GPUs too."""
+    """Require requests that equal limits, GPUs included."""
     for pod in pods(objects):
         for container in pod.containers:
             yield from _limited(f"{pod.owner} {container['name']}", container)
@@ -84,7 +84,7 @@ def _limited(owner: str, container: Document) -> Iterator[str]:
 
 
 def pinned(objects: list[Document]) -> Iterator[str]:
-    """Images have a tag that stays what it is."""
+    """Require a digest, or a tag that nodes ask for at each start."""
     for pod in pods(objects):
         for container in pod.containers:
             image = container.get("image", "")
@@ -96,7 +96,7 @@ def pinned(objects: list[Document]) -> Iterator[str]:
 
 
 def no_secrets(objects: list[Document]) -> Iterator[str]:
-    """Secrets are referred to, and their values are nowhere."""
+    """Require references to Secrets, and forbid their values everywhere."""
     for one in of_kind(objects, "Secret"):
         yield f"Secret/{one['metadata']['name']}: the chart makes a Secret"
     for pod in pods(objects):
@@ -111,7 +111,7 @@ def no_secrets(objects: list[Document]) -> Iterator[str]:
 
 
 def authenticated(objects: list[Document]) -> Iterator[str]:
-    """Ray answers only to its token, which none but a Secret holds."""
+    """Require Ray's token, and Secrets for passwords."""
     for owner, cluster in cluster_specs(objects):
         if cluster.get("authOptions", {}).get("mode") != "token":
             yield f"{owner}: Ray asks for no token"
@@ -121,7 +121,7 @@ def authenticated(objects: list[Document]) -> Iterator[str]:
 
 
 def no_kubernetes_token(objects: list[Document]) -> Iterator[str]:
-    """Only the autoscaler's container can talk to the Kubernetes API."""
+    """Forbid Kubernetes tokens outside of the autoscaler's container."""
     for pod in pods(objects):
         if pod.spec.get("automountServiceAccountToken") is not False:
             yield f"{pod.owner}: is handed a Kubernetes token"
@@ -140,7 +140,7 @@ def no_kubernetes_token(objects: list[Document]) -> Iterator[str]:
 
 
 def least_rights(objects: list[Document]) -> Iterator[str]:
-    """Roles are of this namespace, read, and name the one Secret that they show."""
+    """Limit roles to this namespace, to reading, and to one Secret."""
     for one in of_kind(objects, "ClusterRole", "ClusterRoleBinding"):
         yield f"{one['kind']}/{one['metadata']['name']}: reaches beyond the namespace"
     for role in of_kind(objects, "Role"):
@@ -155,7 +155,7 @@ def least_rights(objects: list[Document]) -> Iterator[str]:
 
 
 def not_public(objects: list[Document]) -> Iterator[str]:
-    """Nothing is reached from outside of the Kubernetes cluster."""
+    """Forbid access from outside of the Kubernetes cluster."""
     for one in of_kind(objects, "Ingress", "Gateway", "HTTPRoute"):
         yield f"{one['kind']}/{one['metadata']['name']}: is public"
     for one in of_kind(objects, "Service"):
@@ -168,7 +168,7 @@ def not_public(objects: list[Document]) -> Iterator[str]:
 
 
 def isolated(objects: list[Document]) -> Iterator[str]:
-    """Every pod's traffic is limited both ways to what it needs."""
+    """Require NetworkPolicies in both directions for every pod."""
     policies = list(of_kind(objects, "NetworkPolicy"))
     for pod in pods(objects):
         own = [p for p in policies if selects(p["spec"]["podSelector"], pod.labels)]

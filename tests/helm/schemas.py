@@ -92,7 +92,7 @@ OTHERS = {"PodMonitor": POD_MONITOR, "CiliumNetworkPolicy": CILIUM_POLICY}
 
 
 def schema_violations(document: Document) -> list[str]:
-    """What an object's schema finds; nothing for a Ray object where the CRDs are missing."""
+    """Validate an object by its schema; Ray objects pass where the CRDs are missing."""
     where = f"{document.get('kind')}/{document.get('metadata', {}).get('name')}"
     return [f"{where}: {text}" for text in _cached(json.dumps(document, sort_keys=True))]
 
@@ -140,7 +140,7 @@ def _failures(schema: Any, document: Document) -> Iterator[str]:
 
 
 def strict(schema: Any) -> Any:
-    """A CRD's schema as JSON Schema that forbids what it does not name."""
+    """Convert a CRD's schema to JSON Schema that forbids unknown fields."""
     key = id(schema)
     if key not in _STRICT:
         _STRICT[key] = _strict(schema)
@@ -169,7 +169,7 @@ def _strict(schema: Any) -> Any:
 
 
 def with_defaults(schema: Any, value: Any) -> Any:
-    """A value with a CRD's defaults in it, as the API server stores it."""
+    """Fill a CRD's defaults into a value, as the API server stores it."""
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         for name, one in properties.items():
@@ -184,7 +184,7 @@ def with_defaults(schema: Any, value: Any) -> Any:
 
 
 def cel_failures(schema: Any, value: Any, path: str) -> Iterator[str]:
-    """Rules in CEL that a new object breaks; those about changes (oldSelf) need an old one."""
+    """Yield CEL rules that a new object breaks; rules about changes (oldSelf) are skipped."""
     if not isinstance(schema, dict):
         return
     for rule in schema.get("x-kubernetes-validations", ()):

@@ -1,4 +1,4 @@
-"""The chart as it stands, with every values file: schemas, rules, policies."""
+"""The chart with every values file: schemas, rules, policies."""
 
 import json
 import shlex
@@ -256,11 +256,11 @@ VOLUMES = {"secret", "configMap", "persistentVolumeClaim", "emptyDir"} | {
     *("csi", "ephemeral", "projected"),
 }
 FREE = {"nodeSelector", "annotations", "labels", "configs", "extendedResources", *VOLUMES}
-"""Tables whose keys are the user's, and volumes, which the schema of pods checks."""
+"""Tables with free keys, and volumes, which the schema of pods checks."""
 
 
 def _open(schema: Document, path: str) -> list[str]:
-    """Tables that take keys which they do not name."""
+    """List tables that accept unknown keys."""
     found = []
     if schema.get("type") == "object" and path.rpartition(".")[2] not in FREE:
         closed = schema.get("additionalProperties") is False or schema.get("maxProperties") == 0
