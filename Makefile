@@ -10,7 +10,9 @@ PHOTOGRAPHS = evaluation.real_images=$(REAL_IMAGES) 'evaluation.test_sets=[iid,t
 # The peers to compare with have an environment of their own.
 PEERS := .venv-peers
 REQUIREMENTS := $(filter-out requirements/peers.txt, $(wildcard requirements/*.txt))
-# What builds images. Podman and buildah write health checks in Docker's format alone.
+# Platform of images: the packages are pinned for it.
+PLATFORM ?= linux/amd64
+# Builder of images. Podman and buildah write health checks in Docker's format alone.
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(if $(shell command -v $(engine)),$(engine))))
 DOCKER_FORMAT := $(if $(filter docker,$(notdir $(ENGINE))),,--format docker)
 # What tests give as wrong or public passwords.
@@ -91,7 +93,7 @@ helm-test-full: install ## The same with every machine-made wrong edit (10 minut
 image: ## Build the image physrl:cpu with docker, podman or buildah (DEVICE=gpu, BASE=, PACKAGES=wandb==...)
 	@test -f docker/Dockerfile.$(DEVICE) || { echo "error: DEVICE is $(DEVICE): set DEVICE=cpu or DEVICE=gpu"; exit 2; }
 	@test -n "$(ENGINE)" || { echo "error: neither docker, podman nor buildah is here: install one, or set ENGINE="; exit 2; }
-	@$(ENGINE) build $(DOCKER_FORMAT) --file docker/Dockerfile.$(DEVICE) --tag physrl:$(DEVICE) \
+	@$(ENGINE) build $(DOCKER_FORMAT) --platform $(PLATFORM) --file docker/Dockerfile.$(DEVICE) --tag physrl:$(DEVICE) \
 		$(if $(BASE),--build-arg BASE=$(BASE)) $(if $(PACKAGES),--build-arg PACKAGES='$(PACKAGES)') \
 		--build-arg REVISION=$$(git rev-parse HEAD) .
 

@@ -1,6 +1,7 @@
 """The chart with every values file: schemas, rules, policies."""
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -218,6 +219,13 @@ def test_access_is_evaluated_for_every_pair(name: str) -> None:
     count, wrong = evaluate(objects(name), merged(read_values(FILES[name])))
     assert count > 1000
     assert wrong == []
+
+
+def test_the_makefile_waits_as_long_as_every_values_file() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    seconds = int(re.findall(r"^STOP_SECONDS \?= (\d+)$", text, re.MULTILINE)[0])
+    values = [merged(read_values(path)) for path in FILES.values()]
+    assert seconds >= max(one["termination"]["stopSeconds"] for one in values)
 
 
 def test_queues() -> None:
