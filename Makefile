@@ -34,7 +34,7 @@ export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
 .PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters audit \
-	e2e submit-train submit-sft submit-sweep pull-checkpoint
+	e2e e2e-head submit-train submit-sft submit-sweep pull-checkpoint
 
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -62,6 +62,9 @@ test-s3: install ## Run the storage tests against SeaweedFS, with faults on the 
 
 e2e: install ## Submit, stop, resume, sweep and pull on a Ray cluster and an S3 server of this machine
 	@$(BIN)/python -m tests.e2e.e2e
+
+e2e-head: install ## Delete a Ray head while it trains, and look for its checkpoint (root; ROUNDS=5)
+	@$(BIN)/python -m tests.e2e.head_sigterm $(or $(ROUNDS),1)
 
 # Ray reads these from the environment; a command line could be read by all users of this machine.
 submit-train submit-sft submit-sweep: export RAY_AUTH_TOKEN := $(TOKEN)

@@ -169,11 +169,12 @@ def configured(objects: list[Document], values: Values) -> Iterator[str]:
             continue
         try:
             config = load(job["verb"], path, files.get(path.removeprefix(MOUNT), ""), tuple(given))
+            run = run_of(config)
         except ConfigError as error:
             yield f"{where}: {error}"
             continue
-        yield from (f"{where}: {text}" for text in _kept(config, job["verb"], values))
-        yield from (f"{where}: {text}" for text in _runs(config, one["spec"], values))
+        yield from (f"{where}: {text}" for text in _kept(config, run, job["verb"], values))
+        yield from (f"{where}: {text}" for text in _runs(run, one["spec"]))
     for name, config in values["configs"].items():
         if _numbers(yaml.safe_load(files.get(f"{name}.yaml", ""))) != config:
             yield f"ConfigMap: {name}.yaml says something else than configs.{name}"
@@ -209,9 +210,11 @@ def run_of(config: RunConfig | StudyConfig) -> RunConfig:
     return validate(config.base) if isinstance(config, StudyConfig) else config
 
 
-def _kept(config: RunConfig | StudyConfig, verb: str, values: Values) -> Iterator[str]:
+def _kept(
+    config: RunConfig | StudyConfig, run: RunConfig, verb: str, values: Values
+) -> Iterator[str]:
     """Runs lie on the volume, and in the bucket where there is one."""
-    run, url = run_of(config), values["storage"]["url"]
+    url = values["storage"]["url"]
     if str(run.output) != f"{VOLUME}/runs":
         yield f"writes to {run.output}, which is not on the volume"
     if verb != "evaluate" and str(run.storage or "") != url:
@@ -220,9 +223,8 @@ def _kept(config: RunConfig | StudyConfig, verb: str, values: Values) -> Iterato
         yield f"stores cells in {config.store}"
 
 
-def _runs(config: RunConfig | StudyConfig, spec: Document, values: Values) -> Iterator[str]:
+def _runs(run: RunConfig, spec: Document) -> Iterator[str]:
     """The cluster, grown to its largest, has the GPUs and packages that a run asks for."""
-    run = run_of(config)
     runtime, offered = run.runtime, 0
     asked = runtime.inference_servers * runtime.gpus_per_server
     asked += runtime.learner_ranks * runtime.gpus_per_rank

@@ -109,11 +109,11 @@ def test_jobs_say_what_they_run() -> None:
         f"{RUN}train --config /etc/physrl/place.yaml --resume 'output=/mnt/physrl/runs' "
         "'storage=s3://bucket/runs' 'algorithm.steps=3' 'evaluation.tasks=[place]'"
     )
-    assert spec["physrl-imitate"]["entrypoint"] == (
+    assert spec["physrl-sft"]["entrypoint"] == (
         f"{RUN}sft --config jobs/configs/sft.yaml --resume 'output=/mnt/physrl/runs' "
         "'storage=s3://bucket/runs'"
     )
-    assert spec["physrl-look"]["entrypoint"] == (
+    assert spec["physrl-evaluate"]["entrypoint"] == (
         f"{RUN}evaluate --config /etc/physrl/place.yaml --policy 's3://bucket/runs/place' "
         "'output=/mnt/physrl/runs'"
     )
