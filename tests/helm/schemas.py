@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from copy import deepcopy
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import cel
@@ -14,6 +14,12 @@ from tests.helm.chart import Document
 from tests.helm.crds import find_crds, read_crd
 
 KUBERNETES = "1.33"
+GROUPS = {
+    *("v1", "apps/v1", "networking.k8s.io/v1", "policy/v1", "rbac.authorization.k8s.io/v1"),
+}
+"""API versions of Kubernetes that the chart uses: the library drops the groups' domains."""
+# The library reads all definitions anew for each object.
+kubernetes_validate.utils.schema_contents = cache(kubernetes_validate.utils.schema_contents)
 CRDS = {"RayCluster": "ray.io_rayclusters", "RayJob": "ray.io_rayjobs"}
 POD_MONITOR = {
     "type": "object",
@@ -97,7 +103,7 @@ def schema_violations(document: Document) -> list[str]:
     return [f"{where}: {text}" for text in _cached(json.dumps(document, sort_keys=True))]
 
 
-@cache
+@lru_cache(maxsize=2000)
 def _cached(text: str) -> tuple[str, ...]:
     document = json.loads(text)
     kind, version = document.get("kind"), document.get("apiVersion")
@@ -107,6 +113,8 @@ def _cached(text: str) -> tuple[str, ...]:
         return tuple(_against_crd(document))
     if kind in OTHERS:
         return tuple(_failures(OTHERS[kind], document))
+    if version not in GROUPS:
+        return (f"Kubernetes {KUBERNETES} has no {version}",)
     try:
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
     except kubernetes_validate.ValidationError as error:
