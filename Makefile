@@ -10,7 +10,9 @@ PHOTOGRAPHS = evaluation.real_images=$(REAL_IMAGES) 'evaluation.test_sets=[iid,t
 # The environment of the libraries to compare with.
 PEERS := .venv-peers
 REQUIREMENTS := $(filter-out requirements/peers.txt, $(wildcard requirements/*.txt))
-# The tool that builds images. Podman and buildah write health checks only in Docker's format.
+# Platform of images: the packages are pinned for it.
+PLATFORM ?= linux/amd64
+# Builder of images. Podman and buildah write health checks in Docker's format alone.
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(if $(shell command -v $(engine)),$(engine))))
 DOCKER_FORMAT := $(if $(filter docker,$(notdir $(ENGINE))),,--format docker)
 # Wrong or public passwords in tests.
@@ -18,8 +20,10 @@ NO_SECRETS := ^(wrong|hush|pw|secret|AKIAABCDEFGHIJKLMNOP|a-secret-of-the-tests|
 # The cluster that jobs are submitted to, by default from the variables of Ray's own client.
 ADDRESS ?= $(or $(RAY_API_SERVER_ADDRESS),$(RAY_ADDRESS))
 TOKEN ?= $(RAY_AUTH_TOKEN)
-# By default Ray kills a stopped job after 3 seconds, too soon for a checkpoint.
-JOB_ENVIRONMENT := {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "60"}}
+# From SIGTERM to SIGKILL of a stopped job. Ray's default of 3 s is too short for a checkpoint; this one
+# is at least termination.stopSeconds of every values file of the chart.
+STOP_SECONDS ?= 600
+JOB_ENVIRONMENT = {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "$(STOP_SECONDS)"}}
 # The demo reports how long installation took.
 NOTE_SECONDS = echo $$(( $$(date +%s) - $$(cat $(VENV)/install-started) )) > $(VENV)/install-seconds
 
@@ -29,8 +33,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test image bench-train chaos study-smoke bench-adapters audit \
-	e2e submit-train submit-sft submit-sweep pull-checkpoint
+.PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters audit \
+	e2e e2e-head submit-train submit-sft submit-sweep pull-checkpoint
 
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -59,6 +63,9 @@ test-s3: install ## Run the storage tests against SeaweedFS, with injected netwo
 e2e: install ## Submit, stop, resume, sweep and pull on a local Ray cluster and S3 server
 	@$(BIN)/python -m tests.e2e.e2e
 
+e2e-head: install ## Delete a Ray head while it trains, and look for its checkpoint (root; ROUNDS=5)
+	@$(BIN)/python -m tests.e2e.head_sigterm $(or $(ROUNDS),1)
+
 # In the environment, because command lines are visible to all users of this machine.
 submit-train submit-sft submit-sweep: export RAY_AUTH_TOKEN := $(TOKEN)
 submit-train submit-sft submit-sweep: export RAY_AUTH_MODE := $(if $(TOKEN),token,$(or $(RAY_AUTH_MODE),disabled))
@@ -71,22 +78,27 @@ submit-sweep: install ## Run a study on a cluster: the same variables
 submit-train submit-sft submit-sweep:
 	@$(BIN)/python -m jobs.checks.submission --name '$(RUN)' --config '$(CONFIG)'
 	@$(BIN)/ray job submit --working-dir . --runtime-env-json '$(JOB_ENVIRONMENT)' -- \
-		python -m jobs.$(@:submit-%=%) --config '$(CONFIG)' name='$(RUN)' $(ARGS)
+		exec python -m jobs.$(@:submit-%=%) --config '$(CONFIG)' name='$(RUN)' $(ARGS)
 
 pull-checkpoint: install ## Download a checkpoint: STORAGE=s3://... RUN=NAME [STEP=best] [OUT=FOLDER]
 	@test -n "$(STORAGE)" || { echo "error: STORAGE is empty: set it to the storage= of the run, such as s3://bucket/runs" >&2; exit 2; }
 	@test -n "$(RUN)" || { echo "error: RUN is empty: set it to the name of the run, such as RUN=mine" >&2; exit 2; }
 	@$(BIN)/python -m jobs.pull '$(STORAGE)/$(RUN)' --step $(or $(STEP),latest) $(if $(OUT),--out '$(OUT)')
 
-helm-test: install ## Check the Helm chart: schemas, rules, security, and that wrong edits are detected
+helm-test: install ## Check the Helm chart, and whether wrong edits are caught (KUBERAY_CRDS=FOLDER)
+	@$(BIN)/python -m tests.helm.crds > /dev/null
 	@$(BIN)/python -m pytest tests/helm
-	@$(BIN)/python -m tests.helm.mutations
+	@$(BIN)/python -m tests.helm
 
-image: ## Build the image physrl:cpu with docker, podman or buildah (DEVICE=gpu for GPUs, BASE= another base)
+helm-test-full: install ## The same with every machine-made wrong edit (10 minutes)
+	@$(BIN)/python -m tests.helm --full
+
+image: ## Build the image physrl:cpu with docker, podman or buildah (DEVICE=gpu, BASE=, PACKAGES=wandb==...)
 	@test -f docker/Dockerfile.$(DEVICE) || { echo "error: DEVICE is $(DEVICE): set DEVICE=cpu or DEVICE=gpu"; exit 2; }
-	@test -n "$(ENGINE)" || { echo "error: docker, podman and buildah are missing: install one, or set ENGINE="; exit 2; }
-	@$(ENGINE) build $(DOCKER_FORMAT) --file docker/Dockerfile.$(DEVICE) --tag physrl:$(DEVICE) \
-		$(if $(BASE),--build-arg BASE=$(BASE)) --build-arg REVISION=$$(git rev-parse HEAD) .
+	@test -n "$(ENGINE)" || { echo "error: neither docker, podman nor buildah is here: install one, or set ENGINE="; exit 2; }
+	@$(ENGINE) build $(DOCKER_FORMAT) --platform $(PLATFORM) --file docker/Dockerfile.$(DEVICE) --tag physrl:$(DEVICE) \
+		$(if $(BASE),--build-arg BASE=$(BASE)) $(if $(PACKAGES),--build-arg PACKAGES='$(PACKAGES)') \
+		--build-arg REVISION=$$(git rev-parse HEAD) .
 
 parity: install $(PEERS)/ready ## Compare losses and gradients with TRL's, in a separate environment
 	@$(PEERS)/bin/python tests/parity/trl_fixture.py build/trl.json

@@ -1,4 +1,4 @@
-"""Whether this container is well: where a Ray node runs in it, the node's agent must say so."""
+"""Health check of a container: where it runs a Ray node, the node's agent must be healthy."""
 
 import socket
 import urllib.request
@@ -7,7 +7,7 @@ AGENT = ("127.0.0.1", 52365)
 
 
 def main() -> None:
-    """Succeed without a Ray node; fail where there is one that does not answer or is not well."""
+    """Succeed without a Ray node; fail where its agent does not answer or is unhealthy."""
     try:
         socket.create_connection(AGENT, timeout=2).close()
     except ConnectionRefusedError:

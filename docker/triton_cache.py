@@ -1,4 +1,4 @@
-"""Triton's cache in an image without a compiler.
+"""A cache of Triton for an image without a compiler.
 
 Triton compiles one small extension in C, which hands kernels to the driver, at its first start.
 `python -m triton_cache` compiles it while the image is built, where there is a compiler and no
@@ -21,10 +21,10 @@ DRIVER = "libcuda.so.1"
 
 
 class PrebuiltCacheManager(FileCacheManager):  # type: ignore[misc]
-    """Looks into the image first."""
+    """A cache that looks into the image first."""
 
     def get_file(self, filename: str) -> str | None:
-        """The path of a cached file."""
+        """Return the path of a cached file."""
         path = PREBUILT / self.key / filename
         return str(path) if path.exists() else super().get_file(filename)
 
@@ -54,7 +54,7 @@ def compile_extension(
     include_dirs: list[str],
     libraries: list[str],
 ) -> str:
-    """As Triton compiles, but linked to the driver although this one is empty."""
+    """Compile as Triton does, but link to the driver although this one is empty."""
     extension = f"{folder}/{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
     headers = [*include_dirs, folder, sysconfig.get_paths()["include"]]
     subprocess.run(

@@ -1,4 +1,4 @@
-"""Write the chart's Grafana dashboards, or hold their queries against what a cluster exports.
+"""Write the chart's Grafana dashboards, or compare their queries with exported metrics.
 
 python helm/dashboards.py                       write helm/physrl/dashboards/*.json
 python helm/dashboards.py check FILE_OR_URL...  pages of Prometheus text, as Ray's nodes serve them
@@ -16,17 +16,17 @@ from typing import Any
 
 FOLDER = Path(__file__).parent / "physrl" / "dashboards"
 PREFIX = "ray_physrl_"
-"""What Ray and the project put before a metric's name."""
+"""Prefix of metrics that the project exports through Ray."""
 FILTER = '{ray_io_cluster=~"$cluster", run=~"$run", trial=~"$trial"}'
 _SELECTED = re.compile(r'__name__=~"([^"]+)"')
 _NAMED = re.compile(r"\bray_[a-z0-9_]+")
 _NOT_ALWAYS = re.compile(r"ray_.*(gpu|gram|tpu).*|ray_.*_(eviction|failure)_total")
-"""Ray's own of accelerators, and of events that may not have happened."""
+"""Metrics of accelerators, and of events that may not have happened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Lines over time: metrics under the names that `metrics.jsonl` has; `*` stands for a task."""
+    """A time series panel: metrics by their names in `metrics.jsonl`; `*` stands for a task."""
 
     title: str
     metrics: tuple[str, ...]
@@ -75,12 +75,12 @@ DASHBOARDS = {
 
 
 def exported(metric: str) -> str:
-    """A metric's name in Prometheus: task/place/accuracy is ray_physrl_task_place_accuracy."""
+    """Return a metric's name in Prometheus, such as ray_physrl_task_place_accuracy."""
     return PREFIX + re.sub(r"[^A-Za-z0-9*]", "_", metric)
 
 
 def query(metric: str) -> str:
-    """PromQL for a metric of the chosen runs and trials."""
+    """Return the PromQL query of a metric for the selected runs and trials."""
     name = exported(metric)
     if "*" not in name:
         return name + FILTER
@@ -88,7 +88,7 @@ def query(metric: str) -> str:
 
 
 def dashboard(name: str, panels: Sequence[Panel]) -> dict[str, Any]:
-    """A dashboard as Grafana imports it: two panels a row."""
+    """Return a dashboard as Grafana imports it, with two panels a row."""
     return {
         "uid": f"physrl-{name}",
         "title": f"physrl: {name}",
@@ -145,7 +145,7 @@ def _panel(index: int, panel: Panel) -> dict[str, Any]:
 
 
 def ray_dashboard() -> dict[str, Any]:
-    """Ray's own, as the installed Ray draws it."""
+    """Return the dashboard of the installed Ray."""
     from ray.dashboard.modules.metrics import grafana_dashboard_factory as factory
 
     content, _ = factory.generate_default_grafana_dashboard()
@@ -161,14 +161,14 @@ def write() -> None:
 
 
 def queries(content: dict[str, Any]) -> Iterator[str]:
-    """All PromQL of a dashboard, rows included."""
+    """Yield all PromQL queries of a dashboard, rows included."""
     for panel in content["panels"]:
         yield from (target["expr"] for target in panel.get("targets", ()))
         yield from queries(panel) if "panels" in panel else ()
 
 
 def queried(content: dict[str, Any]) -> set[str]:
-    """Patterns of the metrics that a dashboard asks for."""
+    """Return patterns of the metrics that a dashboard queries."""
     expressions = list(queries(content))
     selected = {name for text in expressions for name in _SELECTED.findall(text)}
     named = {name for text in expressions for name in _NAMED.findall(_SELECTED.sub("", text))}
@@ -176,12 +176,12 @@ def queried(content: dict[str, Any]) -> set[str]:
 
 
 def missing(patterns: set[str], names: set[str]) -> list[str]:
-    """Which patterns no exported name matches."""
+    """List patterns that no exported name matches."""
     return sorted(p for p in patterns if not any(re.fullmatch(p, name) for name in names))
 
 
 def scraped(source: str) -> set[str]:
-    """Metric names on a page of Prometheus text.
+    """Read the metric names of a page of Prometheus text.
 
     Args:
         source: a file, or an http:// address.
@@ -195,7 +195,7 @@ def scraped(source: str) -> set[str]:
 
 
 def check(sources: Sequence[str]) -> bool:
-    """Print for each dashboard what is asked for and not exported; whether all is there.
+    """Print the queried metrics that are not exported, and return whether all are.
 
     What Ray exports only with accelerators or after an event may be absent.
     """
@@ -221,7 +221,7 @@ def main() -> None:
     if arguments.verb == "write":
         write()
     elif not arguments.sources:
-        parser.error("check what? Name a file or URL of metrics, such as http://localhost:8080")
+        parser.error("check needs a file or URL of metrics, such as http://localhost:8080")
     elif not check(arguments.sources):
         sys.exit(1)
 

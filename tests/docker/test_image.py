@@ -1,4 +1,4 @@
-"""What the images bring along beside the project."""
+"""Tests of the images' own files."""
 
 import http.server
 import importlib.util
@@ -97,3 +97,11 @@ def test_images_start_from_one_pinned_base() -> None:
     bases = {re.search(r"^ARG BASE=(.+)$", f.read_text(), re.M)[1] for f in DOCKERFILES}  # type: ignore[index]
     assert len(bases) == 1
     assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", bases.pop())
+
+
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.suffix[1:])
+def test_the_image_holds_the_charts_scripts_and_shows_no_gpu_by_itself(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    copied = re.findall(r"^COPY (docker/.*) /opt/physrl/$", text, re.M)[0].split()
+    assert {"docker/run_job.py", "docker/stop_jobs.py", "docker/job_api.py"} <= set(copied)
+    assert "NVIDIA_VISIBLE_DEVICES" not in text

@@ -1,4 +1,4 @@
-"""The chart as Helm's own engine renders it, for every set of values that is checked."""
+"""Rendering of the chart by Helm's own engine, for every values file that is checked."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -13,31 +13,31 @@ from tests.support.paths import ROOT
 CHART = ROOT / "helm" / "physrl"
 RELEASE, NAMESPACE = "physrl", "research"
 ERROR = 3
-"""Of a lint message; strict lint makes one of warnings too."""
+"""Severity of errors in lint messages; strict lint makes warnings errors."""
 
 Document = dict[str, Any]
 Values = dict[str, Any]
 
 
 def values_files() -> dict[str, Path | None]:
-    """What is rendered: the defaults, each values file, and one that turns every option on."""
+    """List values files: the defaults, the chart's, and one that turns every option on."""
     files = {path.stem: path for path in sorted(CHART.glob("values-*.yaml"))}
     return {"values": None, **files, "everything": Path(__file__).parent / "everything.yaml"}
 
 
 def read_values(path: Path | None) -> Values:
-    """The values of a file; none for the defaults."""
+    """Read the values of a file; no values for the defaults."""
     return {} if path is None else dict(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 @cache
 def default_values() -> Values:
-    """What values.yaml holds."""
+    """Read values.yaml."""
     return read_values(CHART / "values.yaml")
 
 
 def merged(over: Values, base: Values | None = None) -> Values:
-    """Values over the defaults, table by table, as Helm lays them."""
+    """Merge values into the defaults, table by table, as Helm does."""
     out = dict(default_values() if base is None else base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(out.get(key), dict)
@@ -46,14 +46,14 @@ def merged(over: Values, base: Values | None = None) -> Values:
 
 
 def lint(values: Values, chart: Path = CHART) -> list[str]:
-    """Errors and warnings of Helm's strict lint."""
+    """Return errors and warnings of Helm's strict lint."""
     report = helm_python.lint(str(chart), values, strict=True, namespace=NAMESPACE)
     messages = [m["error"] for m in report["messages"] if m["severity"] >= ERROR - 1]
     return [*messages, *report["errors"]]
 
 
 def render(values: Values, chart: Path = CHART, release: str = RELEASE) -> dict[str, str]:
-    """Text by template.
+    """Render the chart and return the text of each template.
 
     Raises:
         HelmError: the values are refused, or a template fails.
@@ -63,7 +63,7 @@ def render(values: Values, chart: Path = CHART, release: str = RELEASE) -> dict[
 
 
 def documents(rendered: Mapping[str, str]) -> list[Document]:
-    """The Kubernetes objects of rendered templates."""
+    """Parse the Kubernetes objects of rendered templates."""
     return [
         document
         for name, text in rendered.items()
@@ -74,12 +74,12 @@ def documents(rendered: Mapping[str, str]) -> list[Document]:
 
 
 def of_kind(objects: list[Document], *kinds: str) -> Iterator[Document]:
-    """Those of some kinds."""
+    """Yield the objects of some kinds."""
     return (one for one in objects if one["kind"] in kinds)
 
 
 class _Strict(yaml.CSafeLoader):
-    """Refuses a key that a table holds twice, of which one would win silently."""
+    """A loader that refuses duplicate keys, of which one would win silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]

@@ -1,12 +1,6 @@
-"""Wrong edits of the chart and its values: how many of them do the checks catch?
+"""Hand-written wrong edits of the chart and its values (mutations.yaml)."""
 
-python -m tests.helm.mutations      (`make helm-test`) prints a line a mutation that is missed, then
-{"values_files", "mutations", "caught"}
-"""
-
-import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +10,12 @@ from pathlib import Path
 import yaml
 
 from tests.helm.chart import CHART, RELEASE, Values, read_values, values_files
-from tests.helm.check import complaints
-from tests.helm.schemas import find_crds
+from tests.helm.check import violations
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A text in one of the chart's files and what takes its place, wherever it stands."""
+    """A replacement of a text in one of the chart's files, at each of its places."""
 
     what: str
     file: str
@@ -32,7 +25,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Wrong values, or a wrong name of the release, with the chart as it is."""
+    """Wrong values, or a wrong release name, with the chart unchanged."""
 
     what: str
     values: Values = field(default_factory=dict)
@@ -40,7 +33,7 @@ class Mistake:
 
 
 def read_mutations() -> tuple[list[Edit], list[Mistake]]:
-    """All of mutations.yaml."""
+    """Read mutations.yaml."""
     content = yaml.safe_load((Path(__file__).parent / "mutations.yaml").read_text(encoding="utf-8"))
     return [Edit(**one) for one in content["edits"]], [
         Mistake(**one) for one in content["mistakes"]
@@ -49,7 +42,7 @@ def read_mutations() -> tuple[list[Edit], list[Mistake]]:
 
 @contextmanager
 def edited(edit: Edit) -> Iterator[Path]:
-    """A copy of the chart with the edit in it.
+    """Yield a copy of the chart with the edit.
 
     Raises:
         ValueError: the chart holds no such text.
@@ -65,33 +58,9 @@ def edited(edit: Edit) -> Iterator[Path]:
 
 
 def catches(edit: Edit) -> bool:
-    """Whether any of the values files brings the edit to light."""
+    """Whether the checks find the edit with any of the values files."""
     with edited(edit) as chart:
-        # The one with every option first: most edits show there.
+        # The file with every option first: most edits show there.
         return any(
-            complaints(read_values(p), chart) for p in reversed(list(values_files().values()))
+            violations(read_values(p), chart) for p in reversed(list(values_files().values()))
         )
-
-
-def main() -> None:
-    """Try every mutation."""
-    if find_crds() is None:
-        sys.exit("error: KubeRay's CRDs are missing: put them into ../shared/kuberay-crds")
-    files, (edits, mistakes) = values_files(), read_mutations()
-    wrong = {
-        name: found for name, path in files.items() if (found := complaints(read_values(path)))
-    }
-    missed = [edit.what for edit in edits if not catches(edit)]
-    missed += [one.what for one in mistakes if not complaints(one.values, release=one.release)]
-    for name, found in wrong.items():
-        print(f"{name}: {found[0]}")
-    for what in missed:
-        print(f"missed: {what}")
-    mutations = len(edits) + len(mistakes)
-    figures = {"values_files": len(files), "mutations": mutations}
-    print(json.dumps(figures | {"caught": mutations - len(missed)}))
-    sys.exit(bool(wrong or missed))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
-"""The pods that objects start, whatever kind starts them."""
+"""Pods that rendered objects start, of every kind that starts pods."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,25 +9,26 @@ from tests.helm.chart import Document
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod's template."""
+    """A pod template; `owner` is the object that starts the pod, with the group of a Ray node."""
 
     owner: str
     labels: dict[str, str]
     spec: dict[str, Any]
+    annotations: dict[str, str]
 
     @property
     def containers(self) -> list[dict[str, Any]]:
-        """All of them, those that run before the others too."""
+        """All containers, init containers first."""
         return [*self.spec.get("initContainers", ()), *self.spec.get("containers", ())]
 
     @property
     def is_ray_node(self) -> bool:
-        """Whether it is a cluster's head or in one of its groups."""
+        """Whether the pod is a cluster's head or in one of its groups."""
         return " " in self.owner
 
     @property
     def document(self) -> Document:
-        """The pod by itself, as the API server would see it."""
+        """The pod as an object of its own, as the API server would see it."""
         metadata = {"name": self.component or "pod", "labels": self.labels}
         return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": self.spec}
 
@@ -37,7 +38,7 @@ class Pod:
 
 
 def pods(objects: list[Document]) -> Iterator[Pod]:
-    """Every pod template of some objects."""
+    """Yield every pod template."""
     for one in objects:
         owner = f"{one['kind']}/{one['metadata']['name']}"
         if one["kind"] == "Pod":
@@ -54,12 +55,13 @@ def pods(objects: list[Document]) -> Iterator[Pod]:
 
 
 def _pod(owner: str, template: dict[str, Any]) -> Pod:
-    labels = template.get("metadata", {}).get("labels") or {}
-    return Pod(owner, labels, template.get("spec") or {})
+    metadata = template.get("metadata") or {}
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    return Pod(owner, labels, template.get("spec") or {}, annotations)
 
 
 def cluster_specs(objects: list[Document]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The Ray clusters that objects are or bring, with their owners' names."""
+    """Yield the spec of each Ray cluster, with the object that is or brings it."""
     for one in objects:
         owner = f"{one['kind']}/{one['metadata']['name']}"
         if one["kind"] == "RayCluster":
@@ -68,22 +70,28 @@ def cluster_specs(objects: list[Document]) -> Iterator[tuple[str, dict[str, Any]
             yield owner, one["spec"]["rayClusterSpec"]
 
 
-def selects(selector: dict[str, Any] | None, labels: dict[str, str]) -> bool:
-    """Whether a label selector matches; an empty one matches all."""
+def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
+    """Whether a label selector matches labels; an empty one matches all."""
     selector = selector or {}
-    for key, value in selector.get("matchLabels", {}).items():
-        if labels.get(key) != value:
-            return False
-    return all(
-        labels.get(one["key"]) in one["values"]
-        for one in selector.get("matchExpressions", ())
-        if one["operator"] == "In"
+    exact = selector.get("matchLabels") or {}
+    return exact.items() <= labels.items() and all(
+        _matches(one, labels) for one in selector.get("matchExpressions") or ()
     )
+
+
+def _matches(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(expression["key"]), expression.get("values", ())
+    return {
+        "In": value in values,
+        "NotIn": value not in values,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }[expression["operator"]]
 
 
 MEBIBYTES = {"Mi": 1, "Gi": 1024, "Ti": 1024**2}
 
 
 def mebibytes(quantity: str) -> int:
-    """`2Gi` is 2048."""
+    """Convert a quantity such as 2Gi."""
     return int(quantity[:-2]) * MEBIBYTES[quantity[-2:]]

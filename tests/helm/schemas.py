@@ -1,21 +1,25 @@
-"""Objects against the schemas of Kubernetes and KubeRay: unknown fields are mistakes."""
+"""Validation of objects by the schemas of Kubernetes and KubeRay: unknown fields are mistakes."""
 
-import gzip
 import json
 from collections.abc import Iterator
 from copy import deepcopy
-from functools import cache
-from pathlib import Path
+from functools import cache, lru_cache
 from typing import Any
 
 import cel
 import jsonschema
 import kubernetes_validate
-import yaml
 
-from tests.helm.chart import ROOT, Document
+from tests.helm.chart import Document
+from tests.helm.crds import find_crds, read_crd
 
 KUBERNETES = "1.33"
+GROUPS = {
+    *("v1", "apps/v1", "networking.k8s.io/v1", "policy/v1", "rbac.authorization.k8s.io/v1"),
+}
+"""API versions of Kubernetes that the chart uses: the library drops the groups' domains."""
+# The library reads all definitions anew for each object.
+kubernetes_validate.utils.schema_contents = cache(kubernetes_validate.utils.schema_contents)
 CRDS = {"RayCluster": "ray.io_rayclusters", "RayJob": "ray.io_rayjobs"}
 POD_MONITOR = {
     "type": "object",
@@ -58,32 +62,67 @@ POD_MONITOR = {
 }
 """The part of the Prometheus operator's CRD that the chart uses."""
 
+CILIUM_POLICY = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["apiVersion", "kind", "metadata", "spec"],
+    "properties": {
+        "apiVersion": {"const": "cilium.io/v2"},
+        "kind": {"const": "CiliumNetworkPolicy"},
+        "metadata": {"type": "object", "required": ["name"]},
+        "spec": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["endpointSelector"],
+            "properties": {
+                "endpointSelector": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["matchLabels"],
+                    "properties": {"matchLabels": {"additionalProperties": {"type": "string"}}},
+                },
+                "egress": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "properties": {"toEntities": {"type": "array"}},
+                    },
+                },
+            },
+        },
+    },
+}
+"""The part of Cilium's CRD that the chart uses."""
+OTHERS = {"PodMonitor": POD_MONITOR, "CiliumNetworkPolicy": CILIUM_POLICY}
 
-def find_crds() -> Path | None:
-    """The folder shared/kuberay-crds beside this repository or above it; None where it is not."""
-    places = (parent / "shared" / "kuberay-crds" for parent in ROOT.parents)
-    return next((place for place in places if place.is_dir()), None)
 
-
-def schema_complaints(document: Document) -> list[str]:
-    """What its schema says against an object; of a Ray object, without CRDs, only of its pods."""
+def schema_violations(document: Document) -> list[str]:
+    """Validate an object by its schema; Ray objects pass where the CRDs are missing."""
     where = f"{document.get('kind')}/{document.get('metadata', {}).get('name')}"
     return [f"{where}: {text}" for text in _cached(json.dumps(document, sort_keys=True))]
 
 
-@cache
+@lru_cache(maxsize=2000)
 def _cached(text: str) -> tuple[str, ...]:
     document = json.loads(text)
     kind, version = document.get("kind"), document.get("apiVersion")
+    if not kind or not version or not (document.get("metadata") or {}).get("name"):
+        return ("kind, apiVersion and metadata.name may not be missing",)
     if kind in CRDS:
         return tuple(_against_crd(document))
-    if kind == "PodMonitor":
-        return tuple(_failures(POD_MONITOR, document))
+    if kind in OTHERS:
+        return tuple(_failures(OTHERS[kind], document))
+    if version not in GROUPS:
+        return (f"Kubernetes {KUBERNETES} has no {version}",)
     try:
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
     except kubernetes_validate.ValidationError as error:
         return (f"{'.'.join(map(str, error.path))}: {error.message[:300]}",)
-    except kubernetes_validate.SchemaNotFoundError:
+    except (
+        kubernetes_validate.SchemaNotFoundError,
+        kubernetes_validate.utils.VersionNotSupportedError,  # raised for an unknown API group
+    ):
         return (f"Kubernetes {KUBERNETES} has no {kind} of {version}",)
     return ()
 
@@ -92,7 +131,7 @@ def _against_crd(document: Document) -> Iterator[str]:
     folder = find_crds()
     if folder is None:
         return
-    versions = _crd(folder / f"{CRDS[document['kind']]}.yaml.gz")
+    versions = read_crd(folder, CRDS[document["kind"]])
     group, _, version = document.get("apiVersion", "").partition("/")
     if group != "ray.io" or version not in versions:
         yield f"no CRD of {document.get('apiVersion')}"
@@ -103,21 +142,13 @@ def _against_crd(document: Document) -> Iterator[str]:
     yield from cel_failures(schema, filled, "")
 
 
-@cache
-def _crd(path: Path) -> dict[str, Any]:
-    with gzip.open(path, "rt", encoding="utf-8") as text:
-        content = yaml.load(text, Loader=yaml.CSafeLoader)
-    versions = content["spec"]["versions"]
-    return {v["name"]: v["schema"]["openAPIV3Schema"] for v in versions if v["served"]}
-
-
 def _failures(schema: Any, document: Document) -> Iterator[str]:
     for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
         yield f"{'.'.join(map(str, error.path))}: {error.message[:300]}"
 
 
 def strict(schema: Any) -> Any:
-    """A CRD's schema as JSON Schema that forbids what it does not name."""
+    """Convert a CRD's schema to JSON Schema that forbids unknown fields."""
     key = id(schema)
     if key not in _STRICT:
         _STRICT[key] = _strict(schema)
@@ -146,7 +177,7 @@ def _strict(schema: Any) -> Any:
 
 
 def with_defaults(schema: Any, value: Any) -> Any:
-    """A value with a CRD's defaults in it, as the API server stores it."""
+    """Fill a CRD's defaults into a value, as the API server stores it."""
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         for name, one in properties.items():
@@ -161,7 +192,7 @@ def with_defaults(schema: Any, value: Any) -> Any:
 
 
 def cel_failures(schema: Any, value: Any, path: str) -> Iterator[str]:
-    """Rules in CEL that a new object breaks; those about changes (oldSelf) need an old one."""
+    """Yield CEL rules that a new object breaks; rules about changes (oldSelf) are skipped."""
     if not isinstance(schema, dict):
         return
     for rule in schema.get("x-kubernetes-validations", ()):

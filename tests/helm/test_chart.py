@@ -1,7 +1,12 @@
-"""The chart as it stands, with every values file: schemas, rules, policies."""
+"""The chart with every values file: schemas, rules, policies."""
 
 import json
+import re
+import shlex
+import shutil
+import subprocess
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
@@ -9,6 +14,7 @@ from helm_python import HelmError
 
 from tests.helm.chart import (
     CHART,
+    ROOT,
     Document,
     Values,
     default_values,
@@ -20,11 +26,14 @@ from tests.helm.chart import (
     render,
     values_files,
 )
+from tests.helm.crds import MISSING, find_crds
 from tests.helm.mutations import edited, read_mutations
 from tests.helm.pods import Pod, pods
 from tests.helm.policies import POLICIES, Policy
+from tests.helm.reachability import evaluate
+from tests.helm.references import outside, undocumented
 from tests.helm.rules import RULES, Rule
-from tests.helm.schemas import find_crds, schema_complaints
+from tests.helm.schemas import schema_violations
 
 FILES = values_files()
 
@@ -50,15 +59,15 @@ def test_strict_lint_finds_nothing(name: str) -> None:
 def test_objects_meet_the_schemas_of_kubernetes(name: str) -> None:
     core = [one for one in objects(name) if not one["apiVersion"].startswith("ray.io")]
     templates = [pod.document for pod in pods(objects(name))]
-    assert [text for one in (*core, *templates) for text in schema_complaints(one)] == []
+    assert [text for one in (*core, *templates) for text in schema_violations(one)] == []
 
 
 def test_ray_objects_meet_kubernetes_crds(name: str) -> None:
     if find_crds() is None:
-        pytest.skip("shared/kuberay-crds is not beside or above this repository")
+        pytest.skip(MISSING)
     found = list(of_kind(objects(name), "RayCluster", "RayJob"))
     assert found
-    assert [text for one in found for text in schema_complaints(one)] == []
+    assert [text for one in found for text in schema_violations(one)] == []
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -81,7 +90,7 @@ def test_the_three_groups_are_one_template() -> None:
     assert all(groups["rollout"][key] == groups["learner"][key] for key in same)
     limits = {name: spec["containers"][0]["resources"]["limits"] for name, spec in groups.items()}
     assert "nvidia.com/gpu" not in limits["rollout"]
-    assert limits["learner"]["nvidia.com/gpu"] == 8
+    assert limits["learner"]["nvidia.com/gpu"] == "8"
 
 
 def test_a_group_without_replicas_is_left_out() -> None:
@@ -89,30 +98,28 @@ def test_a_group_without_replicas_is_left_out() -> None:
     assert [group["groupName"] for group in cluster["workerGroupSpecs"]] == ["rollout"]
 
 
+RUN = "exec python /opt/physrl/run_job.py /mnt/physrl/logs python -m jobs."
+
+
 def test_jobs_say_what_they_run() -> None:
     spec = {
         one["metadata"]["name"]: one["spec"] for one in of_kind(objects("everything"), "RayJob")
     }
     assert spec["physrl-train"]["entrypoint"] == (
-        "python -m jobs.train --config /etc/physrl/place.yaml --resume 'output=/mnt/physrl/runs' "
+        f"{RUN}train --config /etc/physrl/place.yaml --resume 'output=/mnt/physrl/runs' "
         "'storage=s3://bucket/runs' 'algorithm.steps=3' 'evaluation.tasks=[place]'"
     )
-    assert spec["physrl-imitate"]["entrypoint"] == (
-        "python -m jobs.sft --config jobs/configs/sft.yaml --resume 'output=/mnt/physrl/runs' "
+    assert spec["physrl-sft"]["entrypoint"] == (
+        f"{RUN}sft --config jobs/configs/sft.yaml --resume 'output=/mnt/physrl/runs' "
         "'storage=s3://bucket/runs'"
     )
-    assert spec["physrl-look"]["entrypoint"] == (
-        "python -m jobs.evaluate --config /etc/physrl/place.yaml --policy 's3://bucket/runs/place' "
+    assert spec["physrl-evaluate"]["entrypoint"] == (
+        f"{RUN}evaluate --config /etc/physrl/place.yaml --policy 's3://bucket/runs/place' "
         "'output=/mnt/physrl/runs'"
     )
-    assert spec["physrl-train"]["backoffLimit"] == 0
-    assert spec["physrl-look"]["backoffLimit"] == 2
-    assert spec["physrl-demo"]["suspend"] is True
-    assert spec["physrl-demo"]["activeDeadlineSeconds"] == 3600
-    sweep = [one["spec"]["entrypoint"] for one in of_kind(objects("values-gpu-large"), "RayJob")]
-    assert sweep[1] == (
-        "python -m jobs.sweep --config jobs/configs/sweep-paper.yaml "
-        "'store=s3://my-bucket/physrl/store'"
+    assert spec["physrl-study"]["entrypoint"] == (
+        f"{RUN}sweep --config jobs/configs/sweep-smoke.yaml 'base.output=/mnt/physrl/runs' "
+        "'base.storage=s3://bucket/runs' 'store=s3://bucket/runs/store'"
     )
 
 
@@ -144,6 +151,81 @@ def test_the_head_survives_in_redis_only_where_asked() -> None:
     assert options["redisAddress"] == "redis.storage.svc:6379"
     without = next(of_kind(objects("values"), "RayCluster"))["spec"]
     assert "gcsFaultToleranceOptions" not in without
+
+
+LOOKUP = 'lookup "ray.io/v1" .kind .root.Release.Namespace .name'
+LIVE = json.dumps(
+    {
+        "spec": {
+            "suspend": True,
+            "workerGroupSpecs": [
+                {"groupName": "rollout", "replicas": 3},
+                {"groupName": "learner", "replicas": 9},
+            ],
+        }
+    }
+)
+
+
+def test_upgrades_keep_what_kueue_people_and_the_autoscaler_set(tmp_path: Path) -> None:
+    chart = tmp_path / CHART.name
+    shutil.copytree(CHART, chart)
+    helpers = chart / "templates" / "_helpers.tpl"
+    text = helpers.read_text(encoding="utf-8")
+    assert LOOKUP in text
+    helpers.write_text(text.replace(LOOKUP, f"fromJson `{LIVE}`"), encoding="utf-8")
+    jobs = [{"name": "a", "verb": "train", "config": "jobs/configs/demo.yaml"}]
+    values = {
+        "jobs": jobs,
+        "storage": {"claim": {"name": "runs"}},
+        "groups": {"learner": {"replicas": 1, "maxReplicas": 2}},
+    }
+    found = documents(render(values, chart))
+    assert next(of_kind(found, "RayJob"))["spec"]["suspend"] is True
+    groups = next(of_kind(found, "RayCluster"))["spec"]["workerGroupSpecs"]
+    assert {one["groupName"]: one["replicas"] for one in groups} == {"rollout": 3, "learner": 2}
+    fixed = documents(render(values | {"autoscaling": {"enabled": False}}, chart))
+    groups = next(of_kind(fixed, "RayCluster"))["spec"]["workerGroupSpecs"]
+    assert {one["groupName"]: one["replicas"] for one in groups} == {"rollout": 1, "learner": 1}
+
+
+def test_words_that_are_taken_reach_the_job_unchanged() -> None:
+    words = ["a.b=[x, 1]", "c={d: 2}", "e=s3://b/f@g+h%20"]
+    job = {"name": "a", "verb": "train", "config": "jobs/configs/demo.yaml", "overrides": words}
+    values = {"jobs": [job], "storage": {"claim": {"name": "runs"}}}
+    spec = next(of_kind(documents(render(values)), "RayJob"))["spec"]
+    # KubeRay splits the entrypoint, and Ray joins its words for a shell.
+    line = subprocess.list2cmdline(shlex.split(spec["entrypoint"])).split("jobs.train", 1)[1]
+    done = subprocess.run(
+        ["sh", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-3:] == words
+
+
+@pytest.mark.parametrize("word", ["R&D", "a;b", "$X", "`x`", "a|b", "a'b", "*", "(x)", 'a"b', "~"])
+def test_words_that_a_shell_interprets_are_refused(word: str) -> None:
+    job = {"name": "a", "verb": "train", "config": "jobs/configs/demo.yaml"}
+    job["overrides"] = [f"tracking.wandb.project={word}"]  # type: ignore[assignment]
+    with pytest.raises(HelmError, match="overrides"):
+        render({"jobs": [job], "storage": {"claim": {"name": "runs"}}})
+
+
+def test_what_is_outside_is_created_by_a_line_of_the_docs(name: str) -> None:
+    text = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    assert undocumented(outside(merged(read_values(FILES[name]))), text) == []
+
+
+def test_access_is_evaluated_for_every_pair(name: str) -> None:
+    count, wrong = evaluate(objects(name), merged(read_values(FILES[name])))
+    assert count > 1000
+    assert wrong == []
+
+
+def test_the_makefile_waits_as_long_as_every_values_file() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    seconds = int(re.findall(r"^STOP_SECONDS \?= (\d+)$", text, re.MULTILINE)[0])
+    values = [merged(read_values(path)) for path in FILES.values()]
+    assert seconds >= max(one["termination"]["stopSeconds"] for one in values)
 
 
 def test_queues() -> None:
@@ -178,12 +260,15 @@ def test_every_value_has_its_schema_and_nothing_else_is_taken() -> None:
     assert list(_open(schema, "")) == []
 
 
-FREE = {"nodeSelector", "annotations", "labels", "configs"}
-"""Tables whose keys are the user's."""
+VOLUMES = {"secret", "configMap", "persistentVolumeClaim", "emptyDir"} | {
+    *("csi", "ephemeral", "projected"),
+}
+FREE = {"nodeSelector", "annotations", "labels", "configs", "extendedResources", *VOLUMES}
+"""Tables with free keys, and volumes, which the schema of pods checks."""
 
 
 def _open(schema: Document, path: str) -> list[str]:
-    """Tables that take keys which they do not name."""
+    """List tables that accept unknown keys."""
     found = []
     if schema.get("type") == "object" and path.rpartition(".")[2] not in FREE:
         closed = schema.get("additionalProperties") is False or schema.get("maxProperties") == 0

@@ -1,4 +1,4 @@
-"""Dashboards ask for what is exported, and the files are those that the script writes."""
+"""Dashboards query exported metrics, and their files are those that the script writes."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""What CRDs mean beyond JSON Schema."""
+"""Semantics of CRDs beyond JSON Schema."""
 
 import jsonschema
 import pytest

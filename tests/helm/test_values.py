@@ -40,7 +40,18 @@ JOB = {"name": "a", "verb": "train", "config": "jobs/configs/demo.yaml"}
         ("jobs", [JOB, JOB | {"name": "b", "deadlineSeconds": 1}], "minimum: got 1, want 60"),
         ("tensorboard.enabled", True, "storage.url is empty: set storage.url=s3://"),
         ("kueue.queue", "gpu", "autoscaling.enabled is true, .*set autoscaling.enabled=false"),
-        ("termination.gracePeriodSeconds", 60, "is 60: it must exceed .*stopSeconds, which is 120"),
+        ("termination.gracePeriodSeconds", 160, r"gracePeriodSeconds is 160: .*165"),
+        ("image.pullPolicy", "IfNotPresent", "image.pullPolicy is IfNotPresent .*image.digest"),
+        ("image.digest", "sha256:1", "'sha256:1' does not match pattern"),
+        (
+            "storage.claim",
+            {"name": "a", "create": True, "accessMode": "ReadWriteOnce"},
+            "singleNode",
+        ),
+        ("networkPolicy.egress", [{"ports": [443]}], "/networkPolicy/egress/0"),
+        ("networkPolicy.egress", [{"namespace": "a", "except": [], "ports": [1]}], "egress/0"),
+        ("pod.env", [{"name": "A"}], "/pod/env/0"),
+        ("pod.volumes", [{"name": "a", "hostPath": {"path": "/"}}], "'hostPath' not allowed"),
         ("networkPolicy.egress", [{"cidr": "everywhere", "ports": [443]}], "'everywhere' does not"),
         ("headFaultTolerance.redisAddress", "redis://:pw@redis:6379", "does not match pattern"),
         ("auth.token", "abc", "'token' not allowed"),
@@ -66,6 +77,16 @@ def test_values_are_laid_over_defaults_table_by_table() -> None:
         "a": {"b": 1, "c": 2},
         "d": 3,
     }
+
+
+def test_submitters_of_rayjobs_need_a_named_secret() -> None:
+    values = {
+        "cluster": {"enabled": False},
+        "rbac": {"submitters": [{"kind": "User", "name": "a"}]},
+    }
+    with pytest.raises(HelmError, match=r"rbac\.submitters .*auth\.secretName"):
+        render(values)
+    assert render(values | {"auth": {"secretName": "ray-token"}})
 
 
 def test_jobs_need_a_volume() -> None:

@@ -1,22 +1,32 @@
-{{/* A Ray cluster's spec, the same for the one that stands and for those of jobs. */}}
+{{/* A Ray cluster's spec, the same for the standing one and for those of jobs. Takes
+(dict "root" $ "live" spec of the live object). */}}
 {{- define "physrl.clusterSpec" -}}
-rayVersion: {{ .Values.rayVersion | quote }}
+{{- $root := .root }}
+{{- $live := .live }}
+{{- $values := .root.Values }}
+rayVersion: {{ $values.rayVersion | quote }}
 authOptions:
   mode: token
-  {{- with .Values.auth.secretName }}
+  {{- with $values.auth.secretName }}
   secretName: {{ . }}
   {{- end }}
-enableInTreeAutoscaling: {{ .Values.autoscaling.enabled }}
-{{- if .Values.autoscaling.enabled }}
+enableInTreeAutoscaling: {{ $values.autoscaling.enabled }}
+{{- if $values.autoscaling.enabled }}
 autoscalerOptions:
   version: v2
-  idleTimeoutSeconds: {{ .Values.autoscaling.idleTimeoutSeconds }}
+  idleTimeoutSeconds: {{ $values.autoscaling.idleTimeoutSeconds }}
   resources:
-    {{- include "physrl.resources" (dict "cpu" "500m" "memory" "1Gi") | nindent 4 }}
+    {{- include "physrl.smallResources" . | nindent 4 }}
   {{- include "physrl.containerSecurity" . | nindent 2 }}
+  env:
+    - name: HOME
+      value: /home/physrl
   volumeMounts:
-    {{- include "physrl.scratchMounts" . | nindent 4 }}
-    # The autoscaler alone may talk to Kubernetes; jobs, which run beside it, may not.
+    # Nothing that a job can write is mounted beside the token.
+    - name: autoscaler-tmp
+      mountPath: /tmp
+    - name: autoscaler-home
+      mountPath: /home/physrl
     - name: kubernetes-token
       mountPath: /var/run/secrets/kubernetes.io/serviceaccount
       readOnly: true
@@ -25,33 +35,57 @@ headGroupSpec:
   serviceType: ClusterIP
   rayStartParams:
     num-cpus: "0"
+    num-gpus: "0"
     dashboard-host: 0.0.0.0
   template:
-    {{- include "physrl.rayPod" (dict "root" . "component" "head" "group" .Values.head) | nindent 4 }}
+    {{- include "physrl.rayPod" (dict "root" $root "component" "head" "group" $values.head) | nindent 4 }}
 workerGroupSpecs:
-  {{- range $name, $group := .Values.groups }}
+  {{- range $name, $group := $values.groups }}
   {{- if $group.maxReplicas }}
   - groupName: {{ $name }}
-    replicas: {{ $group.replicas }}
+    replicas: {{ include "physrl.replicas" (dict "live" $live "name" $name "group" $group "scaled" $values.autoscaling.enabled) }}
     minReplicas: {{ $group.minReplicas }}
     maxReplicas: {{ $group.maxReplicas }}
-    rayStartParams: {}
+    rayStartParams:
+      # Ray would count the node's GPUs, also those that the pod was not given.
+      num-gpus: {{ $group.gpus | quote }}
     template:
-      {{- include "physrl.rayPod" (dict "root" $ "component" $name "group" $group) | nindent 6 }}
+      {{- include "physrl.rayPod" (dict "root" $root "component" $name "group" $group) | nindent 6 }}
   {{- end }}
   {{- end }}
 {{- end }}
 
-{{/* A pod of a Ray node. Takes (dict "root" $ "component" name "group" values). */}}
+{{/* Replicas of a group; those of a live cluster belong to the autoscaler. */}}
+{{- define "physrl.replicas" -}}
+{{- $replicas := .group.replicas }}
+{{- if .scaled }}
+{{- range dig "workerGroupSpecs" list .live }}
+{{- if eq .groupName $.name }}{{ $replicas = max (min (int .replicas) (int $.group.maxReplicas)) (int $.group.minReplicas) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- $replicas }}
+{{- end }}
+
+{{/* The pod of a Ray node. Takes (dict "root" $ "component" name "group" values). */}}
 {{- define "physrl.rayPod" -}}
 {{- $values := .root.Values -}}
 {{- $isHead := eq .component "head" -}}
 metadata:
   labels:
     {{- include "physrl.podLabels" . | nindent 4 }}
+  {{- with merge (dict) .group.annotations $values.pod.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
   serviceAccountName: {{ include "physrl.name" .root }}
   terminationGracePeriodSeconds: {{ $values.termination.gracePeriodSeconds }}
+  {{- with $values.pod.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with .group.runtimeClassName }}
+  runtimeClassName: {{ . }}
+  {{- end }}
   {{- include "physrl.podSecurity" . | nindent 2 }}
   {{- with include "physrl.placement" . | trim }}
   {{- . | nindent 2 }}
@@ -73,10 +107,12 @@ spec:
           containerPort: 44227
         {{- end }}
       env:
-        {{- include "physrl.rayEnvironment" .root | nindent 8 }}
-        {{- with and $isHead (include "physrl.dashboardEnvironment" .root | trim) }}
-        {{- . | nindent 8 }}
-        {{- end }}
+        {{- include "physrl.rayEnvironment" . | nindent 8 }}
+      lifecycle:
+        preStop:
+          exec:
+            # Ray does not hand SIGTERM on to jobs.
+            command: [python, /opt/physrl/stop_jobs.py, {{ ternary "head" "worker" $isHead }}, {{ $values.termination.stopSeconds | quote }}]
       resources:
         {{- include "physrl.resources" .group | nindent 8 }}
       {{- include "physrl.containerSecurity" . | nindent 6 }}
@@ -91,41 +127,58 @@ spec:
         - name: storage
           mountPath: /mnt/physrl
         {{- end }}
+        {{- with $values.pod.volumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
   volumes:
-    {{- include "physrl.scratchVolumes" . | nindent 4 }}
-    - name: shared-memory
-      emptyDir:
-        medium: Memory
-        sizeLimit: {{ .group.sharedMemory }}
-    - name: configs
-      configMap:
-        name: {{ include "physrl.name" .root }}-configs
-    {{- with $values.storage.claim.name }}
-    - name: storage
-      persistentVolumeClaim:
-        claimName: {{ . }}
-    {{- end }}
-    {{- if and $isHead $values.autoscaling.enabled }}
-    - name: kubernetes-token
-      projected:
-        sources:
-          - serviceAccountToken:
-              path: token
-              expirationSeconds: 3600
-          - configMap:
-              name: kube-root-ca.crt
-              items:
-                - key: ca.crt
-                  path: ca.crt
-          - downwardAPI:
-              items:
-                - path: namespace
-                  fieldRef:
-                    fieldPath: metadata.namespace
-    {{- end }}
+    {{- include "physrl.rayVolumes" . | nindent 4 }}
 {{- end }}
 
-{{/* On which nodes. */}}
+{{- define "physrl.rayVolumes" -}}
+{{- $values := .root.Values -}}
+{{ include "physrl.scratchVolumes" .group.ephemeralStorage }}
+- name: shared-memory
+  emptyDir:
+    medium: Memory
+    sizeLimit: {{ .group.sharedMemory }}
+- name: configs
+  configMap:
+    name: {{ include "physrl.name" .root }}-configs
+{{- with $values.storage.claim.name }}
+- name: storage
+  persistentVolumeClaim:
+    claimName: {{ . }}
+{{- end }}
+{{- with $values.pod.volumes }}
+{{ toYaml . }}
+{{- end }}
+{{- if and (eq .component "head") $values.autoscaling.enabled }}
+- name: autoscaler-tmp
+  emptyDir:
+    sizeLimit: 1Gi
+- name: autoscaler-home
+  emptyDir:
+    sizeLimit: 1Gi
+- name: kubernetes-token
+  projected:
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3600
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - key: ca.crt
+              path: ca.crt
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef:
+                fieldPath: metadata.namespace
+{{- end }}
+{{- end }}
+
+{{/* The nodes that a pod may run on. */}}
 {{- define "physrl.placement" -}}
 {{- with .group.nodeSelector }}
 nodeSelector:
@@ -158,29 +211,45 @@ affinity:
 {{- end }}
 
 {{- define "physrl.rayEnvironment" -}}
+{{- $values := .root.Values -}}
 - name: HOME
   value: /home/physrl
 - name: RAY_USAGE_STATS_ENABLED
   value: "0"
 - name: RAY_JOB_STOP_WAIT_TIME_S
-  value: {{ .Values.termination.stopSeconds | quote }}
-{{- if .Values.storage.claim.name }}
+  value: {{ $values.termination.stopSeconds | quote }}
+{{- if not .group.gpus }}
+# Where NVIDIA's is the default runtime it would show all GPUs of the node.
+- name: NVIDIA_VISIBLE_DEVICES
+  value: void
+{{- end }}
+{{- if $values.storage.claim.name }}
 - name: HF_HOME
   value: /mnt/physrl/huggingface
 {{- end }}
-{{- with .Values.huggingface.secretName }}
+{{- with $values.huggingface.secretName }}
 - name: HF_TOKEN
   valueFrom:
     secretKeyRef:
       name: {{ . }}
       key: HF_TOKEN
 {{- end }}
-{{- include "physrl.storageEnvironment" . }}
+{{- include "physrl.storageEnvironment" .root }}
+{{- if eq .component "head" }}
+{{- include "physrl.dashboardEnvironment" .root }}
+{{- end }}
+{{- with concat $values.pod.env (.group.env | default list) }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "physrl.dashboardEnvironment" -}}
 {{- with .Values.monitoring.grafanaUrl }}
 - name: RAY_GRAFANA_HOST
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.monitoring.grafanaBrowserUrl }}
+- name: RAY_GRAFANA_IFRAME_HOST
   value: {{ . | quote }}
 {{- end }}
 {{- with .Values.monitoring.prometheusUrl }}

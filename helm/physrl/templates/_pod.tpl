@@ -1,4 +1,4 @@
-{{/* What every pod of this chart has. Takes (dict "root" $ "component" name). */}}
+{{/* The security context and pull secrets of every pod. Takes (dict "root" $ "component" name). */}}
 {{- define "physrl.podSecurity" -}}
 securityContext:
   runAsNonRoot: true
@@ -22,7 +22,7 @@ imagePullSecrets:
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
-{{/* Writable are only the mounted volumes: /tmp and the home folder. */}}
+{{/* Only mounted volumes are writable: /tmp and the home folder. */}}
 {{- define "physrl.containerSecurity" -}}
 securityContext:
   allowPrivilegeEscalation: false
@@ -31,12 +31,20 @@ securityContext:
     drop: [ALL]
 {{- end }}
 
+{{/* A tag can be pushed again, so nodes ask for it at every start; a digest cannot. */}}
 {{- define "physrl.image" -}}
-image: {{ printf "%s:%s" .Values.image.repository .Values.image.tag | quote }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- with .Values.image }}
+{{- if .digest }}
+image: {{ printf "%s@%s" .repository .digest | quote }}
+{{- else }}
+image: {{ printf "%s:%s" .repository .tag | quote }}
+{{- end }}
+imagePullPolicy: {{ .pullPolicy | default (ternary "IfNotPresent" "Always" (not (empty .digest))) }}
+{{- end }}
 {{- end }}
 
-{{/* Request and limit are one. Takes a dict with cpu, memory and perhaps gpus. */}}
+{{/* Requests equal limits. Takes a dict with cpu, memory, ephemeralStorage and perhaps gpus and
+extendedResources. */}}
 {{- define "physrl.resources" -}}
 requests:
   {{- include "physrl.amounts" . | nindent 2 }}
@@ -44,12 +52,22 @@ limits:
   {{- include "physrl.amounts" . | nindent 2 }}
 {{- end }}
 
+{{/* Whole numbers as text: the API server stores text, and server-side apply compares. */}}
 {{- define "physrl.amounts" -}}
 cpu: {{ .cpu | quote }}
 memory: {{ .memory }}
+ephemeral-storage: {{ .ephemeralStorage }}
 {{- with .gpus }}
-nvidia.com/gpu: {{ . }}
+nvidia.com/gpu: {{ . | quote }}
 {{- end }}
+{{- range $name, $amount := .extendedResources }}
+{{ $name }}: {{ $amount | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Resources of the pods that only talk to Ray: submitters, the test, the autoscaler. */}}
+{{- define "physrl.smallResources" -}}
+{{- include "physrl.resources" (dict "cpu" "500m" "memory" "1Gi" "ephemeralStorage" "1Gi") }}
 {{- end }}
 
 {{- define "physrl.scratchMounts" -}}
@@ -59,11 +77,14 @@ nvidia.com/gpu: {{ . }}
   mountPath: /home/physrl
 {{- end }}
 
+{{/* Takes the size of both together, which the container's limit holds as well. */}}
 {{- define "physrl.scratchVolumes" -}}
 - name: tmp
-  emptyDir: {}
+  emptyDir:
+    sizeLimit: {{ . }}
 - name: home
-  emptyDir: {}
+  emptyDir:
+    sizeLimit: {{ . }}
 {{- end }}
 
 {{/* S3 as boto3 reads it: address and region in clear, credentials from a Secret or a role. */}}
@@ -88,7 +109,7 @@ nvidia.com/gpu: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* Who may talk to the standing cluster: what the environment of its clients holds. */}}
+{{/* The token of the standing cluster, for its clients. */}}
 {{- define "physrl.tokenEnvironment" -}}
 - name: RAY_AUTH_MODE
   value: token

@@ -1,0 +1,60 @@
+"""Commands of a page: those of its fenced blocks, as the person that a block's first line names."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SEPARATORS = {"|", "||", "&&", ";", "&"}
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`((?:kubectl|helm) [^`]+)`")
+PERSON = re.compile(r"# as (?:the|a) (\w+)")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program with its arguments; `person` is who runs it, empty where it is anybody."""
+
+    person: str
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return shlex.join(self.words)
+
+
+def commands(page: str) -> list[Command]:
+    """All commands of the page's shell blocks, in order, substituted ones before their own."""
+    return [
+        Command(person[1] if (person := PERSON.match(text)) else "", words)
+        for language, text in FENCE.findall(page)
+        if language in ("", "sh", "bash")
+        for line in logical_lines(text)
+        for words in split(line)
+    ]
+
+
+def inline_commands(page: str) -> list[Command]:
+    """Commands of kubectl and helm in running text and tables."""
+    text = FENCE.sub("", page)
+    return [Command("", words) for line in INLINE.findall(text) for words in split(line)]
+
+
+def logical_lines(text: str) -> Iterator[str]:
+    """Lines with their continuations."""
+    yield from (line for line in text.replace("\\\n", " ").splitlines() if line.strip())
+
+
+def split(line: str) -> Iterator[tuple[str, ...]]:
+    """The commands of a line of shell."""
+    while found := re.search(r"\$\(([^()]*)\)", line):
+        yield from split(found[1])
+        line = line.replace(found[0], "VALUE")
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;")
+    lexer.whitespace_split, lexer.commenters = True, "#"
+    words: list[str] = []
+    for word in (*lexer, ";"):
+        if word not in SEPARATORS:
+            words.append(word)
+        elif words:
+            yield tuple(words)
+            words = []
