@@ -162,7 +162,7 @@ def run_sft(cluster: RayCluster, output: Path) -> tuple[bool, list[str]]:
 
 
 def run_sweep(cluster: RayCluster, output: Path) -> tuple[bool, list[str]]:
-    """Run a study; return whether all cells of two trials and the base are there, and its output."""
+    """Run a study; return whether it has all cells of two trials and the base, and its output."""
     arguments = f"base.output={output} store=s3://{BUCKET}/studies"
     given = {"CONFIG": "tests/e2e/sweep.yaml", "RUN": STUDY, "ARGS": arguments}
     with closing(Submission(cluster, "sweep", **given)) as job:

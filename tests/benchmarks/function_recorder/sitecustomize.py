@@ -1,8 +1,8 @@
 """Recorder of the project's files in which functions run, in every process of a job.
 
 Python imports this at its start where this folder is on PYTHONPATH. While the file
-$FUNCTION_RECORDER/recording exists, each process writes the files of which a function is called or
-resumed to $FUNCTION_RECORDER/<pid>, a line of the process's name and the path each.
+$FUNCTION_RECORDER/recording exists, each process writes the functions that are called or resumed to
+$FUNCTION_RECORDER/<pid>: the name of the process, the path and the function, separated by tabs.
 """
 
 import inspect
@@ -35,7 +35,7 @@ def record(frame: FrameType, event: str, argument: object) -> None:
     elif os.path.exists(FLAG):
         settled.add(code)
         with Path(FOLDER, str(os.getpid())).open("a") as found:
-            found.write(f"{process_name()} {code.co_filename}\n")
+            found.write(f"{process_name()}\t{code.co_filename}\t{code.co_qualname}\n")
 
 
 def is_function(code: CodeType) -> bool:
