@@ -54,8 +54,9 @@ def disturb(folder: Path, chosen: Collection[str], repetitions: int) -> dict[str
     """Cause each of the chosen faults; those that take minutes less often."""
     few = max(1, repetitions // 10)
     found: dict[str, list[Outcome]] = {}
+    faults = Faults(folder)
     with ray_session(make_config(folder, "session").runtime):
-        faults = Faults(folder)
+        faults.train_undisturbed()
         actor_faults = [fault for fault in ACTOR_FAULTS if fault in chosen]
         if actor_faults:
             with faults.chaotic_actors() as actors:

@@ -52,7 +52,7 @@ class Outcome:
 
 
 class Faults:
-    """Disturbs runs, and compares each with the undisturbed one.
+    """Disturbs runs, and compares each with the undisturbed one; made before Ray starts.
 
     Args:
         folder: an empty folder for runs.
@@ -62,8 +62,13 @@ class Faults:
         self._folder, self._orders = folder, folder / "orders"
         self._orders.mkdir()
         os.environ[ORDERS] = str(self._orders)
-        with started(make_config(folder, "undisturbed")) as actors:
-            checkpoint, _ = train(actors, make_config(folder, "undisturbed"))
+        self._expected = ""
+
+    def train_undisturbed(self) -> None:
+        """Train the run that others are compared with."""
+        config = make_config(self._folder, "undisturbed")
+        with started(config) as actors:
+            checkpoint, _ = train(actors, config)
         self._expected = digest(checkpoint.path)
 
     @contextmanager

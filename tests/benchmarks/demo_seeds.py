@@ -10,8 +10,9 @@ import argparse
 import json
 from pathlib import Path
 
+from physrl.config.study import Decoding
 from physrl.evaluation.result_files import SUFFIX, load_policy_result
-from physrl.evaluation.results import Decoding
+
 from physrl.evaluation.statistics import Count, compare
 
 
