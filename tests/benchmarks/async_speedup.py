@@ -1,9 +1,9 @@
-"""Async against sync mode, with stages that cost the same: what is overlapped shows as time saved.
+"""Speedup of async over sync mode, with generation and update of equal duration: at most 2.
 
     python tests/benchmarks/async_speedup.py
 
-Servers and learner wait a while in each call, far longer than they work, so that other load on the
-machine hardly matters. Ends with one JSON line; the ideal is 2.
+Servers and learner sleep in each call, far longer than they compute, so that other load on the
+machine hardly matters. Last line: one JSON object.
 """
 
 import json
@@ -18,23 +18,23 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.inference.server import InferenceServer
-from cluster.learner.group import LearnerRank
+from cluster.learner.rank import LearnerRank
 from cluster.runtime.session import ray_session
 from cluster.runtime.stopping import StopRequest
-from cluster.training.actors import Cluster
+from cluster.training.actors import RunActors
 from cluster.training.controller import Controller
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.metrics import read_metrics
 
 STAGE_S = 2.0
-"""Of a step's generation, and of its update."""
+"""Duration of a step's generation, and of its update."""
 WARM_UP = 2
 STALENESS = 1
 
 
 class SlowServer(InferenceServer):
-    """Takes its time."""
+    """A server that sleeps before it generates."""
 
     def generate(self, *arguments: Any) -> Any:
         time.sleep(STAGE_S)
@@ -42,7 +42,7 @@ class SlowServer(InferenceServer):
 
 
 class SlowRank(LearnerRank):
-    """Takes its time."""
+    """A rank that sleeps before it updates."""
 
     def update(self, *arguments: Any) -> Any:
         time.sleep(STAGE_S)
@@ -50,13 +50,14 @@ class SlowRank(LearnerRank):
 
 
 def seconds_a_step(folder: Path, mode: Literal["sync", "async"]) -> float:
+    """Measure the mean seconds of a step after the warm-up."""
     config = slow_config(folder, mode)
     with ray_session(config.runtime):
-        cluster = Cluster(config, server=SlowServer, rank=SlowRank)
+        actors = RunActors(config, server=SlowServer, rank=SlowRank)
         try:
-            Controller(config, cluster, Quiet(), StopRequest()).train()
+            Controller(config, actors, Quiet(), StopRequest()).train()
         finally:
-            cluster.stop()
+            actors.stop()
     rows = read_metrics(config.folder)
     most = STALENESS if mode == "async" else 0
     assert all(row["policy/staleness"] <= most for row in rows)
@@ -70,7 +71,7 @@ def slow_config(folder: Path, mode: str) -> RunConfig:
 
 
 def measure() -> dict[str, float]:
-    """`async_vs_sync`: how many times faster."""
+    """Measure `async_vs_sync`, the ratio of the seconds of a step."""
     with tempfile.TemporaryDirectory() as folder:
         seconds = {mode: seconds_a_step(Path(folder), mode) for mode in ("sync", "async")}
     table = Table("mode", "s a step")

@@ -1,25 +1,24 @@
-"""Actors that do to themselves, once and in the middle of their work, what a file orders."""
+"""Actors that die or hang in the middle of their work, once for each order in a folder."""
 
 import os
 import random
 import signal
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cluster.inference.server import InferenceServer
-from cluster.learner.group import LearnerRank
+from cluster.learner.rank import LearnerRank
 from cluster.rollout.worker import RolloutWorker
-from physrl.types import SceneSpec
+from cluster.runtime.batching import Layout, unpack
 
 ORDERS = "PHYSRL_CHAOS_ORDERS"
-"""The environment variable that names the folder of orders; actors inherit it."""
+"""Environment variable that names the folder of orders; actors inherit it."""
 
 
 def ordered(name: str) -> bool:
-    """Whether there is such an order; it is taken back, so that one actor carries it out."""
+    """Take an order back if there is one, so that one actor alone carries it out."""
     try:
         (Path(os.environ[ORDERS]) / name).unlink()
     except FileNotFoundError:
@@ -28,7 +27,7 @@ def ordered(name: str) -> bool:
 
 
 def die_soon(longest_s: float) -> None:
-    """SIGKILL after a while; the time of death is left in a file."""
+    """Kill this process after a random while, and leave the time of death in a file."""
 
     def die() -> None:
         time.sleep(random.uniform(0, longest_s))
@@ -41,7 +40,7 @@ def die_soon(longest_s: float) -> None:
 class ChaoticWorker(RolloutWorker):
     """Dies within a simulation, hangs, or meets a scene that kills it every time."""
 
-    def roll_out(self, source: Any, scenes: Sequence[SceneSpec], *others: Any) -> Any:
+    def act(self, request: Any, layout: Layout, *objects: Any) -> Any:
         if ordered("kill-worker"):
             die_soon(0.02)
             time.sleep(0.03)  # within the call, however fast it is
@@ -49,9 +48,10 @@ class ChaoticWorker(RolloutWorker):
             (Path(os.environ[ORDERS]) / "died").write_text(str(time.time()))
             time.sleep(3600)
         poison = Path(os.environ[ORDERS]) / "poison"
-        if poison.exists() and any(scene.index == int(poison.read_text()) for scene in scenes):
+        scenes = [state.record.scene.index for _, (state, *_) in unpack(layout, objects)]
+        if poison.exists() and int(poison.read_text()) in scenes:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().roll_out(source, scenes, *others)
+        return super().act(request, layout, *objects)
 
 
 class ChaoticServer(InferenceServer):

@@ -1,4 +1,4 @@
-"""What reinforcement added to its warm start, from finished demo runs.
+"""Gain of GRPO over its warm start, from finished demo runs.
 
     for s in 0 1 2; do physrl demo name=seed$s seed=$s; done
     python tests/benchmarks/demo_seeds.py runs/seed0 runs/seed1 runs/seed2
@@ -10,8 +10,8 @@ import argparse
 import json
 from pathlib import Path
 
+from physrl.config.study import Decoding
 from physrl.evaluation.result_files import SUFFIX, load_policy_result
-from physrl.evaluation.results import Decoding
 from physrl.evaluation.statistics import Count, compare
 
 

@@ -50,15 +50,15 @@ STUDY: dict[str, Any] = {
 
 
 def main(
-    kills: Annotated[int, typer.Option(min=1, help="How often.")] = 3,
-    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
+    kills: Annotated[int, typer.Option(min=1, help="Number of kills.")] = 3,
+    seed: Annotated[int, typer.Option(help="Seed of the times of the kills.")] = 0,
 ) -> None:
-    """Run both, compare what lies in their stores."""
+    """Run both studies, and compare the results in their stores."""
     moments = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
-        whole, killed = Path(folder) / "whole", Path(folder) / "killed"
-        finish(start(whole))
-        expected = contents(whole)
+        undisturbed, killed = Path(folder) / "undisturbed", Path(folder) / "killed"
+        finish(start(undisturbed))
+        expected = contents(undisturbed)
         recomputed, done = 0, 0
         for results in sorted(moments.sample(range(len(expected)), kills)):
             before = contents(killed)
@@ -71,7 +71,7 @@ def main(
                 done += 1
             recomputed += changed(before, contents(killed))
             print(f"killed with {len(contents(killed))} of {len(expected)} results", flush=True)
-            time.sleep(5)  # its actors follow it
+            time.sleep(5)  # its actors end after it
         before = contents(killed)
         finish(start(killed))
         recomputed += changed(before, contents(killed))
@@ -91,7 +91,7 @@ def main(
 
 
 def start(folder: Path) -> "subprocess.Popen[bytes]":
-    """The study's command, in a process group of its own."""
+    """Start the study in a process group of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     study = folder / "study.yaml"
     tree = STUDY | {"store": str(folder / "store")}
@@ -106,7 +106,7 @@ def start(folder: Path) -> "subprocess.Popen[bytes]":
 
 
 def reaches(folder: Path, results: int, process: "subprocess.Popen[bytes]") -> bool:
-    """Wait until a store holds so many results; False if the study ended before."""
+    """Wait until a store holds so many results; return False if the study ended before."""
     while process.poll() is None:
         if len(contents(folder)) >= results:
             return True
@@ -115,27 +115,31 @@ def reaches(folder: Path, results: int, process: "subprocess.Popen[bytes]") -> b
 
 
 def finish(process: "subprocess.Popen[bytes]") -> None:
-    """Wait for the end; a study that fails ends this script too."""
+    """Wait for the end of a study.
+
+    Raises:
+        SystemExit: the study failed.
+    """
     if process.wait() != 0:
         raise SystemExit(f"the study ended with {process.returncode}")
 
 
 def contents(folder: Path) -> dict[str, tuple[int, str]]:
-    """When each result was written, and its SHA-256."""
+    """Return the time at which each result was written, and its SHA-256."""
     store = folder / "store"
     files = [path for kind in RESULTS for path in (store / kind).glob("*") if path.suffix]
-    whole = [path for path in files if not path.name.startswith(".")]
+    complete = [path for path in files if not path.name.startswith(".")]
     return {
         f"{path.parent.name}/{path.name}": (
             path.stat().st_mtime_ns,
             hashlib.sha256(path.read_bytes()).hexdigest(),
         )
-        for path in whole
+        for path in complete
     }
 
 
 def changed(before: dict[str, tuple[int, str]], after: dict[str, tuple[int, str]]) -> int:
-    """How many results were written again, or are gone."""
+    """Count the results that were written again, or are gone."""
     return sum(after.get(key) != value for key, value in before.items())
 
 

@@ -1,10 +1,10 @@
-"""How much of a step is neither generation, simulation, forward, backward nor optimizer.
+"""Share of a step that is neither generation, simulation, forward, backward nor optimizer.
 
     python tests/benchmarks/loop_phases.py
 
-Trains an adapter on the tiny base in sync mode, with actors that note when they really work; what
-no actor's work covers is the loop's: Ray's calls, serialization, collation, advantages, files. Ends
-with one JSON line.
+Trains an adapter on the tiny base in sync mode, with actors that note when they compute. The time
+in which none of them does is the loop's overhead: calls of Ray, serialization, collation,
+advantages, files. Last line: one JSON object.
 """
 
 import json
@@ -20,7 +20,7 @@ from rich.table import Table
 
 from cluster.runtime.session import ray_session
 from cluster.runtime.stopping import StopRequest
-from cluster.training.actors import Cluster
+from cluster.training.actors import RunActors
 from cluster.training.controller import Controller
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
@@ -35,7 +35,7 @@ SIZES = {"short": (8, 8), "long": (32, 16)}
 
 
 class Quiet:
-    """A reporter that says nothing."""
+    """A reporter that shows nothing."""
 
     def phase(self, name: str) -> None: ...
 
@@ -65,7 +65,7 @@ def run_config(folder: Path, name: str, prompts: int, group: int) -> RunConfig:
 
 
 def covered(work: Sequence[Work], kinds: Sequence[str], start: float, end: float) -> float:
-    """Seconds between two moments in which some of this work was done."""
+    """Compute the seconds between two times in which work of these kinds was done."""
     pieces = sorted(
         (max(each.start, start), min(each.end, end))
         for each in work
@@ -79,24 +79,24 @@ def covered(work: Sequence[Work], kinds: Sequence[str], start: float, end: float
 
 
 def measure() -> dict[str, float]:
-    """`loop_overhead` of long steps, of short ones, and `sync_share`, medians over steps."""
+    """Measure `loop_overhead` and `sync_share` of long and short steps, medians over steps."""
     figures: dict[str, float] = {}
-    table = Table("steps", "s", *WORK, "sync", "of no actor's work")
+    table = Table("steps", "s", *WORK, "sync", "overhead")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ[NOTES] = str(folder / "notes")
         (folder / "notes").mkdir()
         first = run_config(folder, "first", *SIZES["short"])
         with ray_session(first.runtime):
-            cluster = Cluster(first, worker=NotingWorker, server=NotingServer, rank=NotingRank)
+            actors = RunActors(first, worker=NotingWorker, server=NotingServer, rank=NotingRank)
             try:
                 for size, counts in SIZES.items():
                     config = run_config(folder, size, *counts)
-                    Controller(config, cluster, Quiet(), StopRequest()).train()
+                    Controller(config, actors, Quiet(), StopRequest()).train()
                     rows = read_metrics(config.folder)[WARM_UP:]
                     figures |= shares(size, rows, read_notes(), table)
             finally:
-                cluster.stop()
+                actors.stop()
     Console(width=100).print(table)
     return figures
 

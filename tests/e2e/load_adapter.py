@@ -1,9 +1,9 @@
-"""What a user does with a pulled adapter: transformers and PEFT alone, nothing of this project.
+"""Use of a pulled adapter by transformers and PEFT alone, without this project.
 
-python -I -S tests/e2e/load_adapter.py SITE_PACKAGES BASE ADAPTER
+    python -I -S tests/e2e/load_adapter.py SITE_PACKAGES BASE ADAPTER
 
-Last line: {"adapted", "difference"}: how many modules the adapter changes, and by how much it moves
-the likeliest next token's score.
+Last line: {"adapted", "difference"}: the number of modules that the adapter changes, and the
+largest change of a next token's logit.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 from importlib.util import find_spec
 
 site_packages, base_folder, adapter_folder = sys.argv[1:]
-sys.path.append(site_packages)  # by hand: without its .pth files, which lead to the project
+sys.path.append(site_packages)  # not by `site`, whose .pth files lead to the project
 assert not [name for name in ("physrl", "cluster", "jobs") if find_spec(name)]
 
 import torch  # noqa: E402
@@ -23,8 +23,8 @@ processor = AutoProcessor.from_pretrained(base_folder)
 base = AutoModelForImageTextToText.from_pretrained(base_folder)
 message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Where?"}]}
 text = processor.apply_chat_template([message], add_generation_prompt=True)
-picture = Image.new("RGB", (84, 84), (90, 120, 60))
-inputs = processor(text=[text], images=[picture], return_tensors="pt")
+image = Image.new("RGB", (84, 84), (90, 120, 60))
+inputs = processor(text=[text], images=[image], return_tensors="pt")
 with torch.inference_mode():
     before = base(**inputs).logits[0, -1]
     model = PeftModel.from_pretrained(base, adapter_folder)

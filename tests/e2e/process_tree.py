@@ -1,4 +1,4 @@
-"""Processes and all that they started, ended by number."""
+"""Processes that end with all of their descendants."""
 
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ GRACE_SECONDS = 15
 def running(
     command: list[str], environment: dict[str, str], log: Path
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process away from the terminal's Ctrl-C; it and its descendants end on leaving."""
+    """Run a process that Ctrl-C does not reach; end it and its descendants on leaving."""
     with log.open("ab") as stream:
         process = subprocess.Popen(
             command, env=environment, stdout=stream, stderr=stream, start_new_session=True
@@ -27,22 +27,22 @@ def running(
 
 
 def end_tree(pid: int) -> None:
-    """Ask a process and its descendants to end, and kill those that do not."""
+    """Terminate a process and its descendants; kill those that are left after a while."""
     try:
         root = psutil.Process(pid)
         tree = [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
         return
     for process in tree:
-        _tell(process, "terminate")
+        _signal(process, "terminate")
     _, left = psutil.wait_procs(tree, GRACE_SECONDS)
     for process in left:
-        _tell(process, "kill")
+        _signal(process, "kill")
     psutil.wait_procs(left, GRACE_SECONDS)
 
 
-def _tell(process: psutil.Process, what: str) -> None:
+def _signal(process: psutil.Process, method: str) -> None:
     try:
-        getattr(process, what)()
+        getattr(process, method)()
     except psutil.NoSuchProcess:
         return

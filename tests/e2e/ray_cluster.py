@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on this machine, as a chart's: a head without cores, and a worker."""
+"""A Ray cluster of two nodes on this machine, as in the chart: a head without cores, a worker."""
 
 import json
 import os
@@ -28,43 +28,43 @@ HEAD_PORTS = (
 )
 WORKER_PORTS = HEAD_PORTS[3:]
 METRIC_PORTS = ("AUTOSCALER_METRIC_PORT", "DASHBOARD_METRIC_PORT")
-"""Of the head's other pages; the same for all clusters of a machine, if not given."""
+"""Ports of the head's other pages; by default the same for all clusters of a machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class RayCluster:
-    """Where a running cluster is asked, and with what."""
+    """Addresses and the token of a running cluster."""
 
     address: str
-    """Of the dashboard, where jobs are submitted."""
+    """URL of the dashboard, where jobs are submitted."""
     token: str
     pages: tuple[str, ...]
-    """The nodes' metrics, for Prometheus."""
+    """URLs of the nodes' metrics, for Prometheus."""
 
     @property
     def client(self) -> dict[str, str]:
-        """What a user of the cluster has in the environment."""
+        """Environment of a user of the cluster."""
         return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
 
     def status(self, job: str) -> str:
-        """What became of a job: SUCCEEDED, FAILED, STOPPED, ..."""
+        """Return the status of a job: SUCCEEDED, FAILED, STOPPED, ..."""
         return str(self.get(f"/api/jobs/{job}")["status"])
 
     def get(self, path: str) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"}
         request = urllib.request.Request(self.address + path, headers=headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
 
 
 @contextmanager
 def ray_cluster(folder: Path, environment: Mapping[str, str], cores: int) -> Iterator[RayCluster]:
-    """Two nodes with token authentication, which end on leaving.
+    """Start two nodes with token authentication, which end on leaving.
 
     Args:
-        folder: of short name, for Ray's sockets and logs.
-        environment: what jobs find besides, such as the storage's credentials.
-        cores: of the worker.
+        folder: destination of sockets and logs, whose paths must be short.
+        environment: more variables of jobs, such as the storage's credentials.
+        cores: cores of the worker.
     """
     folder.mkdir()
     ports = iter(free_ports(len(HEAD_PORTS) + len(WORKER_PORTS) + len(METRIC_PORTS)))
@@ -99,7 +99,7 @@ def ray_cluster(folder: Path, environment: Mapping[str, str], cores: int) -> Ite
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """This machine's, without what leads to another cluster or to the project."""
+    """Make the nodes' environment, without variables that lead to a cluster or the project."""
     kept = {
         key: value
         for key, value in os.environ.items()
@@ -117,7 +117,7 @@ def _environment(folder: Path) -> dict[str, str]:
 def _wait_for_node(
     cluster: RayCluster, ports: Mapping[str, int], node: "subprocess.Popen[bytes]", log: Path
 ) -> None:
-    """Until a node exports metrics and, for the head, takes jobs."""
+    """Wait until a node exports metrics, and the head takes jobs."""
     page = f"http://127.0.0.1:{ports['metrics-export-port']}"
     for _ in range(START_SECONDS * 2):
         try:

@@ -1,4 +1,4 @@
-"""A job that `make submit-...` submits, and the logs that it follows."""
+"""Jobs that `make submit-...` submits, and their logs."""
 
 import os
 import re
@@ -16,11 +16,11 @@ SUBMITTED = r"Job '(\w+)' submitted successfully"
 
 
 class Submission:
-    """The command, running; its lines are printed and kept.
+    """A running `make submit-<verb>`, whose output is printed and kept.
 
     Args:
-        verb: of a target of the Makefile, submit-<verb>.
-        variables: more of that target's.
+        verb: suffix of the target's name.
+        variables: variables of the target.
     """
 
     def __init__(self, cluster: RayCluster, verb: str, **variables: str) -> None:
@@ -40,7 +40,7 @@ class Submission:
         self._reader.start()
 
     def wait_for(self, pattern: str, seconds: float) -> re.Match[str]:
-        """The first line that has a pattern."""
+        """Wait for a line with a pattern; return the first match."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             ended = not self._reader.is_alive()
@@ -50,16 +50,16 @@ class Submission:
             if ended:
                 raise RuntimeError(f"{self._verb} ended without '{pattern}'")
             time.sleep(0.1)
-        raise TimeoutError(f"{self._verb} did not say '{pattern}' in {seconds:g} s")
+        raise TimeoutError(f"{self._verb} printed no '{pattern}' within {seconds:g} s")
 
     def wait(self, seconds: float) -> int:
-        """Follow to the end; the command's exit status."""
+        """Wait for the end of the command; return its exit status."""
         status = self._process.wait(seconds)
         self._reader.join()
         return status
 
     def close(self) -> None:
-        """End the command, which leaves the job alone."""
+        """End the command, but not the job."""
         end_tree(self._process.pid)
         self._process.wait()
 
@@ -71,5 +71,5 @@ class Submission:
 
 
 def make(target: str) -> list[str]:
-    """A target's command; what it needs is installed, or this would not run."""
+    """Return the command of a target, without its installation."""
     return ["make", "--no-print-directory", "--old-file=install", f"BIN={sys.prefix}/bin", target]
