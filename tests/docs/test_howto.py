@@ -97,3 +97,21 @@ def test_in_this_package(page: str, destination: str, folder: Path) -> None:
     function = function.replace("from plain import", f"from {home} import")
     (source / destination).write_text(function)
     try_it(page, folder, source)
+
+
+def test_a_renderer(folder: Path) -> None:
+    page, source = "add-a-renderer.md", folder / "source"
+    for package in ("physrl", "jobs"):
+        shutil.copytree(ROOT / package, source / package)
+    for file, language, text in blocks(page):
+        if file and language == "python":
+            (source / file).write_text(text)
+        elif file:
+            lines = text.splitlines(keepends=True)
+            removed, added = (
+                "".join(line[1:] for line in lines if line[0] == sign) for sign in "-+"
+            )
+            before = (source / file).read_text()
+            assert removed in before
+            (source / file).write_text(before.replace(removed, added))
+    try_it(page, folder, source)
