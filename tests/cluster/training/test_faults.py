@@ -195,7 +195,7 @@ def test_looking_ahead_stays_within_its_bound_and_survives_a_stop(
     checkpoint = controller.train()
     assert checkpoint.step == 1
     waiting = load_waiting(checkpoint.path)
-    assert waiting.keys() == {1, 2}
+    assert {1, 2} <= waiting.keys() <= {1, 2, 3}
     version = checkpoint.state["policy_version"]
 
     (folder / "die-once-5").touch()
