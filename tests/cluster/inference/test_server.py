@@ -282,7 +282,7 @@ def test_an_incomplete_sync_is_refused_and_can_be_mended(
     with pytest.raises(GenerationError, match="left out 1 parameters"):
         serve(servers, partial, version=20)
     with pytest.raises(GenerationError, match="left out 1 parameters"):  # it tries again, and fails
-        servers.generate(pictures(1), SAMPLING)
+        servers.answer(pictures(1), SAMPLING).result()
 
     serve(servers, weights, version=20)
     prompts = pictures(2)
