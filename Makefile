@@ -33,7 +33,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install doctor demo test test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters audit \
+.PHONY: help install doctor demo test test-slow test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters audit \
 	e2e e2e-head submit-train submit-sft submit-sweep pull-checkpoint
 
 help: ## List the commands
@@ -54,8 +54,11 @@ study-smoke: install ## Run the study at laptop size (REAL_IMAGES=photographs)
 bench-adapters: install ## Benchmark many adapters on one server against one server per adapter
 	@$(BIN)/python tests/benchmarks/many_adapters.py
 
-test: install ## Run the tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: install ## Run the tests, without the slow ones
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m 'not slow'
+
+test-slow: install ## Run the tests that start several engines or install packages (about 10 minutes)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m slow
 
 test-s3: install ## Run the storage tests against SeaweedFS, with injected network faults
 	@$(BIN)/python -m pytest tests/physrl/storage tests/jobs/test_pull.py

@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.paths import ROOT, TINY_BASE
 
+pytestmark = pytest.mark.slow
+
 HOWTO = ROOT / "docs" / "howto"
 BLOCK = re.compile(r"(?:^`(\S+)`:\n\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 

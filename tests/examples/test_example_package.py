@@ -14,6 +14,8 @@ from physrl.config.load import validate
 from physrl.errors import ConfigError
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = ROOT / "examples" / "physrl-counterweight"
 
 

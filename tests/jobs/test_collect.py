@@ -42,6 +42,7 @@ def kill_in_the_middle(out: str) -> None:
         process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_killed_and_resumed_in_a_bucket(tmp_path: Path, bucket: str) -> None:
     place = f"s3://{bucket}/some/place"
