@@ -53,7 +53,7 @@ class Access:
 
 
 def role(pod: Pod) -> str:
-    """The part that a pod plays, by the object that starts it and not by its labels."""
+    """Return the part that a pod plays, by the object that starts it and not by its labels."""
     kind, _, rest = pod.owner.partition("/")
     if pod.is_ray_node:
         return rest.rpartition(" ")[2]
@@ -61,7 +61,7 @@ def role(pod: Pod) -> str:
 
 
 def service(url: str, default: int = 443) -> tuple[Endpoint, Port] | None:
-    """The server of an address such as http://NAME.NAMESPACE:PORT or HOST:PORT."""
+    """Return the server of an address such as http://NAME.NAMESPACE:PORT or HOST:PORT."""
     if not url:
         return None
     parts = urlsplit(url if "://" in url else f"//{url}")
@@ -75,7 +75,7 @@ def service(url: str, default: int = 443) -> tuple[Endpoint, Port] | None:
 
 
 def endpoints(objects: list[Document], values: Values) -> list[Endpoint]:
-    """All that takes part: pods, operators, DNS, servers, addresses outside and strangers."""
+    """List all parties: pods, operators, DNS, servers, addresses outside and strangers."""
     policy, found = values["networkPolicy"], {}
     owners = {f"{one['kind']}/{one['metadata']['name']}": one for one in objects}
     for pod in pods(objects):
@@ -100,7 +100,7 @@ def endpoints(objects: list[Document], values: Values) -> list[Endpoint]:
 
 
 def _servers(values: Values) -> list[tuple[Endpoint, Port]]:
-    """Servers that the values name, but for Grafana and Prometheus."""
+    """List the servers that the values name, except Grafana and Prometheus."""
     urls = [values["storage"]["endpoint"], values["headFaultTolerance"]["redisAddress"]]
     return [one for one in map(service, urls) if one is not None]
 
@@ -109,7 +109,7 @@ RAY = ("head", "rollout", "inference", "learner")
 
 
 def table(values: Values) -> list[Access]:
-    """The rows that a set of values needs."""
+    """Return the rows that a set of values needs."""
     monitoring, dns = values["monitoring"], values["networkPolicy"]["dns"]
     rows = [Access(one, two, None) for one in RAY for two in RAY]
     rows += [Access(one, "head", Port(DASHBOARD)) for one in ("operator", "submitter", "test")]
@@ -149,7 +149,7 @@ def granted(values: Values, source: Endpoint, target: Endpoint, port: Port) -> b
 
 
 def ports(rows: Sequence[Access], values: Values) -> list[Port]:
-    """Every port of the table, and others."""
+    """List every port of the table, and others."""
     named = {row.port for row in rows if row.port is not None}
     named |= {Port(one) for entry in values["networkPolicy"]["egress"] for one in entry["ports"]}
     return sorted({*named, *OTHER_PORTS}, key=lambda port: (port.number, port.protocol))
@@ -207,7 +207,7 @@ _RESULTS: dict[str, tuple[str, ...]] = {}
 
 
 def apiserver_reached(objects: list[Document], values: Values) -> Iterator[str]:
-    """On Cilium, the autoscaler's pod alone reaches the API server, as an entity."""
+    """Require that on Cilium the autoscaler's pod alone reaches the API server, as an entity."""
     found = list(of_kind(objects, "CiliumNetworkPolicy"))
     wanted = values["networkPolicy"]["cilium"] and values["autoscaling"]["enabled"]
     if len(found) != bool(wanted):
