@@ -1,4 +1,4 @@
-"""Commands of a page: those of its fenced blocks, as the person that a block's first line names."""
+"""Commands of a page's fenced blocks, each with the person that its block names."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ PERSON = re.compile(r"# as (?:the|a) (\w+)")
 
 @dataclass(frozen=True)
 class Command:
-    """A program with its arguments; `person` is who runs it, empty where it is anybody."""
+    """A program with its arguments; `person` runs it, and is empty where that may be anybody."""
 
     person: str
     words: tuple[str, ...]
@@ -23,7 +23,7 @@ class Command:
 
 
 def commands(page: str) -> list[Command]:
-    """All commands of the page's shell blocks, in order, substituted ones before their own."""
+    """List all commands of a page's shell blocks in order, command substitutions first."""
     return [
         Command(person[1] if (person := PERSON.match(text)) else "", words)
         for language, text in FENCE.findall(page)
@@ -34,18 +34,18 @@ def commands(page: str) -> list[Command]:
 
 
 def inline_commands(page: str) -> list[Command]:
-    """Commands of kubectl and helm in running text and tables."""
+    """List commands of kubectl and helm in running text and tables."""
     text = FENCE.sub("", page)
     return [Command("", words) for line in INLINE.findall(text) for words in split(line)]
 
 
 def logical_lines(text: str) -> Iterator[str]:
-    """Lines with their continuations."""
+    """Yield lines with their continuations."""
     yield from (line for line in text.replace("\\\n", " ").splitlines() if line.strip())
 
 
 def split(line: str) -> Iterator[tuple[str, ...]]:
-    """The commands of a line of shell."""
+    """Yield the commands of a line of shell."""
     while found := re.search(r"\$\(([^()]*)\)", line):
         yield from split(found[1])
         line = line.replace(found[0], "VALUE")

@@ -1,4 +1,4 @@
-"""A Kubernetes cluster that knows only names and rights: what kubectl and helm would refuse."""
+"""A fake Kubernetes cluster that knows names and rights, and refuses wrong commands."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ Right = tuple[str, str, str]
 
 
 class Refused(Exception):
-    """What kubectl or helm would answer to a wrong command."""
+    """The refusal of a command by kubectl or helm."""
 
 
 @dataclass
@@ -186,7 +186,7 @@ class FakeCluster:
 
 
 def rights(verb: str, kind: str, name: str, subresource: str) -> list[Right]:
-    """The rights that a command of kubectl needs."""
+    """Return the rights that a command of kubectl needs."""
     group, resource = RESOURCES[kind]
     if verb == "logs":
         return [(group, resource, "get"), ("", "pods", "list"), ("", subresource, "get")]
@@ -202,7 +202,7 @@ def rights(verb: str, kind: str, name: str, subresource: str) -> list[Right]:
 
 
 def target(rest: Sequence[str]) -> tuple[str, str]:
-    """Resource and name of `TYPE/NAME`, `TYPE NAME` or `TYPE`."""
+    """Parse resource and name of `TYPE/NAME`, `TYPE NAME` or `TYPE`."""
     if "/" in rest[0]:
         kind, _, name = rest[0].partition("/")
         return kind, name
@@ -210,7 +210,7 @@ def target(rest: Sequence[str]) -> tuple[str, str]:
 
 
 def parse(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """Plain words, and options with their values."""
+    """Parse plain words, and options with their values."""
     plain: list[str] = []
     options: dict[str, list[str]] = {}
     rest = iter(words)
@@ -228,7 +228,7 @@ def parse(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
 
 
 def set_value(given: str) -> dict[str, Any]:
-    """The tree of Helm's `--set` and `--set-json`: `a.b=c`, with `\\.` for a dot in a key."""
+    """Parse Helm's `--set` and `--set-json`: `a.b=c`, with `\\.` for a dot in a key."""
     path, _, text = given.partition("=")
     keys = [one.replace("\\.", ".") for one in re.split(r"(?<!\\)\.", path)]
     tree: Any = yaml.safe_load(text)

@@ -24,7 +24,7 @@ class Tally:
 
     @property
     def tried(self) -> int:
-        """How many were held against the checks."""
+        """The number of mutants that the checks were tried on."""
         return self.caught + self.missed.total()
 
     @property
@@ -56,7 +56,7 @@ class Case:
 
 
 def rendered(name: str) -> tuple[list[Document], Values]:
-    """Objects and complete values of a values file."""
+    """Render a values file; return its objects and complete values."""
     values = read_values(values_files()[name])
     return documents(render(values)), merged(values)
 
@@ -75,7 +75,7 @@ def catches(objects: list[Document], values: Values, index: int, mutant: Mutant)
 
 
 def try_all(chosen: Sequence[Case]) -> Tally:
-    """Hold mutants against the checks."""
+    """Try the checks on mutants."""
     free, tally = read_free_choices(), Tally()
     texts = {name: rendered(name) for name in values_files()}
     for case in chosen:

@@ -37,7 +37,7 @@ LOADERS = {
 
 
 def names_fit(objects: list[Document], values: Values) -> Iterator[str]:
-    """Names leave room for what KubeRay appends, and are labels."""
+    """Require names that are labels and leave room for KubeRay's suffixes."""
     for one in of_kind(objects, *LONGEST):
         name = one["metadata"]["name"]
         if len(name) > LONGEST[one["kind"]] or not DNS_1035.fullmatch(name):
@@ -48,7 +48,7 @@ def names_fit(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def jobs_end(objects: list[Document], values: Values) -> Iterator[str]:
-    """A job brings a cluster that ends with it: only such can be suspended and retried."""
+    """Require clusters that end with their jobs: only such can be suspended and retried."""
     for one, job in zip(of_kind(objects, "RayJob"), values["jobs"], strict=True):
         spec, where = one["spec"], f"RayJob/{one['metadata']['name']}"
         if "rayClusterSpec" not in spec or "clusterSelector" in spec:
@@ -72,7 +72,7 @@ def jobs_end(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def queued(objects: list[Document], values: Values) -> Iterator[str]:
-    """Kueue admits clusters of a fixed size, which wait suspended."""
+    """Require what Kueue admits: suspended clusters of a fixed size."""
     for one in of_kind(objects, *LONGEST):
         where, labels = f"{one['kind']}/{one['metadata']['name']}", one["metadata"]["labels"]
         if QUEUE in labels and not one["spec"].get("suspend"):
@@ -83,14 +83,14 @@ def queued(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def requirement(name: str, file: str = "base.txt") -> str | None:
-    """The pinned version of a package."""
+    """Return the pinned version of a package."""
     text = (ROOT / "requirements" / file).read_text(encoding="utf-8")
     found = re.search(rf"^{name}(?:\[.*\])?===?(\S+)$", text, re.MULTILINE)
     return found and found[1]
 
 
 def clusters_fit(objects: list[Document], values: Values) -> Iterator[str]:
-    """Clusters are of the values' sizes and run the Ray of the image, with its token."""
+    """Require the sizes of the values, the image's Ray, and its token."""
     groups = {name: one for name, one in values["groups"].items() if one["maxReplicas"]}
     scaling, auth = values["autoscaling"], {"mode": "token"}
     if values["auth"]["secretName"]:
@@ -120,7 +120,7 @@ def clusters_fit(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def _survives(cluster: Document, redis: dict[str, str]) -> Iterator[str]:
-    """The head's state is in Redis where the values name one, under the cluster's name."""
+    """Require the head's state in Redis where the values name one."""
     wanted: dict[str, Any] | None = None
     if redis["redisAddress"]:
         wanted = {"redisAddress": redis["redisAddress"], "externalStorageNamespace": RELEASE}
@@ -132,7 +132,7 @@ def _survives(cluster: Document, redis: dict[str, str]) -> Iterator[str]:
 
 
 def survives_the_shell(objects: list[Document], values: Values) -> Iterator[str]:
-    """No word of an entrypoint is changed by a shell on its way, even where quotes are lost.
+    """Require entrypoints that no shell on their way changes, even where quotes are lost.
 
     KubeRay puts the entrypoint into a script of bash, and Ray hands it to a shell again; of its
     clients, some quote the words anew and some join them by `list2cmdline`.
@@ -145,7 +145,7 @@ def survives_the_shell(objects: list[Document], values: Values) -> Iterator[str]
 
 
 def configured(objects: list[Document], values: Values) -> Iterator[str]:
-    """Jobs start: the loader takes their configuration, output and storage are kept."""
+    """Require jobs that start: with a configuration that loads, output and storage."""
     files = {}
     for one in of_kind(objects, "ConfigMap"):
         if one["metadata"]["name"].endswith("-configs"):
@@ -181,7 +181,7 @@ def configured(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def _numbers(tree: Any) -> Any:
-    """A tree with numbers such as 5e-06, which YAML 1.1 reads as text, as the loader reads them."""
+    """Convert numbers such as 5e-06, which YAML 1.1 reads as text, as the loader does."""
     if isinstance(tree, dict):
         return {key: _numbers(value) for key, value in tree.items()}
     if isinstance(tree, list):
@@ -190,13 +190,13 @@ def _numbers(tree: Any) -> Any:
 
 
 def expected_path(config: str, values: Values) -> str:
-    """Where a job finds its configuration."""
+    """Return the path of a job's configuration."""
     return f"{MOUNT}{config}.yaml" if config in values["configs"] else config
 
 
 @lru_cache(maxsize=500)
 def load(verb: str, path: str, text: str, overrides: tuple[str, ...]) -> RunConfig | StudyConfig:
-    """The configuration of a file of the image, or of a mounted one that holds the text."""
+    """Load a file of the image, or a mounted file that holds the text."""
     if not path.startswith(MOUNT):
         return LOADERS[verb](ROOT / path, overrides)
     with tempfile.TemporaryDirectory() as folder:
@@ -206,14 +206,14 @@ def load(verb: str, path: str, text: str, overrides: tuple[str, ...]) -> RunConf
 
 
 def run_of(config: RunConfig | StudyConfig) -> RunConfig:
-    """The run of a job, or the base of a study's trials."""
+    """Return the run of a job, or the base of a study's trials."""
     return validate(config.base) if isinstance(config, StudyConfig) else config
 
 
 def _kept(
     config: RunConfig | StudyConfig, run: RunConfig, verb: str, values: Values
 ) -> Iterator[str]:
-    """Runs lie on the volume, and in the bucket where there is one."""
+    """Require runs on the volume, and in the bucket where there is one."""
     url = values["storage"]["url"]
     if str(run.output) != f"{VOLUME}/runs":
         yield f"writes to {run.output}, which is not on the volume"
@@ -224,7 +224,7 @@ def _kept(
 
 
 def _runs(run: RunConfig, spec: Document) -> Iterator[str]:
-    """The cluster, grown to its largest, has the GPUs and packages that a run asks for."""
+    """Require the GPUs and packages that a run needs of its cluster at its largest."""
     runtime, offered = run.runtime, 0
     asked = runtime.inference_servers * runtime.gpus_per_server
     asked += runtime.learner_ranks * runtime.gpus_per_rank

@@ -36,10 +36,13 @@ class Port:
     protocol: str = "TCP"
 
 
-def allowed(policies: Sequence[Document], source: Endpoint, target: Endpoint, port: Port) -> bool:
-    """Whether the source reaches a port of the target."""
-    return _passes(policies, "Egress", source, target, port) and _passes(
-        policies, "Ingress", target, source, port
+def sides(
+    policies: Sequence[Document], source: Endpoint, target: Endpoint, port: Port
+) -> tuple[bool, bool]:
+    """Whether the source's egress and the target's ingress allow the traffic, which needs both."""
+    return (
+        _passes(policies, "Egress", source, target, port),
+        _passes(policies, "Ingress", target, source, port),
     )
 
 

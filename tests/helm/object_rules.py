@@ -34,12 +34,12 @@ RAY_PARTS = ("head", "rollout", "inference", "learner")
 
 @cache
 def chart_metadata() -> dict[str, str]:
-    """What Chart.yaml holds."""
+    """Read Chart.yaml."""
     return dict(yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8")))
 
 
 def common_labels() -> dict[str, str]:
-    """Labels of all objects, as Helm's conventions name them."""
+    """Return the labels of all objects by Helm's conventions."""
     chart = chart_metadata()
     return {
         "app.kubernetes.io/instance": RELEASE,
@@ -51,7 +51,7 @@ def common_labels() -> dict[str, str]:
 
 
 def object_labels(one: Document, values: Values) -> dict[str, str]:
-    """Labels of an object; other operators select by those beyond the common ones."""
+    """Return an object's labels; other operators select by those beyond the common ones."""
     found, kind = common_labels(), one["kind"]
     if kind == "PodMonitor":
         found |= values["monitoring"]["labels"]
@@ -68,14 +68,14 @@ def object_labels(one: Document, values: Values) -> dict[str, str]:
 
 
 def pod_labels(part: str) -> dict[str, str]:
-    """Labels of a pod; KubeRay adds its own to those of Ray's nodes."""
+    """Return a pod's labels; KubeRay adds its own to those of Ray's nodes."""
     common = common_labels()
     shared = ("app.kubernetes.io/instance", "app.kubernetes.io/part-of")
     return {key: common[key] for key in shared} | {"app.kubernetes.io/component": part}
 
 
 def annotations(one: Document, values: Values) -> dict[str, str]:
-    """Annotations that Helm and the cloud read."""
+    """Return the annotations that Helm and the cloud read."""
     if one["kind"] == "ServiceAccount":
         return dict(values["serviceAccount"]["annotations"])
     if one["kind"] == "PersistentVolumeClaim":
@@ -87,7 +87,7 @@ def annotations(one: Document, values: Values) -> dict[str, str]:
 
 
 def described(objects: list[Document], values: Values) -> Iterator[str]:
-    """Every object is in the release's namespace, under its name and with the labels it needs."""
+    """Require the release's namespace, names and labels of every object."""
     seen = set()
     for one in objects:
         metadata = one["metadata"]
@@ -110,7 +110,7 @@ def described(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def complete(objects: list[Document], values: Values) -> Iterator[str]:
-    """Each option brings its objects, and nothing else is there."""
+    """Require the objects of each option, and no others."""
     wanted = {"ServiceAccount", "ConfigMap"}
     monitored = values["monitoring"]["enabled"]
     options = {
@@ -140,7 +140,7 @@ def complete(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def selected(objects: list[Document], values: Values) -> Iterator[str]:
-    """Selectors find exactly the pods that they are for, and none of another release."""
+    """Require selectors that match exactly their pods, and none of another release."""
     every = list(pods(objects))
     targets = {
         "Service": ("tensorboard",),
@@ -170,7 +170,7 @@ def selected(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def budgeted(objects: list[Document], values: Values) -> Iterator[str]:
-    """No pod of a run may be evicted: an integer minAvailable that reaches their number at most."""
+    """Require an integer minAvailable that keeps every pod of a run from eviction."""
     parts = ("head", "inference", "learner")
     count = 0
     for one in of_kind(objects, "RayCluster", "RayJob"):
@@ -184,7 +184,7 @@ def budgeted(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def submitter_rules(values: Values) -> set[tuple[str, str, str]]:
-    """(API group, resource, verb) that docs/kubernetes.md and `ray job submit` need."""
+    """Return each (API group, resource, verb) that submitting and the docs need."""
     reads = {
         "": ("pods", "pods/log", "services", "events"),
         "batch": ("jobs",),
@@ -203,7 +203,7 @@ def submitter_rules(values: Values) -> set[tuple[str, str, str]]:
 
 
 def bound(objects: list[Document], values: Values) -> Iterator[str]:
-    """Submitters, and nobody else, get exactly the rights that they need."""
+    """Require exactly the rights that submitters need, for submitters alone."""
     for one in of_kind(objects, "Role"):
         found = {
             (group, resource, verb)
@@ -228,7 +228,7 @@ def bound(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def served(objects: list[Document], values: Values) -> Iterator[str]:
-    """TensorBoard reads the bucket and answers at its service; Prometheus scrapes every port."""
+    """Require working commands, TensorBoard's service, and a scrape of every metrics port."""
     for one in of_kind(objects, "Service"):
         ports = [(port["port"], port["targetPort"]) for port in one["spec"]["ports"]]
         if ports != [(6006, "http")] or one["spec"].get("type") != "ClusterIP":
@@ -252,7 +252,7 @@ def served(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def _command(pod: Pod, container: Document, values: Values) -> list[str]:
-    """KubeRay writes the commands of Ray's nodes and of submitters."""
+    """Return a container's command; KubeRay writes those of Ray's nodes and submitters."""
     if container["name"] == "volume":
         return ["python", "-c", "import tempfile; tempfile.TemporaryFile(dir='/mnt/physrl')"]
     if role(pod) == "test":
@@ -265,7 +265,7 @@ def _command(pod: Pod, container: Document, values: Values) -> list[str]:
 
 
 def imaged(objects: list[Document], values: Values) -> Iterator[str]:
-    """All pods run the image of the values, which a digest pins or nodes ask for at each start."""
+    """Require the image, pull secrets and account of the values in all pods."""
     image = values["image"]
     wanted = f"{image['repository']}:{image['tag']}"
     if image["digest"]:
@@ -294,7 +294,7 @@ def imaged(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def claimed(objects: list[Document], values: Values) -> Iterator[str]:
-    """The claim is the one of the values; nodes share it, unless there is one node."""
+    """Require the claim of the values, which nodes share unless there is one node."""
     claim = values["storage"]["claim"]
     for one in of_kind(objects, "PersistentVolumeClaim"):
         spec: dict[str, Any] = {

@@ -28,17 +28,17 @@ PORTS = {
 
 
 def group_values(part: str, values: Values) -> dict[str, Any]:
-    """The values of a head or a group."""
+    """Return the values of a head or a group."""
     return dict(values["head"] if part == "head" else values["groups"][part])
 
 
 def secret(name: str, key: str) -> dict[str, Any]:
-    """The source of a variable in a Secret."""
+    """Return the source of a variable in a Secret."""
     return {"secretKeyRef": {"name": name, "key": key}}
 
 
 def environment(part: str, values: Values) -> dict[str, Any]:
-    """Variables that a part's container needs, by name: text, or a source."""
+    """Return the variables that a part's container needs: text or sources by name."""
     found: dict[str, Any] = {"HOME": HOME}
     storage, monitoring = values["storage"], values["monitoring"]
     if part == "test":
@@ -69,7 +69,7 @@ def environment(part: str, values: Values) -> dict[str, Any]:
 
 
 def told(objects: list[Document], values: Values) -> Iterator[str]:
-    """Containers have the variables that their programs read, and no others."""
+    """Require the variables that programs read, and no others."""
     for pod in pods(objects):
         for container in pod.containers:
             given = [one["name"] for one in container.get("env", ())]
@@ -93,12 +93,12 @@ def told(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def scratch(size: str) -> dict[str, Any]:
-    """Volumes of a pod by where its container mounts them: what each container can write."""
+    """Return the scratch volumes of a container by their mount paths."""
     return {path: ({"emptyDir": {"sizeLimit": size}}, False) for path in ("/tmp", HOME)}
 
 
 def volumes(part: str, container: str, values: Values) -> dict[str, Any]:
-    """Sources of a container's volumes by path, each with whether it is read-only."""
+    """Return a container's volumes by mount path: sources, and whether they are read-only."""
     claim = values["storage"]["claim"]["name"]
     stored = {VOLUME: ({"persistentVolumeClaim": {"claimName": claim}}, False)} if claim else {}
     if part in ("submitter", "test"):
@@ -152,11 +152,11 @@ TOKEN = {
         ]
     }
 }
-"""What client libraries look for at /var/run/secrets/kubernetes.io/serviceaccount."""
+"""The volume that client libraries read at /var/run/secrets/kubernetes.io/serviceaccount."""
 
 
 def mounted(objects: list[Document], values: Values) -> Iterator[str]:
-    """What programs read and write is mounted where they look for it, and is large enough."""
+    """Require mounts where programs read and write, of the sizes of the values."""
     heads = {pod.owner: pod for pod in pods(objects) if role(pod) == "head"}
     for pod in pods(objects):
         for container in pod.containers:
@@ -186,7 +186,7 @@ def mounted(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def listens(objects: list[Document], values: Values) -> Iterator[str]:
-    """Containers name the ports that KubeRay, services and monitors look for."""
+    """Require the port names that KubeRay, services and monitors look for."""
     for pod in pods(objects):
         part = "worker" if pod.is_ray_node and role(pod) != "head" else role(pod)
         for container in pod.containers:
@@ -202,7 +202,7 @@ def listens(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def amounts(part: str, values: Values) -> dict[str, str]:
-    """Resources of a container by the values."""
+    """Return the resources of a container by the values."""
     if part in ("submitter", "test"):
         return SMALL
     group = values["tensorboard"] if part == "tensorboard" else group_values(part, values)
@@ -214,7 +214,7 @@ def amounts(part: str, values: Values) -> dict[str, str]:
 
 
 def sized(objects: list[Document], values: Values) -> Iterator[str]:
-    """Containers get the resources of the values, as text, which server-side apply can compare."""
+    """Require the resources of the values, as text, which server-side apply can compare."""
     for pod in pods(objects):
         for container in pod.containers:
             needed = amounts(role(pod), values)
@@ -228,7 +228,7 @@ def sized(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def counted(objects: list[Document], values: Values) -> Iterator[str]:
-    """Ray counts the CPUs and GPUs that a pod was given: none of the head, no unasked GPU."""
+    """Require that Ray counts what a pod was given: no CPU of the head, no other GPU."""
     for owner, cluster in cluster_specs(objects):
         wanted = {"num-cpus": "0", "num-gpus": "0", "dashboard-host": "0.0.0.0"}
         if cluster["headGroupSpec"]["rayStartParams"] != wanted:
@@ -241,7 +241,7 @@ def counted(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def placed(objects: list[Document], values: Values) -> Iterator[str]:
-    """Pods land where the values want them, and each kind of node spreads over its own pods."""
+    """Require the placement of the values, with selectors of the pods' own group."""
     for pod in pods(objects):
         if not pod.is_ray_node:
             allowed = {"restartPolicy"} if role(pod) in ("submitter", "test") else set()
@@ -275,7 +275,7 @@ def placed(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def stops(objects: list[Document], values: Values) -> Iterator[str]:
-    """Before SIGTERM, which Ray does not hand on, pods wait until their jobs have stopped."""
+    """Require a preStop hook that stops jobs within the grace period."""
     seconds = str(values["termination"]["stopSeconds"])
     for pod in pods(objects):
         for container in pod.containers:
@@ -300,7 +300,7 @@ IMAGES = sorted((ROOT / "docker").glob("Dockerfile.*"))
 
 
 def scripts_shipped(objects: list[Document], values: Values) -> Iterator[str]:
-    """Scripts that pods call are in both images."""
+    """Require that both images hold the scripts that pods call."""
     for pod in pods(objects):
         for container in pod.containers:
             hook = container.get("lifecycle", {}).get("preStop", {}).get("exec", {})

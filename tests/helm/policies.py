@@ -170,6 +170,9 @@ def not_public(objects: list[Document]) -> Iterator[str]:
 def isolated(objects: list[Document]) -> Iterator[str]:
     """Require NetworkPolicies in both directions for every pod."""
     policies = list(of_kind(objects, "NetworkPolicy"))
+    for policy in policies:
+        if policy["spec"].get("policyTypes") != ["Ingress", "Egress"]:
+            yield f"NetworkPolicy/{policy['metadata']['name']}: does not name both directions"
     for pod in pods(objects):
         own = [p for p in policies if selects(p["spec"]["podSelector"], pod.labels)]
         if {"Ingress", "Egress"} - {kind for p in own for kind in p["spec"]["policyTypes"]}:

@@ -32,7 +32,7 @@ class Outside:
 
 
 def outside(values: Values) -> list[Outside]:
-    """What the administrator creates before these values are installed."""
+    """List what the administrator creates before these values are installed."""
     storage, redis = values["storage"], values["headFaultTolerance"]
     generic = "create secret generic"
     rows = [
@@ -73,7 +73,7 @@ def outside(values: Values) -> list[Outside]:
 
 
 def references(objects: list[Document]) -> list[Reference]:
-    """Every reference by name in rendered objects."""
+    """List every reference by name in rendered objects."""
     found: list[Reference] = []
     for pod in pods(objects):
         found += _of_pod(pod)
@@ -152,7 +152,7 @@ def _of_object(one: Document) -> Iterator[Reference]:
 
 
 def provided(objects: list[Document], values: Values) -> dict[tuple[str, str], set[str] | None]:
-    """What exists: by kind and name the keys; None where keys are not known."""
+    """Return the keys of what exists, by kind and name; None where they are not known."""
     found: dict[tuple[str, str], set[str] | None] = {}
     for one in objects:
         keys = set(one.get("data") or {}) if one["kind"] == "ConfigMap" else None
@@ -167,7 +167,7 @@ def provided(objects: list[Document], values: Values) -> dict[tuple[str, str], s
 
 
 def resolved(objects: list[Document], values: Values) -> Iterator[str]:
-    """Every reference resolves, and everything that the values name is referred to."""
+    """Require that every reference resolves, and that every named object is referred to."""
     there, found = provided(objects, values), references(objects)
     for one in found:
         keys = there.get((one.kind, one.name), ())
@@ -184,7 +184,7 @@ def resolved(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def _mounts(objects: list[Document]) -> Iterator[str]:
-    """Mounts name volumes of their pod, and no volume is unused."""
+    """Require mounts of the pod's own volumes, all of them used."""
     autoscalers = {
         f"{owner} head": cluster.get("autoscalerOptions", {})
         for owner, cluster in cluster_specs(objects)
@@ -207,7 +207,7 @@ def _mounts(objects: list[Document]) -> Iterator[str]:
 
 
 def _services(objects: list[Document]) -> Iterator[str]:
-    """Services, monitors and addresses in commands lead to ports that pods open."""
+    """Require that services, monitors and addresses in commands lead to open ports."""
     every = list(pods(objects))
     for one in of_kind(objects, "Service", "PodMonitor"):
         where, spec = f"{one['kind']}/{one['metadata']['name']}", one["spec"]
@@ -233,5 +233,5 @@ def _services(objects: list[Document]) -> Iterator[str]:
 
 
 def undocumented(rows: Sequence[Outside], text: str) -> list[str]:
-    """Names of what is outside and that no line of the docs creates."""
+    """List what is outside and no line of the docs creates."""
     return [f"{row.kind} {row.name}" for row in rows if row.docs not in text]
