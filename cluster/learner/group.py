@@ -120,7 +120,8 @@ class LearnerGroup:
         """Write the model and the optimizer's state into a checkpoint's folder."""
 
         def write(ranks: Ranks) -> None:
-            ranks.call("save", folder)
+            ranks.call("save_model", folder)
+            ranks.call("save_state", folder / "learner")
             ranks.fetch(folder)
 
         self._recovering(write)

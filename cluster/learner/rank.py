@@ -118,14 +118,21 @@ class LearnerRank:
             weights = adapter_files(self._engine.model, weights) if self._rank == 0 else {}
         return len(weights), weights
 
-    def save(self, folder: Path) -> None:
-        """Write `adapter/` or `model/`, and every rank's optimizer state into `learner/`."""
+    def save_model(self, folder: Path) -> None:
+        """Write `adapter/` or `model/`; all ranks gather, and the first writes."""
         from physrl.models.loading import save_model
 
         weights = self._engine.weights()
         if self._rank == 0:
             save_model(self._engine.model, self._processor, folder, weights)
-        self._engine.save(folder / "learner")
+
+    def save_state(self, folder: Path) -> None:
+        """Write every rank's optimizer state.
+
+        A call of its own: where the first rank cannot write the model, the others must not wait for
+        it here.
+        """
+        self._engine.save(folder)
 
     def files(self, folder: Path) -> tuple[str, dict[str, int]]:
         """Return this rank's machine, and the sizes of a folder's files on it."""

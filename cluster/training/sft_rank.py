@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
@@ -135,10 +136,15 @@ def _train(
 
 def _commit(rank: LearnerRank, record: RunRecord | None, step: int, state: JSON) -> None:
     """A checkpoint: all ranks write into the folder that the first one makes."""
+
+    def write(folder: Path) -> None:
+        rank.save_model(folder)
+        rank.save_state(folder / "learner")
+
     if record is None:
-        rank.save(_from_first(None))
+        write(_from_first(None))
     else:
-        record.commit(step, state, lambda folder: rank.save(_from_first(folder)))
+        record.commit(step, state, lambda folder: write(_from_first(folder)))
 
 
 def _from_first(value: Any) -> Any:

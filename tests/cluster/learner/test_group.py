@@ -217,6 +217,16 @@ def test_a_resumed_learner_goes_on_exactly(
         assert torch.equal(weight, weights[name]), name
 
 
+def test_a_folder_that_cannot_be_written_fails_on_all_ranks_at_once(
+    groups: dict[int, LearnerGroup],
+) -> None:
+    group, config, batch = groups[2], make_config(2, 2), make_batch()
+    group.load(config, None)
+    with pytest.raises(OSError, match="/dev/null"):
+        group.save(Path("/dev/null/checkpoint"))
+    assert group.update(0, [ray.put(batch)])["grad_norm"] > 0  # no rank waits for another
+
+
 def test_shares_are_summed_and_maxima_are_not() -> None:
     shares = [{"loss": 1.0, "a/max": 3.0}, {"loss": 2.0, "a/max": 1.0}]
     assert combine(shares) == {"loss": 3.0, "a/max": 3.0}
