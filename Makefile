@@ -16,7 +16,7 @@ PLATFORM ?= linux/amd64
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(if $(shell command -v $(engine)),$(engine))))
 DOCKER_FORMAT := $(if $(filter docker,$(notdir $(ENGINE))),,--format docker)
 # What tests give as wrong or public passwords.
-NO_SECRETS := ^(wrong|hush|pw|secret|AKIAABCDEFGHIJKLMNOP|a-secret-of-the-tests|open-sesame)$$
+NO_SECRETS := ^(wrong|hush|pw|[sS]ecret|ray-token|AKIAABCDEFGHIJKLMNOP|a-secret-of-the-tests|open-sesame)$$
 # Whose cluster jobs are submitted to: the variables that Ray's own client reads, or given.
 ADDRESS ?= $(or $(RAY_API_SERVER_ADDRESS),$(RAY_ADDRESS))
 TOKEN ?= $(RAY_AUTH_TOKEN)
