@@ -90,7 +90,7 @@ helm-test: install ## Check the Helm chart, and whether wrong edits are caught (
 	@$(BIN)/python -m pytest tests/helm
 	@$(BIN)/python -m tests.helm
 
-helm-test-full: install ## The same with every machine-made wrong edit (10 minutes)
+helm-test-full: install ## The same with every machine-made wrong edit (5 minutes)
 	@$(BIN)/python -m tests.helm --full
 
 image: ## Build the image physrl:cpu with docker, podman or buildah (DEVICE=gpu, BASE=, PACKAGES=wandb==...)
