@@ -16,7 +16,7 @@ PLATFORM ?= linux/amd64
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(if $(shell command -v $(engine)),$(engine))))
 DOCKER_FORMAT := $(if $(filter docker,$(notdir $(ENGINE))),,--format docker)
 # Wrong or public passwords in tests.
-NO_SECRETS := ^(wrong|hush|pw|secret|AKIAABCDEFGHIJKLMNOP|a-secret-of-the-tests|open-sesame)$$
+NO_SECRETS := ^(wrong|hush|pw|[sS]ecret|ray-token|AKIAABCDEFGHIJKLMNOP|a-secret-of-the-tests|open-sesame)$$
 # The cluster that jobs are submitted to, by default from the variables of Ray's own client.
 ADDRESS ?= $(or $(RAY_API_SERVER_ADDRESS),$(RAY_ADDRESS))
 TOKEN ?= $(RAY_AUTH_TOKEN)
@@ -93,7 +93,7 @@ helm-test: install ## Check the Helm chart, and whether wrong edits are caught (
 	@$(BIN)/python -m pytest tests/helm
 	@$(BIN)/python -m tests.helm
 
-helm-test-full: install ## The same with every machine-made wrong edit (10 minutes)
+helm-test-full: install ## The same with every machine-made wrong edit (5 minutes)
 	@$(BIN)/python -m tests.helm --full
 
 image: ## Build the image physrl:cpu with docker, podman or buildah (DEVICE=gpu, BASE=, PACKAGES=wandb==...)

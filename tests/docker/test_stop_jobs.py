@@ -20,7 +20,10 @@ signal.signal(signal.SIGTERM, checkpoint)
 print("training", flush=True)
 time.sleep(300)
 """
-pytestmark = pytest.mark.skipif(not can_unshare(), reason="namespaces need root, unshare and ip")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not can_unshare(), reason="namespaces need root, unshare and ip"),
+]
 
 
 @pytest.fixture(scope="module")
