@@ -99,7 +99,7 @@ def serve(model: ModelConfig, loop: EventLoop, adapters: int) -> Iterator[Infere
         RUNTIME,
         seed=0,
         loop=loop,
-        placement=Placement.anywhere(RUNTIME),
+        placement=Placement.unreserved(RUNTIME),
         trace=Trace(),
         adapters=adapters,
     )

@@ -250,10 +250,10 @@ def test_completions_under_way_give_way_to_new_weights(
     for version in (11, 12, 13):
         models[version], _ = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
         weights = shaken(models[version].eval(), seed=version)
-        under_way = servers.answer(prompts, long)
+        in_flight = servers.answer(prompts, long)
         time.sleep(0.3 * (version - 11))
         serve(servers, weights, version)
-        generations = under_way.result()
+        generations = in_flight.result()
         (found,) = versions(generations)
         if found in models:
             scores = base.scores(models[found], prompts, generations, long.temperature)

@@ -11,7 +11,7 @@ from physrl.config.load import validate
 
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_clusters_resources_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity, "cluster_announced", lambda: True)
+    monkeypatch.setattr(capacity, "announced_address", lambda: "auto")
     there = capacity.capacity(validate({"output": str(tmp_path)}))
     resources = ray.cluster_resources()
     assert there.joined

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from ray.util import placement_group_table
 
-from cluster.runtime.placement import Placement, bundles, cpus, gpus
+from cluster.runtime.placement import Placement, required_cpus, required_gpus, run_bundles
 from physrl.config.runtime import RuntimeConfig
 from physrl.errors import UserError
 
@@ -20,13 +20,13 @@ def test_every_actor_has_a_bundle_of_its_own() -> None:
         rollout_workers=3, inference_servers=2, gpus_per_server=0.5, gpus_per_rank=1
     )
     server, rank, worker = {"CPU": 0.25, "GPU": 0.5}, {"CPU": 0.5, "GPU": 1}, {"CPU": 0.5}
-    assert bundles(runtime) == [server, server, rank, worker, worker, worker]
-    assert (gpus(runtime), cpus(runtime)) == (2, 2.5)
+    assert run_bundles(runtime) == [server, server, rank, worker, worker, worker]
+    assert (required_gpus(runtime), required_cpus(runtime)) == (2, 2.5)
 
 
 def test_server_and_rank_share_a_bundle_where_they_take_turns() -> None:
-    assert bundles(COLOCATED) == [{"CPU": 0.75, "GPU": 1}] * 2 + [{"CPU": 0.5}] * 2
-    assert gpus(COLOCATED) == 2
+    assert run_bundles(COLOCATED) == [{"CPU": 0.75, "GPU": 1}] * 2 + [{"CPU": 0.5}] * 2
+    assert required_gpus(COLOCATED) == 2
 
 
 def test_actors_go_where_their_bundle_is(reserve: Callable[[RuntimeConfig], Placement]) -> None:

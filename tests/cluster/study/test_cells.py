@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cluster.study.cells import compute_cells, fitting
+from cluster.study.cells import compute_cells, limit_workers
 from cluster.study.events import Finished
 from cluster.study.policies import by_base, shared_model, study_policies
 from cluster.study.probes import probed_model
@@ -89,10 +89,10 @@ def test_cells_of_controls_are_answered_once(ray_cluster: None, tmp_path: Path) 
 
 
 def test_workers_leave_room_for_the_servers_that_they_wait_for() -> None:
-    assert fitting(4, cores=2, servers=1) == 3  # half a core each, a quarter for the server
-    assert fitting(4, cores=3, servers=1) == 4
-    assert fitting(4, cores=2, servers=0) == 4
-    assert fitting(8, cores=0.5, servers=1) == 1
+    assert limit_workers(4, cores=2, servers=1) == 3  # half a core each, a quarter for the server
+    assert limit_workers(4, cores=3, servers=1) == 4
+    assert limit_workers(4, cores=2, servers=0) == 4
+    assert limit_workers(8, cores=0.5, servers=1) == 1
 
 
 def test_a_probe_reads_the_subjects_own_weights(tmp_path: Path) -> None:

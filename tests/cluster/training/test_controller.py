@@ -213,7 +213,7 @@ def test_a_resumed_run_is_the_run(actors: RunActors, folder: Path) -> None:
 def waiting(controller: Controller) -> dict[int, list[Group]]:
     steps = controller._steps
     assert isinstance(steps, RLSteps)
-    return steps._queue.waiting
+    return steps._queue.completed
 
 
 def test_a_step_is_answered_while_the_one_before_is_written_down(

@@ -11,7 +11,7 @@ import pytest
 import ray
 import torch
 
-from cluster.rollout.waiting import WaitingStep, load_waiting
+from cluster.rollout.queued_steps import QueuedStep, load_queued_steps
 from cluster.rollout.worker import RolloutWorker
 from cluster.runtime.batching import Layout, unpack
 from cluster.runtime.stopping import StopRequest
@@ -194,7 +194,7 @@ def test_looking_ahead_stays_within_its_bound_and_survives_a_stop(
     controller = Controller(config, actors, Reporter({1: wait_and_stop}), stop)
     checkpoint = controller.train()
     assert checkpoint.step == 1
-    waiting = load_waiting(checkpoint.path)
+    waiting = load_queued_steps(checkpoint.path)
     assert waiting.keys() == {1, 2}
     version = checkpoint.state["policy_version"]
 
@@ -216,9 +216,9 @@ def test_looking_ahead_stays_within_its_bound_and_survives_a_stop(
 def waiting_steps(controller: Controller) -> dict[int, Any]:
     steps = controller._steps
     assert isinstance(steps, RLSteps)
-    return steps._queue.waiting
+    return steps._queue.completed
 
 
-def tokens(waiting: WaitingStep) -> list[list[int]]:
+def tokens(waiting: QueuedStep) -> list[list[int]]:
     groups = waiting.generations.values()
     return [list(c.token_ids) for group in groups for c in group.completions]

@@ -12,7 +12,7 @@ from cluster.learner.group import LearnerGroup
 from cluster.runtime.placement import Placement
 from cluster.runtime.stopping import StopRequest
 from cluster.training.sft import train_sft
-from cluster.training.sft_rank import Demonstrator, check_shared
+from cluster.training.sft_rank import Demonstrator, check_shared_folder
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig
@@ -114,6 +114,6 @@ def test_the_ranks_shares_in_turn_are_the_step(tmp_path: Path) -> None:
 
 def test_a_folder_that_a_rank_does_not_see_is_named(tmp_path: Path) -> None:
     config = make_config(tmp_path)
-    check_shared(config, [True, True])
+    check_shared_folder(config, [True, True])
     with pytest.raises(ConfigError, match="which the machine of rank 1 does not see"):
-        check_shared(config, [True, False])
+        check_shared_folder(config, [True, False])
