@@ -1,5 +1,5 @@
-"""Ray actors and the training loop."""
+"""Distributed training and evaluation on Ray."""
 
-from cluster.runtime.authentication import announce_token
+from cluster.runtime.authentication import set_local_token
 
-announce_token()  # Ray reads it when it is first imported, which the other modules here do
+set_local_token()  # before the first import of Ray, which reads it

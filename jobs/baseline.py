@@ -1,4 +1,4 @@
-"""Train and measure a policy without language, for comparison.
+"""Train and evaluate a network without language, for comparison.
 
 python -m jobs.baseline --config jobs/configs/baseline.yaml task=place_x
 """
@@ -23,7 +23,7 @@ from physrl.errors import ConfigError
 from physrl.evaluation.cell_plan import make_cell
 from physrl.evaluation.local import evaluate_cell
 from physrl.evaluation.result_files import SUFFIX, save_policy_result
-from physrl.evaluation.results import CellResult, PolicyResult
+from physrl.evaluation.results import PolicyResult
 from physrl.evaluation.specs import CellSettings, Condition, Subject
 from physrl.report.table import make_table
 from physrl.storage.run_files import CONFIG
@@ -31,10 +31,11 @@ from physrl.world import World
 
 
 def run(config: BaselineConfig, *, resume: bool) -> None:
-    """Train, or go on, in the run's folder; evaluate, print and keep the counts.
+    """Train in the run's folder, or resume; evaluate, print the counts, write the answers.
 
     Raises:
-        UserError: the photographs or the folder are unfit, as `open_baseline` says.
+        DataError: the photographs cannot be read.
+        ConfigError: see `open_baseline`.
     """
     real = config.evaluation.real_images
     photos = () if real is None else load_photos(real)
@@ -58,10 +59,10 @@ def run(config: BaselineConfig, *, resume: bool) -> None:
 
 
 def open_baseline(config: BaselineConfig, *, resume: bool) -> None:
-    """Make the run's folder, with its configuration in it.
+    """Create the run's folder and write the configuration into it.
 
     Raises:
-        ConfigError: it cannot be written, or holds a run that this does not continue.
+        ConfigError: the folder cannot be written, or contains a run that this cannot resume.
     """
     path = config.folder / CONFIG
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
@@ -72,13 +73,13 @@ def open_baseline(config: BaselineConfig, *, resume: bool) -> None:
             return
         if not resume:
             raise ConfigError(
-                f"{config.folder} already holds a run: continue it with --resume, choose another "
-                "name=, or delete the folder"
+                f"{config.folder} already contains a run: continue it with --resume, choose "
+                "another name=, or delete the folder"
             )
         if load_baseline_config(path) != config:
             raise ConfigError(
-                f"{config.folder} holds a run of another configuration ({CONFIG}): resume it with "
-                "the same values, or choose another name="
+                f"{config.folder} contains a run of another configuration ({CONFIG}): resume it "
+                "with the same values, or choose another name="
             )
     except OSError as error:
         raise ConfigError(
@@ -90,26 +91,27 @@ def open_baseline(config: BaselineConfig, *, resume: bool) -> None:
 def evaluate_baseline(
     config: BaselineConfig, policy: NetworkPolicy, photos: Sequence[Photo]
 ) -> PolicyResult:
-    """Every configured task on test scenes, greedy and sampled; the photographs, greedy."""
-    subject = Subject("baseline", config.name, config.name)
-    asked = asked_of(config)
+    """Evaluate every configured task, greedy and sampled, and the photographs, greedy."""
     decodings: tuple[Decoding, ...] = ("greedy", "sampled")
-    results = []
+    conditions = [
+        Condition(task, decoding=decoding)
+        for task in config.evaluation.tasks
+        for decoding in decodings
+    ]
+    if photos:
+        conditions.append(Condition("stability", "real"))
+    subject = Subject("baseline", config.name, config.name)
+    settings = evaluation_settings(config)
     with closing(World()) as world:
-        for task in config.evaluation.tasks:
-            for decoding in decodings:
-                cell = make_cell(subject, Condition(task, decoding=decoding), asked)
-                answers = evaluate_cell(cell, policy, world, photos).answers
-                results.append(CellResult(Condition(task, decoding=decoding), answers))
-        if photos:
-            cell = make_cell(subject, Condition("stability", "real"), asked)
-            answers = evaluate_cell(cell, policy, world, photos).answers
-            results.append(CellResult(Condition("stability", "real"), answers))
-    return PolicyResult(config.name, tuple(results))
+        results = tuple(
+            evaluate_cell(make_cell(subject, condition, settings), policy, world, photos)
+            for condition in conditions
+        )
+    return PolicyResult(config.name, results)
 
 
-def asked_of(config: BaselineConfig) -> CellSettings:
-    """What a baseline's own evaluation asks: the scenes of its configuration."""
+def evaluation_settings(config: BaselineConfig) -> CellSettings:
+    """Make the settings of a baseline's own evaluation."""
     return CellSettings(
         scenes=config.evaluation.scenes,
         seed=config.seed,

@@ -1,4 +1,4 @@
-"""The whole path on one machine: warm start, GRPO, SFT beside it, evaluation, report.
+"""The whole pipeline on one machine: warm start, GRPO and SFT from it, evaluation, report.
 
 tiny base -> warm (SFT) -+-> grpo --+
                          +-> sft  --+-> base, warm, grpo, sft on held-out scenes -> report
@@ -30,7 +30,7 @@ from physrl.storage.mirror import store_files
 from physrl.types import Split
 
 INSTALL_SECONDS = Path(".venv") / "install-seconds"
-"""Where `make install` notes how long it took."""
+"""File in which `make install` writes its duration."""
 
 MEASURES: dict[str, tuple[str, Decoding]] = {
     "place": ("place", "sampled"),
@@ -38,13 +38,13 @@ MEASURES: dict[str, tuple[str, Decoding]] = {
     "stability": ("stability", "greedy"),
     "real": ("real", "greedy"),
 }
-"""What the last line counts."""
+"""Task and decoding of each table in the last line of output."""
 
 
 def run(config: RunConfig) -> None:
-    """Run everything, or what is left of it, in the run's opened folder.
+    """Run or resume all phases in the run's opened folder.
 
-    Prints a table, where the report lies, and one JSON line.
+    Prints a table, the path of the report, and one line of JSON.
     """
     with PeakMemory() as memory:
         try:
@@ -66,7 +66,7 @@ def run(config: RunConfig) -> None:
 
 
 def sft_run(config: RunConfig, warm: Checkpoint) -> RunConfig:
-    """SFT from the warm start on the scenes that RL meets, with as many updates."""
+    """Open the SFT run from the warm start, with the scenes and number of updates of the RL run."""
     rl = config.algorithm
     assert config.warm_start is not None
     algorithm = config.warm_start.model_copy(
@@ -82,14 +82,13 @@ def sft_run(config: RunConfig, warm: Checkpoint) -> RunConfig:
 def summary(
     results: list[PolicyResult], seconds: dict[str, float], peak_gigabytes: float
 ) -> dict[str, object]:
-    """Successes and totals by task and policy: the demo's last line."""
+    """Summarize successes and totals by task and policy, times and memory: the last line."""
     tables: dict[str, object] = {}
     for key, (task, decoding) in MEASURES.items():
-        found = {each.policy: each.find(task, decoding) for each in results}
         tables[key] = {
-            policy: [result.count.successes, result.count.total]
-            for policy, result in found.items()
-            if result is not None
+            each.policy: [result.count.successes, result.count.total]
+            for each in results
+            if (result := each.find(task, decoding)) is not None
         }
     rounded = {name: round(value, 1) for name, value in seconds.items()}
     return {**tables, "seconds": rounded, "peak_rss_gb": round(peak_gigabytes, 2)}
@@ -101,7 +100,7 @@ def _train_and_evaluate(config: RunConfig) -> tuple[list[PolicyResult], dict[str
     began = time.monotonic()
     console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
     with start_actors(config) as actors, stop_on_signals() as stop:
-        actors.learner.start()  # while the base is evaluated
+        actors.learner.start()  # in the background of the first evaluation
         results: list[PolicyResult] = []
 
         def evaluate(policy: str) -> None:

@@ -14,11 +14,11 @@ from physrl.evaluation.result_files import SUFFIX, save_policy_result
 from physrl.report.table import make_table
 
 STRUCTURE = {"checkpoints", "model", "adapter"}
-"""Folders of a run that say nothing about the policy."""
+"""Names of folders that do not identify the policy."""
 
 
 def run(config: RunConfig, policy: str) -> None:
-    """Serve the configured model, ask it everything, print and keep the counts under its name."""
+    """Evaluate the configured model; print the counts, and write the answers under its name."""
     photos = load_configured_photos(config)
     name = short_name(policy)
     with start_actors(config) as actors:
@@ -37,7 +37,7 @@ def run(config: RunConfig, policy: str) -> None:
 
 
 def short_name(policy: str) -> str:
-    """The run and step of a folder, or a hub name, as one word."""
+    """Make a file name from a policy: of the run and step of its folder, or of its hub name."""
     parts = [part for part in Path(policy).parts if part not in STRUCTURE]
     return re.sub(r"[^A-Za-z0-9.-]+", "_", "_".join(parts[-2:])).strip("_.")
 

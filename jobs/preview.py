@@ -17,7 +17,7 @@ from physrl.errors import UserError
 from physrl.report.landscape import compute_landscape, draw_landscape
 from physrl.report.video import check_suffix, render_video, write_video
 from physrl.tasks import TASKS
-from physrl.tasks.answers import answer_text, words
+from physrl.tasks.answers import answer_text, format_action
 from physrl.tasks.task import Task, make_scene
 
 LARGE = 336
@@ -91,7 +91,7 @@ def run_video(
     scene = _draw_scene(task, config, seed, index, generator)
     action = task.ideal(scene) if answer is None else task.parse(answer_text(answer))
     if isinstance(action, types.Unparseable):
-        ideal = words(task.ideal(scene), task.axes)
+        ideal = format_action(task.ideal(scene), task.axes)
         raise UserError(f"--answer is '{answer}': {action.reason}; the ideal answer is '{ideal}'")
     release = task.release(scene, action)
     if release is None:

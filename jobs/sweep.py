@@ -1,9 +1,9 @@
-"""The study: train the grid, measure every cell, report.
+"""Run a study: all trials, all cells, all probes, the report.
 
 python -m jobs.sweep --config jobs/configs/sweep-smoke.yaml
 
-plan -> trials on Ray Tune: train, adapt -> cells on warm servers -> probes -> report
-                         (each result is kept once, in the store)
+plan -> trials on Ray Tune: train, adapt -> cells on shared servers -> probes -> report
+                       (the store contains each result once)
 """
 
 import json
@@ -15,10 +15,10 @@ from pathlib import Path
 
 from cluster.baseline.ppo import train_baseline
 from cluster.runtime.session import ray_session
-from cluster.runtime.stopping import StopRequest, stop_on_signals, terminated_as_interrupted
+from cluster.runtime.stopping import StopRequest, sigterm_as_interrupt, stop_on_signals
 from cluster.study.cells import compute_cells
-from cluster.study.events import ATTEMPTS, Finished, Started, one_line
-from cluster.study.grid import run_trials, slots_runtime, trial_works, unfinished
+from cluster.study.events import ATTEMPTS, Finished, Started, error_summary
+from cluster.study.grid import run_trials, slots_runtime, trial_jobs, unfinished
 from cluster.study.probes import compute_probes
 from cluster.study.served_cells import ADAPTERS
 from jobs.display.console import console
@@ -40,19 +40,19 @@ from physrl.storage.provenance import versions
 
 
 def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | None) -> bool:
-    """Compute what is not in the store yet; whether nothing was interrupted.
+    """Compute the results that are missing in the store, and report; return False if interrupted.
+
+    Prints the matrix, the path of the report, and one line of JSON.
 
     Args:
-        at_once: trials of a cluster that is started here; a joined one takes what fits.
-
-    Prints the matrix, where the report lies, and one JSON line.
+        at_once: concurrent trials on a local cluster; a joined one runs as many as fit.
     """
     began = time.monotonic()
     store.save_plan(plan)
     if not plan.keys <= store.done():
         runtime = next(iter(plan.trials)).config.runtime
         slots = at_once or _slots(runtime)
-        with ray_session(slots_runtime(runtime, slots)), terminated_as_interrupted():
+        with ray_session(slots_runtime(runtime, slots)), sigterm_as_interrupt():
             try:
                 finished = _train(plan, store)
                 if finished:
@@ -68,13 +68,13 @@ def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | N
 
 
 def _train(plan: StudyPlan, store: CellStore) -> bool:
-    """Train and adapt all models, then the networks; whether nothing was interrupted."""
+    """Train and adapt all models, then train the networks; return False if interrupted."""
     folder = study_folder(plan)
-    works = trial_works(plan, folder)
-    left = unfinished(works, store)
+    jobs = trial_jobs(plan, folder)
+    left = unfinished(jobs, store)
     if left:
-        console.print(f"{len(left)} of {len(works)} models to train or adapt")
-        if not run_trials(works, store, folder, show_training, [TrialLines(len(left))]):
+        console.print(f"{len(left)} of {len(jobs)} models to train or adapt")
+        if not run_trials(jobs, store, folder, show_training, [TrialLines(len(left))]):
             return False
     with stop_on_signals() as stop:
         for key, run in plan.baselines.items():
@@ -86,8 +86,8 @@ def _train(plan: StudyPlan, store: CellStore) -> bool:
 def _train_network(
     key: str, planned: BaselineConfig, store: CellStore, folder: Path, stop: StopRequest
 ) -> None:
-    """Train a policy without language, and keep where it lies or why it is not there."""
-    from ray.exceptions import RayError  # after cluster, which sets the token
+    """Train a network without language, and store its checkpoint or its failure."""
+    from ray.exceptions import RayError  # after `cluster`, which sets the token
 
     run = planned.model_copy(update={"output": folder / "trials"})
     store.start(key, run.name)
@@ -96,8 +96,8 @@ def _train_network(
         with TrainingProgress(console, run.name, run.ppo.iterations) as progress:
             checkpoint = train_baseline(run, progress, stop)
     except (RayError, PhysRLError) as error:
-        store.fail(key, run.name, one_line(error), tries=1)
-        console.print(f"failed: {run.name}: {one_line(error)}", soft_wrap=True)
+        store.fail(key, run.name, error_summary(error), tries=1)
+        console.print(f"failed: {run.name}: {error_summary(error)}", soft_wrap=True)
         return
     if checkpoint.step == run.ppo.iterations:
         seconds, rows = time.monotonic() - began, tuple(read_metrics(run.folder))
@@ -105,10 +105,10 @@ def _train_network(
 
 
 def _measure(config: StudyConfig, plan: StudyPlan, store: CellStore, slots: int) -> None:
-    """Answer all cells, and probe all models, that can be and are not there."""
+    """Compute all missing cells and probes whose models are available."""
     done = store.done()
     runtime = next(iter(plan.trials)).config.runtime
-    # On GPUs enough at once to fill a server's batches.
+    # On GPUs, enough cells at once to fill the batches of a server.
     workers = ADAPTERS if _has_gpus(runtime) else 2 * slots
     cells = compute_cells(plan, store, study_folder(plan), config.evaluation.real_images, workers)
     _show("cells", len({cell.key for cell in plan.cells} - done), store, cells)
@@ -117,7 +117,7 @@ def _measure(config: StudyConfig, plan: StudyPlan, store: CellStore, slots: int)
 
 
 def _report(config: StudyConfig, plan: StudyPlan, store: CellStore, seconds: float) -> None:
-    """Write the page, say where it lies, print the study in one line."""
+    """Write the report, print its path, and summarize the study in one line of JSON."""
     real = config.evaluation.real_images
     results = read_study_results(plan, store, () if real is None else load_photos(real))
     folder = study_folder(plan)
@@ -128,12 +128,12 @@ def _report(config: StudyConfig, plan: StudyPlan, store: CellStore, seconds: flo
 
 
 def study_folder(plan: StudyPlan) -> Path:
-    """Where a study's runs and Tune's own files lie."""
+    """Return the folder of a study's runs and of Tune's files."""
     return next(iter(plan.trials)).config.output / plan.name
 
 
 def _slots(runtime: RuntimeConfig) -> int:
-    """A trial a core, or a single one where it takes whole GPUs."""
+    """Return the default number of concurrent trials: one for each core, or one if on GPUs."""
     return 1 if _has_gpus(runtime) else os.cpu_count() or 1
 
 
@@ -142,7 +142,7 @@ def _has_gpus(runtime: RuntimeConfig) -> bool:
 
 
 def _show(name: str, total: int, store: CellStore, events: Iterator[Started | Finished]) -> None:
-    """Follow results as they come, and keep why one does not."""
+    """Show the progress of results, and store the failures."""
     if not total:
         return
     done = 0

@@ -1,4 +1,4 @@
-"""Train one policy: a warm start where configured, then the run itself.
+"""Train a policy: a warm start if configured, then the run itself.
 
 python -m jobs.train --config jobs/configs/demo.yaml name=mine
 """
@@ -23,11 +23,11 @@ RESUME = "continue with the same command and --resume"
 
 
 def run(config: RunConfig) -> None:
-    """Train, or go on, in the run's opened folder; evaluate before and after, print the counts."""
+    """Train in the run's opened folder, or resume; evaluate before and after, print the counts."""
     photos = load_configured_photos(config)
     console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
     with start_actors(config) as actors, stop_on_signals() as stop:
-        actors.learner.start()  # while the base is evaluated
+        actors.learner.start()  # in the background of the first evaluation
         try:
             results = [evaluate_once(actors, config, "base", photos, stop)]
             checkpoint, finished = train(config, actors, stop, show_training)
@@ -47,12 +47,12 @@ def run(config: RunConfig) -> None:
 def evaluate_once(
     actors: RunActors, config: RunConfig, policy: str, photos: Sequence[Photo], stop: StopRequest
 ) -> PolicyResult:
-    """Evaluate the servers' policy, and keep the answers in the run's folder.
+    """Evaluate the servers' policy, and write the answers into the run's folder.
 
-    An evaluation that a stopped run has finished is not repeated.
+    If the file exists, it is read instead.
 
     Raises:
-        Stopped: a stop was requested meanwhile.
+        Stopped: a stop was requested.
     """
     path = config.folder / "evaluation" / f"{policy}{SUFFIX}"
     if path.exists():

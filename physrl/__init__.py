@@ -1,6 +1,6 @@
-"""Does a vision-language model that learns by acting in a physical world learn physics?
+"""Post-training of vision-language models on block-tower tasks, in a single process.
 
-The library: no Ray and no vLLM; everything here runs in one process.
+This package imports neither Ray nor vLLM; `cluster` runs it on many machines.
 """
 
 __version__ = "0.1.0"

@@ -1,10 +1,10 @@
-"""Which scenes come next: uniformly drawn, or at the edge of what the policy can do.
+"""Curricula over scenes: uniform sampling, or guided self-play at the edge of the policy's skill.
 
 Guided self-play divides the configured scenes of a task into *arms* (a number of blocks, a part of
-the margins, a largest displacement) and keeps how much could be learned from each: a group of which
-half succeeds compares most, one of which all or none does compares nothing. Arms are drawn the
-oftener the more there is to learn. Every scene is drawn by its task from settings within the
-configured ones, so that it is physically valid and its label true.
+the margins, a largest displacement) and tracks the learnability of each: a group in which half of
+the rollouts succeed is most informative, one in which all or none succeed has no advantages. Arms
+of higher learnability are sampled more often. The task itself samples each scene, from settings
+within the configured ones, so that every scene is physically valid and its label true.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,48 +26,48 @@ from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
 
 MARGINS = 3
-"""Parts that the configured margins are divided into."""
-STEPS = (0.6, 1.0)
+"""Number of parts that the configured margins are divided into."""
+DISPLACEMENTS = (0.6, 1.0)
 """Largest displacements, as shares of the configured one."""
-TRIED = 4
-"""Scenes that an arm must give to be one."""
-MEMORY = 0.9
-"""What of an arm's past is left after each observation of it: policies change."""
-FLOOR = 0.1
-"""Share of the scenes that are drawn from all arms alike, so that none is forgotten."""
-SHARPNESS = 2.0
-"""The power of what is to learn that arms are drawn by."""
+FEASIBILITY_SCENES = 4
+"""Number of scenes that must be found for an arm to be used."""
+DECAY = 0.9
+"""Factor of an arm's past statistics at each observation, since policies change."""
+UNIFORM_SHARE = 0.1
+"""Share of scenes that are sampled uniformly from all arms."""
+EXPONENT = 2.0
+"""Exponent of the learnability in an arm's sampling weight."""
 
 CurriculumState = dict[str, dict[str, list[float]]]
-"""JSON for a checkpoint: by task, one number an arm: how many `groups` were seen, and the sum of
-what was `learnable` in them, from 0 to 1 each. Older ones count less."""
+"""State for a checkpoint as JSON: for each task and arm, the decayed number of `groups`, and the
+decayed sum of their `learnability`."""
 
 
 class Curriculum(Protocol):
-    """Chooses the settings that a run's scenes are drawn from."""
+    """A rule that chooses the settings of a run's coming scenes."""
 
     def start(self) -> CurriculumState:
-        """The state before the first step."""
+        """Return the state before the first step."""
         ...
 
     def propose(self, state: CurriculumState, indices: Iterable[int]) -> SceneSource:
-        """The source of these scenes; the same for the same state, whoever asks."""
+        """Return the source of these scenes, a deterministic function of the state."""
         ...
 
     def observe(
         self, state: CurriculumState, source: SceneSource, groups: Sequence[Group]
     ) -> CurriculumState:
-        """The state after these groups, whose scenes came from `source`."""
+        """Return the state after these groups, whose scenes were sampled from `source`."""
         ...
 
 
 def make_curriculum(config: RunConfig, source: SceneSource) -> Curriculum:
-    """The configured curriculum over a run's training scenes."""
+    """Make the configured curriculum over a run's training scenes."""
     return SelfPlay(source) if config.curriculum == "self_play" else Uniform(source)
 
 
 class Uniform:
-    """All scenes from the configured settings: the control."""
+    """The control: a curriculum that leaves all scenes to the configured settings."""
 
     def __init__(self, source: SceneSource) -> None:
         self._source = source
@@ -85,7 +85,7 @@ class Uniform:
 
 
 class SelfPlay:
-    """Scenes on which groups succeed about half of the time."""
+    """The curriculum that prefers scenes on which about half of a group succeeds."""
 
     def __init__(self, source: SceneSource) -> None:
         self._source = source
@@ -93,17 +93,16 @@ class SelfPlay:
     def start(self) -> CurriculumState:
         counts = {task: len(self._arms(task)) for task in self._source.tasks}
         return {
-            task: {"groups": [0.0] * count, "learnable": [0.0] * count}
+            task: {"groups": [0.0] * count, "learnability": [0.0] * count}
             for task, count in counts.items()
         }
 
     def propose(self, state: CurriculumState, indices: Iterable[int]) -> SceneSource:
-        """Both scenes of a pair are of one arm, so that labels stay balanced in each."""
+        """Sample an arm for each pair of scenes, so that labels stay balanced within arms."""
         proposals = {}
         for index in indices:
-            place, which = divmod(index, len(self._source.tasks))
-            task = self._source.tasks[which]
-            shares = arm_shares(state[task]["groups"], state[task]["learnable"])
+            task, place = self._source.locate(index)
+            shares = arm_shares(state[task]["groups"], state[task]["learnability"])
             rng = stream(f"{self._source.seed}/{task}/self_play", place // 2)
             proposals[index] = self._arms(task)[int(rng.choice(len(shares), p=shares))]
         return replace(self._source, proposals=proposals)
@@ -118,25 +117,25 @@ class SelfPlay:
             task = group.task
             arm = self._arms(task).index(source.proposals[group.index])
             rows = after[task]
-            rows["groups"][arm] = MEMORY * rows["groups"][arm] + 1
-            rows["learnable"][arm] = MEMORY * rows["learnable"][arm] + learnable(group)
+            rows["groups"][arm] = DECAY * rows["groups"][arm] + 1
+            rows["learnability"][arm] = DECAY * rows["learnability"][arm] + learnability(group)
         return after
 
     def _arms(self, task: str) -> tuple[EnvironmentConfig, ...]:
         return find_arms(task, self._source.environment, self._source.seed)
 
 
-def learnable(group: Group) -> float:
-    """4 s (1 - s) of the share s that succeeds: 1 at one half, 0 where all do the same."""
+def learnability(group: Group) -> float:
+    """Compute 4 s (1 - s) of the success rate s: 1 at one half, 0 if all or none succeed."""
     share = float(np.mean([rollout.success for rollout in group.rollouts]))
     return 4 * share * (1 - share)
 
 
-def arm_shares(groups: Sequence[float], learnable: Sequence[float]) -> list[float]:
-    """How often each arm is drawn; one that was never seen is taken to have all to learn."""
-    hopes = (np.array(learnable) + 1) / (np.array(groups) + 1)
-    sharpened = hopes**SHARPNESS
-    shares = FLOOR / len(hopes) + (1 - FLOOR) * sharpened / sharpened.sum()
+def arm_shares(groups: Sequence[float], learnability: Sequence[float]) -> list[float]:
+    """Compute the probability of each arm; the prior of an arm is one group of learnability 1."""
+    means = (np.array(learnability) + 1) / (np.array(groups) + 1)
+    weights = means**EXPONENT
+    shares = UNIFORM_SHARE / len(means) + (1 - UNIFORM_SHARE) * weights / weights.sum()
     return [float(share) for share in shares]
 
 
@@ -144,24 +143,25 @@ def arm_shares(groups: Sequence[float], learnable: Sequence[float]) -> list[floa
 def find_arms(
     task: str, environment: EnvironmentConfig, seed: int
 ) -> tuple[EnvironmentConfig, ...]:
-    """The divisions of a task's scenes, those left out that give none.
+    """Divide a task's scenes into arms, without those for which no scenes are found.
 
     Raises:
-        SceneError: not one gives any.
+        SceneError: no arm is left.
     """
     low, high = environment.num_blocks
-    # Twins' displacements follow from their margins: smaller ones are hard to find.
-    steps = STEPS[-1:] if task == "stability" and environment.twins else STEPS
+    # The displacements of twins follow from their margins, so that smaller ones are rarely found.
+    twins = task == "stability" and environment.twins
+    displacements = DISPLACEMENTS[-1:] if twins else DISPLACEMENTS
     arms = [
         arm
         for blocks in range(low, high + 1)
         for margins in _margins(task, environment, blocks)
-        for step in steps
-        if _gives_scenes(task, arm := _arm(environment, blocks, margins, step), seed)
+        for displacement in displacements
+        if _is_feasible(task, arm := _arm(environment, blocks, margins, displacement), seed)
     ]
     if not arms:
         raise SceneError(
-            f"no part of environment.margin {list(environment.margin)} gives scenes of {task}: "
+            f"environment.margin is {list(environment.margin)}, which admits no arm of {task}: "
             "widen it, or set curriculum=uniform"
         )
     return tuple(arms)
@@ -176,19 +176,19 @@ def _margins(task: str, environment: EnvironmentConfig, blocks: int) -> list[tup
 
 
 def _arm(
-    environment: EnvironmentConfig, blocks: int, margins: tuple[float, float], step: float
+    environment: EnvironmentConfig, blocks: int, margins: tuple[float, float], displacement: float
 ) -> EnvironmentConfig:
     changes = {
         "num_blocks": (blocks, blocks),
         "margin": margins,
-        "largest_step": step * environment.largest_step,
+        "largest_step": displacement * environment.largest_step,
     }
     return EnvironmentConfig(**(environment.model_dump() | changes))
 
 
-def _gives_scenes(task: str, arm: EnvironmentConfig, seed: int) -> bool:
+def _is_feasible(task: str, arm: EnvironmentConfig, seed: int) -> bool:
     try:
-        for index in range(TRIED):
+        for index in range(FEASIBILITY_SCENES):
             make_scene(TASKS[task], arm, seed, "train", index)
     except SceneError:
         return False

@@ -1,4 +1,4 @@
-"""Prompts with answers to learn from: what SFT trains on."""
+"""Demonstrations: prompts with target answers, which SFT trains on."""
 
 from collections.abc import Iterable
 
@@ -16,32 +16,32 @@ from physrl.tasks.prediction import (
 )
 from physrl.types import Demonstration, Prompt, SceneSpec
 
-OTHERS = 1 << 20
-"""Scenes that a shuffled answer may be of."""
+SHUFFLED_SCENES = 1 << 20
+"""Number of scenes that a shuffled answer is drawn from."""
 
 
 def demonstrate(
     source: SceneSource, indices: Iterable[int], renderer: Renderer, simulator: Simulator
 ) -> list[Demonstration]:
-    """Prompts with their ideal answers, or with other scenes' where the source is shuffled.
+    """Make the demonstrations of scenes, with ideal answers or, if shuffled, those of other scenes.
 
-    An auxiliary puts what will happen before each answer, or adds a second question of its own.
+    An auxiliary task prepends a prediction to each target, or adds a second demonstration.
 
     Raises:
-        SimulationError: PyBullet gave values that are not finite.
+        SimulationError: PyBullet returned values that are not finite.
     """
-    wanted = list(indices)
-    scenes, prompts = prepare(source, wanted, renderer)
+    indices = list(indices)
+    scenes, prompts = prepare(source, indices, renderer)
     if source.shuffled:
-        answered = [_solved(source, _other(source, index)) for index in wanted]
+        targets = [_load_target(source, _shuffled_index(source, index)) for index in indices]
     elif source.data is not None:
-        answered = [_solved(source, index) for index in wanted]
+        targets = [_load_target(source, index) for index in indices]
     else:
-        answered = [(scene, TASKS[scene.task].target(scene)) for scene in scenes]
-    shown = []
-    for scene, prompt, (other, target) in zip(scenes, prompts, answered, strict=True):
-        shown += _demonstrations(source.auxiliary, scene, prompt, other, target, simulator)
-    return shown
+        targets = [(scene, TASKS[scene.task].target(scene)) for scene in scenes]
+    demonstrations = []
+    for scene, prompt, (other, target) in zip(scenes, prompts, targets, strict=True):
+        demonstrations += _demonstrations(source.auxiliary, scene, prompt, other, target, simulator)
+    return demonstrations
 
 
 def _demonstrations(
@@ -52,7 +52,11 @@ def _demonstrations(
     target: str,
     simulator: Simulator,
 ) -> list[Demonstration]:
-    """What is shown of a scene, with the answers of `other`, mostly the same one."""
+    """Make the demonstrations of a scene.
+
+    Args:
+        other: scene that the target is of; the same scene unless targets are shuffled.
+    """
     task = TASKS[scene.task]
     if auxiliary is None:
         return [Demonstration(prompt, target)]
@@ -67,8 +71,8 @@ def _demonstrations(
     ]
 
 
-def _solved(source: SceneSource, index: int) -> tuple[SceneSpec, str]:
-    """A scene and the ideal answer to it."""
+def _load_target(source: SceneSource, index: int) -> tuple[SceneSpec, str]:
+    """Return a scene and its ideal answer."""
     if source.data is not None:
         scene, _, target = dataset(source.data)[index]
         return scene, target
@@ -76,9 +80,9 @@ def _solved(source: SceneSource, index: int) -> tuple[SceneSpec, str]:
     return scene, TASKS[scene.task].target(scene)
 
 
-def _other(source: SceneSource, index: int) -> int:
-    """A scene of the same task that has nothing to do with this one."""
-    count = OTHERS if source.data is None else len(dataset(source.data))
+def _shuffled_index(source: SceneSource, index: int) -> int:
+    """Draw the index of an unrelated scene of the same task."""
+    count = SHUFFLED_SCENES if source.data is None else len(dataset(source.data))
     drawn = int(stream(f"{source.seed}/{source.task}/shuffled", index).integers(count))
-    kinds = len(source.tasks)
-    return drawn // kinds * kinds + index % kinds
+    tasks = len(source.tasks)
+    return drawn // tasks * tasks + index % tasks

@@ -1,8 +1,8 @@
-"""Rollout groups on their way through the stages.
+"""Rollout groups, in progress and complete.
 
-A group that is complete travels as a summary: the numbers that decisions need, and a handle that
-reads the record with its images. In one process the handle holds the record; on a cluster it is a
-reference into the object store.
+A complete group consists of the numbers that the controller needs, and a handle that reads the
+record with its images: the record itself in one process, a reference into the object store on a
+cluster.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class GroupState:
 
 @dataclass(frozen=True, slots=True)
 class AttemptSummary:
-    """The numbers of one attempt."""
+    """The numbers of an attempt."""
 
     tokens: int
     """Length of the completion."""
@@ -34,12 +34,12 @@ class AttemptSummary:
     status: Literal["settled", "illegal", "unparseable"]
     policy_version: int
     predicted: bool | None
-    """Whether the auxiliary prediction was right; None where none was asked for."""
+    """True if the auxiliary prediction was right; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutSummary:
-    """The numbers of one rollout."""
+    """The numbers of a rollout."""
 
     reward: Reward
     success: bool
@@ -53,7 +53,7 @@ class RolloutSummary:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A complete group: the numbers that decisions need, and a handle to its record."""
+    """A complete group: the numbers of its rollouts, and a handle to its record."""
 
     index: int
     """Index of the scene in its source."""
@@ -64,18 +64,18 @@ class Group:
 
     @property
     def attempts(self) -> tuple[AttemptSummary, ...]:
-        """All attempts of all rollouts, rollout by rollout."""
+        """The attempts of all rollouts, rollout by rollout."""
         return tuple(attempt for rollout in self.rollouts for attempt in rollout.attempts)
 
     @property
     def policy_versions(self) -> frozenset[int]:
-        """The policies that its completions were sampled from."""
+        """Versions of the policies that the completions were sampled from."""
         return frozenset(attempt.policy_version for attempt in self.attempts)
 
 
 @dataclass(frozen=True, slots=True)
 class InMemory:
-    """The handle of a record that lies in this process."""
+    """The handle of a record in this process."""
 
     record: RolloutGroup
 
@@ -84,7 +84,7 @@ class InMemory:
 
 
 def summarize(record: RolloutGroup) -> tuple[RolloutSummary, ...]:
-    """Summarize a group's rollouts, in their order."""
+    """Summarize the rollouts of a group, in their order."""
     return tuple(
         RolloutSummary(
             rollout.reward,
@@ -107,6 +107,6 @@ def summarize(record: RolloutGroup) -> tuple[RolloutSummary, ...]:
 
 
 def local_group(state: GroupState) -> Group:
-    """Make the group of a state that is complete and lies in this process."""
+    """Make the group of a complete state in this process."""
     record = state.record
     return Group(state.index, record.scene.task, summarize(record), InMemory(record))

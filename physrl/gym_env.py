@@ -26,7 +26,7 @@ from physrl.environments.simulator import Simulator, start_pose
 from physrl.rewards.attempt import Move
 from physrl.rewards.score import score
 from physrl.tasks import TASKS
-from physrl.tasks.answers import UNITS, words
+from physrl.tasks.answers import UNITS, format_action
 from physrl.tasks.task import make_scene
 from physrl.types import Action, Image, Offset, Pose, SceneSpec, Split, Verdict
 
@@ -69,7 +69,7 @@ class TowerEnv(gymnasium.Env[Image, Any]):
             environment: Distribution of scenes; the default one if None.
             reward: Reward of an episode; the simulated reward if None.
             split: Stream of scenes.
-            render_mode: `rgb_array`, an image of 224 pixels for people, or None.
+            render_mode: `rgb_array` for images of 224 pixels, or None.
             generator: Named set of scenes.
 
         Raises:
@@ -101,7 +101,7 @@ class TowerEnv(gymnasium.Env[Image, Any]):
         """Begin an episode with the next scene.
 
         Args:
-            seed: Seed of a stream of scenes, which begins anew.
+            seed: Seed of a stream of scenes, which restarts at its first scene.
             options: `index` of a scene in the stream.
 
         Raises:
@@ -135,16 +135,16 @@ class TowerEnv(gymnasium.Env[Image, Any]):
             gymnasium.error.ClosedEnvironmentError: the environment is closed.
         """
         self._check_open()
-        if self._scene is None or self._over():
+        if self._scene is None or self._is_over():
             raise gymnasium.error.ResetNeeded("the episode is over: call reset()")
         decoded = self._decode(self._checked(action))
         outcome = self._task.act(self._scene, decoded, self._simulator)
         self._moves.append(Move(decoded, outcome))
-        over = self._over()
+        over = self._is_over()
         reward = score(self._scene, self._moves, self._reward).total if over else 0.0
         info = {
             "scene_id": self._scene.scene_id,
-            "answer": words(decoded, self._task.axes),
+            "answer": format_action(decoded, self._task.axes),
             "status": outcome.status,
             "success": outcome.success,
         }
@@ -166,20 +166,20 @@ class TowerEnv(gymnasium.Env[Image, Any]):
             raise gymnasium.error.ClosedEnvironmentError("the environment is closed: make another")
 
     def _checked(self, action: Any) -> Any:
-        """Return the action in its space's form: offsets may be of any numeric type."""
-        kept = action
+        """Convert an action, whose offsets may be of any numeric type, to its space's form."""
+        checked = action
         if self._task.axes:
             try:
-                kept = np.asarray(action, np.float32)
+                checked = np.asarray(action, np.float32)
             except (TypeError, ValueError):
-                kept = np.empty(0, np.float32)
-        if not self.action_space.contains(kept):
+                checked = np.empty(0, np.float32)
+        if not self.action_space.contains(checked):
             raise gymnasium.error.InvalidAction(
                 f"action {action!r} is not in {self.action_space}: choose one that is"
             )
-        return kept
+        return checked
 
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         done = len(self._moves)
         return done == self._task.attempts or (done > 0 and self._moves[-1].outcome.success)
 

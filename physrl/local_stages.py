@@ -1,4 +1,4 @@
-"""The stages of a rollout in this process: the reference loop, networks and controls."""
+"""The stages of a rollout in this process, for the reference loop, networks and controls."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,7 +10,7 @@ from physrl.world import World
 
 
 class LocalStages:
-    """`Stages` over one world and one generator; errors of both are the caller's."""
+    """`Stages` that use a world and a generator, and pass their errors on to the caller."""
 
     def __init__(self, world: World, generator: Generator) -> None:
         self._world, self._generator = world, generator
@@ -20,7 +20,7 @@ class LocalStages:
         return self._world.prepare(request, index)
 
     async def generate(self, prompt: Prompt, sampling: Sampling) -> Generation:
-        """Sample in one batch with all prompts that are awaited by now."""
+        """Sample in a batch with all prompts submitted in this iteration of the event loop."""
         loop = asyncio.get_running_loop()
         generation: asyncio.Future[Generation] = loop.create_future()
         if not self._waiting:
@@ -43,12 +43,12 @@ class LocalStages:
 
     def _generate_waiting(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        for sampling, asked in waiting.items():
+        for sampling, batch in waiting.items():
             try:
-                generations = self._generator.generate([prompt for prompt, _ in asked], sampling)
+                generations = self._generator.generate([prompt for prompt, _ in batch], sampling)
             except Exception as error:
-                for _, future in asked:
+                for _, future in batch:
                     future.set_exception(error)
             else:
-                for (_, future), generation in zip(asked, generations, strict=True):
+                for (_, future), generation in zip(batch, generations, strict=True):
                     future.set_result(generation)

@@ -1,9 +1,9 @@
-"""The reference loop: one process, transformers' generation, plain PyTorch, no Ray.
+"""The reference loop: one process, generation by transformers, plain PyTorch, no Ray.
 
     scenes -> prompts -> completions -> actions -> outcomes -> rewards -> advantages -> update
 
-The controller of `cluster/` calls the same functions; given the same completions both give the
-same rewards, advantages and loss.
+The controller of `cluster/` calls the same functions; given equal completions, both compute equal
+rewards, advantages and losses.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ from physrl.world import World
 
 
 class ReferenceLoop:
-    """Trains one model on one task in this process."""
+    """The training of one model in this process."""
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
@@ -50,7 +50,7 @@ class ReferenceLoop:
         self._stages = LocalStages(self._world, self.generator)
 
     def step(self, step: int) -> Metrics:
-        """Train on one rollout batch, or on one batch of demonstrations."""
+        """Train on one batch of rollouts or of demonstrations."""
         algorithm, indices = self._config.algorithm, step_indices(self._config, step)
         if not algorithm.uses_rollouts:
             return self._learner.update(self._world.demonstrate(self._source, indices), step)
@@ -63,7 +63,7 @@ class ReferenceLoop:
         )
 
     def collect(self, step: int) -> list[Group]:
-        """Sample a group of completions for every prompt of a step, and carry them out."""
+        """Roll out a group for every scene of a step."""
         return self._draw(step, step_indices(self._config, step))
 
     def learn(self, groups: Sequence[Group], step: int, algorithm: RLConfig) -> Metrics:

@@ -1,4 +1,4 @@
-"""Interfaces between the stages of a rollout, without saying who provides them."""
+"""Interfaces of the stages of a rollout, independent of their implementation."""
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,44 +11,44 @@ from physrl.scene_source import SceneSource
 from physrl.types import Generation, Prompt
 
 Weights = Mapping[str, Any]
-"""Full weights: transformers' `state_dict()` names (tied head included) to numpy arrays or torch
-tensors."""
+"""Full weights by the names of transformers' `state_dict()` (tied head included), as numpy arrays
+or torch tensors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """Sampling parameters of completions.
 
-    A prompt's completions depend on its id, `seed` and the weights alone, and not on what else is
-    in the batch; so a prompt that is sampled again needs another seed.
+    A prompt's completions depend on its id, `seed` and the weights alone, not on other prompts in
+    the batch; thus another sample of the same prompt needs another seed.
 
     Raises:
-        ValueError: a greedy group of more than one completion, all of which would be the same.
+        ValueError: greedy decoding with a group of more than one completion, which would be equal.
     """
 
     group_size: int
-    """Completions of each prompt."""
+    """Number of completions of each prompt."""
     temperature: float
     """Divisor of the logits; 0 is greedy decoding, with log-probabilities as at temperature 1."""
     max_tokens: int
-    """Longest completion, its closing token included."""
+    """Largest number of tokens of a completion, including the end-of-sequence token."""
     seed: int
 
     def __post_init__(self) -> None:
         if self.temperature == 0 and self.group_size != 1:
             raise ValueError(
-                f"group_size is {self.group_size}: greedy completions are equal; ask for 1"
+                f"group_size is {self.group_size}: greedy completions are equal, so use 1"
             )
 
     @property
     def single(self) -> "Sampling":
-        """The sampling of later turns, in which each rollout goes on alone."""
+        """The parameters of later turns, in which each rollout has a prompt of its own."""
         return replace(self, group_size=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RolloutRequest:
-    """Scenes to roll out, how completions are sampled, and how outcomes are rewarded."""
+    """A request to roll out scenes, with the parameters of sampling and the reward."""
 
     source: SceneSource
     indices: Sequence[int]
@@ -57,10 +57,10 @@ class RolloutRequest:
 
 
 class Generator(Protocol):
-    """Samples groups of completions."""
+    """A sampler of groups of completions."""
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
-        """Sample one group a prompt, in the prompts' order, all of one policy version.
+        """Sample a group for each prompt, in their order, all of one policy version.
 
         Raises:
             GenerationError: a prompt is too long, or the generator broke its contract.
@@ -74,7 +74,7 @@ GenerationT = TypeVar("GenerationT")
 
 
 class State(Protocol[PromptT_co]):
-    """A group in progress, wherever it lies."""
+    """A group in progress, in this process or in an object store."""
 
     @property
     def prompts(self) -> Sequence[PromptT_co]:
@@ -86,14 +86,14 @@ StateT = TypeVar("StateT", bound=State[Any])
 
 
 class Stages(Protocol[StateT, PromptT_contra, GenerationT]):
-    """The stages that every rollout passes through, each for one prompt's group.
+    """The stages of rollouts, each called for a single group or prompt.
 
-    Types are the provider's own: records in this process, or references into an object store.
-    Whoever computes may batch what is awaited at once; a signature never shows it.
+    States and generations are of the implementation's types: records in this process, or references
+    into an object store. Implementations may batch concurrent calls.
     """
 
     async def prepare(self, request: RolloutRequest, index: int) -> StateT:
-        """Draw and render the scene of an index, and ask the first question."""
+        """Sample and render the scene of an index, and make its first prompt."""
         ...
 
     async def generate(self, prompt: PromptT_contra, sampling: Sampling) -> GenerationT:
@@ -103,7 +103,7 @@ class Stages(Protocol[StateT, PromptT_contra, GenerationT]):
     async def act(
         self, request: RolloutRequest, state: StateT, generations: Sequence[GenerationT]
     ) -> StateT:
-        """Carry out the completions of a state's prompts, and ask what follows from them."""
+        """Execute the completions of a state's prompts, and make the prompts of the next turn."""
         ...
 
     def complete(self, state: StateT) -> Group:
@@ -113,16 +113,16 @@ class Stages(Protocol[StateT, PromptT_contra, GenerationT]):
     async def guard(
         self, request: RolloutRequest, index: int, roll_out: Callable[[], Awaitable[Group]]
     ) -> Group | None:
-        """Roll out the group of an index; recover from lost stages, or leave it out (None)."""
+        """Roll out the group of an index; recover from failures, or omit the group (None)."""
         ...
 
 
 def prompt_seed(prompt_id: str, sampling: Sampling) -> int:
-    """Derive the seed of a prompt's first completion; completion i of the group adds i.
+    """Derive the seed of a prompt's first completion, to which completion i of the group adds i.
 
-    Seeds are multiples of the group's size, so that two prompts share all of their noise or none.
+    Seeds are multiples of the group's size, so that the seeds of two prompts never overlap in part.
     """
     digest = hashlib.sha256(f"{sampling.seed}/{prompt_id}".encode()).digest()
-    # torch's generator on CPU reads 32 bits.
+    # torch's CPU generator uses 32 bits of a seed.
     groups = (1 << 32) // sampling.group_size
     return int.from_bytes(digest[:8]) % groups * sampling.group_size

@@ -24,7 +24,7 @@ class Registry(Mapping[str, T], Generic[T]):
     Listing the names reads the metadata of installed distributions but imports nothing.
     """
 
-    __hash__ = object.__hash__  # typing hashes what annotates a type
+    __hash__ = object.__hash__  # typing hashes annotations
 
     def __init__(
         self, group: str, built_in: Mapping[str, str], accept: Callable[[str, Any], T]

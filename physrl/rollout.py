@@ -1,14 +1,14 @@
-"""The rollout loop, the only one: training, evaluation and controls all go through it.
+"""The rollout loop, which training, evaluation and controls share.
 
     prepare(index) -> state with a prompt
                         |
-           +----> generate(prompt), one call a prompt
+           +----> generate(prompt), a call for each prompt
            |            |
            +----- act(state, generations) -> state with the next turn's prompts
                         |
                   no prompts left -> group
 
-The stages run in this process (`LocalStages`) or as calls of actors (`cluster/rollout/stages.py`).
+Stages run in this process (`LocalStages`) or as calls of actors (`cluster/rollout/stages.py`).
 """
 
 import asyncio
@@ -27,7 +27,7 @@ async def rollout_groups(
 ) -> AsyncIterator[Group]:
     """Roll out every scene of a request, and yield each group when it is complete.
 
-    Scenes that the stages leave out are not among them.
+    Groups that the stages omit are not yielded.
     """
     tasks = [
         asyncio.ensure_future(
@@ -58,18 +58,18 @@ async def _roll_out(request: RolloutRequest, index: int, stages: Stages[Any, Any
 
 
 async def collect_groups(request: RolloutRequest, stages: Stages[Any, Any, Any]) -> list[Group]:
-    """Roll out every scene of a request; the groups are in the order of its indices."""
+    """Roll out every scene of a request; return the groups in the order of its indices."""
     groups = {group.index: group async for group in rollout_groups(request, stages)}
     return [groups[index] for index in request.indices if index in groups]
 
 
 def run_rollouts(request: RolloutRequest, stages: Stages[Any, Any, Any]) -> list[Group]:
-    """Run `collect_groups` from code that is not asynchronous."""
+    """Run `collect_groups` from synchronous code."""
     return asyncio.run(collect_groups(request, stages))
 
 
 def step_indices(config: RunConfig, step: int) -> range:
-    """Return the scenes of a training step; steps count from 0."""
+    """Return the scene indices of a training step; steps count from 0."""
     count = config.algorithm.prompts_per_step
     return range(step * count, (step + 1) * count)
 
@@ -77,7 +77,7 @@ def step_indices(config: RunConfig, step: int) -> range:
 def training_request(
     config: RunConfig, step: int, source: SceneSource, indices: range
 ) -> RolloutRequest:
-    """Request the rollouts of these scenes for a training step."""
+    """Make the request of a training step's rollouts."""
     sampling = Sampling(
         group_size=config.algorithm.group_size,
         temperature=config.temperature,

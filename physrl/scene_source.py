@@ -1,6 +1,6 @@
-"""Streams of scenes, and the prompts that ask about them."""
+"""Sources of scenes, and their prompts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -13,7 +13,7 @@ from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer
 from physrl.errors import SceneError
 from physrl.tasks import TASKS
-from physrl.tasks.examples import Examples, blanked, solved
+from physrl.tasks.examples import Examples, blank_images, example_turns
 from physrl.tasks.prediction import request_prediction
 from physrl.tasks.task import make_prompt, make_scene
 from physrl.types import Prompt, SceneSpec, Split, scene_id
@@ -21,7 +21,7 @@ from physrl.types import Prompt, SceneSpec, Split, scene_id
 
 @dataclass(frozen=True, slots=True)
 class SceneSource:
-    """Which stream of scenes is drawn from, and how it is asked about."""
+    """A stream of scenes, and the form of the prompts about them."""
 
     task: str
     environment: EnvironmentConfig
@@ -29,60 +29,63 @@ class SceneSource:
     split: Split
     reasoning: bool
     generator: GeneratorName = "iid"
-    """Which named set `environment` describes."""
+    """Named set of scenes that `environment` describes."""
     data: str | None = None
-    """A collected dataset that holds the scenes; None draws them."""
+    """Collected dataset of the scenes; None to sample them."""
     mixture: tuple[str, ...] = ()
-    """Tasks that the scenes are of in turn; empty: all of `task`."""
+    """Tasks of the scenes in turn; if empty, all scenes are of `task`."""
     shuffled: bool = False
-    """Whether a demonstration's answer is another scene's."""
+    """True if demonstrations show answers of other scenes."""
     examples: Examples | None = None
-    """Solved ones that stand before every question; None: none."""
+    """Solved examples before every question, if any."""
     blank: bool = False
-    """Whether pictures show nothing."""
+    """True to show blank images."""
     proposals: Mapping[int, EnvironmentConfig] = field(default_factory=dict)
-    """What a curriculum draws some of the scenes from; of others, `environment`."""
+    """Settings that a curriculum proposes for some scenes; others are sampled by `environment`."""
     auxiliary: OutcomeConfig | None = None
-    """What is predicted beside; None: nothing."""
+    """Auxiliary prediction of outcomes, if any."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """All that the scenes are of: scene i of the source is of task i modulo their number."""
+        """Tasks of the scenes: scene i is of task i modulo their number."""
         return self.mixture or (self.task,)
 
     @property
     def attempts(self) -> int:
-        """How often a scene may be answered at most."""
+        """Largest number of attempts at a scene."""
         return max(TASKS[task].attempts for task in self.tasks)
-
-    def scene_id(self, index: int) -> str:
-        """The name of one of its scenes."""
-        place, which = divmod(index, len(self.tasks))
-        return scene_id(self.tasks[which], self.split, self.generator, self.seed, place)
 
     @property
     def predicts(self) -> bool:
-        """Whether a question asks for what will happen before its answer."""
+        """True if a question requests a prediction before the answer."""
         return self.auxiliary is not None and self.auxiliary.predicts
 
-    def asked(self, prompt: Prompt) -> Prompt:
-        """The question, with all that is asked beside."""
+    def locate(self, index: int) -> tuple[str, int]:
+        """Return the task of a scene, and the scene's index in the stream of that task."""
+        place, number = divmod(index, len(self.tasks))
+        return self.tasks[number], place
+
+    def scene_id(self, index: int) -> str:
+        """Return the id of a scene."""
+        task, place = self.locate(index)
+        return scene_id(task, self.split, self.generator, self.seed, place)
+
+    def with_auxiliary(self, prompt: Prompt) -> Prompt:
+        """Return a prompt with the request of a prediction, if the source has one."""
         return request_prediction(prompt) if self.predicts else prompt
 
 
 dataset = lru_cache(maxsize=16)(open_dataset)
-"""A process reads a manifest once; what it lists does not change."""
+"""Open a dataset, whose manifest a process reads only once."""
 
 
 def scene_source(
     config: RunConfig, task: TaskName, split: Split, generator: GeneratorName = "iid"
 ) -> SceneSource:
-    """A run's scenes of one task, or those of a named set that differs from them.
-
-    They come from the dataset that is configured for them, or are newly drawn.
+    """Make the source of a run's scenes of a task, from the configured dataset if there is one.
 
     Raises:
-        ConfigError: the generator has nothing to offer beside these settings.
+        ConfigError: the generator would not change the environment's settings.
     """
     data, shuffled = None, False
     trained = generator == "iid" and task == config.task
@@ -109,47 +112,43 @@ def scene_source(
 def prepare(
     source: SceneSource, indices: Iterable[int], renderer: Renderer
 ) -> tuple[list[SceneSpec], list[Prompt]]:
-    """Scenes and their pictures with the question."""
+    """Sample or load the scenes of the indices, and make their first prompts."""
     if source.data is not None:
         stored = [dataset(source.data)[index] for index in indices]
-        return [scene for scene, _, _ in stored], [source.asked(each) for _, each, _ in stored]
+        scenes = [scene for scene, _, _ in stored]
+        return scenes, [source.with_auxiliary(prompt) for _, prompt, _ in stored]
     size = source.environment.image_size
     scenes = [draw_scene(source, index) for index in indices]
     prompts = [
-        make_prompt(TASKS[scene.task], scene, renderer, size, reasoning=source.reasoning)
+        source.with_auxiliary(
+            make_prompt(TASKS[scene.task], scene, renderer, size, reasoning=source.reasoning)
+        )
         for scene in scenes
     ]
-    prompts = [source.asked(prompt) for prompt in prompts]
-    return scenes, _surrounded(source, scenes, prompts, renderer)
-
-
-def _surrounded(
-    source: SceneSource, scenes: Sequence[SceneSpec], prompts: list[Prompt], renderer: Renderer
-) -> list[Prompt]:
-    """The prompts after the source's examples, and without pictures if it is blank."""
     if source.examples is not None:
-        before = {name: solved(TASKS[name], source.examples, renderer) for name in source.tasks}
+        examples = {
+            name: example_turns(TASKS[name], source.examples, renderer) for name in source.tasks
+        }
         prompts = [
-            replace(prompt, turns=before[scene.task] + prompt.turns)
+            replace(prompt, turns=examples[scene.task] + prompt.turns)
             for scene, prompt in zip(scenes, prompts, strict=True)
         ]
-    return [blanked(prompt) for prompt in prompts] if source.blank else prompts
+    return scenes, [blank_images(prompt) for prompt in prompts] if source.blank else prompts
 
 
 def draw_scene(source: SceneSource, index: int) -> SceneSpec:
-    """Scene `index` of a source that is newly drawn.
+    """Sample scene `index` of a source.
 
-    Where the settings proposed for it admit none, it is drawn from the source's own.
+    If the settings that are proposed for it admit no scene, the source's own are used.
 
     Raises:
-        SceneError: those do not either.
+        SceneError: the source's own settings do not admit one either.
     """
-    place, which = divmod(index, len(source.tasks))
-    task = TASKS[source.tasks[which]]
-    settings = source.proposals.get(index, source.environment)
+    task, place = source.locate(index)
+    stream = (source.seed, source.split, place, source.generator)
     try:
-        return make_scene(task, settings, source.seed, source.split, place, source.generator)
+        return make_scene(TASKS[task], source.proposals.get(index, source.environment), *stream)
     except SceneError:
         if index not in source.proposals:
             raise
-    return make_scene(task, source.environment, source.seed, source.split, place, source.generator)
+    return make_scene(TASKS[task], source.environment, *stream)

@@ -1,4 +1,4 @@
-"""Turns of a rollout: carry completions out, score them, and ask again where a task allows it."""
+"""Turns of a rollout: execution and scoring of completions, and prompts for further attempts."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,8 +10,8 @@ from physrl.environments.simulator import Simulator, start_pose
 from physrl.rewards.score import score
 from physrl.scene_source import SceneSource, prepare
 from physrl.tasks import TASKS
-from physrl.tasks.answers import LARGEST_OFFSET, answer_text, words
-from physrl.tasks.examples import blanked
+from physrl.tasks.answers import LARGEST_OFFSET, answer_text, format_action
+from physrl.tasks.examples import blank_images
 from physrl.tasks.prediction import parse_prediction
 from physrl.tasks.task import Task, feedback_text
 from physrl.types import (
@@ -29,7 +29,7 @@ from physrl.types import (
 )
 
 NO_ANSWER = "No answer."
-"""Repeated to the model in place of an answer that could not be parsed."""
+"""Text that replaces an unparseable answer in the prompt of the next attempt."""
 
 
 def carry_out(
@@ -40,43 +40,41 @@ def carry_out(
     simulator: Simulator,
     auxiliary: OutcomeConfig | None = None,
 ) -> RolloutGroup:
-    """Carry out one turn of a group: its first completions, or the next attempts.
+    """Execute and score the completions of one turn of a group.
 
     Args:
-        prompts: the group's first prompt, or those of `follow_ups`.
-        generations: one a prompt; the first turn's holds the whole group, later ones hold one.
-        auxiliary: the auxiliary prediction that the prompts ask for.
+        prompts: the first prompt of the group, or those of `follow_ups`.
+        generations: completions of each prompt: the whole group in the first turn, later one each.
+        auxiliary: auxiliary prediction that the prompts request, if any.
 
     Raises:
-        SimulationError: PyBullet gave values that are not finite.
+        SimulationError: PyBullet returned values that are not finite.
     """
-    act = _Scene(group.scene, simulator, auxiliary)
+    act = _Executor(group.scene, simulator, auxiliary)
     attempts = [
         act(prompt, generation.prompt_token_ids, completion)
         for prompt, generation in zip(prompts, generations, strict=True)
         for completion in generation.completions
     ]
-    if not group.rollouts:
-        before: list[tuple[Attempt, ...]] = [() for _ in attempts]
-        goes_on = [True] * len(attempts)
+    if group.rollouts:
+        new, task = iter(attempts), TASKS[group.scene.task]
+        histories = [
+            (*rollout.attempts, next(new)) if _may_retry(rollout, task) else rollout.attempts
+            for rollout in group.rollouts
+        ]
     else:
-        before = [rollout.attempts for rollout in group.rollouts]
-        goes_on = [_may_retry(rollout, TASKS[group.scene.task]) for rollout in group.rollouts]
-    new = iter(attempts)
-    all_attempts = [
-        (*tried, next(new)) if goes else tried for tried, goes in zip(before, goes_on, strict=True)
-    ]
+        histories = [(attempt,) for attempt in attempts]
     rollouts = tuple(
-        Rollout(tried, score(group.scene, tried, reward, auxiliary)) for tried in all_attempts
+        Rollout(history, score(group.scene, history, reward, auxiliary)) for history in histories
     )
     return replace(group, rollouts=rollouts)
 
 
 def follow_ups(group: RolloutGroup, renderer: Renderer, source: SceneSource) -> tuple[Prompt, ...]:
-    """Ask each rollout that may try again, in their order.
+    """Make the next prompt of each rollout that may try again, in their order.
 
-    Of a completion only the answer is repeated: thoughts would fill the prompt, and text that is
-    no answer might spell the template's own tokens.
+    A prompt quotes only the answers of earlier completions: thoughts would make it long, and other
+    text could contain special tokens of the chat template.
     """
     task = TASKS[group.scene.task]
     return tuple(
@@ -87,42 +85,44 @@ def follow_ups(group: RolloutGroup, renderer: Renderer, source: SceneSource) -> 
 
 
 def _follow_up(group: RolloutGroup, number: int, renderer: Renderer, source: SceneSource) -> Prompt:
-    """Show a rollout the result of its last attempt, and ask again."""
+    """Extend a rollout's conversation by its last answer, the outcome, and another question."""
     rollout, scene = group.rollouts[number], group.scene
     last = rollout.last
     poses = last.outcome.poses or tuple(map(start_pose, scene.blocks))
     image = renderer.render(poses, scene.camera, scene.appearance, source.environment.image_size)
     turns = (
         *last.prompt.turns,
-        Turn("assistant", repeated(last.action, TASKS[scene.task])),
+        Turn("assistant", quote_answer(last.action, TASKS[scene.task])),
         Turn("user", feedback_text(last.outcome, reasoning=source.reasoning), (image,)),
     )
-    prompt = source.asked(Prompt(scene.scene_id, turns, f"{number}.{len(rollout.attempts)}"))
-    return blanked(prompt) if source.blank else prompt
+    prompt = Prompt(scene.scene_id, turns, f"{number}.{len(rollout.attempts)}")
+    prompt = source.with_auxiliary(prompt)
+    return blank_images(prompt) if source.blank else prompt
 
 
 def longest_conversation(source: SceneSource, renderer: Renderer) -> Prompt:
-    """Build the longest prompt that a source's single task can lead to: its last attempt's."""
+    """Build the longest prompt of a source's task: that of the last attempt."""
     task = TASKS[source.task]
     (scene,), (prompt,) = prepare(source, [0], renderer)
-    answer = Turn("assistant", repeated(Offset(-LARGEST_OFFSET, -LARGEST_OFFSET), task))
+    answer = Turn("assistant", quote_answer(Offset(-LARGEST_OFFSET, -LARGEST_OFFSET), task))
     failed = Outcome("illegal", success=False)
     question = Turn("user", feedback_text(failed, reasoning=source.reasoning), prompt.images)
-    (question,) = source.asked(Prompt(scene.scene_id, (question,))).turns
+    (question,) = source.with_auxiliary(Prompt(scene.scene_id, (question,))).turns
     return Prompt(scene.scene_id, prompt.turns + (answer, question) * (task.attempts - 1))
 
 
-def repeated(action: Action, task: Task) -> str:
-    """Write an earlier answer as the model is reminded of it."""
-    return answer_text(words(action, task.axes)) if words(action, task.axes) else NO_ANSWER
+def quote_answer(action: Action, task: Task) -> str:
+    """Format an earlier answer for the prompt of the next attempt."""
+    answer = format_action(action, task.axes)
+    return answer_text(answer) if answer else NO_ANSWER
 
 
 def _may_retry(rollout: Rollout, task: Task) -> bool:
     return not rollout.last.outcome.success and len(rollout.attempts) < task.attempts
 
 
-class _Scene:
-    """Carries completions out in one scene; equal actions are simulated once."""
+class _Executor:
+    """The execution of completions in one scene; equal actions are simulated once."""
 
     def __init__(
         self, scene: SceneSpec, simulator: Simulator, auxiliary: OutcomeConfig | None

@@ -1,6 +1,6 @@
-"""The frozen records that move between the stages of a run.
+"""Frozen records that pass between the stages of a run.
 
-Lengths are in block widths: x points right in the picture, y up, z towards the viewer.
+Lengths are in block widths: x points right in the image, y up, z towards the viewer.
 Angles are in radians, log-probabilities in nats.
 """
 
@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
-"""Height x width x 3, RGB."""
+"""RGB values of shape height x width x 3."""
 
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 Split = Literal["train", "warm", "validation", "test"]
-"""Disjoint streams of scenes; `warm` feeds a warm start."""
+"""Name of one of the disjoint streams of scenes; `warm` is that of warm starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """An upright cube: its centre, its turn about the vertical, its colour's name and its edge."""
+    """An upright cube: center, yaw about the vertical axis, name of its color, edge length."""
 
     x: float
     y: float
@@ -33,7 +33,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where a block is after it was let go: centre and orientation (quaternion x, y, z, w)."""
+    """A simulated block: center and orientation (quaternion x, y, z, w)."""
 
     position: Vector
     orientation: Quaternion
@@ -43,7 +43,7 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A pinhole camera that faces the plane z = 0: the answer's axes are the picture's."""
+    """A pinhole camera that faces the plane z = 0, so that the axes of answers are the image's."""
 
     x: float
     height: float
@@ -51,61 +51,62 @@ class Camera:
     look_at_height: float
     fov_degrees: float
     shift_x: float = 0.0
-    """Of the principal point to the right, as a share of the picture's width."""
+    """Shift of the principal point to the right, as a share of the image's width."""
     shift_y: float = 0.0
-    """Of the principal point downwards, as a share of the picture's height."""
+    """Shift of the principal point downwards, as a share of the image's height."""
 
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """How a scene is lit and what it is made of. Colours are RGB from 0 to 1."""
+    """The light and the materials of a scene. Colors are RGB values from 0 to 1."""
 
     light: Vector
-    """Towards the light."""
+    """Direction towards the light."""
     light_size: float = 0.0
-    """Angular radius of the light: how soft shadows are."""
+    """Angular radius of the light, which softens shadows."""
     ambient: float = 0.55
-    """Share of the light that comes from everywhere."""
+    """Share of ambient light."""
     ground: Vector = (0.72, 0.69, 0.66)
+    """Color of the ground."""
     backdrop: Vector = (1.0, 1.0, 1.0)
-    """The wall behind the ground."""
+    """Color of the wall behind the ground."""
     backdrop_distance: float = 40.0
-    """From the tower's plane to the wall, in block widths."""
+    """Distance of the wall from the tower's plane, in block widths."""
     wrinkle: float = 0.0
-    """Contrast of the cloth: about one standard deviation of the wall's brightness."""
+    """Contrast of the cloth on the wall: about one standard deviation of its brightness."""
     grain: float = 0.0
-    """Contrast of the wood-like grain of faces."""
+    """Contrast of the wood grain of faces."""
     sheen: float = 0.0
-    """How much faces seen at a slant mirror their surroundings; 1 is varnish."""
+    """Strength of reflections on faces at grazing angles; 1 is varnish."""
     noise: float = 0.0
     """Standard deviation of the camera's noise, as a share of white."""
     colors: tuple[tuple[str, Vector], ...] = ()
-    """What a colour's name looks like, where that is not the palette's."""
+    """Colors by name, where they differ from the palette's."""
     texture_seed: int = 0
     distractors: tuple[Block, ...] = ()
-    """Things that lie about and are no part of the scene's physics."""
+    """Visible objects that are not simulated."""
 
 
 @dataclass(frozen=True, slots=True)
 class SceneSpec:
-    """One scene: a pure function of (seed, task, split, generator, index) and the settings."""
+    """A scene: a pure function of (seed, task, split, generator, index) and the settings."""
 
     seed: int
     task: str
     split: Split
     index: int
     blocks: tuple[Block, ...]
-    """The tower from bottom to top; a red block apart from it comes last."""
+    """Blocks of the tower from bottom to top; then the red block, if it is not in the tower."""
     movable: bool
-    """Whether the last block is a red one that stands apart from the tower."""
+    """True if the last block is a red one apart from the tower."""
     margin: float
-    """The tower's exact static margin: positive when it stands."""
+    """Exact static margin of the tower: positive if it stands."""
     camera: Camera
     appearance: Appearance
     generator: str = "iid"
-    """Which named set of scenes it belongs to."""
+    """Name of the set of scenes that it belongs to."""
     wording: int = 0
-    """Which of the task's wordings the question is asked in; 0 is the one of training."""
+    """Index of the question's wording among those of the task; training uses 0."""
 
     @property
     def scene_id(self) -> str:
@@ -117,13 +118,13 @@ class SceneSpec:
 
 
 def scene_id(task: str, split: Split, generator: str, seed: int, index: int) -> str:
-    """The name of a scene, drawn or not."""
+    """Return the id of a scene without sampling it."""
     return f"{task}/{split}/{generator}/{seed}/{index}"
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message of a conversation: pictures, then text."""
+    """A message of a conversation: images, then text."""
 
     role: Literal["user", "assistant"]
     text: str
@@ -132,13 +133,13 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A conversation that ends with a question of the user's."""
+    """A conversation that ends with a question by the user."""
 
     scene_id: str
-    """The scene, or photograph, that the question is about."""
+    """Id of the scene, or photograph, that the question is about."""
     turns: tuple[Turn, ...]
     label: str = ""
-    """Tells this prompt from others about the scene; empty for the first question."""
+    """Distinction from other prompts about the scene; empty for the first question."""
 
     @classmethod
     def ask(cls, scene_id: str, text: str, *images: Image) -> "Prompt":
@@ -147,39 +148,41 @@ class Prompt:
 
     @property
     def prompt_id(self) -> str:
-        """The unique name of the prompt, from which its sampling seed derives."""
+        """Unique id of the prompt, from which its sampling seed is derived."""
         return f"{self.scene_id}#{self.label}" if self.label else self.scene_id
 
     @property
     def text(self) -> str:
-        """The last turn's."""
+        """Text of the last turn."""
         return self.turns[-1].text
 
     @property
     def image(self) -> Image | None:
-        """The last one that was shown, if any."""
+        """Last image of the conversation, if any."""
         return next(reversed(self.images), None)
 
     @property
     def images(self) -> tuple[Image, ...]:
-        """All pictures of the conversation, in order."""
+        """Images of the conversation, in order."""
         return tuple(image for turn in self.turns for image in turn.images)
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One sampled answer, with the log-probability of each of its tokens under its policy."""
+    """A sampled completion."""
 
     text: str
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
+    """Log-probability of each token under the sampling policy."""
     truncated: bool
+    """True if the completion reached the largest number of tokens."""
     policy_version: int
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The completions of one prompt, and the prompt's token ids as the sampler saw them."""
+    """The completions of a prompt, and the prompt's token ids at the sampler."""
 
     prompt_token_ids: tuple[int, ...]
     completions: tuple[Completion, ...]
@@ -202,22 +205,22 @@ class Offset:
 
 @dataclass(frozen=True, slots=True)
 class Unparseable:
-    """A completion that holds no single valid answer, and why."""
+    """A completion without a single valid answer, and the reason."""
 
     reason: str
 
 
 Action = Verdict | Offset | Unparseable
 Side = Literal["left", "right", "towards", "away"]
-"""As the viewer sees it: towards and away from the camera are along z."""
+"""Direction from the viewer's point of view; `towards` and `away` from the camera are along z."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstMove:
-    """Which block is the first to move after all are let go, and to which side."""
+    """The first block to move after all blocks are released, and its direction."""
 
     block: int
-    """Counted from the lowest, which is 1."""
+    """Number of the block from the lowest, which is 1."""
     side: Side
 
 
@@ -227,35 +230,33 @@ class Still:
 
 
 Motion = FirstMove | Still
-"""What the simulator shows first."""
+"""First motion in a simulation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an action.
-
-    `settled`: it was carried out and the world came to rest (or ran out of time);
-    `illegal`: it would put a block inside another or below the ground, nothing was simulated;
-    `unparseable`: there was no action.
-    """
+    """The outcome of an action."""
 
     status: Literal["settled", "illegal", "unparseable"]
+    """`settled`: the action was simulated until rest, or until the time limit; `illegal`: it would
+    put a block inside another or below the ground, so nothing was simulated; `unparseable`: there
+    was no action."""
     success: bool
     height_gain: float = 0.0
-    """How much higher the highest block stands at rest, in block widths."""
+    """Increase of the height of the highest block at rest, in block widths."""
     displacement: float = 0.0
-    """How far the block that moved most moved after it was let go, in block widths."""
+    """Largest distance that a block moved after its release, in block widths."""
     distance: float | None = None
-    """From the answered place to the ideal one, in block widths; None where there is none."""
+    """Distance of the chosen position from the ideal one, in block widths, if there is one."""
     poses: tuple[Pose, ...] = ()
-    """The blocks at rest; empty unless settled."""
+    """Poses of the blocks at rest; empty unless settled."""
     motion: Motion | None = None
-    """What moved first; None unless settled."""
+    """First motion; None unless settled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """A total and the weighted parts that it is the sum of."""
+    """A total reward, and the weighted parts that sum to it."""
 
     total: float
     parts: dict[str, float] = field(default_factory=dict)
@@ -263,7 +264,7 @@ class Reward:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One completion, what it meant and what it did."""
+    """A completion with its action and its outcome."""
 
     prompt: Prompt
     prompt_token_ids: tuple[int, ...]
@@ -271,12 +272,12 @@ class Attempt:
     action: Action
     outcome: Outcome
     predicted: Motion | Unparseable | None = None
-    """What it said would move first; None where it was not asked."""
+    """Predicted first motion; None if the prompt requests no prediction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """The attempts at one scene, of which the last counts, and what they earned."""
+    """The attempts at one scene, of which the last counts, and their reward."""
 
     attempts: tuple[Attempt, ...]
     reward: Reward
@@ -288,46 +289,47 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class RolloutGroup:
-    """All rollouts that began with one prompt."""
+    """The rollouts that began with one prompt."""
 
     scene: SceneSpec
     prompt: Prompt
+    """First prompt of all rollouts."""
     rollouts: tuple[Rollout, ...]
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """Of all rollouts, one rollout after the other."""
+        """Attempts of all rollouts, rollout by rollout."""
         return tuple(attempt for rollout in self.rollouts for attempt in rollout.attempts)
 
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """A prompt and the completion that SFT imitates."""
+    """A prompt with the target completion of SFT."""
 
     prompt: Prompt
     target: str
     weight: float = 1.0
-    """What its tokens count beside those of others."""
+    """Weight of its tokens in the loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingExample:
-    """One sequence that the learner trains on."""
+    """A sequence that the learner trains on."""
 
     prompt: Prompt
     completion_ids: tuple[int, ...]
     advantage: float = 0.0
     sampling_logprobs: tuple[float, ...] = ()
-    """Under the policy that sampled it; empty for SFT."""
+    """Log-probability of each token under the sampling policy; empty for SFT."""
     truncated: bool = False
-    """Whether the completion was cut at its longest."""
+    """True if the completion reached the largest number of tokens."""
     weight: float = 1.0
-    """What its tokens count in SFT beside those of others."""
+    """Weight of its tokens in the SFT loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingBatch:
-    """The sequences of one learner step, in a fixed order."""
+    """The sequences of a step, in a fixed order."""
 
     examples: tuple[TrainingExample, ...]
 

@@ -1,4 +1,4 @@
-"""The world that rollouts act in: a simulator, and a renderer for each kind of image."""
+"""The world of rollouts: a simulator, and a renderer for each kind of image."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -14,7 +14,7 @@ from physrl.types import Demonstration, Generation, RolloutGroup
 
 
 class World:
-    """Draws and renders scenes, and carries out completions."""
+    """The simulator and the renderers of rollouts; `close` it at the end."""
 
     def __init__(
         self, make_renderer: Callable[[EnvironmentConfig], Renderer] = make_renderer
@@ -24,7 +24,7 @@ class World:
         self._renderers: dict[str, Renderer] = {}
 
     def prepare(self, request: RolloutRequest, index: int) -> GroupState:
-        """Draw and render the scene of an index, and ask the first question."""
+        """Sample and render the scene of an index, and make its first prompt."""
         source = request.source
         (scene,), (prompt,) = prepare(source, [index], self.renderer(source.environment))
         return GroupState(index, RolloutGroup(scene, prompt, ()), (prompt,))
@@ -32,10 +32,10 @@ class World:
     def act(
         self, request: RolloutRequest, state: GroupState, generations: Sequence[Generation]
     ) -> GroupState:
-        """Carry out the completions of a state's prompts, and ask what follows from them.
+        """Execute the completions of a state's prompts, and make the prompts of the next turn.
 
         Raises:
-            SimulationError: PyBullet gave values that are not finite.
+            SimulationError: PyBullet returned values that are not finite.
         """
         source = request.source
         record = carry_out(
@@ -50,11 +50,11 @@ class World:
         return GroupState(state.index, record, prompts)
 
     def demonstrate(self, source: SceneSource, indices: Iterable[int]) -> list[Demonstration]:
-        """Answer scenes ideally, as `physrl.demonstrations.demonstrate`."""
+        """Make the demonstrations of scenes, see `physrl.demonstrations.demonstrate`."""
         return demonstrate(source, indices, self.renderer(source.environment), self._simulator)
 
     def renderer(self, settings: EnvironmentConfig) -> Renderer:
-        """Return the renderer that these settings name; each is made once."""
+        """Return the renderer that the settings name; each is created once."""
         if settings.renderer not in self._renderers:
             self._renderers[settings.renderer] = self._make_renderer(settings)
         return self._renderers[settings.renderer]

@@ -1,1 +1,1 @@
-"""Trains a policy without language with RLlib's PPO."""
+"""Baselines: policies without language, trained by PPO of RLlib."""

@@ -1,7 +1,7 @@
-"""A policy without language as a generator: it looks at a picture and answers in words.
+"""A network without language as a generator: its input is an image, its output an answer's text.
 
-Its answers are written as a language model would write them, so that they are parsed, carried out
-and counted by the same code.
+The answers are formatted like those of a language model, so that the same code parses, executes and
+scores them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,17 +17,17 @@ from physrl.config.baseline import BaselineConfig
 from physrl.gym_env import FALLS, action_space
 from physrl.protocols import Sampling, prompt_seed
 from physrl.tasks import TASKS
-from physrl.tasks.answers import LARGEST_OFFSET, answer_text, words
+from physrl.tasks.answers import LARGEST_OFFSET, answer_text, format_action
 from physrl.types import Action, Completion, Generation, Image, Offset, Prompt, Verdict
 
 ENVIRONMENT = "physrl-training-scenes"
-"""What RLlib knows the environment by."""
+"""Name of the environment in RLlib's registry."""
 FILE = Path("policy") / "network.safetensors"
-"""Of a checkpoint."""
+"""File of the weights in a checkpoint."""
 
 
 class NetworkPolicy:
-    """Answers prompts by their last picture: a `Generator` whose completions are bare answers."""
+    """A `Generator` that answers the last image of each prompt."""
 
     def __init__(self, config: BaselineConfig, checkpoint: Path) -> None:
         """Load a network that `save_network` wrote."""
@@ -39,12 +39,12 @@ class NetworkPolicy:
         self._module.load_state_dict(load_file(checkpoint / FILE))
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
-        """One group of answers a prompt; without tokens, and so without log-probabilities."""
+        """Sample a group of answers for each prompt, without tokens and log-probabilities."""
         import torch
 
-        pictures = np.stack([observation(self._fitted(prompt)) for prompt in prompts])
+        images = np.stack([observation(self._resized(prompt)) for prompt in prompts])
         with torch.no_grad():
-            out = self._module.forward_inference({"obs": torch.from_numpy(pictures)})
+            out = self._module.forward_inference({"obs": torch.from_numpy(images)})
         inputs = out["action_dist_inputs"].double().numpy()
         return [
             Generation((), tuple(self._completions(prompt, row, sampling)))
@@ -58,42 +58,42 @@ class NetworkPolicy:
         for number in range(sampling.group_size):
             noise = np.random.default_rng(first + number)
             action = self._action(inputs, sampling.temperature, noise)
-            yield Completion(answer_text(words(action, self._axes)), (), (), False, 0)
+            yield Completion(answer_text(format_action(action, self._axes)), (), (), False, 0)
 
     def _action(
         self, inputs: NDArray[np.float64], temperature: float, noise: np.random.Generator
     ) -> Action:
-        """The likeliest action at temperature 0, else one drawn from the tempered distribution."""
+        """Sample an action at a temperature; at 0, return the most likely one."""
         if not self._axes:
             scores = inputs + temperature * noise.gumbel(size=inputs.shape)
             return Verdict(falls=int(scores.argmax()) == FALLS)
         mean, log_std = np.split(inputs, 2)
         lengths = mean + np.sqrt(temperature) * np.exp(log_std) * noise.normal(size=mean.shape)
-        kept = np.clip(lengths, -LARGEST_OFFSET, LARGEST_OFFSET).tolist()
-        return Offset(**({"x": 0.0, "y": 0.0} | dict(zip(self._axes, kept, strict=True))))
+        clipped = np.clip(lengths, -LARGEST_OFFSET, LARGEST_OFFSET).tolist()
+        return Offset(**({"x": 0.0, "y": 0.0} | dict(zip(self._axes, clipped, strict=True))))
 
-    def _fitted(self, prompt: Prompt) -> Image:
-        """The last picture in the network's size, such as a photograph's."""
-        picture = prompt.image
-        assert picture is not None  # every question of this project shows one
-        if picture.shape[:2] == (self._size, self._size):
-            return picture
-        return np.asarray(PillowImage.fromarray(picture).resize((self._size, self._size)))
+    def _resized(self, prompt: Prompt) -> Image:
+        """Return the last image at the network's resolution, which a photograph may not have."""
+        image = prompt.image
+        assert image is not None  # every prompt has one
+        if image.shape[:2] == (self._size, self._size):
+            return image
+        return np.asarray(PillowImage.fromarray(image).resize((self._size, self._size)))
 
 
-def observation(picture: Image) -> NDArray[np.float32]:
-    """Height x width x 3, from 0 to 1, as RLlib's encoder wants it."""
-    scaled: NDArray[np.float32] = picture.astype(np.float32) / np.float32(255)
+def observation(image: Image) -> NDArray[np.float32]:
+    """Scale an image to values from 0 to 1 (height x width x 3), as RLlib's encoder expects."""
+    scaled: NDArray[np.float32] = image.astype(np.float32) / np.float32(255)
     return scaled
 
 
 def observation_space(size: int) -> gymnasium.spaces.Box:
-    """Pictures of that many pixels a side."""
+    """Return the space of scaled square images of `size` pixels a side."""
     return gymnasium.spaces.Box(0, 1, (size, size, 3), np.float32)
 
 
 def make_network(config: BaselineConfig) -> Any:
-    """An untrained network, as RLlib makes it."""
+    """Build an untrained network by RLlib."""
     size, numbers = config.environment.image_size, len(TASKS[config.task].axes)
     spaces = (observation_space(size), action_space(numbers))
     return (
@@ -106,7 +106,7 @@ def make_network(config: BaselineConfig) -> Any:
 
 
 def save_network(network: Any, folder: Path) -> None:
-    """Write a network's weights into a checkpoint's folder."""
+    """Write the weights of a network into a checkpoint's folder."""
     from safetensors.torch import save_file
 
     path = folder / FILE
@@ -116,7 +116,7 @@ def save_network(network: Any, folder: Path) -> None:
 
 
 def ppo_algorithm(config: BaselineConfig) -> Any:
-    """RLlib's configuration of the algorithm and its network."""
+    """Make RLlib's configuration of the algorithm and its network."""
     from ray.rllib.algorithms.ppo import PPOConfig
     from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
@@ -134,7 +134,7 @@ def ppo_algorithm(config: BaselineConfig) -> Any:
             clip_param=ppo.clip,
             entropy_coeff=ppo.entropy_coef,
             grad_clip=ppo.max_grad_norm,
-            # Episodes are a step or a few long, and what counts is how they end.
+            # Episodes have one to three steps, and only the last one is rewarded.
             gamma=1.0,
             lambda_=1.0,
             use_kl_loss=False,

@@ -1,13 +1,13 @@
-"""A policy without language: RLlib's PPO trains a small convolutional network on pictures.
+"""Training of a network without language: RLlib's PPO on images.
 
 Gymnasium environments -> RLlib's env runners -> PPO's learner -> checkpoint
                                                      |
-pictures of prompts -> NetworkPolicy (a `Generator`) -> answers in words -> the same evaluation
+images of prompts -> NetworkPolicy (a `Generator`) -> answers as text -> the same evaluation
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,11 @@ REPORTED = {
     "entropy": ("learners", "default_policy", "entropy"),
     "kl": ("learners", "default_policy", "mean_kl_loss"),
 }
-"""What an iteration is known by here, and where RLlib keeps it."""
+"""Path of each reported metric in RLlib's result."""
 
 
 class TrainingScenes(gymnasium.Wrapper[NDArray[np.float32], Any, Image, Any]):
-    """The training scenes of one worker, in order: every scene is met once, whoever plays it."""
+    """The training scenes of one worker; together, all workers use each scene once."""
 
     def __init__(self, env: TowerEnv, seed: int, first: int, stride: int) -> None:
         super().__init__(env)
@@ -50,24 +50,24 @@ class TrainingScenes(gymnasium.Wrapper[NDArray[np.float32], Any, Image, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """The next scene; RLlib's seeds are not looked at."""
-        picture, info = self.env.reset(seed=self._seed, options={"index": self._next})
+        """Begin the next scene; RLlib's seed is ignored."""
+        image, info = self.env.reset(seed=self._seed, options={"index": self._next})
         self._next += self._stride
-        return observation(picture), info
+        return observation(image), info
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        picture, reward, terminated, truncated, info = self.env.step(action)
-        return observation(picture), float(reward), terminated, truncated, info
+        image, reward, terminated, truncated, info = self.env.step(action)
+        return observation(image), float(reward), terminated, truncated, info
 
 
 class Baseline:
-    """RLlib's algorithm around one configuration; needs a running Ray cluster."""
+    """RLlib's algorithm with its workers; needs a running Ray cluster, and `close` at the end."""
 
     def __init__(self, config: BaselineConfig, iterations_done: int = 0) -> None:
         """Start the workers.
 
         Args:
-            iterations_done: the scenes of so many batches are not met again.
+            iterations_done: number of iterations whose scenes are skipped.
         """
         self._config = config
         from ray.tune.registry import register_env
@@ -76,10 +76,10 @@ class Baseline:
         self._algorithm: Any = ppo_algorithm(config).build_algo()
 
     def train(self) -> Metrics:
-        """One iteration: a batch of episodes and the updates on it."""
+        """Run one iteration: a batch of episodes and the updates on it."""
         result = self._algorithm.train()
-        found = {name: _at(result, path) for name, path in REPORTED.items()}
-        return {name: float(value) for name, value in found.items() if value is not None}
+        values = {name: _look_up(result, path) for name, path in REPORTED.items()}
+        return {name: float(value) for name, value in values.items() if value is not None}
 
     def save(self, folder: Path) -> None:
         """Write the network into `policy/` as safetensors, RLlib's own state into `learner/`."""
@@ -87,28 +87,18 @@ class Baseline:
         self._algorithm.save_to_path(str((folder / "learner").absolute()))
 
     def restore(self, folder: Path) -> None:
-        """Continue from what `save` wrote."""
+        """Restore the network and RLlib's state from a checkpoint's folder."""
         self._algorithm.restore_from_path(str((folder / "learner").absolute()))
 
-    def stop(self) -> None:
-        """End the workers."""
+    def close(self) -> None:
+        """Stop the workers."""
         self._algorithm.stop()
 
 
-@contextmanager
-def training(config: BaselineConfig, iterations_done: int = 0) -> Iterator[Baseline]:
-    """A baseline whose workers end with the block."""
-    baseline = Baseline(config, iterations_done)
-    try:
-        yield baseline
-    finally:
-        baseline.stop()
-
-
 def train_baseline(config: BaselineConfig, reporter: Reporter, stop: StopRequest) -> Checkpoint:
-    """Run all iterations that the newest checkpoint has not, and return the last checkpoint.
+    """Run all iterations after the newest checkpoint, and return the last checkpoint.
 
-    Needs a running Ray cluster. A requested stop ends it after the iteration under way.
+    Needs a running Ray cluster. A stop request ends it after the current iteration.
     """
     checkpoints = Checkpoints(config.folder, config.checkpoint.keep_last)
     newest = checkpoints.latest()
@@ -117,7 +107,7 @@ def train_baseline(config: BaselineConfig, reporter: Reporter, stop: StopRequest
         return newest
     writer = MetricsWriter(config.folder)
     writer.truncate_after(done)
-    with training(config, done) as baseline:
+    with closing(Baseline(config, done)) as baseline:
         if newest is not None:
             baseline.restore(newest.path)
         for iteration in range(done + 1, config.ppo.iterations + 1):
@@ -137,15 +127,15 @@ def train_baseline(config: BaselineConfig, reporter: Reporter, stop: StopRequest
 
 def _make_environment(config: BaselineConfig, first: int) -> Callable[[Any], TrainingScenes]:
     def make(context: Any) -> TrainingScenes:
-        # Worker 0 is the driver's, which plays nothing.
-        own = max(context.worker_index - 1, 0)
+        # Worker 0 is in the driver and runs no episodes.
+        offset = max(context.worker_index - 1, 0)
         env = TowerEnv(config.task, config.environment, config.reward)
-        return TrainingScenes(env, config.seed, first + own, config.workers)
+        return TrainingScenes(env, config.seed, first + offset, config.workers)
 
     return make
 
 
-def _at(tree: Mapping[str, Any], path: Sequence[str]) -> Any:
+def _look_up(tree: Mapping[str, Any], path: Sequence[str]) -> Any:
     for name in path:
         if not isinstance(tree, Mapping) or name not in tree:
             return None

@@ -1,1 +1,1 @@
-"""Evaluates the servers' policy on held-out scenes and photographs."""
+"""Evaluation of a policy on held-out scenes and photographs."""

@@ -1,4 +1,4 @@
-"""Evaluates the servers' current policy on held-out scenes and on photographs."""
+"""Evaluation of the servers' current policy on held-out scenes and on photographs."""
 
 from collections.abc import Sequence
 
@@ -27,10 +27,10 @@ def evaluate_policy(
     photos: Sequence[Photo],
     stop: StopRequest,
 ) -> PolicyResult:
-    """Evaluate every configured task, greedy and sampled; and the photographs, greedy.
+    """Evaluate every configured task, greedy and sampled, and the photographs, greedy.
 
     Raises:
-        Stopped: a stop was requested meanwhile.
+        Stopped: a stop was requested.
     """
     decodings: tuple[Decoding, ...] = ("greedy", "sampled")
     results = [
@@ -54,7 +54,7 @@ def evaluate_task(
     """Evaluate one task on the configured number of held-out scenes.
 
     Raises:
-        Stopped: a stop was requested meanwhile.
+        Stopped: a stop was requested.
     """
     request = RolloutRequest(
         scene_source(config, task, split),
@@ -68,7 +68,7 @@ def evaluate_task(
 
 
 def evaluation_sampling(config: RunConfig, decoding: Decoding) -> Sampling:
-    """Return how a run's evaluation samples: one completion a prompt."""
+    """Return the sampling parameters of a run's evaluation: one completion for each prompt."""
     longest = config.model.max_completion_tokens
     if decoding == "greedy":
         return Sampling(1, 0.0, longest, seed=config.seed)

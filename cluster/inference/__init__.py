@@ -1,1 +1,1 @@
-"""Generates completions: vLLM engines in Ray actors."""
+"""Inference: vLLM engines in Ray actors that sample completions."""

@@ -1,4 +1,4 @@
-"""The checkpoint that servers load: a copy in plain weights where the base is quantized."""
+"""Dequantization of a quantized base into a checkpoint that vLLM can load."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from physrl.config.model import ModelConfig
 
 
 def served_model(model: ModelConfig, placement: Placement, folder: Path) -> ModelConfig:
-    """Return the model that servers load.
+    """Return the model that servers load: the base, or a dequantized copy of it.
 
-    vLLM 0.32 reads no bitsandbytes: of a quantized base a copy is written into `folder`, on a GPU
-    that a learner rank will have.
+    vLLM 0.32 cannot load bitsandbytes weights, so a copy of a quantized base is written into
+    `folder`, on the GPU that a learner rank will use.
     """
     if model.quantization is None:
         return model
@@ -26,6 +26,6 @@ def served_model(model: ModelConfig, placement: Placement, folder: Path) -> Mode
 
 
 def _dequantize(model: ModelConfig, folder: Path) -> None:
-    from physrl.models.loading import save_dequantized  # heavy, and the driver needs none of it
+    from physrl.models.loading import save_dequantized  # imports torch
 
     save_dequantized(model, folder)

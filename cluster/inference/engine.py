@@ -1,6 +1,6 @@
-"""One vLLM engine around a Qwen-VL checkpoint, in this process.
+"""A vLLM engine of a Qwen-VL checkpoint in this process.
 
-Prompts go in as chat text and images, and come back as completions with the log-probability of each
+It takes prompts as chat text and images, and returns completions with the log-probability of each
 sampled token.
 """
 
@@ -22,27 +22,28 @@ from physrl.protocols import Sampling, Weights, prompt_seed
 from physrl.types import Completion, Generation, Prompt
 
 CPU_BLOCK_SIZE = 32
-"""Tokens of a cache block; the default of 128 keeps short prompts out of the prefix cache."""
+"""Tokens of a block of the KV cache; the default of 128 excludes short prompts from the prefix
+cache."""
 BAN = -100.0
-"""Added to the logits of tokens that must not be sampled: the least that vLLM takes."""
+"""Bias on the logits of tokens that must not be sampled: the lowest that vLLM accepts."""
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""The slot sizes that vLLM offers; an adapter fits any that is not smaller."""
+"""Maximum ranks that vLLM offers for its adapter slots."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Prompts that are under way together."""
+    """Prompts that were submitted together."""
 
     prompts: tuple[Prompt, ...]
     prompt_token_ids: tuple[tuple[int, ...], ...]
-    """As the learner will see them."""
+    """Token ids of each prompt as the learner computes them."""
     request_ids: tuple[str, ...]
     policy_version: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Adapter:
-    """An adapter that vLLM knows: it may read the files again, so they stay."""
+    """An adapter that vLLM has loaded; its files are kept, since vLLM may read them again."""
 
     request: Any
     weights: FetchedWeights
@@ -51,8 +52,8 @@ class _Adapter:
 class VLLMEngine:
     """Samples groups of completions from policies of one base checkpoint.
 
-    Adapters are served side by side, up to `max_adapters` in a batch; a policy of full weights
-    replaces the checkpoint's.
+    Up to `max_adapters` adapters share a batch; a policy of full weights replaces the weights of
+    the checkpoint.
     """
 
     def __init__(
@@ -68,12 +69,12 @@ class VLLMEngine:
         self._collator = Collator(processor)
         self._model = model
         self._adapters: dict[str, _Adapter] = {}
-        """The newest adapter of each policy."""
+        """Newest adapter of each policy, by name."""
         self._adapter_ids = itertools.count(1)
         self._weights: Policy | None = None
-        """The policy whose full weights the engine holds; None: the checkpoint's."""
+        """Policy whose full weights are loaded; None for those of the checkpoint."""
         self._valid = True
-        """Whether the last load of full weights went through."""
+        """True if the last load of full weights succeeded."""
         options: dict[str, Any] = {
             "model": model.path,
             "dtype": model.dtype,
@@ -82,7 +83,7 @@ class VLLMEngine:
             "max_num_seqs": runtime.max_num_seqs,
             "max_model_len": model.max_prompt_tokens + model.max_completion_tokens,
             "limit_mm_per_prompt": {"image": model.max_images, "video": 0},
-            # Images are new at every step: vLLM would keep 4 GB of them, preprocessed.
+            # Every step has new images, of which vLLM would keep 4 GB, preprocessed.
             "mm_processor_cache_gb": 0,
             "logprobs_mode": "processed_logprobs",
             "weight_transfer_config": {"backend": in_process.BACKEND},
@@ -92,30 +93,30 @@ class VLLMEngine:
         self._llm = LLM(**(options | runtime.vllm))
 
     def load(self, weights: FetchedWeights) -> None:
-        """Take a policy's weights, unless they are loaded.
+        """Load the weights of a policy, unless they are loaded.
 
-        No request of an older version may be under way; where full weights change, no request at
-        all.
+        No request of an older version of the policy may be in flight; if full weights change, no
+        request at all.
 
         Raises:
-            GenerationError: they do not fit the base, or a cache could not be emptied.
+            GenerationError: the weights do not match the base, or a cache could not be emptied.
         """
         self._load_full(weights if weights.policy.form == "weights" else None)
         if weights.policy.form == "adapter":
             self._load_adapter(weights)
 
     def begin(self, prompts: Sequence[Prompt], sampling: Sampling, policy: Policy) -> "Batch":
-        """Hand prompts to vLLM, which computes them in later steps beside those it has.
+        """Submit prompts to vLLM, which computes them in the following steps.
 
         Args:
-            policy: one that was loaded.
+            policy: a policy that was loaded.
 
         Raises:
-            GenerationError: a prompt is longer than `max_prompt_tokens` (nothing is begun then), or
-                the last load of weights failed.
+            GenerationError: a prompt is longer than `max_prompt_tokens` (no prompt is submitted
+                then), or the last load of weights failed.
         """
         if not self._valid:
-            raise GenerationError("the last weight sync failed: load weights again")
+            raise GenerationError("the last weight sync failed: load the weights again")
         adapter = self._adapters[policy.name].request if policy.form == "adapter" else None
         expected = tuple(self._checked_ids(prompt) for prompt in prompts)
         request_ids = self._llm.enqueue(
@@ -124,19 +125,19 @@ class VLLMEngine:
             lora_request=adapter,
             use_tqdm=False,
         )
-        # vLLM answers under the name without the random end that it adds.
+        # The ids of vLLM's outputs lack the random suffix that it adds here.
         names = tuple(name.rpartition("-")[0] for name in request_ids)
         return Batch(tuple(prompts), expected, names, policy.version)
 
     def step(self) -> dict[str, Any]:
-        """Compute one step of all requests under way; return the outputs that it finished."""
+        """Run one step of all requests in flight; return the outputs that finished, by id."""
         return {output.request_id: output for output in self._llm.llm_engine.step()}
 
     def finish(self, batch: "Batch", outputs: Mapping[str, Any]) -> list[Generation]:
-        """Read a batch's outputs, in the prompts' order.
+        """Convert the outputs of a batch, in the order of its prompts.
 
         Raises:
-            GenerationError: vLLM saw another prompt than the learner will.
+            GenerationError: vLLM tokenized a prompt otherwise than the learner does.
         """
         return [
             self._generation(prompt, ids, outputs[name], batch.policy_version)
@@ -146,11 +147,11 @@ class VLLMEngine:
         ]
 
     def abort(self, batch: "Batch") -> None:
-        """Give up a batch that is under way."""
+        """Abort a batch in flight."""
         self._llm.llm_engine.abort_request(list(batch.request_ids))
 
     def _load_adapter(self, weights: FetchedWeights) -> None:
-        """Load an adapter under a name of its own, so that no cached prefix is taken for its."""
+        """Load an adapter under a unique name, so that no cached prefix of another is used."""
         from vllm.lora.request import LoRARequest
 
         policy = weights.policy
@@ -169,7 +170,7 @@ class VLLMEngine:
         self._adapters[policy.name] = _Adapter(request, weights)
 
     def _load_full(self, weights: FetchedWeights | None) -> None:
-        """Replace all weights, by the checkpoint's where there are no others."""
+        """Replace all weights; None restores those of the checkpoint."""
         policy = None if weights is None else weights.policy
         if policy == self._weights and self._valid:
             return
@@ -177,17 +178,17 @@ class VLLMEngine:
         self._llm.start_weight_update()
         self._llm.update_weights({"update_info": {"weights": self._state_dict(weights)}})
         self._llm.finish_weight_update(weight_version=str(policy and policy.version))
-        # One cache alone would be silently wrong: keys and values, and encoded images.
+        # Both caches, of keys and values and of encoded images, would silently be stale.
         if not self._llm.reset_prefix_cache():
             raise GenerationError("vLLM kept its prefix cache across a weight sync")
         self._llm.llm_engine.reset_encoder_cache()
         self._weights, self._valid = policy, True
 
     def _state_dict(self, weights: FetchedWeights | None) -> Weights:
-        """Read full weights, from a checkpoint's folder where they were not fetched."""
+        """Return fetched weights, or read them from the folder of a checkpoint."""
         if weights is not None and weights.state_dict is not None:
             return weights.state_dict
-        from physrl.models.loading import load_model  # heavy, and most servers need none of it
+        from physrl.models.loading import load_model  # slow, and most servers do not need it
 
         path = self._model.path if weights is None else str(weights.folder)
         plain = self._model.model_copy(update={"path": path, "lora": None, "adapter": None})
@@ -198,22 +199,22 @@ class VLLMEngine:
         return state_dict
 
     def sleep(self) -> None:
-        """Move the weights to the host's memory and give up the cache, on a GPU that is shared."""
+        """Move the weights to host memory and free the KV cache, on a GPU that is shared."""
         self._llm.sleep(level=1)
 
     def wake(self) -> None:
-        """Take back what `sleep` gave up."""
+        """Undo `sleep`."""
         self._llm.wake_up()
 
     def _inputs(self, prompt: Prompt) -> dict[str, Any]:
-        """A prompt as vLLM takes it."""
+        """Convert a prompt into vLLM's inputs."""
         images = {"image": list(prompt.images)} if prompt.images else {}
         return {"prompt": self._collator.chat_text(prompt), "multi_modal_data": images}
 
     def _checked_ids(self, prompt: Prompt) -> tuple[int, ...]:
         if len(prompt.images) > self._model.max_images:
             raise GenerationError(
-                f"prompt {prompt.prompt_id} shows {len(prompt.images)} images, more than "
+                f"prompt {prompt.prompt_id} has {len(prompt.images)} images, more than "
                 f"model.max_images={self._model.max_images}"
             )
         ids = self._collator.prompt_ids(prompt)
@@ -233,7 +234,7 @@ class VLLMEngine:
             max_tokens=sampling.max_tokens,
             seed=prompt_seed(prompt.prompt_id, sampling),
             logit_bias=dict.fromkeys(self._collator.banned_token_ids, BAN),
-            # Zero besides the sampled one; flat: lists of numbers instead of an object a token.
+            # 0: that of the sampled token alone. Flat: lists instead of an object for each token.
             logprobs=0,
             flat_logprobs=True,
             detokenize=False,
@@ -245,8 +246,8 @@ class VLLMEngine:
         ids = tuple(output.prompt_token_ids)
         if ids != expected:
             raise GenerationError(
-                f"prompt {prompt.prompt_id}: vLLM saw {len(ids)} tokens that differ from the "
-                f"processor's {len(expected)}"
+                f"prompt {prompt.prompt_id}: the {len(ids)} token ids of vLLM differ from the "
+                f"{len(expected)} of the processor"
             )
         texts = self._tokenizer.batch_decode(
             [sample.token_ids for sample in output.outputs], skip_special_tokens=True
@@ -266,7 +267,7 @@ class VLLMEngine:
 
 def _device_options(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, Any]:
     if runtime.gpus_per_server:
-        # Inside of a placement group vLLM would take the whole run's for its own.
+        # Inside a placement group, vLLM's default would be to take the whole group.
         return {
             "enable_sleep_mode": runtime.layout == "colocated",
             "distributed_executor_backend": "mp" if runtime.gpus_per_server > 1 else "uni",
@@ -275,7 +276,7 @@ def _device_options(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, Any
     return {
         "enforce_eager": True,
         "block_size": CPU_BLOCK_SIZE,
-        # Seeded requests crash on CPU where a prefill is cut in chunks, so no prefill is.
+        # Seeded requests crash on CPU if a prefill is chunked, so that none may be.
         "max_num_batched_tokens": runtime.max_num_seqs * longest,
     }
 
@@ -287,6 +288,6 @@ def _lora_options(model: ModelConfig, max_adapters: int) -> dict[str, Any]:
         "enable_lora": True,
         "max_loras": max_adapters,
         "max_lora_rank": next((r for r in LORA_RANKS if r >= model.lora.rank), model.lora.rank),
-        # Without it vLLM ignores what an adapter holds for the picture side.
+        # Without it, vLLM ignores an adapter's weights for the vision tower and projector.
         "enable_tower_connector_lora": model.lora.vision or model.lora.projector,
     }

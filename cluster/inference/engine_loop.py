@@ -1,11 +1,12 @@
-"""Keeps one engine busy with the requests of several callers: continuous batching.
+"""Continuous batching of the requests of several callers on one engine.
 
-generate, load (any thread) --> waiting jobs --> the engine's own thread:
-    jobs that may share a batch with what is under way join it, others wait for its end (or abort
-    it), a step of the engine, finished batches back to their callers
+generate, load (any thread) --> waiting jobs --> the engine's own thread, in a loop:
+    start waiting jobs that may run together with the running ones (others wait, or abort those),
+    run a step of the engine, return finished batches to their callers
 
-Policies share a batch where they have the same full weights and all of them an adapter, or none:
-vLLM 0.32 on CPU gives prompts without an adapter the last slot's, where others have one.
+Policies run together if they have the same full weights and either all or none of them have an
+adapter: vLLM 0.32 on CPU applies the adapter of the last slot to prompts without an adapter if
+others in the batch have one.
 """
 
 import logging
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """A caller's prompts; none where a policy is only to be loaded."""
+    """The prompts of a caller; none if a policy is only to be loaded."""
 
     weights: FetchedWeights
     prompts: Sequence[Prompt] = ()
@@ -45,64 +46,64 @@ class _Job:
 
 @dataclass(slots=True, eq=False)
 class _Exclusive:
-    """An action on the engine while nothing is under way."""
+    """An action that must run while no job is running."""
 
     action: Callable[[], None]
     done: "Future[None]" = field(default_factory=Future)
 
 
 class EngineLoop:
-    """Owns an engine; its methods may be called from any thread and wait for their results.
+    """The thread that runs an engine; its methods may be called from any thread, and block.
 
     Args:
-        max_adapters: policies with an adapter that may share a batch.
-        aborts: whether a newer version of a policy aborts the completions of the older one under
-            way, whose callers get an AbortedError, instead of waiting for them.
-        broken: called when a step of the engine fails, after which it is of no use.
+        max_adapters: largest number of adapters in a batch.
+        aborts: True if a newer version of a policy aborts the running completions of older ones,
+            whose callers get an AbortedError; False if it waits for them.
+        on_failure: called after a step of the engine has failed, which leaves it unusable.
     """
 
     def __init__(
         self,
         engine: VLLMEngine,
         *,
-        broken: Callable[[], None],
+        on_failure: Callable[[], None],
         max_adapters: int = 1,
         aborts: bool = False,
     ) -> None:
-        self._engine, self._broken = engine, broken
+        self._engine, self._on_failure = engine, on_failure
         self._max_adapters, self._aborts = max_adapters, aborts
         self._waiting: deque[_Job | _Exclusive] = deque()
-        self._under_way: list[_Job] = []
+        self._running: list[_Job] = []
         self._newest: dict[str, FetchedWeights] = {}
-        """The newest weights of each policy that was loaded."""
+        """Newest loaded weights of each policy, by name."""
         self._arrived = threading.Condition()
         threading.Thread(target=self._run, daemon=True, name="engine").start()
 
     def generate(
         self, prompts: Sequence[Prompt], sampling: Sampling, weights: FetchedWeights
     ) -> list[Generation]:
-        """Sample one group of completions a prompt, in their order, from a policy or a newer one.
+        """Sample a group of completions for each prompt, from a policy or a newer version of it.
 
         Raises:
-            GenerationError: as `VLLMEngine.load`, `begin` and `finish`.
-            AbortedError: a newer version of the policy came before the completions' end.
+            GenerationError: see `VLLMEngine.load`, `begin` and `finish`.
+            AbortedError: a newer version of the policy aborted the completions.
         """
         job = _Job(weights, prompts, sampling)
         self._submit(job)
         return job.done.result()
 
     def load(self, weights: FetchedWeights) -> None:
-        """Load a policy's weights, for the requests that come after.
+        """Load the weights of a policy, for later requests.
 
         Raises:
-            GenerationError: as `VLLMEngine.load`.
+            GenerationError: see `VLLMEngine.load`.
         """
         job = _Job(weights)
         self._submit(job)
         job.done.result()
 
-    def exclusively(self, action: Callable[[], None]) -> None:
-        """Do something to the engine while nothing is under way."""
+    def run_exclusive(self, action: Callable[[], None]) -> None:
+        """Run an action while no job is running."""
         job = _Exclusive(action)
         self._submit(job)
         job.done.result()
@@ -115,24 +116,24 @@ class EngineLoop:
     def _run(self) -> None:
         while True:
             with self._arrived:
-                self._arrived.wait_for(lambda: self._waiting or self._under_way)
-            self._admit()
-            if self._under_way:
+                self._arrived.wait_for(lambda: self._waiting or self._running)
+            self._start_waiting()
+            if self._running:
                 self._step()
 
-    def _admit(self) -> None:
-        """Begin the jobs that wait, in their order, up to one that does not fit.
+    def _start_waiting(self) -> None:
+        """Start the waiting jobs in their order, up to one that cannot run with the others.
 
-        Where the engine is idle, later ones that fit the first overtake those that do not: what is
-        loaded for the first serves them all.
+        If the engine was idle, later jobs that can run with the first overtake those that cannot,
+        since they need no other weights.
         """
-        idle = not self._under_way
+        idle = not self._running
         for job in tuple(self._waiting):
             if isinstance(job, _Exclusive):
-                if self._under_way:
+                if self._running:
                     return
-                _settle(job.done, job.action)
-            elif self._fits(job):
+                _resolve(job.done, job.action)
+            elif self._can_join(job):
                 self._begin(job)
             elif idle:
                 continue
@@ -140,25 +141,25 @@ class EngineLoop:
                 return
             self._waiting.remove(job)
 
-    def _fits(self, job: _Job) -> bool:
-        """Whether a job may share a batch with those under way, after aborting older versions."""
+    def _can_join(self, job: _Job) -> bool:
+        """Return whether a job may run with the running ones, after aborting older versions."""
         newest = self._newest.get(job.policy.name)
         if newest is not None and newest.policy.version > job.policy.version:
             job.weights = newest
         policy = job.policy
         superseded = [
             other
-            for other in self._under_way
+            for other in self._running
             if other.policy.name == policy.name and other.policy.version < policy.version
         ]
         if superseded and self._aborts:
             self._abort(superseded)
         elif superseded:
             return False
-        others = [other.policy for other in self._under_way]
-        adapters = {one.name for one in (*others, policy) if one.form == "adapter"}
+        others = [other.policy for other in self._running]
+        adapters = {each.name for each in (*others, policy) if each.form == "adapter"}
         return len(adapters) <= self._max_adapters and all(
-            _shared(other) == _shared(policy) for other in others
+            _batch_key(other) == _batch_key(policy) for other in others
         )
 
     def _begin(self, job: _Job) -> None:
@@ -173,40 +174,40 @@ class EngineLoop:
             if job.batch is None:
                 job.done.set_result([])
             else:
-                self._under_way.append(job)
+                self._running.append(job)
 
     def _step(self) -> None:
         try:
             outputs = self._engine.step()
         except Exception as error:
-            logger.exception("a step of vLLM failed")
-            for job in self._under_way:
+            logger.exception("vLLM failed in a step")
+            for job in self._running:
                 job.done.set_exception(error)
-            self._under_way.clear()
-            self._broken()
+            self._running.clear()
+            self._on_failure()
             return
-        for job in list(self._under_way):
+        for job in list(self._running):
             batch = job.batch
             assert batch is not None
             job.outputs |= {n: outputs[n] for n in batch.request_ids if n in outputs}
             if len(job.outputs) == len(batch.request_ids):
-                self._under_way.remove(job)
-                _settle(job.done, partial(self._engine.finish, batch, job.outputs))
+                self._running.remove(job)
+                _resolve(job.done, partial(self._engine.finish, batch, job.outputs))
 
     def _abort(self, jobs: Sequence[_Job]) -> None:
         for job in jobs:
             assert job.batch is not None
             self._engine.abort(job.batch)
-            self._under_way.remove(job)
-            job.done.set_exception(AbortedError("new weights came before the completions' end"))
+            self._running.remove(job)
+            job.done.set_exception(AbortedError("completions were aborted for newer weights"))
 
 
-def _shared(policy: Policy) -> tuple[Policy | None, bool]:
-    """What policies of one batch have in common: the full weights, and whether under an adapter."""
+def _batch_key(policy: Policy) -> tuple[Policy | None, bool]:
+    """Return the properties that policies of one batch share: full weights, use of adapters."""
     return (policy if policy.form == "weights" else None), policy.form == "adapter"
 
 
-def _settle(done: "Future[Any]", action: Callable[[], Any]) -> None:
+def _resolve(done: "Future[Any]", action: Callable[[], Any]) -> None:
     try:
         done.set_result(action())
     except Exception as error:

@@ -1,4 +1,4 @@
-"""An inference server: a vLLM engine in a Ray actor."""
+"""The inference server: a vLLM engine in a Ray actor."""
 
 import os
 import threading
@@ -17,29 +17,29 @@ from physrl.types import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """Prompts of no group, such as those about photographs; a `GroupState` holds its own."""
+    """Prompts without a group, such as those about photographs; a `GroupState` has its own."""
 
     prompts: tuple[Prompt, ...]
 
 
 class InferenceServer:
-    """The class of the actors; its methods run in threads of their own.
+    """An inference server in a Ray actor; each call runs in a thread of its own.
 
     Args:
-        adapters: policies with an adapter that may share a batch.
+        adapters: largest number of adapters in a batch.
     """
 
     def __init__(
         self, model: ModelConfig, runtime: RuntimeConfig, seed: int, adapters: int
     ) -> None:
-        with cold_start():  # the driver needs none of it
+        with cold_start():  # not in the driver, which does not need vLLM
             from cluster.inference.engine import VLLMEngine
             from cluster.inference.engine_loop import EngineLoop
 
             self._engine = VLLMEngine(model, runtime, seed=seed, max_adapters=adapters)
         self._loop = EngineLoop(
             self._engine,
-            broken=_die,
+            on_failure=_exit,
             max_adapters=adapters,
             aborts=runtime.in_flight == "abort",
         )
@@ -52,43 +52,44 @@ class InferenceServer:
     def generate(
         self, policy: Policy, sampling: Sampling, layout: Layout, *objects: Any
     ) -> tuple[Any, ...]:
-        """Sample a group of completions a prompt, from a policy or a newer version of it.
+        """Sample a group of completions for each prompt, from a policy or a newer version of it.
 
-        An item is the place of a prompt in its object (`BatchedCalls`).
+        The value of an item (`BatchedCalls`) is the index of the prompt in the item's object.
 
         Raises:
-            GenerationError: a prompt is too long, or the weights do not fit the base.
+            GenerationError: a prompt is too long, or the weights do not match the base.
+            AbortedError: newer weights aborted the completions.
         """
         prompts = [holder.prompts[place] for place, (holder,) in unpack(layout, objects)]
         generations = self._loop.generate(prompts, sampling, self._fetch(policy))
         return [len(each.completions) for each in generations], *generations
 
     def load(self, policy: Policy) -> None:
-        """Take a policy's weights, unless newer ones are there.
+        """Load the weights of a policy, unless newer ones are loaded.
 
         Raises:
-            GenerationError: they do not fit the base.
+            GenerationError: the weights do not match the base.
         """
         self._loop.load(self._fetch(policy))
 
     def sleep(self) -> None:
         """Free the GPU's memory for the learner that shares it."""
-        self._loop.exclusively(self._engine.sleep)
+        self._loop.run_exclusive(self._engine.sleep)
 
     def wake(self) -> None:
-        """Take the GPU's memory again."""
-        self._loop.exclusively(self._engine.wake)
+        """Allocate the GPU's memory again."""
+        self._loop.run_exclusive(self._engine.wake)
 
     def _fetch(self, policy: Policy) -> FetchedWeights:
-        """Fetch a policy's weights once; a newer version's where there is one."""
+        """Return the weights of a policy or of a newer version of it; fetch each version once."""
         with self._fetching:
             known = self._fetched.get(policy.name)
-            # The version of a sync that failed may come again, from another source.
+            # After a failed sync, the same version may come again from another source.
             if known is None or (known.policy != policy and known.policy.version <= policy.version):
                 known = self._fetched[policy.name] = FetchedWeights(policy)
             return known
 
 
-def _die() -> None:
-    """Have another server take this one's place."""
+def _exit() -> None:
+    """Exit the actor's process, so that the pool replaces it."""
     os._exit(1)

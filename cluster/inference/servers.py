@@ -1,7 +1,7 @@
-"""The inference servers behind one queue.
+"""The pool of inference servers.
 
-A batch of prompts goes to the least busy server together with the policy that it is for; a server
-that holds older weights fetches these first, from the object store.
+A batch of prompts goes to the least busy server, together with its policy; a server with older
+weights first fetches these from the object store.
 """
 
 import asyncio
@@ -32,14 +32,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RemotePrompt:
-    """A prompt inside of an object in the object store."""
+    """A prompt in the object store."""
 
     reference: ray.ObjectRef
-    """A `GroupState` or `Prompts`."""
+    """Reference of the `GroupState` or `Prompts` that contain it."""
     place: int
+    """Index of the prompt in that object."""
     prompt_id: str
     batch: Hashable
-    """Prompts of one batch may share a call."""
+    """Key of the prompts that may share a call with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,13 @@ class RemoteGeneration:
 
 
 class InferenceServers:
-    """`runtime.inference_servers` actors that serve policies of one base.
+    """The `runtime.inference_servers` actors, which serve policies of one base.
 
-    The engines start in the background. Calls made before they are ready wait for them, and a
-    server that cannot start fails the first call.
+    The engines start in the background; calls wait until they are ready, and fail if a server
+    cannot start.
 
     Args:
-        adapters: policies with an adapter that may share a batch.
+        adapters: largest number of adapters in a batch.
         server: class of the actors; another one in tests.
     """
 
@@ -79,14 +80,14 @@ class InferenceServers:
             actor = ray.remote(server).options(
                 num_cpus=SERVER_CPUS,
                 num_gpus=placement.server_gpus,
-                max_concurrency=runtime.calls_per_server + 2,  # beside them, `ready` and `load`
+                max_concurrency=runtime.calls_per_server + 2,  # and `ready` and `load`
                 runtime_env={"env_vars": environment},
                 scheduling_strategy=placement.server(number),
             )
             return actor.remote(model, runtime, seed, adapters)
 
         self.policy = BASE
-        """The policy that is sampled from where a request names none."""
+        """Policy of requests that name none."""
         self._loop = loop
         self.pool = loop.run(
             start_pool(
@@ -105,18 +106,18 @@ class InferenceServers:
         """Wait until every server has started.
 
         Raises:
-            LostError: one cannot.
+            LostError: one could not start.
         """
         self._loop.run(self.pool.started())
 
     async def generate(
         self, prompt: RemotePrompt, sampling: Sampling, policy: Policy | None = None
     ) -> RemoteGeneration:
-        """Sample the completions of one prompt.
+        """Sample the completions of one prompt; repeat if newer weights abort them.
 
         Raises:
-            GenerationError: as `InferenceServer.generate`.
-            LostCallError, LostError: as `BatchedCalls.call`.
+            GenerationError: see `InferenceServer.generate`.
+            LostCallError, LostError: see `BatchedCalls.call`.
         """
         item = Item(prompt.place, (prompt.reference,))
         while True:
@@ -130,17 +131,18 @@ class InferenceServers:
     def answer(
         self, prompts: Sequence[Prompt], sampling: Sampling, policy: Policy | None = None
     ) -> "Future[list[Generation]]":
-        """Start sampling the completions of prompts that belong to no group."""
+        """Start sampling the completions of prompts without a group."""
         return self._loop.submit(self._answer(prompts, sampling, policy))
 
     def serve(self, policy: Policy, *, wait: bool) -> None:
-        """Sample from another policy from now on, and have the servers load it.
+        """Sample from another policy from now on, and load it on the servers.
 
         Args:
-            wait: until they have; else a server loads it with its next call at the latest.
+            wait: True to wait until they have; otherwise a server loads the policy with its next
+                call at the latest.
 
         Raises:
-            GenerationError: the weights do not fit the base (where this waits).
+            GenerationError: the weights do not match the base (only if `wait`).
         """
         self.policy = policy
         loaded = self._loop.submit(self.pool.broadcast("load", policy))
@@ -150,16 +152,16 @@ class InferenceServers:
             loaded.add_done_callback(_log_failure)
 
     def sleep(self) -> None:
-        """Free the servers' GPUs for learners that share them, also those that are to start."""
-        self.wait()
+        """Free the servers' GPUs for learners that share them."""
+        self.wait()  # a server that is starting would take its GPU later
         self._loop.run(self.pool.broadcast("sleep"))
 
     def wake(self) -> None:
-        """Take the GPUs again."""
+        """Allocate the memory of the GPUs again."""
         self._loop.run(self.pool.broadcast("wake"))
 
     def stop(self) -> None:
-        """End the actors, whatever they are doing, and free their memory."""
+        """Kill the actors."""
         self.pool.stop()
 
     async def _answer(
@@ -175,11 +177,11 @@ class InferenceServers:
         )
         return list(
             await asyncio.gather(
-                *(asyncio.wrap_future(one.reference.future()) for one in generations)
+                *(asyncio.wrap_future(each.reference.future()) for each in generations)
             )
         )
 
 
 def _log_failure(loaded: "Future[None]") -> None:
     if not loaded.cancelled() and (error := loaded.exception()) is not None:
-        logger.warning("a server did not take new weights, and will be asked again: %s", error)
+        logger.warning("a server could not load new weights, and will retry: %s", error)

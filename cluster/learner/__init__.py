@@ -1,1 +1,1 @@
-"""Trains: one actor a DeepSpeed rank, their group, and recovery from lost ranks."""
+"""The learner: DeepSpeed ranks in Ray actors, their group, and recovery from lost ranks."""

@@ -1,8 +1,8 @@
-"""The learner, which outlives its ranks.
+"""The learner: all its ranks, and recovery from lost ranks.
 
-update, save, ... -> ranks -- one dies --> all ranks end, others start,
+update, save, ... -> ranks -- one dies --> all ranks are restarted,
                                            the newest checkpoint is loaded,
-                                           every batch since then is replayed
+                                           every update since then is replayed
 """
 
 import logging
@@ -25,14 +25,14 @@ from physrl.storage.checkpoints import Checkpoint
 from physrl.types import Metrics, TrainingExample
 
 ATTEMPTS = 3
-"""A call over which so many learners are lost ends the run."""
+"""Number of attempts at a call before the loss of ranks ends the run."""
 Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Update:
-    """A step's update, which can be replayed: its samples lie in the object store."""
+    """An update that can be replayed, since its samples are in the object store."""
 
     step: int
     samples: tuple[ray.ObjectRef, ...]
@@ -45,17 +45,17 @@ class _Update:
 
 
 class LearnerGroup:
-    """All learner ranks together; they start with `start`, or when a model is first loaded.
+    """The group of all learner ranks, which recovers from lost ranks.
 
-    Samples stay in the object store until the next checkpoint, so that the successor of a lost
-    learner comes to the same weights, bit by bit on a CPU. Ray spills them to the disk when there
-    are many.
+    The ranks start with `start`, or when a model is first loaded. Samples stay in the object store
+    until the next checkpoint, so that restarted ranks reach the same weights, bit by bit on a CPU.
+    Ray spills them to disk if there are many.
 
     Args:
         rank: class of the actors; another one in tests.
 
     Raises (all methods that call the ranks):
-        LearnerLostError: the ranks are lost however often they are started again.
+        LearnerLostError: ranks were lost in every attempt.
     """
 
     def __init__(
@@ -69,24 +69,24 @@ class LearnerGroup:
         self._config: RunConfig | None = None
         self._checkpoint: Checkpoint | None = None
         self._updates: list[_Update] = []
-        """The updates since that checkpoint."""
+        """Updates since the checkpoint."""
         self._restored = False
-        """Whether the ranks hold the checkpoint and the updates."""
+        """True if the ranks have loaded the checkpoint and replayed the updates."""
         self.recoveries_s: list[float] = []
-        """Duration of each restart, replay included."""
+        """Duration of each recovery, replay included."""
 
     def start(self) -> Ranks:
-        """Start the ranks in the background, unless there are any, and return them."""
+        """Start the ranks in the background, unless they are running, and return them."""
         if self._ranks is None:
             self._ranks = self._make()
         return self._ranks
 
     def load(self, config: RunConfig, checkpoint: Checkpoint | None) -> None:
-        """Load the configured model, and continue from a checkpoint or from nothing."""
+        """Load the configured model, and the state of a checkpoint if there is one."""
         self._config, self._checkpoint = config, checkpoint
         self._updates = []
         self._restored = False
-        self._recovering(lambda ranks: None)
+        self._with_recovery(lambda ranks: None)
 
     def update(
         self, step: int, samples: Sequence[ray.ObjectRef], profile: Path | None = None
@@ -95,26 +95,26 @@ class LearnerGroup:
 
         Args:
             samples: references to a `TrainingBatch`, or to lists of demonstrations.
-            profile: a folder that gets a trace of each rank's operators.
+            profile: folder for a trace of each rank's operators.
 
         Raises:
-            DivergedError: as `Learner.update`.
+            DivergedError: too many updates were not finite, see `Learner.update`.
         """
         update = _Update(step, tuple(samples))
-        metrics = self._recovering(lambda ranks: update(ranks, profile))
+        metrics = self._with_recovery(lambda ranks: update(ranks, profile))
         self._updates.append(update)
         return metrics
 
     def logprobs(self, examples: Sequence[TrainingExample]) -> list[list[float]]:
-        """Score the examples' completions under the current weights."""
-        scores: list[list[list[float]]] = self._recovering(
+        """Compute the log-probabilities of the examples' completions under the current weights."""
+        scores: list[list[list[float]]] = self._with_recovery(
             lambda ranks: ranks.call("logprobs", list(examples))
         )
         return scores[0]
 
     def weights(self) -> ray.ObjectRef:
-        """Gather what is trained in the object store: an adapter's files, or a state dict."""
-        return self._recovering(lambda ranks: ranks.gather("weights"))
+        """Gather the trained weights in the object store: an adapter's files, or a state dict."""
+        return self._with_recovery(lambda ranks: ranks.gather("weights"))
 
     def save(self, folder: Path) -> None:
         """Write the model and the optimizer's state into a checkpoint's folder."""
@@ -124,21 +124,21 @@ class LearnerGroup:
             ranks.call("save_state", folder / "learner")
             ranks.fetch(folder)
 
-        self._recovering(write)
+        self._with_recovery(write)
 
     def continue_from(self, checkpoint: Checkpoint) -> None:
-        """Replay only the updates after this checkpoint from now on."""
+        """Recover from this checkpoint from now on, and forget the updates before it."""
         self._checkpoint = checkpoint
         self._updates = []
 
     def stop(self) -> None:
-        """End all ranks."""
+        """Kill all ranks."""
         if self._ranks is not None:
             self._ranks.stop()
         self._ranks, self._restored = None, False
 
-    def _recovering(self, call: Callable[[Ranks], Result]) -> Result:
-        """Call the ranks; where one is lost, all start again and catch up first."""
+    def _with_recovery(self, call: Callable[[Ranks], Result]) -> Result:
+        """Call the ranks; if one is lost, restart and restore all of them and retry."""
         lost_at = None
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -150,19 +150,20 @@ class LearnerGroup:
             except LearnerLostError as error:
                 if attempt == ATTEMPTS:
                     raise LearnerLostError(
-                        f"{error}, {ATTEMPTS} times in a row: mend that, and continue with --resume"
+                        f"{error}, {ATTEMPTS} times in a row: fix the cause and continue with "
+                        "--resume"
                     ) from error
-                logger.warning("%s: all ranks start again", error)
+                logger.warning("%s: restarting all ranks", error)
                 lost_at = time.monotonic()
                 self.stop()
         raise AssertionError  # the last attempt returns or raises
 
     def _restore(self) -> None:
-        """Bring the ranks to where the learner was, unless they are there."""
+        """Load the checkpoint and replay the updates since, unless the ranks hold them."""
         if self._restored:
             return
         config = self._config
-        assert config is not None  # loaded before
+        assert config is not None  # `load` comes first
         state = None if self._checkpoint is None else self._checkpoint.path / "learner"
         ranks = self.start()
         ranks.join()

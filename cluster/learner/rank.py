@@ -1,25 +1,28 @@
-"""A rank of the learner: a DeepSpeed engine and the algorithm's update."""
+"""A rank of the learner: a DeepSpeed engine and the update of the algorithm."""
 
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import ray
 
-from cluster.learner.files import PIECE_BYTES, sizes
 from cluster.runtime.cold_start import cold_start
 from physrl.config.run import RunConfig
 from physrl.types import Metrics, TrainingExample
 
+PIECE_BYTES = 64 << 20
+"""Bytes of a file that travel between machines at once."""
+
 
 class LearnerRank:
-    """The class of the actors; every rank is called for everything that gathers."""
+    """A learner rank in a Ray actor; methods that gather must be called on every rank."""
 
     def __init__(self, rank: int, threads: int) -> None:
-        with cold_start():  # while servers start too
+        with cold_start():
             import torch
 
             import physrl.models.deepspeed_engine
@@ -30,14 +33,14 @@ class LearnerRank:
         self._loaded = ExitStack()
 
     def rendezvous(self) -> tuple[str, int]:
-        """Return an address of this machine and a free port on it, where ranks meet."""
+        """Return the address of this machine and a free port, for the process group's store."""
         with socket.socket() as free:
             free.bind(("", 0))
             port = int(free.getsockname()[1])
         return ray.util.get_node_ip_address(), port
 
     def join(self, world_size: int, address: str, port: int) -> None:
-        """Join the process group of all ranks; once a process."""
+        """Join the process group of all ranks; to be called once in a process."""
         from physrl.models.deepspeed_engine import join_ranks
 
         join_ranks(self._rank, world_size, address, port)
@@ -45,7 +48,7 @@ class LearnerRank:
     def load(self, config: RunConfig, state: Path | None) -> None:
         """Load the configured model, and a saved optimizer state or a fresh one.
 
-        What was loaded before is freed first.
+        The previous model and optimizer are freed first.
         """
         import torch
 
@@ -56,7 +59,7 @@ class LearnerRank:
         from physrl.models.processor import load_processor
 
         self._loaded.close()
-        torch.manual_seed(config.seed)  # the adapters' first weights; alike on every rank
+        torch.manual_seed(config.seed)  # the initial adapter must be the same on every rank
         self._processor = load_processor(config.model.path)
         self._engine = DeepSpeedEngine(
             load_model(config.model),
@@ -70,33 +73,24 @@ class LearnerRank:
         if state is not None:
             self._engine.load(state)
 
-    def update(
-        self,
-        step: int,
-        profile: Path | None,
-        *parts: Any,
-    ) -> Metrics:
+    def update(self, step: int, profile: Path | None, *parts: Any) -> Metrics:
         """Compute this rank's share of a step's updates.
 
         Args:
-            profile: a folder that gets a trace of the operators.
-            parts: one batch of rollouts, or lists of demonstrations.
+            profile: folder for a trace of the operators.
+            parts: a batch of rollouts, or lists of demonstrations.
         """
         import torch
 
-        # Dropout is a function of the step, so that a run can go on anywhere.
+        # Dropout is a function of the step, so that a run can resume at any step.
         torch.manual_seed((self._config.seed << 32) + (step << 8) + self._rank)
-        joined = (
-            parts[0]
-            if self._config.algorithm.uses_rollouts
-            else [one for part in parts for one in part]
-        )
+        samples = parts[0] if self._config.algorithm.uses_rollouts else list(chain(*parts))
         if profile is None:
-            return self._learner.update(joined, step)
+            return self._learner.update(samples, step)
         from physrl.profiling import profile_update
 
         with profile_update(profile / f"learner-rank-{self._rank}.json.gz"):
-            return self._learner.update(joined, step)
+            return self._learner.update(samples, step)
 
     def logprobs(self, examples: Sequence[TrainingExample]) -> list[list[float]]:
         """Score each example's completion tokens under the current weights."""
@@ -106,10 +100,10 @@ class LearnerRank:
             return self._learner.score(examples)
 
     def weights(self) -> tuple[int, dict[str, Any]]:
-        """Gather what is trained: an adapter's files by name, or a state dict.
+        """Gather the trained weights: an adapter's files by name, or a state dict.
 
         Returns:
-            Their number, for callers that only wait, and on the first rank the weights.
+            Their number, and the weights (of an adapter: on the first rank only).
         """
         from physrl.models.loading import adapter_files
 
@@ -135,22 +129,28 @@ class LearnerRank:
         self._engine.save(folder)
 
     def files(self, folder: Path) -> tuple[str, dict[str, int]]:
-        """Return this rank's machine, and the sizes of a folder's files on it."""
-        return ray.get_runtime_context().get_node_id(), sizes(folder)
+        """Return the id of this rank's machine, and the sizes of a folder's files on it."""
+        return ray.get_runtime_context().get_node_id(), file_sizes(folder)
 
     def remove(self, folder: Path) -> None:
-        """Remove a folder of this rank's machine."""
+        """Remove a folder on this rank's machine."""
         shutil.rmtree(folder, ignore_errors=True)
 
     def read(self, file: Path) -> Iterator[bytes]:
-        """Read a file of this rank's machine in pieces."""
+        """Read a file on this rank's machine in pieces."""
         with file.open("rb") as stream:
             while piece := stream.read(PIECE_BYTES):
                 yield piece
 
     def write(self, file: Path, piece: bytes, start: int) -> None:
-        """Write a piece of a file of this rank's machine; the first piece truncates it."""
+        """Write a piece of a file on this rank's machine; the first piece truncates the file."""
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("r+b" if start else "wb") as stream:
             stream.seek(start)
             stream.write(piece)
+
+
+def file_sizes(folder: Path) -> dict[str, int]:
+    """Return the sizes of a folder's files by their relative paths."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}

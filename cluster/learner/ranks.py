@@ -1,4 +1,4 @@
-"""The actors of a learner, from their start to the first that is lost."""
+"""The rank actors of a learner, and the transfer of files between their machines."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +7,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError
 
-from cluster.learner.files import PIECE_BYTES, sizes
-from cluster.learner.rank import LearnerRank
+from cluster.learner.rank import PIECE_BYTES, LearnerRank, file_sizes
 from cluster.runtime.actor_pool import ACTOR_LOST, actor_loss
 from cluster.runtime.placement import RANK_CPUS, Placement
 from cluster.runtime.session import actor_environment
@@ -17,16 +16,16 @@ from physrl.errors import LearnerLostError
 
 
 class Ranks:
-    """Starts the ranks in the background, and calls all of them at once.
+    """The actors of all ranks, which start in the background and are called together.
 
-    They read and write folders of this process; on another machine without a shared folder, the
-    files travel through the object store.
+    Ranks read and write the folders of this process by their paths. `fetch` and `send` copy files
+    through the object store from and to machines that do not share these folders.
 
     Args:
         rank: class of the actors; another one in tests.
 
     Raises (all methods):
-        LearnerLostError: a rank died or hangs, and the ranks are of no use any more.
+        LearnerLostError: a rank died or hangs, so that all ranks must be restarted.
     """
 
     def __init__(
@@ -48,44 +47,44 @@ class Ranks:
         ]
 
     def join(self) -> None:
-        """Wait for the ranks, and have them form a process group; once."""
+        """Wait for the ranks to start and to form a process group, if they have not."""
         if not self._joined:
             address, port = self._get([self.handles[0].rendezvous.remote()])[0]
             self.call("join", len(self.handles), address, port)
             self._joined = True
 
     def call(self, method: str, *arguments: object) -> list[Any]:
-        """Call a method of every rank, and return the results in their order."""
+        """Call a method of every rank, and return the results in the order of the ranks."""
         return self._get([getattr(rank, method).remote(*arguments) for rank in self.handles])
 
     def gather(self, method: str) -> ray.ObjectRef:
-        """Call a method of every rank, and leave the first one's second result where it is."""
+        """Call a method of every rank; return a reference to the second result of the first."""
         calls = [getattr(rank, method).options(num_returns=2).remote() for rank in self.handles]
-        self._get([count for count, _ in calls])  # the others only take part in the gathering
+        self._get([count for count, _ in calls])
         return calls[0][1]
 
     def fetch(self, folder: Path) -> None:
-        """Bring files that ranks wrote on other machines here."""
-        for rank, (_, there) in zip(self.handles, self.call("files", folder), strict=True):
-            elsewhere = there.items() - sizes(folder).items()
-            for name, _ in sorted(elsewhere):
+        """Copy the files that ranks wrote on other machines to this one, and remove them there."""
+        for rank, (_, sizes) in zip(self.handles, self.call("files", folder), strict=True):
+            missing = sizes.items() - file_sizes(folder).items()
+            for name, _ in sorted(missing):
                 file, partial = folder / name, folder / f"{name}.part"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with partial.open("wb") as stream:
                     for piece in rank.read.options(num_returns="streaming").remote(file):
                         stream.write(self._get([piece])[0])
                 partial.replace(file)
-            if elsewhere:
+            if missing:
                 self._get([rank.remove.remote(folder)])
 
     def send(self, folder: Path) -> None:
-        """Bring files that ranks will read to the machines that lack them."""
+        """Copy the files of a folder to the ranks' machines that do not have them."""
         machines: set[str] = set()
-        for rank, (machine, there) in zip(self.handles, self.call("files", folder), strict=True):
+        for rank, (machine, sizes) in zip(self.handles, self.call("files", folder), strict=True):
             if machine in machines:
                 continue
             machines.add(machine)
-            for name, _ in sorted(sizes(folder).items() - there.items()):
+            for name, _ in sorted(file_sizes(folder).items() - sizes.items()):
                 with (folder / name).open("rb") as stream:
                     start = 0
                     while piece := stream.read(PIECE_BYTES):
@@ -93,7 +92,7 @@ class Ranks:
                         start += len(piece)
 
     def stop(self) -> None:
-        """End all ranks."""
+        """Kill all ranks."""
         for rank in self.handles:
             ray.kill(rank)
 
@@ -102,7 +101,7 @@ class Ranks:
             return list(ray.get(list(calls), timeout=self._timeout_s))
         except GetTimeoutError:
             raise LearnerLostError(
-                f"a learner rank does not answer within {self._timeout_s:g} s "
+                f"a learner rank gave no response within {self._timeout_s:g} s "
                 "(runtime.update_timeout_s)"
             ) from None
         except ACTOR_LOST as error:

@@ -1,1 +1,1 @@
-"""Rolls scenes out: workers, stages as actor calls, the queue of coming steps."""
+"""Rollouts: workers, stages as calls of actors, the queue of coming steps."""

@@ -1,11 +1,12 @@
-"""Makes a dataset: each shard is a Ray task, whatever the number of workers.
+"""Collection of a dataset: a Ray task for each shard.
 
-plan, shard's number -> prepare -> scenes, prompts -> DatasetWriter.write -> the store
-                                                 |
-the driver: at most `workers` tasks at once <- Shard (name, size, hash) -> manifest, last
+plan, shard number -> prepare -> scenes, prompts -> DatasetWriter.write -> the store
+                                                                   |
+driver: at most `workers` tasks at once  <-  Shard (name, size, hash)  -> manifest, written last
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import ray
 from ray.exceptions import RayError
@@ -21,27 +22,24 @@ from physrl.errors import CollectionError, PhysRLError, StorageError
 from physrl.scene_source import SceneSource, prepare
 
 ATTEMPTS = 4
-"""A shard whose process dies, or whose storage fails, is made so often before it is given up."""
+"""Number of attempts at a shard whose process dies or whose storage fails."""
 
 MakeShard = Callable[[CollectConfig, int, str | None], Shard]
 
 
 def collect_shard(config: CollectConfig, number: int, existing: str | None) -> Shard:
-    """Make one shard, or keep the one that is there if it is whole.
+    """Collect one shard, unless a complete one exists.
 
     Args:
-        existing: the key of a shard that an earlier run left.
+        existing: key of the shard in the store that an earlier collection wrote, if any.
     """
     writer = DatasetWriter(config.plan, config.out)
     kept = None if existing is None else writer.keep(number, existing)
     if kept is not None:
         return kept
     source = plan_source(config)
-    renderer = make_renderer(source.environment)
-    try:
+    with closing(make_renderer(source.environment)) as renderer:
         scenes, prompts = prepare(source, config.indices(number), renderer)
-    finally:
-        renderer.close()
     shard = writer.write(number, scenes, prompts)
     if existing is not None and existing != shard.file:
         writer.discard(existing)
@@ -49,7 +47,7 @@ def collect_shard(config: CollectConfig, number: int, existing: str | None) -> S
 
 
 def plan_source(plan: DatasetPlan) -> SceneSource:
-    """The scenes that a plan names."""
+    """Make the source of a plan's scenes."""
     settings = GENERATORS[plan.generator](plan.environment)
     return SceneSource(plan.task, settings, plan.seed, plan.split, plan.reasoning, plan.generator)
 
@@ -57,10 +55,10 @@ def plan_source(plan: DatasetPlan) -> SceneSource:
 def collect_shards(
     config: CollectConfig, existing: dict[int, str], make: MakeShard = collect_shard
 ) -> Iterator[tuple[int, Shard]]:
-    """All shards with their numbers, in the order in which they are done.
+    """Collect all shards, and yield each with its number when it is complete.
 
     Raises:
-        PhysRLError: a shard that fails for good, by its number and scenes.
+        PhysRLError: a shard failed in every attempt; the message names its number and scenes.
     """
     task = ray.remote(make).options(
         num_cpus=1,
@@ -75,14 +73,14 @@ def collect_shards(
         try:
             yield number, ray.get(done)
         except RayError as error:
-            raise _named(config, number, error) from error
+            raise _shard_error(config, number, error) from error
 
 
-def _named(config: CollectConfig, number: int, error: RayError) -> PhysRLError:
+def _shard_error(config: CollectConfig, number: int, error: RayError) -> PhysRLError:
     indices = config.indices(number)
-    what = f"shard {number + 1} of {config.shards} (scenes {indices[0]} to {indices[-1]})"
+    shard = f"shard {number + 1} of {config.shards} (scenes {indices[0]} to {indices[-1]})"
     cause = getattr(error, "cause", None)
     if isinstance(cause, PhysRLError):
-        return type(cause)(f"{what}: {cause}")
+        return type(cause)(f"{shard}: {cause}")
     reason = str(error).strip().splitlines()[-1]
-    return CollectionError(f"{what} failed {ATTEMPTS} times: {type(error).__name__}: {reason}")
+    return CollectionError(f"{shard} failed {ATTEMPTS} times: {type(error).__name__}: {reason}")

@@ -1,4 +1,4 @@
-"""Scenes that are left out because they kill, hang or fail every worker."""
+"""The quarantine of scenes that kill, hang or fail every worker."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -15,20 +15,22 @@ logger = logging.getLogger(__name__)
 
 
 class Quarantine:
-    """The scenes that were left out, and why."""
+    """The set of scenes that are excluded from rollouts."""
 
     def __init__(self) -> None:
         self.scenes: dict[str, str] = {}
+        """Reason for each excluded scene, by the scene's id."""
 
     async def guard(
         self, source: SceneSource, index: int, compute: Callable[[], Awaitable[Value]]
     ) -> Value | None:
-        """Compute something about a scene; None where the scene is left out.
+        """Run a computation about a scene; return None if the scene is or becomes excluded.
 
-        Objects between the stages that were lost with a machine are computed again.
+        If objects were lost with a machine, the computation is repeated.
 
         Raises:
-            LostError: a lost machine held what is needed at each attempt, such as new weights.
+            LostError: objects were lost in every attempt, such as weights that only the lost
+                machine held.
         """
         name = source.scene_id(index)
         if name in self.scenes:
@@ -38,7 +40,7 @@ class Quarantine:
                 return await compute()
             except (LostCallError, SimulationError) as error:
                 self.scenes[name] = str(error)
-                logger.warning("scene %s is left out: %s", name, error)
+                logger.warning("scene %s is excluded: %s", name, error)
                 return None
             except ObjectLostError as error:
                 reason = str(error).strip().splitlines()[0]
@@ -46,5 +48,5 @@ class Quarantine:
                     raise LostError(
                         f"scene {name} cannot be rolled out: {reason}; continue with --resume"
                     ) from error
-                logger.warning("scene %s is rolled out again: %s", name, reason)
+                logger.warning("retrying scene %s: %s", name, reason)
         raise AssertionError  # the last attempt returns or raises

@@ -1,17 +1,17 @@
-"""The rollouts of coming steps, begun as early as the policy's staleness admits.
+"""The queue of rollouts of coming steps, requested as early as the allowed staleness permits.
 
-    begin(step):  scenes are drawn for steps        up to step + staleness + 1
-                  completions are sampled for       up to step + staleness
-    take(step):   the learner waits for those of    step
+    begin(step):  samples scenes of steps           up to step + staleness + 1
+                  samples completions of steps      up to step + staleness
+    take(step):   removes the rollouts of           step, which the learner waits for
 
-So at most `staleness` steps' completions wait for the learner, and the learner for one step's.
+Thus completions of at most `staleness` steps wait for the learner.
 """
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from cluster.rollout.waiting import WaitingStep
+from cluster.rollout.queued_steps import QueuedStep
 from cluster.rollout.workers import Rollouts
 from physrl.groups import Group
 from physrl.protocols import RolloutRequest
@@ -24,12 +24,12 @@ class _Requested:
 
 
 class RolloutQueue:
-    """Requests the rollouts of steps in their order.
+    """Requests the rollouts of steps ahead of the learner.
 
     Args:
         request: makes the request of a step.
-        steps: the number of steps.
-        staleness: how many steps completions may be older than the policy that they train.
+        steps: number of steps of the run.
+        staleness: number of steps by which completions may be older than the policy they train.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class RolloutQueue:
         self._requested: dict[int, _Requested] = {}
 
     def begin(self, step: int) -> None:
-        """Request what is due: the policy has learned from all steps before this one."""
+        """Request the steps that are due once the policy has been trained on all before `step`."""
         latest = step + self._staleness
         for each in range(step, min(latest + 2, self._steps)):
             if each not in self._requested:
@@ -56,13 +56,13 @@ class RolloutQueue:
                 requested.gate.set_result(None)
 
     def take(self, step: int) -> "Future[list[Group]]":
-        """Return the rollouts of the next step to learn from, begun if they are not."""
+        """Remove the rollouts of the next step to train on, requested now if they were not."""
         self.begin(step)
         return self._requested.pop(step).groups
 
     @property
-    def waiting(self) -> dict[int, list[Group]]:
-        """Steps whose rollouts are done before the learner has come to them."""
+    def completed(self) -> dict[int, list[Group]]:
+        """Rollouts that are complete and not yet trained on, by step."""
         requested = {step: each.groups for step, each in self._requested.items()}
         return {
             step: groups.result()
@@ -70,17 +70,17 @@ class RolloutQueue:
             if groups.done() and groups.exception() is None
         }
 
-    def restore(self, steps: Mapping[int, WaitingStep]) -> None:
-        """Have steps that were waiting when a checkpoint was made wait again."""
-        for step, waiting in steps.items():
+    def restore(self, steps: Mapping[int, QueuedStep]) -> None:
+        """Queue the steps of a checkpoint again, with their completions."""
+        for step, queued in steps.items():
             request = self._request(step)
             source = request.source
-            kept = [index for index in request.indices if source.scene_id(index) in waiting.scenes]
-            groups = self._rollouts.replay(replace(request, indices=kept), waiting.generations)
+            indices = [i for i in request.indices if source.scene_id(i) in queued.scenes]
+            groups = self._rollouts.replay(replace(request, indices=indices), queued.generations)
             self._requested[step] = _Requested(groups)
 
     def cancel(self) -> None:
-        """Give up what is requested."""
+        """Cancel all requests."""
         for requested in self._requested.values():
             requested.groups.cancel()
         self._requested.clear()

@@ -2,13 +2,13 @@
 
     worker.prepare -> state ----------------------+   (ahead of time)
                                                   v
-    the gate: has the policy learned enough?      |
+    the gate: is the policy recent enough?        |
                                                   v
     server.generate -> completions of one policy  |
                                                   v
     worker.act -> state [-> prompts of the next turn -> server.generate -> worker.act]
 
-States and generations stay in the object store; summaries and references travel.
+States and generations stay in the object store; only summaries and references are passed on.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from physrl.types import Generation, RolloutGroup
 
 @dataclass(frozen=True, slots=True)
 class RemoteState:
-    """A group in progress that lies in the object store."""
+    """A group in progress in the object store."""
 
     reference: ray.ObjectRef
     index: int
@@ -53,31 +53,31 @@ class RemoteRecord:
 
 
 class SharedScenes:
-    """First states of scenes that several requests have in common: each is drawn once."""
+    """The first states of scenes that several requests share, so that each is prepared once."""
 
     def __init__(self) -> None:
         self._states: dict[int, asyncio.Task[RemoteState]] = {}
 
-    async def prepare(
-        self, index: int, draw: Callable[[], Coroutine[Any, Any, RemoteState]]
+    async def get(
+        self, index: int, prepare: Callable[[], Coroutine[Any, Any, RemoteState]]
     ) -> RemoteState:
-        """Return the state of an index, drawn now unless another request has."""
+        """Return the state of an index; prepare it unless another request has."""
         if index not in self._states:
-            self._states[index] = asyncio.ensure_future(draw())
+            self._states[index] = asyncio.ensure_future(prepare())
         return await asyncio.shield(self._states[index])
 
     def forget(self, index: int) -> None:
-        """Draw a scene again: what was drawn is lost with the machine that held it."""
+        """Remove a state that was lost with a machine, so that it is prepared again."""
         self._states.pop(index, None)
 
 
 class RemoteStages:
-    """`Stages` over rollout workers and inference servers.
+    """`Stages` that call rollout workers and inference servers.
 
     Args:
-        policy: the one to sample from; None: the servers' current one.
-        gate: completions are not sampled before it is done; scenes are drawn at once.
-        scenes: those of other requests of the same source.
+        policy: the policy to sample from; None for the servers' current one.
+        gate: a future that must be done before completions are sampled; scenes do not wait for it.
+        scenes: states that are shared with other requests of the same source.
     """
 
     def __init__(
@@ -94,10 +94,10 @@ class RemoteStages:
         self._policy, self._gate, self._scenes = policy, gate, scenes or SharedScenes()
 
     async def prepare(self, request: RolloutRequest, index: int) -> RemoteState:
-        async def draw() -> RemoteState:
+        async def call() -> RemoteState:
             return _state(await self._workers.call(None, "prepare", (request,), Item(index)))
 
-        return await self._scenes.prepare(index, draw)
+        return await self._scenes.get(index, call)
 
     async def generate(self, prompt: RemotePrompt, sampling: Sampling) -> RemoteGeneration:
         if self._gate is not None and not self._gate.done():
@@ -128,10 +128,10 @@ class RemoteStages:
 
 
 class ReplayStages(RemoteStages):
-    """Stages that take completions from a checkpoint, and ask no server.
+    """Stages that use the completions of a checkpoint instead of sampling.
 
     Args:
-        generations: by the prompt's id.
+        generations: completions of each prompt, by its id.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class ReplayStages(RemoteStages):
 
 
 def read_records(groups: Sequence[Group]) -> list[RolloutGroup]:
-    """Read the records of groups that lie in the object store, all at once."""
+    """Fetch the records of groups from the object store, in one call."""
     references = [group.read.reference for group in groups if isinstance(group.read, RemoteRecord)]
     return [state.record for state in ray.get(references)]
 

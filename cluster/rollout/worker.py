@@ -1,4 +1,4 @@
-"""A PyBullet worker: draws scenes, and carries out completions."""
+"""The rollout worker: scenes and physics in a Ray actor."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +14,18 @@ from physrl.world import World
 
 @dataclass(frozen=True, slots=True)
 class StateSummary:
-    """The numbers of a state, which travel while the state itself stays in the object store."""
+    """The numbers of a state that are returned while the state stays in the object store."""
 
     index: int
     task: str
     prompt_ids: tuple[str, ...]
     """Ids of the next turn's prompts."""
     rollouts: tuple[RolloutSummary, ...]
-    """Empty until the group is complete."""
+    """Summaries of the rollouts; empty until the group is complete."""
 
 
 class RolloutWorker:
-    """The class of the actors; its methods take and return batches (`BatchedCalls`)."""
+    """A rollout worker in a Ray actor; its methods take and return batches (`BatchedCalls`)."""
 
     def __init__(self) -> None:
         self._world = World()
@@ -34,12 +34,12 @@ class RolloutWorker:
         """Return once the worker has started."""
 
     def prepare(self, request: RolloutRequest, layout: Layout, *objects: Any) -> tuple[Any, ...]:
-        """Draw and render the scenes of these indices, and ask about each."""
+        """Sample and render the scenes of the indices, and make their prompts."""
         states = [self._world.prepare(request, index) for index, _ in unpack(layout, objects)]
         return [_summary(state) for state in states], *states
 
     def act(self, request: RolloutRequest, layout: Layout, *objects: Any) -> tuple[Any, ...]:
-        """Carry out the completions of each state's prompts."""
+        """Execute the completions of each state's prompts."""
         states = [
             self._world.act(request, state, generations)
             for _, (state, *generations) in unpack(layout, objects)
@@ -47,12 +47,12 @@ class RolloutWorker:
         return [_summary(state) for state in states], *states
 
     def demonstrate(self, source: SceneSource, layout: Layout, *objects: Any) -> tuple[Any, ...]:
-        """Answer each of these scenes ideally: a list of demonstrations a scene."""
-        shown = [self._world.demonstrate(source, [index]) for index, _ in unpack(layout, objects)]
-        return [len(each) for each in shown], *shown
+        """Make the demonstrations of each index, as a list for each."""
+        lists = [self._world.demonstrate(source, [index]) for index, _ in unpack(layout, objects)]
+        return [len(each) for each in lists], *lists
 
     def answers(self, *states: GroupState) -> list[Answer]:
-        """Describe the rollouts of complete groups by their answers."""
+        """Return the answers of complete groups, one for each rollout."""
         return [answer for state in states for answer in group_answers(state.record)]
 
 

@@ -1,4 +1,4 @@
-"""Rollout workers behind one queue, and the rollouts that go through them and the servers."""
+"""The pool of rollout workers, and the rollouts that run on it and on the inference servers."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -75,18 +75,18 @@ class Rollouts:
         gate: "Future[None] | None" = None,
         scenes: SharedScenes | None = None,
     ) -> "Future[list[Group]]":
-        """Start rolling out; the future's groups are in the order of the request's scenes.
+        """Start the rollouts of a request; the future's groups are in the order of its scenes.
 
-        Scenes that kill their workers are not among them.
+        Scenes in quarantine are omitted.
 
         Args:
-            policy: the one to sample from; None: the servers' current one.
-            gate: completions are not sampled before it is done; scenes are drawn at once.
-            scenes: those of other requests of the same source.
+            policy: the policy to sample from; None for the servers' current one.
+            gate: a future that must be done before completions are sampled.
+            scenes: states that are shared with other requests of the same source.
 
         The future raises:
-            GenerationError: from a server.
-            LostError: there are no workers, or no servers, any more.
+            GenerationError: a server failed, see `InferenceServer.generate`.
+            LostError: no workers, or no servers, can be started any more.
         """
         stages = RemoteStages(
             self._calls, self._servers, self.quarantine, policy=policy, gate=gate, scenes=scenes
@@ -96,35 +96,35 @@ class Rollouts:
     def replay(
         self, request: RolloutRequest, generations: Mapping[str, Generation]
     ) -> "Future[list[Group]]":
-        """Roll out again what was sampled before, without asking any server."""
+        """Start the rollouts of a request with completions that were sampled before."""
         stages = ReplayStages(self._calls, self._servers, self.quarantine, generations)
         return self._loop.submit(collect_groups(request, stages))
 
     def demonstrate(self, source: SceneSource, indices: range) -> "Future[list[ray.ObjectRef]]":
-        """Start demonstrating: references to lists of demonstrations, in the scenes' order."""
+        """Start making demonstrations; the future has a reference to a list for each scene."""
         return self._loop.submit(self._demonstrate(source, indices))
 
     def answers(self, groups: Sequence[Group]) -> "Future[list[Answer]]":
-        """Describe the rollouts of groups by their answers, where the records lie."""
+        """Start computing the answers of groups on a worker, which can read their records."""
         return self._loop.submit(self._answers(groups))
 
     def stop(self) -> None:
-        """End all workers."""
+        """Kill all workers."""
         self.pool.stop()
 
     async def _demonstrate(self, source: SceneSource, indices: range) -> list[ray.ObjectRef]:
-        async def one(index: int) -> ray.ObjectRef:
+        async def call(index: int) -> ray.ObjectRef:
             result = await self._calls.call(None, "demonstrate", (reference,), Item(index))
             return result.reference
 
         reference = ray.put(source)
-        shown = await asyncio.gather(
-            *(self.quarantine.guard(source, index, partial(one, index)) for index in indices)
+        demonstrations = await asyncio.gather(
+            *(self.quarantine.guard(source, index, partial(call, index)) for index in indices)
         )
-        return [each for each in shown if each is not None]
+        return [each for each in demonstrations if each is not None]
 
     async def _answers(self, groups: Sequence[Group]) -> list[Answer]:
+        answers: list[Answer]
         references = [g.read.reference for g in groups if isinstance(g.read, RemoteRecord)]
         (answers,) = await self.pool.call("answers", *references)
-        found: list[Answer] = answers
-        return found
+        return answers

@@ -1,1 +1,1 @@
-"""Runs Ray itself: session, placement, pools of actors, stopping."""
+"""Ray itself: session, placement, pools of actors, batching, graceful stop."""

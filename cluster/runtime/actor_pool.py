@@ -1,7 +1,7 @@
-"""Actors of one kind behind one queue: calls go to the least busy, the dead are replaced.
+"""A pool of actors of one kind: calls go to the least busy one, lost actors are replaced.
 
-Ray would restart an actor by itself, but has no deadline for a call that hangs, and gives a scene
-that kills every worker no end.
+Ray can restart actors itself, but it has no timeout for a call that hangs, and it would retry a
+scene that kills every worker forever.
 """
 
 import asyncio
@@ -24,53 +24,56 @@ from physrl.tracing import Trace
 from physrl.types import Metrics
 
 ATTEMPTS = 3
-"""A call whose actor dies or hangs is made so often before it is given up."""
-STARTS = 3
-"""So often a place is filled anew in vain, where no other actor is left; an actor that cannot start
-in the first place ends the pool at once."""
-LONGEST_PAUSE_S = 30.0
-"""Between two tries to fill a place."""
+"""Number of actors that a call may lose before it fails."""
+START_ATTEMPTS = 3
+"""Number of failed restarts in a row after which a pool without any other actor fails; an actor
+that fails its very first start fails the pool at once."""
+MAX_BACKOFF_S = 30.0
+"""Longest pause between two attempts to restart an actor."""
 ACTOR_LOST = (RayActorError, OutOfMemoryError, RuntimeEnvSetupError, ActorUnschedulableError)
-"""What Ray raises of an actor that is gone or never was."""
+"""Errors of Ray for an actor that died or could not be created."""
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class _Member:
+    """An actor of the pool; its replacement gets the same number."""
+
     number: int
     handle: ray.actor.ActorHandle
     lost_at: float | None = None
-    """When the one was lost whose place it takes."""
-    proven: bool = False
-    """Whether an actor has started in this place before."""
+    """Time at which the actor that this one replaces was lost."""
+    has_started_before: bool = False
+    """True if an earlier actor of this number has started."""
     failed_starts: int = 0
-    """In this place, in a row."""
+    """Failed starts of this number in a row."""
     started: bool = False
     calls: int = 0
+    """Calls in flight."""
     busy_since: float = 0.0
 
 
 @dataclass(slots=True)
 class PoolStatistics:
-    """What became of a pool's actors."""
+    """Counts and times of a pool since its start."""
 
     restarts: int = 0
     busy_s: float = 0.0
-    """Summed over actors: time with at least one call."""
+    """Seconds with at least one call in flight, summed over actors."""
     recoveries_s: list[float] = field(default_factory=list)
-    """For each lost actor, how long until another had taken its place."""
+    """Seconds between the loss of each actor and the start of its replacement."""
 
 
 class ActorPool:
-    """`count` actors; to be made and used in one asyncio event loop.
+    """A fixed number of actors, to be created and used in one asyncio event loop.
 
     Args:
-        name: what one of them is called, for people.
-        make: starts the one of a number; it must answer `ready()`.
-        calls_each: calls that one actor is given at once.
-        timeout_s: after so long a call hangs, and its actor is ended.
+        name: name of an actor in messages and traces.
+        make: creates the actor of a number; the actor must have a method `ready`.
+        calls_each: largest number of calls in flight at one actor.
+        timeout_s: duration after which a call is taken to hang, and its actor is killed.
         start_timeout_s: the same for an actor's start.
-        trace: takes a span for each call.
+        trace: receives a span for each call.
     """
 
     def __init__(
@@ -99,7 +102,7 @@ class ActorPool:
         """Wait until every actor has started.
 
         Raises:
-            LostError: one cannot.
+            LostError: one could not start.
         """
         async with self._changed:
             await self._changed.wait_for(
@@ -108,15 +111,15 @@ class ActorPool:
         self._check()
 
     async def call(self, method: str, *arguments: object, returns: int = 1) -> list[Any]:
-        """Call a method of the least busy actor; again on another where the actor is lost.
+        """Call a method of the least busy actor; if the actor is lost, retry on another.
 
         Args:
-            returns: as many results as the method's tuple has. The first is fetched, and says by
-                being there that the call is done; of the others references are returned.
+            returns: length of the tuple that the method returns. The first item is fetched, which
+                shows that the call has finished; the others are returned as references.
 
         Raises:
-            LostCallError: as many actors were lost as a call is attempted.
-            LostError: the pool has no actors any more, and gets none.
+            LostCallError: every attempt lost its actor.
+            LostError: no actor of the pool can be started any more.
         """
         for attempt in range(1, ATTEMPTS + 1):
             member = await self._acquire()
@@ -135,31 +138,31 @@ class ActorPool:
         raise AssertionError  # the last attempt returns or raises
 
     async def broadcast(self, method: str, *arguments: object) -> None:
-        """Call a method of every actor that has started; those that die of it are replaced."""
+        """Call a method of every actor that has started; replace the actors that are lost."""
 
-        async def one(member: _Member) -> None:
+        async def call(member: _Member) -> None:
             try:
                 await self._call(member, method, arguments, 1)
             except (*ACTOR_LOST, TimeoutError) as error:
                 self._replace(member, f"{method}: {actor_loss(error, self._timeout_s)}")
 
-        await asyncio.gather(*(one(member) for member in self._members if member.started))
+        await asyncio.gather(*(call(member) for member in self._members if member.started))
 
     @property
     def statistics(self) -> PoolStatistics:
-        """What happened so far; its `busy_s` includes calls under way."""
+        """The statistics up to now; `busy_s` includes calls in flight."""
         now = time.monotonic()
-        under_way = sum(now - member.busy_since for member in self._members if member.calls)
+        in_flight = sum(now - member.busy_since for member in self._members if member.calls)
         done = self._statistics
-        return PoolStatistics(done.restarts, done.busy_s + under_way, list(done.recoveries_s))
+        return PoolStatistics(done.restarts, done.busy_s + in_flight, list(done.recoveries_s))
 
     @property
     def handles(self) -> list[ray.actor.ActorHandle]:
-        """The actors, by their numbers."""
+        """The actors in the order of their numbers."""
         return [member.handle for member in self._members]
 
     def stop(self) -> None:
-        """End all actors, whatever they are doing."""
+        """Kill all actors, without waiting for their calls."""
         for member in self._members:
             ray.kill(member.handle)
 
@@ -198,16 +201,16 @@ class ActorPool:
             raise self._failure
 
     def _replace(self, lost: _Member, why: str) -> None:
-        """Start another actor in the place of one, unless another caller has."""
+        """Start a replacement of a lost actor, unless another caller has."""
         if self._members[lost.number] is not lost:
             return
-        logger.warning("%s %d is lost (%s): another starts", self._name, lost.number + 1, why)
-        ray.kill(lost.handle)  # of one that hangs
+        logger.warning("%s %d is lost (%s): restarting it", self._name, lost.number + 1, why)
+        ray.kill(lost.handle)  # it may only hang
         lost_at = lost.lost_at if lost.lost_at and not lost.started else time.monotonic()
         self._statistics.restarts += 1
-        proven = lost.proven or lost.started
+        started_before = lost.has_started_before or lost.started
         failed = 0 if lost.started else lost.failed_starts
-        fresh = _Member(lost.number, self._make(lost.number), lost_at, proven, failed)
+        fresh = _Member(lost.number, self._make(lost.number), lost_at, started_before, failed)
         self._members[lost.number] = fresh
         self._start(fresh)
 
@@ -220,8 +223,8 @@ class ActorPool:
         ready = asyncio.wrap_future(member.handle.ready.remote().future())
         try:
             await asyncio.wait_for(ready, self._start_timeout_s)
-        except Exception as error:  # whatever it is, nobody may wait for this actor for ever
-            await self._note_failed_start(member, actor_loss(error, self._start_timeout_s))
+        except Exception as error:  # any error at all: callers must not wait for this actor forever
+            await self._handle_failed_start(member, actor_loss(error, self._start_timeout_s))
             return
         async with self._changed:
             member.started = True
@@ -229,18 +232,20 @@ class ActorPool:
                 self._statistics.recoveries_s.append(time.monotonic() - member.lost_at)
             self._changed.notify_all()
 
-    async def _note_failed_start(self, member: _Member, reason: str) -> None:
+    async def _handle_failed_start(self, member: _Member, reason: str) -> None:
+        """Retry with exponential backoff, or fail the pool."""
         async with self._changed:
             member.failed_starts += 1
             others = any(each.started for each in self._members)
-            if not member.proven or (member.failed_starts >= STARTS and not others):
+            exhausted = member.failed_starts >= START_ATTEMPTS and not others
+            if exhausted or not member.has_started_before:
                 self._failure = LostError(
-                    f"{self._name} {member.number + 1} did not start: {reason}; mend that, and "
-                    "continue a run with --resume"
+                    f"{self._name} {member.number + 1} did not start: {reason}; fix the cause and "
+                    "continue the run with --resume"
                 )
                 self._changed.notify_all()
                 return
-        await asyncio.sleep(min(2.0**member.failed_starts, LONGEST_PAUSE_S))
+        await asyncio.sleep(min(2.0**member.failed_starts, MAX_BACKOFF_S))
         self._replace(member, f"start: {reason}")
 
 
@@ -252,21 +257,23 @@ async def start_pool(
 
 
 def actor_loss(error: Exception, timeout_s: float) -> str:
-    """Why an actor is lost, without Ray's guesses at what else it may have been."""
+    """Describe the loss of an actor by one line of Ray's message, without its further guesses."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {timeout_s:g} s"
+        return f"no response within {timeout_s:g} s"
     return str(error).strip().splitlines()[-1].strip().split(". ")[0]
 
 
-def pool_metrics(name: str, before: PoolStatistics, after: PoolStatistics, slots: float) -> Metrics:
-    """What happened between two moments.
+def pool_metrics(
+    name: str, before: PoolStatistics, after: PoolStatistics, actor_seconds: float
+) -> Metrics:
+    """Compute the metrics of an interval from the statistics at its ends.
 
     Args:
-        slots: actors times seconds between the moments.
+        actor_seconds: number of actors times the duration of the interval.
     """
     recovered = after.recoveries_s[len(before.recoveries_s) :]
     metrics = {
-        f"idle/{name}": max(0.0, 1 - (after.busy_s - before.busy_s) / slots),
+        f"idle/{name}": max(0.0, 1 - (after.busy_s - before.busy_s) / actor_seconds),
         f"faults/{name}_restarts": float(after.restarts - before.restarts),
     }
     return metrics | ({f"faults/{name}_recovery_s": max(recovered)} if recovered else {})

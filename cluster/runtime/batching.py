@@ -1,4 +1,4 @@
-"""Calls about single items, which travel to a pool's actors in batches."""
+"""Dynamic batching: callers await single items, which are sent to a pool's actors in batches."""
 
 import asyncio
 import logging
@@ -13,13 +13,13 @@ from cluster.runtime.actor_pool import ActorPool
 from physrl.errors import LostCallError, SimulationError
 
 Layout = list[tuple[Any, tuple[int, ...]]]
-"""For each item of a call its value, and the places of its objects among those of the call."""
+"""The value of each item of a call, and the positions of its objects among those of the call."""
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item of a call: a small value, and references that Ray resolves for the actor."""
+    """An item of a batched call: a small value, and references that Ray resolves for the actor."""
 
     value: Any = None
     references: tuple[ray.ObjectRef, ...] = ()
@@ -30,16 +30,16 @@ class Result:
     """The result of one item."""
 
     value: Any
-    """Fetched; it says by being there that the rest is, too."""
+    """A small value that has been fetched."""
     reference: ray.ObjectRef
-    """The rest, in the object store."""
+    """Reference of the object that belongs to it."""
     batch: int
-    """Number of the call that made it."""
+    """Number of the call that computed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """The calls that share one batch."""
+    """The properties that all items of a batch share."""
 
     key: Hashable
     method: str
@@ -53,14 +53,14 @@ class _Waiting:
 
 
 class BatchedCalls:
-    """Batches the items that are awaited in one turn of the event loop.
+    """Batches the items that are submitted in one iteration of the event loop.
 
-    A key says which items may share a call, such as those that came out of one call before. They
-    stay together whatever the timing, so that a resumed run batches, and samples, as an
-    uninterrupted one. A batch that is lost for good is tried again item by item.
+    Only items of equal keys share a call, such as the results of one earlier call. They stay
+    together independently of timing, so that a resumed run batches, and therefore samples, like an
+    uninterrupted one. The items of a batch that fails in every attempt are retried one by one.
 
     Args:
-        size: items of one call at most.
+        size: largest number of items in a call.
     """
 
     def __init__(self, pool: ActorPool, size: int) -> None:
@@ -72,13 +72,14 @@ class BatchedCalls:
     async def call(
         self, key: Hashable, method: str, arguments: tuple[object, ...], item: Item
     ) -> Result:
-        """Call `method(*arguments, layout, *objects)` of an actor for an item and others.
+        """Call `method(*arguments, layout, *objects)` of an actor for a batch with this item.
 
-        The method returns a list of values, then one object an item: see `unpack`.
+        The method reads the batch with `unpack`; it returns a list of values, then one object for
+        each item.
 
         Raises:
-            LostCallError: as many actors were lost over this item as a call is tried.
-            LostError: the pool has no actors any more.
+            LostCallError: every attempt at this item alone lost its actor.
+            LostError: no actor of the pool can be started any more.
         """
         loop = asyncio.get_running_loop()
         call, waiting = _Call(key, method, arguments), _Waiting(item, loop.create_future())
@@ -107,7 +108,7 @@ class BatchedCalls:
             )
         except (LostCallError, SimulationError) as error:
             if len(batch) > 1:
-                logger.warning("%s: %d items are retried one by one", error, len(batch))
+                logger.warning("%s: retrying its %d items one by one", error, len(batch))
                 for each in batch:
                     self._start(call, [each])
                 return
@@ -116,17 +117,17 @@ class BatchedCalls:
             _fail(batch, error)
         else:
             for each, value, reference in zip(batch, values, rest, strict=True):
-                if not each.result.done():  # nobody waits for it any more
+                if not each.result.done():  # else the caller was cancelled
                     each.result.set_result(Result(value, reference, number))
 
 
 def unpack(layout: Layout, objects: Sequence[Any]) -> list[tuple[Any, list[Any]]]:
-    """Return each item's value and objects, on the actor's side."""
+    """Return the value and the objects of each item; the actor's counterpart of `BatchedCalls`."""
     return [(value, [objects[place] for place in places]) for value, places in layout]
 
 
 def _pack(items: Sequence[Item]) -> tuple[Layout, list[ray.ObjectRef]]:
-    """List every reference once: an actor reads each of its arguments anew."""
+    """List every reference once, since an actor deserializes each of its arguments separately."""
     places: dict[ray.ObjectRef, int] = {}
     layout = [
         (item.value, tuple(places.setdefault(one, len(places)) for one in item.references))

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def cold_start() -> Iterator[None]:
-    """Import without garbage collection, and never collect afterwards what was imported.
+    """Disable garbage collection during imports, and exclude the imported objects from it later.
 
-    Modules are not garbage, but a million objects of theirs would be walked dozens of times while
-    they come in (a tenth of the start), and again whenever the process works.
+    Otherwise the collector would traverse a million objects of these modules dozens of times during
+    the imports (a tenth of the start), and again while the process works.
     """
     gc.disable()
     try:

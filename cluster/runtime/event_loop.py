@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, where everything that waits for actors waits."""
+"""An asyncio event loop in a thread of its own, which awaits the calls of actors."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 class EventLoop:
-    """Runs coroutines for threads that are not asynchronous."""
+    """Runs coroutines on behalf of synchronous threads."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -18,15 +18,15 @@ class EventLoop:
         self._thread.start()
 
     def submit(self, coroutine: Coroutine[Any, Any, Result]) -> "Future[Result]":
-        """Start it; the future is for any thread."""
+        """Start a coroutine and return a future that any thread may wait for."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """Start it and wait."""
+        """Run a coroutine and return its result."""
         return self.submit(coroutine).result()
 
     def stop(self) -> None:
-        """Cancel what runs, and end the thread."""
+        """Cancel all coroutines and end the thread."""
         self.run(_cancel_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -1,6 +1,6 @@
-"""Which actor of a run goes where: one placement group, taken whole or not at all.
+"""Placement of a run's actors in one Ray placement group, reserved as a whole or not at all.
 
-disaggregated   servers | ranks | workers, a bundle each
+disaggregated   servers | ranks | workers: a bundle for each actor
 colocated       (server + rank) | workers: server i and rank i share bundle i and its GPU
 """
 
@@ -22,14 +22,14 @@ from physrl.config.runtime import RuntimeConfig
 from physrl.errors import UserError
 
 WORKER_CPUS, SERVER_CPUS, RANK_CPUS = 0.5, 0.25, 0.5
-"""Of a core, for placement only: workers, servers and the learner mostly take turns. Not 0, or
-they could land on a cluster's head, which offers no cores to keep work away."""
+"""Cores that Ray reserves for an actor: few, since workers, servers and the learner mostly take
+turns; but not 0, or actors could be placed on a cluster's head node, which offers no cores."""
 logger = logging.getLogger(__name__)
 
 
-def bundles(runtime: RuntimeConfig) -> list[dict[str, float]]:
-    """What a run reserves: servers first, then ranks, then workers."""
-    server = _bundle(SERVER_CPUS, 0 if spreads(runtime) else runtime.gpus_per_server)
+def run_bundles(runtime: RuntimeConfig) -> list[dict[str, float]]:
+    """List the bundles that a run reserves: of servers, then ranks, then workers."""
+    server = _bundle(SERVER_CPUS, 0 if uses_ray_executor(runtime) else runtime.gpus_per_server)
     rank = _bundle(RANK_CPUS, runtime.gpus_per_rank)
     workers = [_bundle(WORKER_CPUS, 0)] * runtime.rollout_workers
     if runtime.layout == "colocated":
@@ -38,24 +38,24 @@ def bundles(runtime: RuntimeConfig) -> list[dict[str, float]]:
     return [server] * runtime.inference_servers + [rank] * runtime.learner_ranks + workers
 
 
-def spreads(runtime: RuntimeConfig) -> bool:
-    """Whether vLLM spreads each server over machines, with GPUs that it reserves itself."""
+def uses_ray_executor(runtime: RuntimeConfig) -> bool:
+    """Return whether vLLM distributes each server over machines, reserving GPUs itself."""
     return runtime.vllm.get("distributed_executor_backend") == "ray"
 
 
-def gpus(runtime: RuntimeConfig) -> float:
-    """How many GPUs a run takes."""
-    reserved = sum(bundle.get("GPU", 0) for bundle in bundles(runtime))
-    if not spreads(runtime):
+def required_gpus(runtime: RuntimeConfig) -> float:
+    """Count the GPUs that a run needs."""
+    reserved = sum(bundle.get("GPU", 0) for bundle in run_bundles(runtime))
+    if not uses_ray_executor(runtime):
         return reserved
     parts = ("tensor_parallel_size", "pipeline_parallel_size")
     sizes = [int(runtime.vllm.get(part, 1)) for part in parts]
     return reserved + runtime.inference_servers * math.prod(sizes)
 
 
-def cpus(runtime: RuntimeConfig) -> float:
-    """How many cores a run reserves."""
-    return sum(bundle["CPU"] for bundle in bundles(runtime))
+def required_cpus(runtime: RuntimeConfig) -> float:
+    """Count the cores that a run reserves."""
+    return sum(bundle["CPU"] for bundle in run_bundles(runtime))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +63,36 @@ class Placement:
     """The reserved bundles of a run."""
 
     group: PlacementGroup | None
-    """None where Ray places each actor by its own needs."""
+    """The placement group; None if Ray places each actor separately."""
     first: int
-    """Of its bundles; a trial's own process has the one before."""
+    """Index of the run's first bundle; in a trial's group, bundle 0 is that of the trial itself."""
     owned: bool
+    """True if `release` removes the group."""
     runtime: RuntimeConfig
 
     @classmethod
     def reserve(cls, runtime: RuntimeConfig) -> Self:
-        """Take everything at once; inside a trial, what the trial has reserved.
+        """Reserve all bundles at once; inside a Tune trial, use the trial's placement group.
 
         Raises:
-            UserError: the cluster has too little, and has not grown within `start_timeout_s`.
+            UserError: the resources were not available within `runtime.start_timeout_s`.
         """
         trial = get_current_placement_group()
         if trial is not None:
             return cls(trial, 1, False, runtime)
-        wanted = bundles(runtime)
-        group = placement_group(wanted, strategy="PACK")
-        needed = {kind: sum(b.get(kind, 0) for b in wanted) for kind in ("GPU", "CPU")}
-        there = ray.cluster_resources()
-        short = [kind for kind in needed if needed[kind] > there.get(kind, 0)]
-        if short:
-            logger.warning("the cluster has too few %ss: waiting for it to grow", short[0])
+        bundles = run_bundles(runtime)
+        group = placement_group(bundles, strategy="PACK")
+        needed = {kind: sum(b.get(kind, 0) for b in bundles) for kind in ("GPU", "CPU")}
+        total = ray.cluster_resources()
+        lacking = [kind for kind in needed if needed[kind] > total.get(kind, 0)]
+        if lacking:
+            logger.warning("the cluster has too few %ss: waiting for it to grow", lacking[0])
         if not group.wait(runtime.start_timeout_s):
             remove_placement_group(group)
             free = ray.available_resources()
             raise UserError(
                 f"runtime needs {needed['GPU']:g} GPUs and {needed['CPU']:g} cores; the cluster "
-                f"has {there.get('GPU', 0):g} and {there.get('CPU', 0):g}, of which "
+                f"has {total.get('GPU', 0):g} and {total.get('CPU', 0):g}, of which "
                 f"{free.get('GPU', 0):g} and {free.get('CPU', 0):g} were free for "
                 f"{runtime.start_timeout_s:g} s: lower runtime.inference_servers or "
                 "runtime.learner_ranks, or wait for other runs to end"
@@ -99,37 +100,40 @@ class Placement:
         return cls(group, 0, True, runtime)
 
     @classmethod
-    def anywhere(cls, runtime: RuntimeConfig) -> Self:
-        """Reserve nothing: servers and workers start where there is room, one by one."""
+    def unreserved(cls, runtime: RuntimeConfig) -> Self:
+        """Reserve nothing: Ray places each actor separately, where there is room."""
         return cls(None, 0, False, runtime)
 
     def server(self, number: int) -> PlacementGroupSchedulingStrategy | str:
-        """Where an inference server goes; vLLM would take a whole group that it finds itself in."""
-        return "DEFAULT" if spreads(self.runtime) else self._bundle(number)
+        """Return the scheduling strategy of a server.
+
+        A server that vLLM distributes itself must not be in the group: vLLM would take all of it.
+        """
+        return "DEFAULT" if uses_ray_executor(self.runtime) else self._bundle(number)
 
     def rank(self, number: int) -> PlacementGroupSchedulingStrategy | str:
-        """Where a learner rank goes."""
+        """Return the scheduling strategy of a learner rank."""
         shared = self.runtime.layout == "colocated"
         return self._bundle(number if shared else self.runtime.inference_servers + number)
 
     def worker(self, number: int) -> PlacementGroupSchedulingStrategy | str:
-        """Where a rollout worker goes."""
-        return self._bundle(len(bundles(self.runtime)) - self.runtime.rollout_workers + number)
+        """Return the scheduling strategy of a rollout worker."""
+        return self._bundle(len(run_bundles(self.runtime)) - self.runtime.rollout_workers + number)
 
     @property
     def server_gpus(self) -> float:
-        """Of one server; half of one that it shares, which Ray then gives to both."""
-        if spreads(self.runtime):
+        """GPUs of a server; one half if it shares a GPU with a rank, so that Ray places both."""
+        if uses_ray_executor(self.runtime):
             return 0
         return 0.5 if self.runtime.layout == "colocated" else self.runtime.gpus_per_server
 
     @property
     def rank_gpus(self) -> float:
-        """Of one rank."""
+        """GPUs of a learner rank."""
         return 0.5 if self.runtime.layout == "colocated" else self.runtime.gpus_per_rank
 
     def release(self) -> None:
-        """Give everything back."""
+        """Remove the placement group if this run created it."""
         if self.owned:
             remove_placement_group(self.group)
 

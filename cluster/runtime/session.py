@@ -1,4 +1,4 @@
-"""The Ray cluster that a job runs on: the one that is there, or one of its own."""
+"""The Ray session of a job: on a running cluster if there is one, else on a local one."""
 
 import logging
 import math
@@ -8,39 +8,39 @@ from contextlib import contextmanager
 
 import ray
 
-from cluster.runtime.authentication import cluster_announced
-from cluster.runtime.placement import cpus, gpus
+from cluster.runtime.authentication import announced_address
+from cluster.runtime.placement import required_cpus, required_gpus
 from physrl.config.runtime import RuntimeConfig
 from physrl.errors import UserError
 
 logger = logging.getLogger(__name__)
 
 ENVIRONMENT = {
-    # Actors without a GPU of their own must see none.
+    # Actors that reserve no GPU must see none.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_DEDUP_LOGS": "1",
-    # A failed call's error comes with each of its results, of which one is looked at.
+    # Each result of a failed call holds the error, but only one of them is read.
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Actors have processes of their own: one for each core, started in advance, would only cost.
+    # Actors start processes of their own: a prestarted process for each core would be of no use.
     "RAY_prestart_worker_first_driver": "0",
-    # A local cluster's workers are the run: at Ray's nice 15 they would get a twentieth of a core
-    # beside any other busy process.
+    # The workers of a local cluster do the run's work: at Ray's nice value of 15 they would get a
+    # twentieth of a core next to any other busy process.
     "RAY_worker_niceness": "0",
 }
 
 
 @contextmanager
 def ray_session(runtime: RuntimeConfig) -> Iterator[None]:
-    """Join a running Ray cluster, or start a local one and end it on leaving.
+    """Join a running Ray cluster, or start a local one and end it when the block exits.
 
-    In a process that Ray runs, such as a trial's, there is nothing to do.
+    In a process that Ray runs, such as a trial's, this has no effect.
     """
     if ray.is_initialized():
         yield
         return
     os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
-    joins = cluster_announced()
+    joins = announced_address() is not None
     if joins:
         _join()
     else:
@@ -53,24 +53,28 @@ def ray_session(runtime: RuntimeConfig) -> Iterator[None]:
         ray.shutdown()
 
 
-def check_gpus(runtime: RuntimeConfig, there: float) -> None:
-    """Refuse a run that would wait for ever for GPUs; a cluster that is joined may yet grow.
+def check_gpus(runtime: RuntimeConfig, available: float) -> None:
+    """Check that a local cluster has the GPUs that a run needs; a joined one may still grow.
 
     Raises:
-        UserError: with both numbers.
+        UserError: it has too few.
     """
-    needed = gpus(runtime)
-    if needed > there:
+    needed = required_gpus(runtime)
+    if needed > available:
         raise UserError(
-            f"runtime asks for {needed:g} GPUs for {runtime.inference_servers} servers and "
-            f"{runtime.learner_ranks} ranks, but this machine has {there:g}: lower "
+            f"runtime needs {needed:g} GPUs for {runtime.inference_servers} servers and "
+            f"{runtime.learner_ranks} ranks, but this machine has {available:g}: lower "
             "runtime.inference_servers, gpus_per_server, learner_ranks or gpus_per_rank, or join "
-            "a cluster that has more"
+            "a cluster with more GPUs"
         )
 
 
 def actor_environment(threads: int) -> dict[str, str]:
-    """Environment of an actor's process; two OpenMP threads on a busy core cost more than one."""
+    """Make the environment variables of an actor.
+
+    Args:
+        threads: OpenMP threads; on a busy core, two are slower than one.
+    """
     return {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
@@ -78,7 +82,7 @@ def actor_environment(threads: int) -> dict[str, str]:
         "TRANSFORMERS_VERBOSITY": "error",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "DS_LOG_LEVEL": "WARNING",
-        "PATH": os.environ["PATH"],  # DeepSpeed looks for ninja on it
+        "PATH": os.environ["PATH"],  # DeepSpeed needs ninja
     }
 
 
@@ -87,8 +91,8 @@ def _join() -> None:
         ray.init(address="auto", logging_level=logging.WARNING)
     except ConnectionError:
         raise UserError(
-            "a Ray cluster is announced (RAY_ADDRESS or an earlier `ray start`) but does not "
-            "answer: start it, or unset RAY_ADDRESS and run `ray stop`"
+            "a Ray cluster is announced (by RAY_ADDRESS or an earlier `ray start`) but cannot be "
+            "reached: start it, or unset RAY_ADDRESS and run `ray stop`"
         ) from None
     logger.info("joined the Ray cluster at %s", ray.get_runtime_context().gcs_address)
 
@@ -100,8 +104,8 @@ def _start_local(runtime: RuntimeConfig) -> None:
             include_dashboard=runtime.dashboard,
             dashboard_host="127.0.0.1",
             dashboard_port=runtime.dashboard_port,
-            # More actors than cores are slow, not impossible.
-            num_cpus=max(os.cpu_count() or 1, math.ceil(cpus(runtime))),
+            # More actors than cores are slow, but they work.
+            num_cpus=max(os.cpu_count() or 1, math.ceil(required_cpus(runtime))),
             object_store_memory=runtime.object_store_mb << 20,
             logging_level=logging.WARNING,
             log_to_driver=False,
@@ -110,10 +114,11 @@ def _start_local(runtime: RuntimeConfig) -> None:
 
 @contextmanager
 def _own_process_groups() -> Iterator[None]:
-    """Started processes lead groups of their own.
+    """Make the processes that the block starts leaders of process groups of their own.
 
-    `timeout` and others send SIGTERM to a command's whole group: Ray's processes would be gone
-    before the driver has a checkpoint. They still end with their driver, however it dies.
+    `timeout` and other programs send SIGTERM to the whole group of a command, which would end Ray
+    before the driver has saved a checkpoint. Ray's processes still end with their driver, even if
+    it is killed.
     """
     starting = True
 
@@ -121,7 +126,7 @@ def _own_process_groups() -> Iterator[None]:
         if starting:
             os.setpgid(0, 0)
 
-    os.register_at_fork(after_in_child=lead)  # for good
+    os.register_at_fork(after_in_child=lead)  # cannot be undone
     try:
         yield
     finally:

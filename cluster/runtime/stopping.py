@@ -1,4 +1,4 @@
-"""Ctrl-C and `ray job stop` end a run with a checkpoint."""
+"""Graceful stop: Ctrl-C and `ray job stop` end a run with a checkpoint."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -12,39 +12,39 @@ Result = TypeVar("Result")
 
 
 class Stopped(Exception):
-    """Somebody asked the run to stop, and what it waited for is given up."""
+    """A stop was requested while the run was waiting."""
 
 
 class StopRequest:
-    """Whether somebody asked the run to stop."""
+    """A flag that requests a graceful stop of the run."""
 
     def __init__(self) -> None:
         self.requested = False
 
     def wait_for(self, future: "Future[Result]") -> Result:
-        """A future's result.
+        """Wait for the result of a future.
 
         Raises:
-            Stopped: a stop is requested before it is there; the future is cancelled.
+            Stopped: a stop is requested meanwhile; the future is cancelled.
         """
         while not self.requested:
             try:
                 return future.result(POLL_SECONDS)
             except TimeoutError:
-                if future.done():  # meanwhile, or with this very error
+                if future.done():  # just now, or the TimeoutError is its own
                     return future.result()
         future.cancel()
         raise Stopped
 
 
 @contextmanager
-def stop_on_signals(then: Callable[[], None] = lambda: None) -> Iterator[StopRequest]:
-    """Turn the first SIGINT or SIGTERM into a request; a second SIGINT interrupts at once.
+def stop_on_signals(on_request: Callable[[], None] = lambda: None) -> Iterator[StopRequest]:
+    """Turn the first SIGINT or SIGTERM into a stop request; a second SIGINT interrupts at once.
 
-    To be entered after `ray.init`, which installs handlers of its own.
+    Enter it after `ray.init`, which installs handlers of its own.
 
     Args:
-        then: called when it is requested.
+        on_request: called when a stop is requested.
     """
     stop = StopRequest()
 
@@ -52,7 +52,7 @@ def stop_on_signals(then: Callable[[], None] = lambda: None) -> Iterator[StopReq
         if stop.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.requested = True
-        then()
+        on_request()
 
     before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -63,10 +63,10 @@ def stop_on_signals(then: Callable[[], None] = lambda: None) -> Iterator[StopReq
 
 
 @contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """Have SIGTERM, which `ray job stop` sends, raise what Ctrl-C does.
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Make SIGTERM, which `ray job stop` sends, raise KeyboardInterrupt like Ctrl-C.
 
-    To be entered after `ray.init`, whose own handler aborts the process.
+    Enter it after `ray.init`, whose own handler aborts the process.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:

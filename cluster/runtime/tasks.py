@@ -1,4 +1,4 @@
-"""Ray tasks, a few of them at once."""
+"""Ray tasks with a limit on their concurrency."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,19 +9,19 @@ import ray
 def run_tasks(
     task: Any, calls: Sequence[tuple[object, ...]], at_once: int
 ) -> Iterator[tuple[int, ray.ObjectRef | None]]:
-    """Call a remote function with each of these arguments, at most `at_once` at a time.
+    """Call a remote function with each tuple of arguments, at most `at_once` at a time.
 
     Yields:
-        The place of a call when it begins, with None; and again with its result's reference, which
-        may hold an error, when it is done.
+        The index of a call when it starts, with None; and again when it has finished, with the
+        reference of its result, which may be an error.
     """
     waiting = iter(enumerate(calls))
     running: dict[ray.ObjectRef, int] = {}
     while True:
-        while len(running) < at_once and (following := next(waiting, None)) is not None:
-            place, arguments = following
-            yield place, None
-            running[task.remote(*arguments)] = place
+        while len(running) < at_once and (call := next(waiting, None)) is not None:
+            index, arguments = call
+            yield index, None
+            running[task.remote(*arguments)] = index
         if not running:
             return
         (done,), _ = ray.wait(list(running), num_returns=1)

@@ -1,1 +1,1 @@
-"""Runs a study: trials on Ray Tune, cells, probes, adaptation."""
+"""Studies: trials on Ray Tune, cells, probes, adaptation."""

@@ -1,4 +1,4 @@
-"""How fast a model learns another task: a few steps of SFT, measured in between."""
+"""Adaptation of a model to another task: a few steps of SFT with evaluations in between."""
 
 from contextlib import closing
 from itertools import pairwise
@@ -19,11 +19,11 @@ from physrl.world import World
 
 
 def adapt(spec: AdaptationSpec, checkpoint: Path | None, actors: RunActors) -> AdaptationCurve:
-    """Train the subject's model on the task, and count its greedy successes on the way.
+    """Train the subject's model on the task, and record its greedy successes along the way.
 
     Args:
-        checkpoint: the subject's; None: the model before training.
-        actors: those whose servers hold the same base; they hold the adapted model afterwards.
+        checkpoint: checkpoint of the subject; None for the model before training.
+        actors: actors of the same base model; they hold the adapted model afterwards.
     """
     config = _started(spec, checkpoint)
     source = scene_source(config, config.task, "train")
@@ -42,8 +42,8 @@ def adapt(spec: AdaptationSpec, checkpoint: Path | None, actors: RunActors) -> A
         for measured, following in pairwise(spec.steps):
             with actors.learning():
                 for step in range(measured, following):
-                    shown = world.demonstrate(source, step_indices(config, step))
-                    actors.learner.update(step, [ray.put(shown)])
+                    demonstrations = world.demonstrate(source, step_indices(config, step))
+                    actors.learner.update(step, [ray.put(demonstrations)])
             measure()
     return AdaptationCurve(
         spec.key, spec.steps, config.algorithm.prompts_per_step, tuple(successes)
@@ -51,7 +51,7 @@ def adapt(spec: AdaptationSpec, checkpoint: Path | None, actors: RunActors) -> A
 
 
 def _started(spec: AdaptationSpec, checkpoint: Path | None) -> RunConfig:
-    """The run from the subject's weights, measured on as many scenes as the spec says."""
+    """Return the run with the subject's weights and the number of scenes of the spec."""
     config = spec.config
     model = config.model
     if checkpoint is not None:

@@ -1,17 +1,17 @@
-"""The cells of a study: each is computed once, and stored at once.
+"""The cells of a study, each of which is computed once and stored as soon as it is complete.
 
-cells that are not there -> controls, networks: Ray tasks, in one process each -> the store
-                         -> language models: rollouts on servers, base by base -> the store
+missing cells -> controls, networks: Ray tasks, in one process each            -> the store
+              -> language models: rollouts on servers, one base after the other -> the store
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import ray
 
 from cluster.runtime.placement import SERVER_CPUS, WORKER_CPUS
-from cluster.study.events import Finished, Started, Work, run_works
+from cluster.study.events import Finished, ResultTask, Started, compute_results
 from cluster.study.policies import by_base, study_policies
 from cluster.study.served_cells import ServedCells, cell_name, compute_served
 from physrl.config.baseline import BaselineConfig
@@ -30,13 +30,13 @@ def compute_cells(
     real_images: Path | None,
     at_once: int,
 ) -> Iterator[Started | Finished]:
-    """Compute every cell that is not in the store and can be.
+    """Compute every cell that is missing in the store and whose subject is available.
 
     Needs a running Ray cluster.
 
     Args:
-        scratch: a folder that all machines share, for bases that are served from a copy.
-        at_once: cells that are under way together, at most.
+        scratch: folder that all machines share, for copies of quantized bases.
+        at_once: largest number of cells computed at the same time.
     """
     done = store.done()
     missing = [cell for cell in plan.cells if cell.key not in done]
@@ -44,29 +44,29 @@ def compute_cells(
         return
     policies = study_policies(plan, store)
     most = max((plan.config_of(one).runtime.inference_servers for one in policies), default=0)
-    workers = fitting(at_once, ray.cluster_resources().get("CPU", 0), servers=most)
-    local = _local_works(plan, store, missing, real_images)
-    yield from run_works(_compute_locally, local, workers)
+    workers = limit_workers(at_once, ray.cluster_resources().get("CPU", 0), servers=most)
+    local = _local_tasks(plan, store, missing, real_images)
+    yield from compute_results(_compute_locally, local, workers)
     photos = () if real_images is None else load_photos(real_images)
     for group in by_base(plan, list(policies)):
         cells = [cell for cell in missing if cell.subject in group]
         if not cells:
             continue
         runs = [plan.config_of(subject) for subject in group]
-        with _stopping(ServedCells(runs, photos, scratch, workers)) as served:
+        with closing(ServedCells(runs, photos, scratch, workers)) as served:
             yield from compute_served(served, cells, policies, store, at_once)
 
 
-def fitting(workers: int, cores: float, servers: int) -> int:
-    """Limit workers to a cluster's cores beside the servers that they wait for."""
+def limit_workers(workers: int, cores: float, servers: int) -> int:
+    """Limit the number of workers to the cores that the servers leave, but at least to 1."""
     return max(1, min(workers, int((cores - servers * SERVER_CPUS) / WORKER_CPUS)))
 
 
-def _local_works(
+def _local_tasks(
     plan: StudyPlan, store: CellStore, cells: Sequence[CellSpec], real_images: Path | None
-) -> list[Work]:
-    """List the cells that need no server: controls, and networks that are trained."""
-    works = []
+) -> list[ResultTask]:
+    """List the cells that need no server: of controls, and of trained networks."""
+    tasks = []
     for cell in cells:
         network: tuple[BaselineConfig, Path] | None = None
         if cell.subject.kind == "baseline":
@@ -77,8 +77,8 @@ def _local_works(
         elif cell.subject.kind not in ("physics", "guesser"):
             continue
         arguments = (cell, store.location, real_images, network)
-        works.append(Work(cell.key, cell_name(cell), arguments))
-    return works
+        tasks.append(ResultTask(cell.key, cell_name(cell), arguments))
+    return tasks
 
 
 def _compute_locally(
@@ -87,7 +87,7 @@ def _compute_locally(
     real_images: Path | None,
     network: tuple[BaselineConfig, Path] | None,
 ) -> None:
-    """Compute and store a cell in a process of its own."""
+    """Compute and store a cell in a Ray task."""
     photos: tuple[Photo, ...] = () if real_images is None else load_photos(real_images)
     if network is None:
         result = evaluate_control(cell, photos)
@@ -97,11 +97,3 @@ def _compute_locally(
         with closing(World()) as world:
             result = evaluate_cell(cell, NetworkPolicy(*network), world, photos)
     open_cell_store(store).write_cell(cell.key, result)
-
-
-@contextmanager
-def _stopping(served: ServedCells) -> Iterator[ServedCells]:
-    try:
-        yield served
-    finally:
-        served.stop()

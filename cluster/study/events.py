@@ -1,4 +1,4 @@
-"""Events of the computation of a study's results."""
+"""Results of a study that Ray tasks compute, and the events of their computation."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from cluster.runtime.session import actor_environment
 from cluster.runtime.tasks import run_tasks
 
 ATTEMPTS = 3
-"""A result whose computation fails so often is given up."""
+"""Number of attempts at a result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The computation of a result begins."""
+    """The computation of a result has started."""
 
     key: str
     name: str
@@ -25,49 +25,49 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A result is in the store, or was given up."""
+    """A result is in the store, or its computation has failed."""
 
     key: str
     name: str
     failure: str | None = None
-    """Reason of one line."""
+    """Reason of a failure, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """A result that one Ray task computes and stores."""
+class ResultTask:
+    """The arguments of a Ray task that computes and stores one result."""
 
     key: str
     name: str
     arguments: tuple[object, ...]
 
 
-def run_works(
-    function: Any, works: Sequence[Work], at_once: int, gpus: float = 0
+def compute_results(
+    function: Any, tasks: Sequence[ResultTask], at_once: int, gpus: float = 0
 ) -> Iterator[Started | Finished]:
-    """Compute results by Ray tasks; the function may be called twice for one result."""
-    task = ray.remote(function).options(
+    """Compute results by Ray tasks; since these are retried, the function must be idempotent."""
+    remote = ray.remote(function).options(
         num_cpus=WORKER_CPUS,
         num_gpus=gpus,
         max_retries=ATTEMPTS - 1,
         retry_exceptions=True,
         runtime_env={"env_vars": actor_environment(threads=1)},
     )
-    for place, done in run_tasks(task, [work.arguments for work in works], at_once):
-        work = works[place]
+    for index, done in run_tasks(remote, [task.arguments for task in tasks], at_once):
+        task = tasks[index]
         if done is None:
-            yield Started(work.key, work.name)
+            yield Started(task.key, task.name)
             continue
         try:
             ray.get(done)
         except RayError as error:
-            yield Finished(work.key, work.name, one_line(error))
+            yield Finished(task.key, task.name, error_summary(error))
         else:
-            yield Finished(work.key, work.name)
+            yield Finished(task.key, task.name)
 
 
-def one_line(error: BaseException) -> str:
-    """Describe an actor's error without the remote traceback."""
+def error_summary(error: BaseException) -> str:
+    """Describe an error in one line, without the remote traceback."""
     cause = getattr(error, "cause", None) or error
     last = (str(cause).strip() or type(cause).__name__).splitlines()[-1].strip()
     return f"{type(cause).__name__}: {last}"

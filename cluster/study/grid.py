@@ -1,7 +1,7 @@
-"""The grid on Ray Tune: a trial for each model.
+"""The trials of a study on Ray Tune.
 
-Tuner -> TrialRunner (a slot: one Cluster, reused by the next trial) -> train -> the store
-                                                                     -> adapt -> the store
+Tuner -> TrialRunner (a slot, whose actors the next trial reuses) -> train -> the store
+                                                                  -> adapt -> the store
 """
 
 import hashlib
@@ -15,10 +15,10 @@ from typing import Any
 
 from ray import tune
 
-from cluster.runtime.placement import WORKER_CPUS, bundles, cpus
+from cluster.runtime.placement import WORKER_CPUS, required_cpus, run_bundles
 from cluster.runtime.stopping import stop_on_signals
-from cluster.study.events import ATTEMPTS, one_line
-from cluster.study.trial import MakeActors, Train, TrialRunner, TrialWork
+from cluster.study.events import ATTEMPTS, error_summary
+from cluster.study.trial import MakeActors, Train, TrialJob, TrialRunner
 from cluster.training.actors import RunActors
 from cluster.training.phases import train
 from cluster.training.reporter import Progress
@@ -27,32 +27,32 @@ from physrl.evaluation.cells import CellStore
 from physrl.evaluation.specs import StudyPlan, Subject
 
 RUNNER_CPUS = 0.25
-"""Of a trial's own process, which mostly waits."""
+"""Cores of a trial's own process, which mostly waits."""
 
 
-def trial_works(plan: StudyPlan, folder: Path) -> dict[str, TrialWork]:
-    """What a study trains and adapts, by the subject's key; its runs lie in the study's folder."""
-    works: dict[str, TrialWork] = {}
+def trial_jobs(plan: StudyPlan, folder: Path) -> dict[str, TrialJob]:
+    """Make the trials of a study, by the subject's key; their runs are in the study's folder."""
+    jobs: dict[str, TrialJob] = {}
     for subject in plan.subjects:
         adaptations = tuple(spec for spec in plan.adaptations if spec.subject == subject)
         if subject.kind == "trained" or adaptations:
             config = plan.config_of(subject)
-            place: dict[str, object] = {"output": folder / "trials", "name": _run_name(subject)}
+            changes: dict[str, object] = {"output": folder / "trials", "name": _run_name(subject)}
             if config.storage is not None:
-                place["storage"] = f"{config.storage}/{plan.name}/trials"
-            config = config.model_copy(update=place)
-            works[subject.key] = TrialWork(subject, config, adaptations)
-    return works
+                changes["storage"] = f"{config.storage}/{plan.name}/trials"
+            config = config.model_copy(update=changes)
+            jobs[subject.key] = TrialJob(subject, config, adaptations)
+    return jobs
 
 
-def unfinished(works: Mapping[str, TrialWork], store: CellStore) -> dict[str, TrialWork]:
-    """Those of which something is not in the store."""
+def unfinished(jobs: Mapping[str, TrialJob], store: CellStore) -> dict[str, TrialJob]:
+    """Select the trials with results that are missing in the store."""
     done = store.done()
-    return {key: work for key, work in works.items() if not set(work.owes) <= done}
+    return {key: job for key, job in jobs.items() if not set(job.result_names) <= done}
 
 
 def run_trials(
-    works: Mapping[str, TrialWork],
+    jobs: Mapping[str, TrialJob],
     store: CellStore,
     folder: Path,
     progress: Progress,
@@ -60,56 +60,54 @@ def run_trials(
     make_actors: MakeActors = RunActors,
     train: Train = train,
 ) -> bool:
-    """Train and adapt whatever is unfinished; a killed experiment of these trials is restored.
+    """Run the unfinished trials; an interrupted Tune experiment of the same trials is restored.
 
-    What fails for good is recorded in the store. Needs a running Ray cluster.
+    Failures are recorded in the store. Needs a running Ray cluster.
 
     Returns:
-        Whether it came to its end, and was not interrupted.
+        True if all trials ended, False if a stop was requested.
     """
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # which prints tables even where told not to
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # it does not say that it was interrupted
-    path = folder / "tune" / _experiment_name(works)
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # it prints tables in spite of verbose=0
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # it hides that the experiment was interrupted
+    path = folder / "tune" / _experiment_name(jobs)
     trainable = tune.with_resources(
         tune.with_parameters(
             TrialRunner,
-            works=dict(works),
+            jobs=dict(jobs),
             store=store.location,
             progress=progress,
             make_actors=make_actors,
             train=train,
         ),
         lambda config: tune.PlacementGroupFactory(
-            trial_bundles(works[config["trial"]["key"]].config.runtime)
+            trial_bundles(jobs[config["trial"]["key"]].config.runtime)
         ),
     )
-    restored = _restored(path, trainable)
-    if restored is not None and not _end(restored, works, store):
-        return False
+    restored = tune.Tuner.can_restore(str(path))
+    if restored:
+        tuner = tune.Tuner.restore(
+            str(path), trainable, resume_unfinished=True, restart_errored=True
+        )
+        if not _fit(tuner, jobs, store):
+            return False
     left = {
-        key: work
-        for key, work in unfinished(works, store).items()
-        if restored is None or key not in store.failures()
+        key: job
+        for key, job in unfinished(jobs, store).items()
+        if not restored or key not in store.failures()
     }
     if not left:
         return True
-    # Also what was in the store when a restored experiment ended, and has been deleted since.
+    # Results may have been deleted since a restored experiment ended.
     shutil.rmtree(path, ignore_errors=True)
-    return _end(_fresh(path, trainable, left, callbacks), works, store)
+    return _fit(_make_tuner(path, trainable, left, callbacks), jobs, store)
 
 
-def _restored(path: Path, trainable: Any) -> tune.Tuner | None:
-    if not tune.Tuner.can_restore(str(path)):
-        return None
-    return tune.Tuner.restore(str(path), trainable, resume_unfinished=True, restart_errored=True)
-
-
-def _fresh(
-    path: Path, trainable: Any, works: Mapping[str, TrialWork], callbacks: Sequence[tune.Callback]
+def _make_tuner(
+    path: Path, trainable: Any, jobs: Mapping[str, TrialJob], callbacks: Sequence[tune.Callback]
 ) -> tune.Tuner:
     return tune.Tuner(
         trainable,
-        param_space={"trial": tune.grid_search([_shown(work) for work in works.values()])},
+        param_space={"trial": tune.grid_search([_hyperparameters(job) for job in jobs.values()])},
         tune_config=tune.TuneConfig(
             reuse_actors=True,
             trial_name_creator=_trial_name,
@@ -125,51 +123,51 @@ def _fresh(
     )
 
 
-def _end(tuner: tune.Tuner, works: Mapping[str, TrialWork], store: CellStore) -> bool:
-    """Run an experiment and record what failed; whether it came to its end."""
-    with stop_on_signals(then=_end_tune) as stop:
+def _fit(tuner: tune.Tuner, jobs: Mapping[str, TrialJob], store: CellStore) -> bool:
+    """Run an experiment and record its failures; return False if a stop was requested."""
+    with stop_on_signals(on_request=_stop_tune) as stop:
         results = tuner.fit()
     for result in results:
         if result.error is not None:
-            _record(works[result.config["trial"]["key"]], store, one_line(result.error))
+            _record(jobs[result.config["trial"]["key"]], store, error_summary(result.error))
     return not stop.requested
 
 
-def _end_tune() -> None:
-    """Have Tune keep its state and end, which it does at this signal once it runs."""
+def _stop_tune() -> None:
+    """Send Tune the signal at which it saves its state and ends."""
     if not callable(signal.getsignal(signal.SIGUSR1)):
-        raise KeyboardInterrupt  # it does not run yet
+        raise KeyboardInterrupt  # Tune has not started yet
     signal.raise_signal(signal.SIGUSR1)
 
 
 def trial_bundles(runtime: RuntimeConfig) -> list[dict[str, float]]:
-    """What a trial reserves at once: its own process, then what its run does."""
-    return [{"CPU": RUNNER_CPUS}, *bundles(runtime)]
+    """List the bundles that a trial reserves: that of its own process, then those of its run."""
+    return [{"CPU": RUNNER_CPUS}, *run_bundles(runtime)]
 
 
 def slots_runtime(runtime: RuntimeConfig, slots: int) -> RuntimeConfig:
-    """A runtime that is placed on as much as so many trials at once: what to start Ray for."""
+    """Make a runtime that reserves as many cores and GPUs as `slots` concurrent trials."""
     reserved = slots * sum(bundle["CPU"] for bundle in trial_bundles(runtime))
     more = {
         "inference_servers": runtime.inference_servers * slots,
         "learner_ranks": runtime.learner_ranks * slots,
     }
-    others = cpus(runtime.model_copy(update=more | {"rollout_workers": 0}))
+    others = required_cpus(runtime.model_copy(update=more | {"rollout_workers": 0}))
     workers = math.ceil((reserved - others) / WORKER_CPUS)
     return runtime.model_copy(update=more | {"rollout_workers": workers})
 
 
-def _record(work: TrialWork, store: CellStore, reason: str) -> None:
-    """Say of everything that the failed trial owed why it is not there."""
+def _record(job: TrialJob, store: CellStore, reason: str) -> None:
+    """Record the failure of all missing results of a trial."""
     done = store.done()
-    for key, name in work.owes.items():
+    for key, name in job.result_names.items():
         if key not in done:
             store.fail(key, name, reason, ATTEMPTS)
 
 
-def _shown(work: TrialWork) -> dict[str, Any]:
-    """What Tune and TensorBoard's HParams know of a trial."""
-    subject, config = work.subject, work.config
+def _hyperparameters(job: TrialJob) -> dict[str, Any]:
+    """Return the parameters of a trial that Tune and TensorBoard's HParams show."""
+    subject, config = job.subject, job.config
     lora = config.model.lora
     return {
         "key": subject.key,
@@ -193,6 +191,6 @@ def _trial_name(trial: Any) -> str:
     return str(trial.config["trial"]["name"])
 
 
-def _experiment_name(works: Mapping[str, TrialWork]) -> str:
-    """The same for the same trials: what was killed is found again."""
-    return hashlib.sha256(" ".join(sorted(works)).encode()).hexdigest()[:12]
+def _experiment_name(jobs: Mapping[str, TrialJob]) -> str:
+    """Derive a name from the trials, so that an interrupted experiment is found again."""
+    return hashlib.sha256(" ".join(sorted(jobs)).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""The policies of a study's models, and the servers that can hold them."""
+"""The policies of a study's models, grouped by the servers that can hold them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ from physrl.evaluation.specs import StudyPlan, Subject
 
 
 def study_policies(plan: StudyPlan, store: CellStore) -> dict[Subject, Policy]:
-    """Find the models that can answer: those before training, and those that are trained.
+    """Find the policies of bases and of all models that have been trained.
 
     Raises:
-        GenerationError: a trained model has vanished.
+        GenerationError: the checkpoint of a trained model is missing.
     """
     found: dict[Subject, Policy] = {}
     for subject in plan.subjects:
@@ -32,16 +32,16 @@ def study_policies(plan: StudyPlan, store: CellStore) -> dict[Subject, Policy]:
 
 
 def checkpoint_policy(name: str, checkpoint: Path) -> Policy:
-    """Make the policy that lies in a checkpoint's folder.
+    """Make the policy of a checkpoint's weights.
 
     Raises:
-        GenerationError: the folder holds neither `adapter/` nor `model/`.
+        GenerationError: the folder contains neither `adapter/` nor `model/`.
     """
     if (checkpoint / "adapter").is_dir():
         return Policy(name, 0, "adapter", str(checkpoint / "adapter"))
     if (checkpoint / "model").is_dir():
         return Policy(name, 0, "weights", str(checkpoint / "model"))
-    raise GenerationError(f"checkpoint {checkpoint} has vanished: it holds no adapter/ or model/")
+    raise GenerationError(f"checkpoint {checkpoint} is missing: it has no adapter/ or model/")
 
 
 def by_base(plan: StudyPlan, subjects: Sequence[Subject]) -> list[list[Subject]]:
@@ -55,12 +55,12 @@ def by_base(plan: StudyPlan, subjects: Sequence[Subject]) -> list[list[Subject]]
 
 
 def shared_model(runs: Sequence[RunConfig]) -> ModelConfig:
-    """Return the base of all these runs, with room for the longest and the largest of them."""
+    """Return the base of these runs, with the largest of their limits and adapter ranks."""
     models = [run.model for run in runs]
     loras = [model.lora for model in models if model.lora is not None]
     limits = {
         name: max(getattr(model, name) for model in models)
         for name in ("max_prompt_tokens", "max_completion_tokens", "max_images")
     }
-    lora = max(loras, key=lambda one: one.rank, default=None)
+    lora = max(loras, key=lambda lora: lora.rank, default=None)
     return models[0].model_copy(update=limits | {"lora": lora, "adapter": None})

@@ -1,4 +1,4 @@
-"""The probes of a study: linear readouts of each model's activations."""
+"""The probes of a study: linear regressions on the activations of each model."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import ray
 
-from cluster.study.cells import fitting
-from cluster.study.events import Finished, Started, Work, run_works
+from cluster.study.cells import limit_workers
+from cluster.study.events import Finished, ResultTask, Started, compute_results
 from physrl.config.model import ModelConfig
 from physrl.environments.renderer import make_renderer
 from physrl.evaluation.cells import CellStore, open_cell_store
@@ -15,11 +15,11 @@ from physrl.evaluation.specs import ProbeSpec, StudyPlan
 
 
 def compute_probes(plan: StudyPlan, store: CellStore, at_once: int) -> Iterator[Started | Finished]:
-    """Compute every probe that is not in the store and can be.
+    """Compute every probe that is missing in the store and whose model is available.
 
     Needs a running Ray cluster.
     """
-    done, works = store.done(), []
+    done, tasks = store.done(), []
     for spec in plan.probes:
         trained = store.read_trained(spec.subject.key)
         if spec.key in done or (spec.subject.kind == "trained" and trained is None):
@@ -27,16 +27,16 @@ def compute_probes(plan: StudyPlan, store: CellStore, at_once: int) -> Iterator[
         checkpoint = None if trained is None else Path(trained.checkpoint)
         model = probed_model(plan.config_of(spec.subject).model, checkpoint)
         name = f"probes of {spec.subject.name} on {spec.task}"
-        works.append(Work(spec.key, name, (spec, model, store.location)))
-    if not works:
+        tasks.append(ResultTask(spec.key, name, (spec, model, store.location)))
+    if not tasks:
         return
     gpus = max(plan.config_of(spec.subject).runtime.gpus_per_rank for spec in plan.probes)
-    workers = fitting(at_once, ray.cluster_resources().get("CPU", 0), servers=0)
-    yield from run_works(_compute_probe, works, workers, gpus)
+    workers = limit_workers(at_once, ray.cluster_resources().get("CPU", 0), servers=0)
+    yield from compute_results(_compute_probe, tasks, workers, gpus)
 
 
 def probed_model(model: ModelConfig, checkpoint: Path | None) -> ModelConfig:
-    """Return a subject's model: the base's, or that of a checkpoint trained from it."""
+    """Return the model of a subject: the base, or the base with the weights of a checkpoint."""
     if checkpoint is None:
         return model if model.adapter is not None else model.model_copy(update={"lora": None})
     if (checkpoint / "adapter").is_dir():
@@ -46,7 +46,7 @@ def probed_model(model: ModelConfig, checkpoint: Path | None) -> ModelConfig:
 
 
 def _compute_probe(spec: ProbeSpec, model: ModelConfig, store: str) -> None:
-    """Load a model, probe every layer, store the result."""
+    """Load a model, probe every layer, and store the result."""
     import torch
 
     from physrl.evaluation.probes import probe_model

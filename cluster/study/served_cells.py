@@ -1,10 +1,9 @@
-"""Cells of language models: rollouts from policies of one base, adapters side by side."""
+"""Cells of language models: rollouts from policies of one base, several adapters at once."""
 
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -16,7 +15,7 @@ from cluster.rollout.stages import SharedScenes
 from cluster.rollout.workers import Rollouts
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
-from cluster.study.events import Finished, Started, one_line
+from cluster.study.events import Finished, Started, error_summary
 from cluster.study.policies import shared_model
 from cluster.weights.policy import Policy
 from physrl.config.run import RunConfig
@@ -31,17 +30,17 @@ from physrl.tracing import Trace
 from physrl.world import World
 
 ADAPTERS = 8
-"""Adapters that a server holds side by side."""
+"""Largest number of adapters in a batch of a server."""
 CALLS = 64
-"""Calls that a server computes at once."""
+"""Number of calls in flight at a server."""
 
 
 class ServedCells:
-    """Computes cells on servers that hold their policies.
+    """The actors that compute the cells of policies of one base.
 
     Args:
-        scratch: a folder that all machines share, for a base that is served from a copy.
-        workers: rollout workers.
+        scratch: folder that all machines share, for a copy of a quantized base.
+        workers: number of rollout workers.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class ServedCells:
         runtime = runs[0].runtime.model_copy(
             update={"calls_per_server": CALLS, "rollout_workers": workers}
         )
-        placement = Placement.anywhere(runtime)
+        placement = Placement.unreserved(runtime)
         self._loop, self._photos = EventLoop(), photos
         self._copy = scratch / "dequantized"
         self._servers = InferenceServers(
@@ -66,17 +65,17 @@ class ServedCells:
             runtime, self._servers, loop=self._loop, placement=placement, trace=Trace()
         )
         self._scenes: dict[Condition, SharedScenes] = {}
-        self._world, self._one_renders = World(), threading.Lock()
+        self._world, self._world_lock = World(), threading.Lock()
 
     def compute(self, cell: CellSpec, policy: Policy) -> CellResult:
-        """Have a policy answer a cell's scenes or photographs.
+        """Compute a policy's answers to a cell's scenes or photographs.
 
         Raises:
             LostCallError: a scene kills every worker or server.
-            GenerationError: from a server.
+            GenerationError: a server failed.
         """
         if cell.condition.test_set == "real":
-            return self._about_photos(cell, policy)
+            return self._compute_photos(cell, policy)
         scenes = self._scenes.setdefault(cell.condition, SharedScenes())
         groups = self._rollouts.submit(cell_request(cell), policy=policy, scenes=scenes).result()
         if len(groups) < cell.settings.scenes:
@@ -87,16 +86,16 @@ class ServedCells:
         """Free the scenes of all but these conditions."""
         self._scenes = {c: scenes for c, scenes in self._scenes.items() if c in conditions}
 
-    def stop(self) -> None:
-        """End all actors."""
+    def close(self) -> None:
+        """Kill all actors."""
         self._loop.stop()
         self._servers.stop()
         self._rollouts.stop()
         self._world.close()
         shutil.rmtree(self._copy, ignore_errors=True)
 
-    def _about_photos(self, cell: CellSpec, policy: Policy) -> CellResult:
-        with self._one_renders:
+    def _compute_photos(self, cell: CellSpec, policy: Policy) -> CellResult:
+        with self._world_lock:
             renderer = self._world.renderer(cell.settings.environment)
             prompts = photo_prompts(cell, self._photos, renderer)
         generations = self._servers.answer(prompts, cell_sampling(cell), policy).result()
@@ -125,25 +124,29 @@ def compute_served(
         try:
             store.write_cell(cell.key, served.compute(cell, policies[cell.subject]))
         except (PhysRLError, RayError) as error:
-            events.put(Finished(cell.key, name, one_line(error)))
+            events.put(Finished(cell.key, name, error_summary(error)))
         else:
             events.put(Finished(cell.key, name))
 
-    with _threads(at_once) as threads:
+    threads = ThreadPoolExecutor(at_once, "cells")
+    try:
         for cell in ordered:
             threads.submit(compute, cell)
-        done = 0
-        while done < len(ordered):
+        while waiting:
             event = events.get()
             yield event
             if isinstance(event, Finished):
-                done += 1
                 waiting.remove(next(c.condition for c in ordered if c.key == event.key))
                 served.forget_scenes(waiting)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)  # without waiting after an interrupt
 
 
 def order_cells(cells: Sequence[CellSpec], policies: Mapping[Subject, Policy]) -> list[CellSpec]:
-    """Order adapters side by side, condition by condition; full weights subject by subject."""
+    """Order cells so that policies share batches and scenes.
+
+    Bases and adapters come first, sorted by condition; then full weights, sorted by subject.
+    """
     conditions = list(dict.fromkeys(cell.condition for cell in cells))
     subjects = list(dict.fromkeys(cell.subject for cell in cells))
 
@@ -156,15 +159,5 @@ def order_cells(cells: Sequence[CellSpec], policies: Mapping[Subject, Policy]) -
 
 
 def cell_name(cell: CellSpec) -> str:
-    """Describe a cell to people."""
+    """Describe a cell for progress displays."""
     return f"{cell.subject.name} on {cell.condition.task} ({cell.condition.protocol})"
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that nobody waits for if this is interrupted."""
-    threads = ThreadPoolExecutor(count, "cells")
-    try:
-        yield threads
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)

@@ -1,1 +1,1 @@
-"""Trains one policy: the controller, its record and its timing; SFT by itself."""
+"""Training of one policy: the controller, its steps, the record of the run, SFT by itself."""

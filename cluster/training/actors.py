@@ -1,4 +1,4 @@
-"""The actors of a run, started once and used for every phase of it."""
+"""The actors of a run, which all its phases share."""
 
 import shutil
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from physrl.tracing import Trace
 
 
 class RunActors:
-    """Rollout workers, inference servers and learner ranks; they start in the background.
+    """The rollout workers, inference servers and learner ranks, which start in the background.
 
     Args:
         worker, server, rank: classes of the actors; other ones in tests.
@@ -36,7 +36,7 @@ class RunActors:
     ) -> None:
         runtime = config.runtime
         self.trace = Trace()
-        """The calls of actors since it was last drained."""
+        """Trace of the actors' calls."""
         self._loop = EventLoop()
         self._placement = Placement.reserve(runtime)
         self._dequantized = config.folder / ".dequantized"
@@ -68,7 +68,7 @@ class RunActors:
 
     @contextmanager
     def learning(self) -> Iterator[None]:
-        """Have servers that share the learner's GPUs give them up meanwhile."""
+        """Free the GPUs that servers share with the learner for the duration of the block."""
         if not self._shared_gpus:
             yield
             return
@@ -79,7 +79,7 @@ class RunActors:
             self.servers.wake()
 
     def stop(self) -> None:
-        """End all actors."""
+        """Kill all actors."""
         self._loop.stop()
         self.servers.stop()
         self.rollouts.stop()
@@ -90,7 +90,7 @@ class RunActors:
 
 @contextmanager
 def start_actors(config: RunConfig) -> Iterator[RunActors]:
-    """Start the actors of a run, on the Ray cluster that is there or a local one; stop them."""
+    """Start the actors of a run on a running Ray cluster or a local one; stop them at the end."""
     with ray_session(config.runtime):
         actors = RunActors(config)
         try:

@@ -1,17 +1,17 @@
-"""The training loop of one phase: steps, validation, checkpoints, and what people see of them.
+"""The training loop of one phase: steps, validation, checkpoints, metrics.
 
-    steps.step  (`RLSteps`)   groups of completions, carried out (of a policy up to k versions old)
+    steps.step  (`RLSteps`)   rollouts (of a policy up to k steps old)
          |                              v
          |                    advantages -> TrainingBatch -> LearnerGroup.update -> new weights
          |                              v
-         |                    WeightSync.publish -> policy v + 1 --> the next completions
+         |                    WeightSync.publish -> policy v + 1 --> the next rollouts
          |      (`SFTSteps`)  demonstrations -> LearnerGroup.update
          v
-    metrics, validation, and now and then a checkpoint
+    metrics, validation, and every few steps a checkpoint
 
-In sync mode k is 0: while the learner works, scenes of the next step are drawn, and no more. In
-async mode completions of the next k steps are computed meanwhile. Actors that are lost are replaced
-where they are used (`ActorPool`, `LearnerGroup`); what happens here happens once.
+In sync mode, k is 0: only scenes of the next step are sampled during an update. In async mode,
+completions of the next k steps are sampled too. `ActorPool` and `LearnerGroup` recover from lost
+actors by themselves.
 """
 
 import logging
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 
 class Controller:
-    """Trains one policy by one algorithm; its files lie in `config.folder`."""
+    """The training of one policy by one algorithm; its files are in `config.folder`."""
 
     def __init__(
         self,
@@ -60,8 +60,8 @@ class Controller:
     def train(self) -> Checkpoint:
         """Run all steps after the newest checkpoint, and return the last checkpoint.
 
-        A requested stop ends the loop with a checkpoint: after an update that is under way, but
-        without waiting for completions.
+        A stop request ends the loop with a checkpoint: after an update that is running, but without
+        waiting for completions.
         """
         config = self._config
         with self._closing():
@@ -88,15 +88,15 @@ class Controller:
 
     @contextmanager
     def _closing(self) -> Iterator[None]:
-        """However the loop ends, leave what it made on the disk and in storage."""
-        with ExitStack() as last:
-            last.callback(self._run.close)  # the last: a tracker may take its time
-            last.callback(self._upload)
-            last.callback(self._steps.close)
+        """Close files and upload them when the block exits, even if it raises."""
+        with ExitStack() as stack:
+            stack.callback(self._run.close)  # runs last, since a tracker may be slow
+            stack.callback(self._upload)
+            stack.callback(self._steps.close)
             yield
 
     def _record(self, step: int, metrics: Metrics, health: HealthCheck) -> None:
-        """Write a step's metrics down, and show them with the warnings that are due."""
+        """Write and show the metrics of a step, and log the warnings of the health check."""
         accuracy = metrics.get(f"validation/{self._config.task}/accuracy")
         self._score = accuracy if self._config.evaluation.every else metrics.get("reward")
         metrics = self._run.write(step, metrics)
@@ -109,7 +109,7 @@ class Controller:
             self._run.upload(STOPPED_UPLOAD_SECONDS if self._stop.requested else UPLOAD_SECONDS)
 
     def _measured_step(self, step: int) -> Metrics:
-        """Run one step, and measure where its time went."""
+        """Run one step, and add the times of its phases and the validation."""
         config = self._config
         profile = config.folder / "profile" if config.runtime.profile_step == step + 1 else None
         began = time.monotonic()
@@ -122,7 +122,7 @@ class Controller:
         return metrics | measured | {"policy/version": float(self._actors.weights.version)}
 
     def _validate(self) -> Metrics:
-        """Measure greedy success on validation scenes of the trained task."""
+        """Measure the greedy success rate on validation scenes of the trained task."""
         config = self._config
         with self._meter.phase("validating"):
             self._steps.publish()
@@ -130,12 +130,12 @@ class Controller:
                 result = evaluate_task(
                     self._actors.rollouts, config, config.task, "validation", "greedy", self._stop
                 )
-            except Stopped:  # the step is done all the same
+            except Stopped:  # the step is complete without a validation
                 return {}
         return {f"validation/{config.task}/accuracy": result.count.rate}
 
     def _restore(self) -> Checkpoint | None:
-        """Load the newest checkpoint, or begin where there is none."""
+        """Load the newest checkpoint, or the model before training if there is none."""
         with self._meter.phase("loading"):
             newest = self._run.restore()
             self._actors.learner.load(self._config, newest)
@@ -146,17 +146,17 @@ class Controller:
         return newest
 
     def _commit_if_possible(self, step: int, budget: Metrics) -> Checkpoint | None:
-        """Make a checkpoint, or warn where the disk has no room: there may be by the next."""
+        """Commit a checkpoint, or log a warning if the disk is full: the next may succeed."""
         try:
             return self._commit(step, budget)
         except CheckpointError as error:
             if not isinstance(error.__cause__, OSError):
                 raise
-            logger.warning("%s; the run goes on without it", error)
+            logger.warning("%s; continuing without this checkpoint", error)
             return None
 
     def _commit(self, step: int, budget: Metrics) -> Checkpoint:
-        # Scenes and sampling seeds are functions of the step: it is the data cursor and RNG state.
+        # Scenes and sampling seeds are functions of the step, so no other RNG state is needed.
         state: JSON = {
             "policy_version": self._actors.weights.version,
             "budget": budget,

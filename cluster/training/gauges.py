@@ -1,4 +1,4 @@
-"""A run's metrics as gauges of the Ray cluster, for Prometheus and Grafana."""
+"""Metrics of a run as gauges of the Ray cluster, for Prometheus and Grafana."""
 
 import re
 from functools import cache
@@ -12,13 +12,11 @@ TAGS = ("run", "trial")
 
 
 class RunGauges:
-    """A `MetricsSink`: each metric's last value as `ray_physrl_<name>`, tagged run and trial.
-
-    What is no letter or digit in a metric's name is an underscore there.
+    """A `MetricsSink` that exports the last value of each metric, tagged with run and trial.
 
     Args:
-        run: the run's name.
-        trial: that of the trial of a grid; the run's own where there is no grid.
+        run: name of the run.
+        trial: name of the study's trial; that of the run outside of a study.
     """
 
     name = "Ray's metrics"
@@ -31,15 +29,18 @@ class RunGauges:
             _gauge(gauge_name(name), name).set(value, self._tags)
 
     def close(self) -> None:
-        """Ray goes on to export the last values while the process lives."""
+        """Do nothing: Ray exports the last values until the process ends."""
 
 
 def gauge_name(metric: str) -> str:
-    """`task/place/accuracy` to `physrl_task_place_accuracy`; Ray puts `ray_` before it."""
+    """Return the gauge's name: `physrl_task_place_accuracy` for `task/place/accuracy`.
+
+    Every character but letters and digits becomes an underscore; Ray adds the prefix `ray_`.
+    """
     return "physrl_" + re.sub(r"[^a-zA-Z0-9]", "_", metric)
 
 
 @cache
 def _gauge(name: str, metric: str) -> Any:
-    """One a name and process, whatever the number of runs in it."""
+    """Create a gauge once in a process, since several runs may use it."""
     return Gauge(name, description=f"{metric}, the last step's", tag_keys=TAGS)

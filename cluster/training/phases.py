@@ -1,4 +1,4 @@
-"""The phases of a run: a warm start where configured, then the run's own algorithm."""
+"""The phases of a run: a warm start if configured, then training by the run's algorithm."""
 
 from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import RunActors
@@ -14,7 +14,7 @@ from physrl.types import Split
 def train(
     config: RunConfig, actors: RunActors, stop: StopRequest, progress: Progress
 ) -> tuple[Checkpoint, bool]:
-    """Run all phases; return the last checkpoint, and whether the run is finished."""
+    """Run all phases; return the last checkpoint, and True unless a stop was requested."""
     if config.warm_start is not None:
         checkpoint, finished = train_phase(warm_config(config), actors, stop, progress, "warm")
         if not finished:
@@ -30,20 +30,20 @@ def train_phase(
     progress: Progress,
     split: Split = "train",
 ) -> tuple[Checkpoint, bool]:
-    """Run one algorithm from its first step, or its newest checkpoint, to its last."""
+    """Train by one algorithm up to its last step, from the newest checkpoint if there is one."""
     with progress(config.name, config.algorithm.steps) as reporter:
         checkpoint = Controller(config, actors, reporter, stop, split).train()
     return checkpoint, checkpoint.step == config.algorithm.steps
 
 
 def warm_config(config: RunConfig) -> RunConfig:
-    """Make the warm start a run of its own, inside the run's folder."""
+    """Open the warm start as a run of its own in a subfolder of the run."""
     assert config.warm_start is not None
     return inner_run(config, "warm", config.warm_start)
 
 
 def inner_run(config: RunConfig, name: str, algorithm: SFTConfig) -> RunConfig:
-    """Open a run with another algorithm inside this run's folder, with its own config.yaml."""
+    """Open a run by another algorithm in a subfolder of this run, with its own config.yaml."""
     changes = {
         "name": name,
         "output": config.folder,
@@ -57,7 +57,7 @@ def inner_run(config: RunConfig, name: str, algorithm: SFTConfig) -> RunConfig:
 
 
 def started_from(config: RunConfig, checkpoint: Checkpoint) -> RunConfig:
-    """Start the run from a checkpoint's weights instead of the base model's."""
+    """Return the run with the weights of a checkpoint in place of the base model's."""
     key, folder = ("path", "model") if config.model.lora is None else ("adapter", "adapter")
     model = config.model.model_copy(update={key: str(checkpoint.path / folder)})
     return config.model_copy(update={"model": model, "warm_start": None})

@@ -1,4 +1,4 @@
-"""What a run leaves in its folder, and what storage and trackers get of it."""
+"""The record of a run: metrics and checkpoints in its folder, in storage and at trackers."""
 
 import logging
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from physrl.tracking import trackers
 from physrl.types import JSON, Metrics
 
 UPLOAD_SECONDS, STOPPED_UPLOAD_SECONDS = 60.0, 20.0
-"""How long a finished run waits for its storage, and one that somebody stopped."""
+"""Longest wait for uploads at the end of a run, and of a run that was stopped."""
 logger = logging.getLogger(__name__)
 
 
 class RunRecord:
-    """Writes metrics and checkpoints of one run; one a run, closed at the end."""
+    """The writer of a run's metrics and checkpoints; `close` it at the end."""
 
     def __init__(self, config: RunConfig) -> None:
         keep = config.checkpoint
@@ -29,32 +29,32 @@ class RunRecord:
         self._metrics = MetricsWriter(config.folder, sinks)
 
     def restore(self) -> Checkpoint | None:
-        """The newest checkpoint, if there is one; what was written of later steps is forgotten."""
+        """Return the newest checkpoint, if any, and remove the metrics of later steps."""
         newest = self._checkpoints.latest()
         self._metrics.truncate_after(0 if newest is None else newest.step)
         if self._mirror is not None:
             if newest is not None:
-                self._mirror.checkpoint(newest)  # in case the last process did not come to it
+                self._mirror.checkpoint(newest)  # in case the last process did not upload it
             else:
-                self._mirror.sync()  # what was measured before training
+                self._mirror.sync()  # the evaluation of the base
         return newest
 
     def write(self, step: int, metrics: Metrics) -> Metrics:
-        """Write a step's metrics down; returns them with what is added here."""
+        """Write the metrics of a step; return them with those of the uploads."""
         if self._mirror is not None:
             metrics = metrics | self._mirror.metrics()
         self._metrics.write(step, metrics)
         return metrics
 
     def commit(self, step: int, state: JSON, write: Callable[[Path], None]) -> Checkpoint:
-        """Make a step's checkpoint, as `Checkpoints.commit`, and have it uploaded."""
+        """Commit the checkpoint of a step, see `Checkpoints.commit`, and start its upload."""
         checkpoint = self._checkpoints.commit(step, state, write)
         if self._mirror is not None:
             self._mirror.checkpoint(checkpoint)
         return checkpoint
 
     def upload(self, seconds: float) -> None:
-        """Have everything in storage; what does not get there now is left to the job's end."""
+        """Upload all files; those that take longer are left to the end of the job."""
         if self._mirror is None:
             return
         with self._mirror:
@@ -65,9 +65,9 @@ class RunRecord:
                 logger.warning("%s", error)
 
     def close(self) -> None:
-        """Write and send the metrics that are left.
+        """Write and send the remaining metrics.
 
         Raises:
-            DataError: they cannot be written.
+            DataError: the metrics cannot be written.
         """
         self._metrics.close()

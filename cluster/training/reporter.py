@@ -1,4 +1,4 @@
-"""How a run is shown to a person."""
+"""The interface of progress displays."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -8,7 +8,7 @@ from physrl.types import Metrics
 
 
 class Reporter(Protocol):
-    """Shows a person the progress of a phase."""
+    """A display of the progress of a phase."""
 
     def phase(self, name: str) -> None:
         """Show the activity: `generating`, `updating`, ..."""

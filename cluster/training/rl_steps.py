@@ -1,4 +1,4 @@
-"""Steps of RL: rollouts, an update on them, and new weights for the next rollouts."""
+"""RL steps: rollouts, an update on them, and new weights for the next rollouts."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ from pathlib import Path
 import ray
 
 from cluster.rollout.queue import RolloutQueue
+from cluster.rollout.queued_steps import load_queued_steps, save_queued_steps
 from cluster.rollout.stages import read_records
-from cluster.rollout.waiting import load_waiting, save_waiting
 from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import RunActors
-from cluster.training.proposals import Proposals
+from cluster.training.lagged_curriculum import LaggedCurriculum
 from cluster.training.sft_steps import NO_SCENES
 from cluster.training.timing import StepMeter
 from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
@@ -31,7 +31,7 @@ from physrl.types import JSON, Metrics
 
 
 class RLSteps:
-    """Trains on rollouts; implements `TrainingSteps`."""
+    """`TrainingSteps` on rollouts."""
 
     def __init__(
         self,
@@ -45,12 +45,12 @@ class RLSteps:
         self._config, self._algorithm, self._actors = config, algorithm, actors
         self._meter, self._stop = meter, stop
         staleness = config.runtime.staleness
-        # The queue requests one step more than may be stale, so that its scenes are drawn early.
-        self._proposals = Proposals(make_curriculum(config, source), staleness + 1)
+        # The queue requests one step more than may be stale, to sample its scenes early.
+        self._curriculum = LaggedCurriculum(make_curriculum(config, source), staleness + 1)
         self._queue = RolloutQueue(actors.rollouts, self._request, algorithm.steps, staleness)
         self._rollout_log = RolloutLog(config.folder)
         self._published: dict[int, int] = {}
-        """From policy versions to the steps that they have learned from."""
+        """Number of steps that each published policy version was trained on."""
 
     def step(self, step: int, profile: Path | None) -> Metrics:
         config, algorithm = self._config, self._algorithm
@@ -60,10 +60,10 @@ class RLSteps:
             if not drawn:
                 raise LostError(NO_SCENES)
             sampled = refill(drawn, partial(self._draw, step), config, algorithm, step)
-        # From here on the step is done, whatever is asked for meanwhile.
-        self._proposals.observe(step, step_indices(config, step), drawn)
+        # From here on, the step is completed even if a stop is requested.
+        self._curriculum.observe(step, step_indices(config, step), drawn)
         staleness = check_staleness(sampled.groups, self._published, step, config.runtime.staleness)
-        # Refills leave groups out that agree: the policy's metrics are those of the first draw.
+        # Refills replace groups of equal rewards: the policy's metrics are those of the first draw.
         metrics = rollout_metrics(drawn) | self._learn(sampled.groups, step, profile)
         completions = sampled.drawn * algorithm.group_size
         return (
@@ -72,46 +72,45 @@ class RLSteps:
             | {
                 "throughput/completions_per_s": completions / (time.monotonic() - began),
                 "policy/staleness": float(staleness),
-                "policy/steps_waiting": float(len(self._queue.waiting)),
+                "policy/steps_waiting": float(len(self._queue.completed)),
             }
         )
 
     def publish(self) -> None:
-        """Do nothing: every step publishes."""
+        """Do nothing, since every step publishes."""
 
     def restore(self, checkpoint: Checkpoint | None) -> None:
         if checkpoint is not None:
-            self._proposals.restore(checkpoint.state["curriculum"], checkpoint.step)
-            self._queue.restore(load_waiting(checkpoint.path))
+            self._curriculum.restore(checkpoint.state["curriculum"], checkpoint.step)
+            self._queue.restore(load_queued_steps(checkpoint.path))
             self._published = {int(v): s for v, s in checkpoint.state["published"].items()}
         self._publish(0 if checkpoint is None else checkpoint.step)
 
     def state(self) -> JSON:
-        return {"published": self._published, "curriculum": self._proposals.states}
+        return {"published": self._published, "curriculum": self._curriculum.states}
 
     def save(self, folder: Path) -> None:
-        """Write the completions of steps that wait for the learner."""
-        waiting = {step: read_records(groups) for step, groups in self._queue.waiting.items()}
-        save_waiting(waiting, folder)
+        """Write the completions of queued steps."""
+        queued = {step: read_records(groups) for step, groups in self._queue.completed.items()}
+        save_queued_steps(queued, folder)
 
     def close(self) -> None:
         self._queue.cancel()
         self._rollout_log.close()
 
-    def _request(self, step: int) -> RolloutRequest:
-        return self._request_of(step, step_indices(self._config, step))
-
-    def _request_of(self, step: int, indices: range) -> RolloutRequest:
-        source = self._proposals.source(step, indices)
+    def _request(self, step: int, indices: range | None = None) -> RolloutRequest:
+        """Make the request of a step, for its regular scenes or for additional ones."""
+        indices = step_indices(self._config, step) if indices is None else indices
+        source = self._curriculum.source(step, indices)
         return training_request(self._config, step, source, indices)
 
     def _draw(self, step: int, indices: range) -> list[Group]:
-        """Roll out other scenes of a step."""
-        request = self._request_of(step, indices)
+        """Roll out additional scenes of a step."""
+        request = self._request(step, indices)
         return self._stop.wait_for(self._actors.rollouts.submit(request))
 
     def _learn(self, groups: Sequence[Group], step: int, profile: Path | None) -> Metrics:
-        """Compute advantages, update, publish the weights, and write the rollouts down."""
+        """Compute advantages, update, publish the weights, and write the rollouts."""
         longest = self._config.model.max_completion_tokens
         advantages = rollout_advantages(groups, self._algorithm, longest)
         records = read_records(groups)
@@ -120,13 +119,13 @@ class RLSteps:
             updated = self._actors.learner.update(step, [batch], profile)
         with self._meter.phase("syncing"):
             self._publish(step + 1)
-        self._queue.begin(step + 1)  # while this step is written down
+        self._queue.begin(step + 1)  # to sample while this step is being written
         with self._meter.phase("writing"):
             self._rollout_log.write(step + 1, records, advantages.ravel().tolist())
         return updated
 
     def _publish(self, steps: int) -> None:
-        """Publish the learner's weights, which have learned from so many steps."""
+        """Publish the learner's weights, which were trained on `steps` steps."""
         weights = self._actors.weights
         weights.publish()
         self._published[weights.version] = steps
@@ -137,22 +136,23 @@ class RLSteps:
 def check_staleness(
     groups: Sequence[Group], published: Mapping[int, int], step: int, most: int
 ) -> int:
-    """Return how many steps were learned from since the policy of the oldest completion.
+    """Return the staleness of the oldest completion, in steps.
 
     Args:
-        published: from policy versions to the steps that they have learned from.
-        step: the number of steps learned from by now.
+        published: number of steps that each published policy version was trained on.
+        step: number of steps that the current policy was trained on.
+        most: largest staleness allowed.
 
     Raises:
-        GenerationError: more than `most`, or a completion is of no policy that was published.
+        GenerationError: a completion is older, or is of a policy that was not published.
     """
     versions = frozenset[int]().union(*(group.policy_versions for group in groups))
     if not versions <= published.keys():
-        raise GenerationError(f"completions of policy versions {sorted(versions)}, not published")
+        raise GenerationError(f"completions of unpublished policy versions: {sorted(versions)}")
     staleness = step - min(published[version] for version in versions)
     if not 0 <= staleness <= most:
         raise GenerationError(
-            f"completions of a policy that is {staleness} steps old cannot train: {most} is the "
-            "most (runtime.max_staleness)"
+            f"a completion's policy is {staleness} steps old, more than {most} "
+            "(runtime.max_staleness)"
         )
     return staleness

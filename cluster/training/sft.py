@@ -1,13 +1,13 @@
 """SFT by itself: learner ranks under Ray Train, without servers and rollout workers.
 
-    driver   TorchTrainer.fit; shows what the run's metrics say, and passes on a wish to stop
+    driver   TorchTrainer.fit; shows the metrics of the run, and passes stop requests on
                 |
-    ranks    each demonstrates its share of a step's scenes -> all exchange them -> an update
+    ranks    each makes the demonstrations of its share of a step's scenes -> all-gather -> update
                 |
-             the first writes metrics and checkpoints into the run's folder, which all of them see
+             rank 0 writes metrics and checkpoints into the run's folder, which all ranks share
 
-Scenes, updates and files are those of the controller, and so are the weights that come out. When a
-rank is lost, Ray Train starts all of them again, and they go on from the newest checkpoint.
+Scenes, updates, files and resulting weights are the same as the controller's. If a rank is lost,
+Ray Train restarts all ranks, which resume from the newest checkpoint.
 """
 
 import logging
@@ -30,62 +30,60 @@ from physrl.metrics import MetricsWriter, read_metrics
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
 
 ATTEMPTS = 3
-"""As many times may the ranks start before the run ends."""
+"""Number of starts of the ranks before their loss ends the run."""
 POLL_SECONDS = 0.5
 logger = logging.getLogger(__name__)
 
 
-class StopSwitch:
-    """An actor that ranks on any machine ask whether the driver was told to stop."""
+class StopFlag:
+    """An actor that passes a stop request from the driver to ranks on any machine."""
 
     def __init__(self) -> None:
-        self._on = False
+        self._is_set = False
 
-    def turn_on(self) -> None:
-        """Have the ranks end after the step under way, with a checkpoint."""
-        self._on = True
+    def set(self) -> None:
+        """Request that the ranks end with a checkpoint after their current step."""
+        self._is_set = True
 
-    def is_on(self) -> bool:
-        """Whether they shall."""
-        return self._on
+    def is_set(self) -> bool:
+        """Return whether a stop was requested."""
+        return self._is_set
 
 
 def train_sft(config: RunConfig, reporter: Reporter, stop: StopRequest) -> Checkpoint:
-    """Run all steps that the newest checkpoint has not, and return the last checkpoint.
+    """Run all steps after the newest checkpoint, and return the last checkpoint.
 
-    Needs a running Ray cluster, and an opened run. A requested stop ends it after the step under
-    way.
+    Needs a running Ray cluster and an opened run. A stop request ends it after the current step.
 
     Raises:
-        DivergedError: as `Learner.update`.
-        LearnerLostError: the ranks are lost however often they are started again.
-        ConfigError: the run's folder is not there on every machine.
+        DivergedError: too many updates were not finite, see `Learner.update`.
+        LearnerLostError: ranks were lost in every attempt.
+        ConfigError: not all machines share the run's folder.
     """
     checkpoints = Checkpoints(config.folder, config.checkpoint.keep_last)
     newest = checkpoints.latest()
-    follower = _Follower(config.folder, 0 if newest is None else newest.step, reporter)
-    switch = ray.remote(num_cpus=0)(StopSwitch).remote()
+    progress = _ProgressFollower(config.folder, 0 if newest is None else newest.step, reporter)
+    stop_flag = ray.remote(num_cpus=0)(StopFlag).remote()
     reporter.phase("starting ranks")
-    # Not in this thread, where Ray Train would take SIGINT for itself.
+    # In another thread, since Ray Train would handle SIGINT in this one.
     thread = ThreadPoolExecutor(1, "ray-train")
     try:
-        fitting = thread.submit(_fit, SFTJob(config, switch))
-        while not wait([fitting], POLL_SECONDS).done:
+        training = thread.submit(_fit, SFTJob(config, stop_flag))
+        while not wait([training], POLL_SECONDS).done:
             if stop.requested:
-                switch.turn_on.remote()
-            follower.look()
-        fitting.result()
+                stop_flag.set.remote()
+            progress.poll()
+        training.result()
     finally:
         thread.shutdown(wait=False)
-        follower.look()
+        progress.poll()
     last = checkpoints.latest()
     assert last is not None  # written before the ranks ended
     return last
 
 
 def _fit(job: SFTJob) -> None:
-    # Ray Train is told of this by the environment: its ranks would leave the working directory,
-    # from which a configuration's folders may be named.
+    # Ranks must stay in the working directory, which the configuration's paths may be relative to.
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
     from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer  # imports torch
@@ -118,29 +116,29 @@ def _fit(job: SFTJob) -> None:
         if ours:
             raise ours[0] from failure
         raise LearnerLostError(
-            f"learner ranks were lost {ATTEMPTS} times ({[*causes, failure][0]}): mend that, and "
-            "continue with --resume"
+            f"learner ranks were lost {ATTEMPTS} times ({[*causes, failure][0]}): fix the cause "
+            "and continue with --resume"
         ) from failure
     if error is not None:
         raise error
 
 
-class _Follower:
-    """Shows steps once the first rank has written them down, and warns of troubles."""
+class _ProgressFollower:
+    """Shows the steps that rank 0 has written, and logs the warnings of the health check."""
 
     def __init__(self, folder: Path, step: int, reporter: Reporter) -> None:
         with closing(MetricsWriter(folder)) as metrics:
-            metrics.truncate_after(step)  # or steps that are done again would be shown before
-        self._folder, self._shown, self._reporter = folder, step, reporter
-        self._watch = HealthCheck()
+            metrics.truncate_after(step)  # or steps that are repeated would be shown before
+        self._folder, self._last_step, self._reporter = folder, step, reporter
+        self._health = HealthCheck()
         for row in read_metrics(folder):
-            self._watch(row)
+            self._health(row)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         for row in read_metrics(self._folder):
-            if row["step"] <= self._shown:
+            if row["step"] <= self._last_step:
                 continue
-            self._shown = row["step"]
-            for warning in self._watch(row):
+            self._last_step = row["step"]
+            for warning in self._health(row):
                 logger.warning("step %d: %s", row["step"], warning)
             self._reporter.step(row["step"], row)

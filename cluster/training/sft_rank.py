@@ -1,8 +1,4 @@
-"""A rank of SFT by itself: what Ray Train runs in each of its workers.
-
-Each rank demonstrates its share of a step's scenes, all exchange them, and all update; the first
-writes metrics and checkpoints into the run's folder, which all of them see.
-"""
+"""A rank of SFT by itself: the training function of each Ray Train worker."""
 
 import time
 from collections.abc import Sequence
@@ -30,14 +26,14 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class SFTJob:
-    """What every rank is given."""
+    """The arguments of all ranks."""
 
     config: RunConfig
-    switch: ray.actor.ActorHandle
+    stop_flag: ray.actor.ActorHandle
 
 
 class Demonstrator:
-    """Demonstrates one rank's share of each step's scenes."""
+    """A rank's share of the demonstrations of each step."""
 
     def __init__(self, config: RunConfig, rank: int) -> None:
         self._config, self._rank = config, rank
@@ -45,7 +41,7 @@ class Demonstrator:
         self._world = World()
 
     def share(self, step: int) -> list[Demonstration]:
-        """Those of the step; the ranks' shares in turn are the step's, in its order."""
+        """Make the demonstrations of the rank; all ranks' shares in order make up the step."""
         indices, ranks = step_indices(self._config, step), self._config.runtime.learner_ranks
         first, last = (len(indices) * each // ranks for each in (self._rank, self._rank + 1))
         return self._world.demonstrate(self._source, indices[first:last])
@@ -55,10 +51,11 @@ class Demonstrator:
 
 
 def train_rank(job: SFTJob) -> PhysRLError | None:
-    """What every rank runs: from the newest checkpoint to the last step, or until told to stop.
+    """Train from the newest checkpoint to the last step, or until a stop is requested.
 
     Returns:
-        What ended it on every rank alike, and would again; Ray Train tries again what is raised.
+        The error that ended training on all ranks, if a retry would be of no use. Ray Train retries
+        errors that are raised.
     """
     from ray.train import get_context
 
@@ -66,18 +63,18 @@ def train_rank(job: SFTJob) -> PhysRLError | None:
 
     config, number = job.config, get_context().get_world_rank()
     try:
-        check_shared(config, _from_all((config.folder / CONFIG).exists()))
+        check_shared_folder(config, _all_gather((config.folder / CONFIG).exists()))
     except ConfigError as error:
         return error
     rank = LearnerRank(number, config.runtime.threads)
     adopt_ranks()
-    with ExitStack() as last:
+    with ExitStack() as stack:
         record = RunRecord(config) if number == 0 else None
         if record is not None:
-            last.callback(record.close)
-            # However it ends: what a finished run has left, its driver brings to storage.
-            last.callback(record.upload, STOPPED_UPLOAD_SECONDS)
-        demonstrator = last.enter_context(closing(Demonstrator(config, number)))
+            stack.callback(record.close)
+            # The driver uploads the rest once the run has finished.
+            stack.callback(record.upload, STOPPED_UPLOAD_SECONDS)
+        demonstrator = stack.enter_context(closing(Demonstrator(config, number)))
         try:
             _train(rank, demonstrator, record, job)
         except DivergedError as error:
@@ -85,39 +82,39 @@ def train_rank(job: SFTJob) -> PhysRLError | None:
     return None
 
 
-def check_shared(config: RunConfig, seen: Sequence[bool]) -> None:
-    """Refuse a run's folder that only some ranks see.
+def check_shared_folder(config: RunConfig, exists: Sequence[bool]) -> None:
+    """Check that the run's folder exists on the machine of every rank.
 
     Raises:
-        ConfigError: with the first that does not.
+        ConfigError: it does not; the message names the first such rank.
     """
-    if not all(seen):
+    if not all(exists):
         raise ConfigError(
-            f"output is {config.output}, which the machine of rank {list(seen).index(False)} does "
-            "not see: set output= to a folder that all machines share, or runtime.learner_ranks to "
-            "what one machine has room for"
+            f"output is {config.output}, which does not exist on the machine of rank "
+            f"{list(exists).index(False)}: set output= to a folder that all machines share, or "
+            "lower runtime.learner_ranks to what one machine can hold"
         )
 
 
 def _train(
     rank: LearnerRank, demonstrator: Demonstrator, record: RunRecord | None, job: SFTJob
 ) -> None:
-    """All steps of one rank.
+    """Run all steps of one rank.
 
     Args:
-        record: the first rank's; None for the others.
+        record: the run's record on rank 0; None on other ranks.
     """
     config = job.config
-    newest = _from_first(None if record is None else record.restore())
+    newest = _broadcast(None if record is None else record.restore())
     rank.load(config, None if newest is None else newest.path / "learner")
     step = 0 if newest is None else newest.step
     budget: Metrics = {} if newest is None else newest.state["budget"]
     stopped = False
     while step < config.algorithm.steps and not stopped:
         began = time.monotonic()
-        shown = [one for part in _from_all(demonstrator.share(step)) for one in part]
+        shares = _all_gather(demonstrator.share(step))
         demonstrated = time.monotonic()
-        metrics = combine(_from_all(rank.update(step, None, shown)))
+        metrics = combine(_all_gather(rank.update(step, None, *shares)))
         step += 1
         budget = spend(budget, metrics)
         metrics |= budget | {
@@ -127,28 +124,28 @@ def _train(
         }
         if record is not None:
             metrics = record.write(step, metrics)
-            stopped = ray.get(job.switch.is_on.remote())
-        # Ray Train's own `report` is not called: each call waits seconds for its controller.
-        stopped = _from_first(stopped)
+            stopped = ray.get(job.stop_flag.is_set.remote())
+        # Ray Train's `report` is not used, since each call waits seconds for its controller.
+        stopped = _broadcast(stopped)
         if stopped or step % config.checkpoint.every == 0 or step == config.algorithm.steps:
             _commit(rank, record, step, {"policy_version": 0, "budget": budget})
 
 
 def _commit(rank: LearnerRank, record: RunRecord | None, step: int, state: JSON) -> None:
-    """A checkpoint: all ranks write into the folder that the first one makes."""
+    """Commit a checkpoint: all ranks write into the folder that rank 0 creates."""
 
     def write(folder: Path) -> None:
         rank.save_model(folder)
         rank.save_state(folder / "learner")
 
     if record is None:
-        write(_from_first(None))
+        write(_broadcast(None))
     else:
-        record.commit(step, state, lambda folder: write(_from_first(folder)))
+        record.commit(step, state, lambda folder: write(_broadcast(folder)))
 
 
-def _from_first(value: Any) -> Any:
-    """The first rank's value, on all of them."""
+def _broadcast(value: Any) -> Any:
+    """Return the value of rank 0 on all ranks."""
     import torch
 
     values = [value]
@@ -156,8 +153,8 @@ def _from_first(value: Any) -> Any:
     return values[0]
 
 
-def _from_all(value: Value) -> Sequence[Value]:
-    """Every rank's value, in their order."""
+def _all_gather(value: Value) -> Sequence[Value]:
+    """Return the values of all ranks in their order."""
     import torch
 
     values: list[Any] = [None] * torch.distributed.get_world_size()

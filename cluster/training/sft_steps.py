@@ -1,4 +1,4 @@
-"""Steps of SFT: demonstrations, drawn one step ahead, and an update on them."""
+"""SFT steps: demonstrations, made one step ahead, and an update on them."""
 
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,13 +16,13 @@ from physrl.storage.checkpoints import Checkpoint
 from physrl.types import JSON, Metrics
 
 NO_SCENES = (
-    "every scene of a step was left out: mend what the warnings before it name, and continue with "
-    "--resume"
+    "all scenes of a step are in quarantine: fix the cause that earlier warnings name, and "
+    "continue with --resume"
 )
 
 
 class SFTSteps:
-    """Trains on demonstrations; implements `TrainingSteps`."""
+    """`TrainingSteps` on demonstrations."""
 
     def __init__(
         self,
@@ -34,15 +34,15 @@ class SFTSteps:
     ) -> None:
         self._config, self._actors, self._meter, self._stop = config, actors, meter, stop
         self._source = source
-        self._shown: dict[int, Future[list[ray.ObjectRef]]] = {}
+        self._requested: dict[int, Future[list[ray.ObjectRef]]] = {}
 
     def step(self, step: int, profile: Path | None) -> Metrics:
         for each in range(step, min(step + 2, self._config.algorithm.steps)):
-            if each not in self._shown:
+            if each not in self._requested:
                 indices = step_indices(self._config, each)
-                self._shown[each] = self._actors.rollouts.demonstrate(self._source, indices)
+                self._requested[each] = self._actors.rollouts.demonstrate(self._source, indices)
         with self._meter.phase("demonstrating"):
-            demonstrations = self._stop.wait_for(self._shown.pop(step))
+            demonstrations = self._stop.wait_for(self._requested.pop(step))
         if not demonstrations:
             raise LostError(NO_SCENES)
         with self._actors.learning(), self._meter.phase("updating"):
@@ -52,14 +52,14 @@ class SFTSteps:
         self._actors.weights.publish()
 
     def restore(self, checkpoint: Checkpoint | None) -> None:
-        """Restore nothing: demonstrations are a function of the step."""
+        """Do nothing, since demonstrations are a function of the step."""
 
     def state(self) -> JSON:
         return {}
 
     def save(self, folder: Path) -> None:
-        """Save nothing: demonstrations are a function of the step."""
+        """Do nothing, since demonstrations are a function of the step."""
 
     def close(self) -> None:
-        for shown in self._shown.values():
-            shown.cancel()
+        for future in self._requested.values():
+            future.cancel()

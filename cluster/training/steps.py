@@ -1,4 +1,4 @@
-"""The two kinds of training steps: on rollouts (RL), and on demonstrations (SFT)."""
+"""The interface of training steps, and the choice between RL and SFT."""
 
 from pathlib import Path
 from typing import Protocol
@@ -15,13 +15,13 @@ from physrl.types import JSON, Metrics, Split
 
 
 class TrainingSteps(Protocol):
-    """Runs the steps of a phase, in order; steps count from 0."""
+    """The steps of a phase, which run in order; steps count from 0."""
 
     def step(self, step: int, profile: Path | None) -> Metrics:
-        """Run one step, samples and update.
+        """Run one step: obtain samples and update on them.
 
         Args:
-            profile: a folder that gets a trace of the update's operators.
+            profile: folder for a trace of the update's operators.
 
         Raises:
             Stopped: a stop was requested before the update.
@@ -29,30 +29,30 @@ class TrainingSteps(Protocol):
         ...
 
     def publish(self) -> None:
-        """Have the servers sample from the learner's weights, unless they do."""
+        """Publish the learner's weights to the servers, unless every step does."""
         ...
 
     def restore(self, checkpoint: Checkpoint | None) -> None:
-        """Continue from a checkpoint that the learner has loaded, or begin."""
+        """Restore the state of a checkpoint that the learner has loaded, or begin without one."""
         ...
 
     def state(self) -> JSON:
-        """Return what a checkpoint's state.json holds of the steps."""
+        """Return the entries of a checkpoint's state.json."""
         ...
 
     def save(self, folder: Path) -> None:
-        """Write what else a checkpoint's folder holds of the steps."""
+        """Write further files of a checkpoint."""
         ...
 
     def close(self) -> None:
-        """Give up what is under way, and write down what was made."""
+        """Cancel pending requests, and finish writing files."""
         ...
 
 
 def make_steps(
     config: RunConfig, actors: RunActors, meter: StepMeter, stop: StopRequest, split: Split
 ) -> TrainingSteps:
-    """Choose the steps of the configured algorithm."""
+    """Make the steps of the configured algorithm."""
     source, algorithm = scene_source(config, config.task, split), config.algorithm
     if algorithm.uses_rollouts:
         return RLSteps(config, algorithm, actors, meter, stop, source)

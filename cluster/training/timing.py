@@ -1,4 +1,4 @@
-"""Measures where a step's time went, and what became of the actors meanwhile."""
+"""Measurement of a step's times, of idle actors and of recoveries."""
 
 import time
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from physrl.tracing import Span
 from physrl.types import Metrics
 
 LEARNING = ("updating", "syncing")
-"""Phases of a step in which the learner works."""
+"""Phases of a step in which the learner is busy."""
 
 
 class StepMeter:
-    """Measures from one step's end to the next one's, a checkpoint between included."""
+    """The meter of a step, which measures from one `read` to the next, checkpoints included."""
 
     def __init__(self, actors: RunActors, reporter: Reporter) -> None:
         self._actors, self._reporter = actors, reporter
@@ -27,7 +27,7 @@ class StepMeter:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time a phase, and show it."""
+        """Measure and show a phase."""
         self._reporter.phase(name)
         began = time.monotonic()
         try:
@@ -38,17 +38,17 @@ class StepMeter:
             self._times[key] = self._times.get(key, 0.0) + time.monotonic() - began
 
     def read(self, step_s: float) -> tuple[Metrics, tuple[Span, ...]]:
-        """Return the metrics since the last reading, and the spans of actors' calls.
+        """Return the metrics and the spans of actors' calls since the last reading.
 
         Args:
-            step_s: duration of the step itself.
+            step_s: duration of the step itself, in seconds.
         """
         elapsed = time.monotonic() - self._began
         metrics = {f"time/{phase}_s": spent for phase, spent in self._times.items()}
         metrics["time/step_s"] = step_s
         for name, pool in self._pools.items():
-            slots = elapsed * len(pool.handles)
-            metrics |= pool_metrics(name, self._before[name], pool.statistics, slots)
+            actor_seconds = elapsed * len(pool.handles)
+            metrics |= pool_metrics(name, self._before[name], pool.statistics, actor_seconds)
         worked = sum(self._times.get(phase, 0.0) for phase in LEARNING)
         lost = self._actors.learner.recoveries_s[self._recoveries :]
         metrics |= {

@@ -1,1 +1,1 @@
-"""Brings the learner's weights to the inference servers."""
+"""Weight synchronization from the learner to the inference servers."""

@@ -1,4 +1,4 @@
-"""A policy, as a record that travels with every request for completions."""
+"""The record of a policy, which travels with every request for completions."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,20 +8,21 @@ import ray
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The weights that a request is for. A server that does not hold them fetches them first.
+    """The weights to sample a request's completions from.
 
-    So a server that was lost needs nobody to bring its successor up to date.
+    A server that does not hold them fetches them first, so that a replaced server needs no special
+    treatment.
     """
 
     name: str
-    """Unique in a cluster; a newer version supersedes the older ones of its name."""
+    """Name that is unique in the cluster; a newer version replaces older ones of the same name."""
     version: int = 0
-    """Counts up; completions carry it."""
+    """Version number, which increases; completions carry it."""
     form: Literal["base", "adapter", "weights"] = "base"
-    """The configured checkpoint, a PEFT adapter on it, or a whole state dict."""
+    """The configured checkpoint, a PEFT adapter for it, or a full state dict."""
     source: ray.ObjectRef | str | None = None
-    """A reference to an adapter's files by name, or to a state dict; or a folder that every machine
-    sees, of an adapter or a checkpoint. A field's reference is fetched only where it is used."""
+    """Reference to an adapter's files by name, or to a state dict; or a folder of an adapter or a
+    checkpoint that all machines share. Ray fetches a field's reference only on request."""
 
 
 BASE = Policy("policy")

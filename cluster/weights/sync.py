@@ -1,21 +1,21 @@
-"""The weight sync, whole: from the learner's ranks to the engines of the inference servers.
+"""The whole weight sync, from the learner's ranks to the engines of the inference servers.
 
-    learner ranks    gather what is trained; the first rank leaves it in the object store
-         |           (an adapter's files, or a whole state dict)
+    learner ranks    gather the trained weights; the first rank puts them into the object store
+         |           (the files of an adapter, or a full state dict)
          v
     Policy           name, version and that reference: it travels with every request
          |
          v
-    each server      fetches a version that is newer than its own (`fetch`), while its engine works
+    each server      fetches versions newer than its own (`FetchedWeights`), while its engine runs
          |
          v
-    EngineLoop       waits for the completions under way, or aborts them (`runtime.in_flight`)
+    EngineLoop       waits for the completions in flight, or aborts them (`runtime.in_flight`)
          |
          v
-    VLLMEngine       loads an adapter under a new name, or all weights (`in_process`) and empties
-                     the caches that were computed with the old ones
+    VLLMEngine       loads an adapter under a new name, or full weights (`in_process`), and empties
+                     the caches that were computed with the old weights
 
-No process pushes: a server that was lost, or was asleep, catches up with its next request.
+Servers pull: one that was lost or asleep fetches the weights with its next request.
 """
 
 import tempfile
@@ -29,15 +29,15 @@ from cluster.weights.policy import BASE, Policy
 
 
 class WeightSource(Protocol):
-    """Holds trained weights; the learner."""
+    """The holder of trained weights: the learner."""
 
     def weights(self) -> ray.ObjectRef:
-        """Gather what is trained: an adapter's files by name, or a state dict."""
+        """Gather the trained weights: an adapter's files by name, or a state dict."""
         ...
 
 
 class WeightSink(Protocol):
-    """Samples from a policy; the inference servers."""
+    """The sampler from a policy: the inference servers."""
 
     def serve(self, policy: Policy, *, wait: bool) -> None:
         """Sample from this policy from now on."""
@@ -48,9 +48,9 @@ class WeightSync:
     """Publishes the learner's weights under versions that never repeat.
 
     Args:
-        adapters: whether the learner trains an adapter, or all weights.
-        wait: whether servers take new weights before `publish` returns, as they must where learners
-            will want the same GPUs; else they do so in the background.
+        adapters: True if the learner trains an adapter, False if it trains all weights.
+        wait: True to return from `publish` after the servers have loaded the weights, as is needed
+            if the learner shares their GPUs; False to let them load in the background.
     """
 
     def __init__(
@@ -60,20 +60,20 @@ class WeightSync:
         self._form: Any = "adapter" if adapters else "weights"
         self._wait = wait
         self.version = BASE.version
-        """The version that completions are sampled from; 0 is the base model."""
+        """Version that completions are sampled from; 0 is the base model."""
 
     def continue_from(self, version: int) -> None:
-        """Count on from a checkpoint's version."""
+        """Continue to count from the version of a checkpoint."""
         self.version = max(self.version, version)
 
     def publish(self) -> None:
-        """Have completions sampled from the learner's weights from now on."""
+        """Sample completions from the learner's current weights from now on."""
         self.version += 1
         policy = Policy(BASE.name, self.version, self._form, self._learner.weights())
         self._servers.serve(policy, wait=self._wait)
 
     def publish_adapter(self, folder: Path) -> None:
-        """Have completions sampled from an adapter in a folder of this machine from now on."""
+        """Sample completions from an adapter in a local folder from now on."""
         files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
         self.version += 1
         policy = Policy(BASE.name, self.version, "adapter", ray.put(files))
@@ -81,15 +81,16 @@ class WeightSync:
 
 
 class FetchedWeights:
-    """A policy's weights on a server's machine."""
+    """The weights of a policy on a server's machine."""
 
     def __init__(self, policy: Policy) -> None:
-        """Fetch them from the object store, unless they lie in a folder that every machine sees."""
+        """Fetch the weights from the object store, unless they are in a shared folder."""
         self.policy = policy
         self.state_dict: Mapping[str, Any] | None = None
-        """Of the form `weights`, unless they are a folder."""
+        """Full weights that were fetched."""
         self.folder: Path | None = None
-        """An adapter's, or a checkpoint's; an adapter's goes with this object."""
+        """Folder of an adapter or a checkpoint; that of a fetched adapter is temporary, and is
+        removed with this object."""
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         if isinstance(policy.source, str):
             self.folder = Path(policy.source)

@@ -9,7 +9,7 @@ import ray
 from ray.exceptions import GetTimeoutError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cluster.runtime.authentication import cluster_announced
+from cluster.runtime.authentication import announced_address
 from cluster.runtime.session import ray_session
 from physrl.config.run import RunConfig
 
@@ -39,7 +39,7 @@ class Capacity:
 def capacity(config: RunConfig) -> Capacity:
     """Measure the capacity, without starting a cluster."""
     disk = free_disk(config.folder)
-    if not cluster_announced():
+    if announced_address() is None:
         gpus = _gpu_memories()
         return Capacity(
             "this machine",

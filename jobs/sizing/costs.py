@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from cluster.runtime.placement import gpus
+from cluster.runtime.placement import required_gpus
 from jobs.display.console import console
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
@@ -81,7 +81,7 @@ def trial_hours(run: RunConfig) -> float:
             seconds += decoding_seconds(run, completions) / run.runtime.inference_servers
             tokens = completions * (run.model.max_prompt_tokens + run.model.max_completion_tokens)
         seconds += update_seconds(run.model, tokens) / run.runtime.learner_ranks
-    return seconds * gpus(run.runtime) / 3600
+    return seconds * required_gpus(run.runtime) / 3600
 
 
 def decoding_seconds(run: RunConfig, completions: int) -> float:
@@ -119,7 +119,7 @@ def _adaptation_hours(spec: AdaptationSpec) -> float:
     examples = spec.steps[-1] * run.algorithm.prompts_per_step
     seconds = update_seconds(run.model, examples * (run.model.max_prompt_tokens + ANSWER_TOKENS))
     seconds += decoding_seconds(run, spec.scenes * len(spec.steps))
-    return seconds * gpus(run.runtime) / 3600
+    return seconds * required_gpus(run.runtime) / 3600
 
 
 def _probe_hours(plan: StudyPlan, spec: ProbeSpec) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from cluster.runtime.placement import cpus, gpus
+from cluster.runtime.placement import required_cpus, required_gpus
 from jobs.display.units import format_bytes
 from jobs.sizing.capacity import Capacity
 from jobs.sizing.footprint import (
@@ -59,7 +59,7 @@ def _gpus(
     config: RunConfig, rank: Footprint, server: Footprint, capacity: Capacity
 ) -> Iterator[Check]:
     runtime = config.runtime
-    needed = gpus(runtime)
+    needed = required_gpus(runtime)
     yield Check(
         "GPUs",
         f"{needed:g}",
@@ -104,7 +104,7 @@ def _memory(resource: str, needed: float, available: float | None, remedy: str) 
 def _cores(config: RunConfig, capacity: Capacity) -> Check:
     runtime = config.runtime
     if capacity.joined:  # Ray reserves them, and would wait forever
-        needed = cpus(runtime)
+        needed = required_cpus(runtime)
         short: Verdict = "TOO LITTLE"
     else:
         threads = (runtime.inference_servers + runtime.learner_ranks) * runtime.threads

@@ -1,9 +1,9 @@
-"""Answers to held-out scenes and photographs, scored."""
+"""Scored answers about held-out scenes and photographs."""
 
 from physrl.data.photos import Photo
 from physrl.evaluation.results import Answer
 from physrl.tasks import TASKS
-from physrl.tasks.answers import words
+from physrl.tasks.answers import format_action
 from physrl.tasks.task import question_text
 from physrl.types import (
     Action,
@@ -17,24 +17,24 @@ from physrl.types import (
 )
 
 STABILITY = TASKS["stability"]
-"""The task whose question is asked about photographs."""
+"""Task of the prompts about photographs."""
 
 
 def group_answers(record: RolloutGroup) -> list[Answer]:
-    """Describe each rollout of a group by its last answer and outcome."""
+    """Make the answers of a group, one for each rollout."""
     return [scene_answer(record.scene, rollout) for rollout in record.rollouts]
 
 
 def scene_answer(scene: SceneSpec, rollout: Rollout) -> Answer:
-    """Describe a rollout by its last answer and outcome."""
+    """Make the answer of a rollout from its last attempt."""
     task = TASKS[scene.task]
     ideal = task.ideal(scene)
     last = rollout.last
     return Answer(
         scene_id=scene.scene_id,
         completion=last.completion.text,
-        answer=words(last.action, task.axes),
-        ideal=words(ideal, task.axes),
+        answer=format_action(last.action, task.axes),
+        ideal=format_action(ideal, task.axes),
         success=last.outcome.success,
         status=last.outcome.status,
         reward=rollout.reward.total,
@@ -48,25 +48,25 @@ def scene_answer(scene: SceneSpec, rollout: Rollout) -> Answer:
 def photo_answer(photo: Photo, completion: Completion) -> Answer:
     """Score a completion about a photograph by the photograph's label."""
     action = STABILITY.parse(completion.text)
-    said = _verdict(action)
-    success = said == photo.falls
+    predicted = _verdict(action)
+    success = predicted == photo.falls
     return Answer(
         scene_id=photo.file,
         completion=completion.text,
-        answer=words(action, STABILITY.axes),
-        ideal=words(Verdict(photo.falls), STABILITY.axes),
+        answer=format_action(action, STABILITY.axes),
+        ideal=format_action(Verdict(photo.falls), STABILITY.axes),
         success=success,
-        status="unparseable" if said is None else "settled",
+        status="unparseable" if predicted is None else "settled",
         reward=float(success),
         offset=None,
         ideal_offset=None,
-        predicted_falls=said,
+        predicted_falls=predicted,
         falls=photo.falls,
     )
 
 
 def photo_prompt(photo: Photo, *, reasoning: bool) -> Prompt:
-    """Ask the stability question about a photograph."""
+    """Make the stability prompt of a photograph."""
     return Prompt.ask(
         f"real/{photo.file}", question_text(STABILITY, reasoning=reasoning), photo.image
     )

@@ -1,15 +1,15 @@
-"""What a study has computed: one object a result, written once, in a folder or a bucket.
+"""The store of a study's results, in a folder or a bucket: an object for each, written once.
 
-    format.json            which version laid the store out
-    plans/<study>.json     what there is to compute
-    trained/<key>.json     where a trial's model lies, and its training metrics
-    cells/<key>.parquet    one row an answer
+    format.json            version of the layout
+    plans/<study>.json     results that the study needs
+    trained/<key>.json     checkpoint and training metrics of a trial
+    cells/<key>.parquet    answers of a cell
     adaptation/<key>.json  successes after each number of steps
-    probes/<key>.json      what can be read off each layer
-    running/<key>.json     what somebody is computing
-    failed/<key>.json      why something is not there
+    probes/<key>.json      decodability by layer
+    running/<key>.json     results that are being computed
+    failed/<key>.json      reasons of failures
 
-Studies share a store: what one has computed is there for the others.
+Studies can share a store, and then share results of equal keys.
 """
 
 import json
@@ -32,7 +32,7 @@ from physrl.storage.object_store import ObjectStore, open_store
 from physrl.types import Metrics
 
 FORMAT = "physrl-study-2"
-"""Of the keys and the columns."""
+"""Version of the keys and the columns."""
 FORMAT_KEY = "format.json"
 PLANS, TRAINED, CELLS, ADAPTATION, PROBES, RUNNING, FAILED = (
     "plans", "trained", "cells", "adaptation", "probes", "running", "failed",
@@ -42,43 +42,44 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What became of a trial."""
+    """The trained model of a trial."""
 
     key: str
     name: str
     checkpoint: str
-    """The folder or s3:// prefix that holds `adapter/` or `model/`."""
+    """Folder or s3:// prefix that contains `adapter/` or `model/`."""
     seconds: float
+    """Duration of training."""
     metrics: tuple[Metrics, ...] = ()
-    """Each row with `step`."""
+    """Metrics of each step, with the key `step`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a trial, a cell, an adaptation or a probe is not there."""
+    """The failure of a trial, a cell, an adaptation or a probe."""
 
     key: str
     name: str
-    """For people."""
+    """Name for displays."""
     reason: str
-    """One line."""
+    """Reason in one line."""
     tries: int
     time: float
-    """Seconds since 1970."""
+    """Time of the failure, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """That somebody computes a trial, a cell, an adaptation or a probe."""
+    """A mark that a trial, a cell, an adaptation or a probe is being computed."""
 
     key: str
     name: str
     time: float
-    """Since when, in seconds since 1970: what was killed leaves its mark."""
+    """Time of the start, in seconds since 1970; a killed computation leaves its mark."""
 
 
 class CellStore:
-    """Results under the keys of what decides them. Nothing that is there is ever overwritten."""
+    """A store of results under keys that hash their inputs; results are never overwritten."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -88,11 +89,11 @@ class CellStore:
         return self._store.location
 
     def save_plan(self, plan: StudyPlan) -> None:
-        """Say what there is to compute; a plan of the same name is replaced."""
+        """Write the plan of a study, and replace an earlier plan of the same name."""
         self._store.put(f"{PLANS}/{plan.name}.json", _dump(plan))
 
     def plans(self) -> tuple[StudyPlan, ...]:
-        """What the studies that share the store compute, by name.
+        """Read the plans of all studies that share the store, in the order of their names.
 
         Raises:
             DataError: a plan is damaged, or of another version.
@@ -100,14 +101,15 @@ class CellStore:
         return tuple(self._load(StudyPlan, key) for key in self._store.keys(f"{PLANS}/"))
 
     def write_cell(self, key: str, result: CellResult) -> bool:
-        """Keep a cell; False where it was already there, and stays as it was."""
-        return self._keep(f"{CELLS}/{key}.parquet", key, dump_results([result], {"format": FORMAT}))
+        """Write a cell; return False, without effect, if it exists."""
+        data = dump_results([result], {"format": FORMAT})
+        return self._create(f"{CELLS}/{key}.parquet", key, data)
 
     def read_cell(self, key: str) -> CellResult | None:
-        """A cell, or None where it is not there.
+        """Read a cell; return None if it does not exist.
 
         Raises:
-            DataError: it is damaged.
+            DataError: the cell is damaged.
         """
         name = f"{CELLS}/{key}.parquet"
         try:
@@ -119,65 +121,65 @@ class CellStore:
         return result
 
     def write_trained(self, trained: Trained) -> bool:
-        """Keep where a trial's model lies; False where that was already known.
+        """Write the trained model of a trial; return False, without effect, if it exists.
 
-        Metrics that are not finite are left out: JSON has no words for them.
+        Metrics that are not finite are omitted, since JSON cannot represent them.
         """
         rows = tuple(
             {name: value for name, value in row.items() if math.isfinite(value)}
             for row in trained.metrics
         )
         finite = replace(trained, metrics=rows)
-        return self._keep(f"{TRAINED}/{trained.key}.json", trained.key, _dump(finite))
+        return self._create(f"{TRAINED}/{trained.key}.json", trained.key, _dump(finite))
 
     def read_trained(self, key: str) -> Trained | None:
-        """Where a trial's model lies; None where it has not been trained."""
+        """Read the trained model of a trial; return None if it does not exist."""
         return self._find(Trained, f"{TRAINED}/{key}.json")
 
     def write_adaptation(self, curve: AdaptationCurve) -> bool:
-        """Keep an adaptation; False where it was already there."""
-        return self._keep(f"{ADAPTATION}/{curve.key}.json", curve.key, _dump(curve))
+        """Write an adaptation; return False, without effect, if it exists."""
+        return self._create(f"{ADAPTATION}/{curve.key}.json", curve.key, _dump(curve))
 
     def read_adaptation(self, key: str) -> AdaptationCurve | None:
-        """An adaptation, or None where it is not there."""
+        """Read an adaptation; return None if it does not exist."""
         return self._find(AdaptationCurve, f"{ADAPTATION}/{key}.json")
 
     def write_probe(self, result: ProbeResult) -> bool:
-        """Keep what was read off a model; False where it was already there."""
-        return self._keep(f"{PROBES}/{result.key}.json", result.key, _dump(result))
+        """Write a probe; return False, without effect, if it exists."""
+        return self._create(f"{PROBES}/{result.key}.json", result.key, _dump(result))
 
     def read_probe(self, key: str) -> ProbeResult | None:
-        """What was read off a model, or None where it is not there."""
+        """Read a probe; return None if it does not exist."""
         return self._find(ProbeResult, f"{PROBES}/{key}.json")
 
     def start(self, key: str, name: str) -> None:
-        """Say that something is being computed."""
+        """Mark a result as being computed."""
         self._store.put(f"{RUNNING}/{key}.json", _dump(Running(key, name, time.time())))
 
     def fail(self, key: str, name: str, reason: str, tries: int) -> None:
-        """Say why something is not there; the last reason counts."""
+        """Record the failure of a result, and replace an earlier one."""
         line = " ".join(reason.split())
         self._store.put(f"{FAILED}/{key}.json", _dump(Failure(key, name, line, tries, time.time())))
         self._store.delete(f"{RUNNING}/{key}.json")
 
     def done(self) -> frozenset[str]:
-        """The keys of all that was computed, of whatever kind."""
+        """List the keys of all results that exist."""
         folders = (TRAINED, CELLS, ADAPTATION, PROBES)
         return frozenset(key for folder in folders for key in self._keys(folder))
 
     def failures(self) -> dict[str, Failure]:
-        """Why what is not there is not there, by key."""
+        """Read all failures, by key."""
         return {key: self._load(Failure, f"{FAILED}/{key}.json") for key in self._keys(FAILED)}
 
     def running(self) -> dict[str, Running]:
-        """What is being computed, by key."""
+        """Read the marks of all results that are being computed, by key."""
         found = {key: self._find(Running, f"{RUNNING}/{key}.json") for key in self._keys(RUNNING)}
         return {key: mark for key, mark in found.items() if mark is not None}
 
     def _keys(self, folder: str) -> list[str]:
         return [key.rpartition("/")[2].split(".")[0] for key in self._store.keys(f"{folder}/")]
 
-    def _keep(self, name: str, key: str, data: bytes) -> bool:
+    def _create(self, name: str, key: str, data: bytes) -> bool:
         created = self._store.create(name, data)
         for folder in (RUNNING, FAILED):
             self._store.delete(f"{folder}/{key}.json")
@@ -199,15 +201,15 @@ class CellStore:
             raise self._damaged(name, f"{where}: {first['msg']}") from None
 
     def _damaged(self, name: str, why: str) -> DataError:
-        return DataError(f"{name} in {self.location} is damaged: {why}: delete it, and run again")
+        return DataError(f"{name} in {self.location} is damaged: {why}: delete it and run again")
 
 
 def open_cell_store(location: str) -> CellStore:
-    """The store at a folder or `s3://bucket/prefix`, which is made where there is none.
+    """Open the store in a folder or at `s3://bucket/prefix`; create it if it does not exist.
 
     Raises:
-        DataError: another version of the project wrote it.
-        StorageError: it cannot be reached, read or written.
+        DataError: the store is of another version of the project.
+        StorageError: the store cannot be reached, read or written.
     """
     store = open_store(location)
     store.check()
@@ -219,8 +221,8 @@ def open_cell_store(location: str) -> CellStore:
         found = "unknown"
     if found != FORMAT:
         raise DataError(
-            f"store {location} is of format {found}, and this version reads {FORMAT}: set store= "
-            "to another place, or use the version that wrote it"
+            f"store {location} is of format {found}, but this version reads {FORMAT}: set store= "
+            "to another location, or use the version that wrote it"
         )
     return CellStore(store)
 

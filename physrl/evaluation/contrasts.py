@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from physrl.config.algorithm import SFTConfig
 from physrl.config.run import RunConfig
 from physrl.evaluation.families import Family, FamilyCell
 from physrl.evaluation.resampling import Estimate
@@ -19,11 +18,11 @@ def method_contrast(results: StudyResults) -> Estimate | None:
     """
     cells: dict[bool, dict[tuple[object, ...], list[FamilyCell]]] = {False: {}, True: {}}
     for family, condition in results.off_diagonal:
-        is_sft = isinstance(results.configs[family].algorithm, SFTConfig)
+        is_rl = results.configs[family].algorithm.uses_rollouts
         group = (family.model, family.trained_on, condition)
-        cells[is_sft].setdefault(group, []).append((family, condition))
-    common = [group for group in cells[True] if group in cells[False]]
-    sft, rl = ([cell for group in common for cell in cells[key][group]] for key in (True, False))
+        cells[is_rl].setdefault(group, []).append((family, condition))
+    common = [group for group in cells[False] if group in cells[True]]
+    sft, rl = ([cell for group in common for cell in cells[key][group]] for key in (False, True))
     return results.generalization.difference(sft, rl)
 
 

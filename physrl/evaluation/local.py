@@ -1,4 +1,4 @@
-"""Cells that are evaluated in this process: networks, controls, and any other `Generator`."""
+"""Evaluation of cells in this process, with any `Generator`: networks and controls."""
 
 from collections.abc import Sequence
 
@@ -16,11 +16,11 @@ from physrl.world import World
 def evaluate_cell(
     cell: CellSpec, generator: Generator, world: World, photos: Sequence[Photo]
 ) -> CellResult:
-    """Have a generator answer a cell's scenes or photographs, with every attempt of its task.
+    """Compute and score a generator's answers to a cell's scenes or photographs.
 
     Raises:
-        GenerationError: from the generator.
-        SimulationError: PyBullet gave values that are not finite.
+        GenerationError: the generator failed.
+        SimulationError: PyBullet returned values that are not finite.
     """
     if cell.condition.test_set == "real":
         prompts = photo_prompts(cell, photos, world.renderer(cell.settings.environment))

@@ -1,4 +1,4 @@
-"""What a cell asks of its subject: scenes or photographs, examples before them, and sampling."""
+"""The prompts of a cell, about scenes or photographs, and its sampling parameters."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,16 +10,16 @@ from physrl.evaluation.answers import STABILITY, photo_prompt
 from physrl.evaluation.specs import CellSpec
 from physrl.protocols import RolloutRequest, Sampling
 from physrl.scene_source import SceneSource
-from physrl.tasks.examples import Examples, blanked, solved
+from physrl.tasks.examples import Examples, blank_images, example_turns
 from physrl.tasks.prediction import request_prediction
 from physrl.types import Prompt
 
 SAMPLED = 2**31
-"""Offset of the seed of sampled answers, far from those of training steps, which count up."""
+"""Offset of the seed of sampled answers, far from the seeds of training steps."""
 
 
 def cell_request(cell: CellSpec) -> RolloutRequest:
-    """Request the rollouts of a cell about scenes.
+    """Make the request of a cell's rollouts.
 
     Raises:
         ConfigError: the test set does not differ from the study's scenes.
@@ -30,22 +30,22 @@ def cell_request(cell: CellSpec) -> RolloutRequest:
 
 
 def cell_source(cell: CellSpec) -> SceneSource:
-    """Return the cell's stream of scenes.
+    """Make the source of a cell's scenes.
 
     Raises:
         ConfigError: the test set does not differ from the study's scenes.
         ValueError: the cell is about photographs.
     """
-    condition, asked = cell.condition, cell.settings
+    condition, settings = cell.condition, cell.settings
     if condition.test_set == "real":
-        raise ValueError("photographs are no scenes: use photo_prompts")
+        raise ValueError("a cell about photographs has no scenes: use photo_prompts")
     return SceneSource(
         task=condition.task,
-        environment=GENERATORS[condition.test_set](asked.environment),
-        seed=asked.seed,
+        environment=GENERATORS[condition.test_set](settings.environment),
+        seed=settings.seed,
         split="test",
-        reasoning=asked.reasoning,
-        auxiliary=asked.auxiliary,
+        reasoning=settings.reasoning,
+        auxiliary=settings.auxiliary,
         generator=condition.test_set,
         examples=_examples(cell),
         blank=_is_blank(cell),
@@ -53,22 +53,23 @@ def cell_source(cell: CellSpec) -> SceneSource:
 
 
 def photo_prompts(cell: CellSpec, photos: Sequence[Photo], renderer: Renderer) -> list[Prompt]:
-    """Ask the stability question about each photograph, after the cell's examples (scenes)."""
+    """Make a stability prompt for each photograph, after the examples of the cell (scenes)."""
     examples = _examples(cell)
-    before = () if examples is None else solved(STABILITY, examples, renderer)
+    before = () if examples is None else example_turns(STABILITY, examples, renderer)
     prompts = [photo_prompt(photo, reasoning=cell.settings.reasoning) for photo in photos]
     if cell.settings.auxiliary is not None and cell.settings.auxiliary.predicts:
         prompts = [request_prediction(prompt) for prompt in prompts]
     prompts = [replace(prompt, turns=before + prompt.turns) for prompt in prompts]
-    return [blanked(prompt) for prompt in prompts] if _is_blank(cell) else prompts
+    return [blank_images(prompt) for prompt in prompts] if _is_blank(cell) else prompts
 
 
 def cell_sampling(cell: CellSpec) -> Sampling:
-    """Return how the cell's answers are sampled: one a scene."""
-    asked = cell.settings
+    """Return the sampling parameters of a cell: one completion for each prompt."""
+    settings = cell.settings
+    length = settings.max_completion_tokens
     if cell.condition.decoding == "greedy":
-        return Sampling(1, 0.0, asked.max_completion_tokens, asked.seed)
-    return Sampling(1, asked.temperature, asked.max_completion_tokens, asked.seed + SAMPLED)
+        return Sampling(1, 0.0, length, settings.seed)
+    return Sampling(1, settings.temperature, length, settings.seed + SAMPLED)
 
 
 def _examples(cell: CellSpec) -> Examples | None:

@@ -1,6 +1,6 @@
-"""Results as Parquet: one row an answer, with the condition that it was given under.
+"""Parquet files of results, with a row for each answer that includes its condition.
 
-A study's cell and a run's evaluation have the same columns.
+Cells of a study and evaluations of a run have the same columns.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ CONDITION = {
     "decoding": pa.string(),
     "images": pa.string(),
 }
-"""One column a field of `Condition`."""
+"""Columns of the fields of `Condition`."""
 ANSWER = {
     "scene_id": pa.string(),
     "completion": pa.string(),
@@ -38,12 +38,12 @@ ANSWER = {
     "predicted_falls": pa.bool_(),
     "falls": pa.bool_(),
 }
-"""One column a field of `Answer`."""
+"""Columns of the fields of `Answer`."""
 SCHEMA = pa.schema(CONDITION | ANSWER)
 
 
 def dump_results(results: Sequence[CellResult], metadata: dict[str, str]) -> bytes:
-    """Write results one after the other; a result without answers leaves no trace."""
+    """Serialize results; a result without answers is lost."""
     rows = [
         asdict(result.condition) | {name: getattr(answer, name) for name in ANSWER}
         for result in results
@@ -56,10 +56,10 @@ def dump_results(results: Sequence[CellResult], metadata: dict[str, str]) -> byt
 
 
 def parse_results(data: bytes) -> tuple[tuple[CellResult, ...], dict[str, str]]:
-    """Read what `dump_results` wrote: the results and the metadata.
+    """Parse the output of `dump_results` into results and metadata.
 
     Raises:
-        ValueError: the data are damaged, or of another form.
+        ValueError: the data are damaged, or have other columns.
     """
     try:
         table = pq.read_table(pa.BufferReader(data))
@@ -77,13 +77,13 @@ def parse_results(data: bytes) -> tuple[tuple[CellResult, ...], dict[str, str]]:
 
 
 def save_policy_result(result: PolicyResult, path: Path) -> None:
-    """Write a policy's results, making the folder if need be."""
+    """Write the results of a policy, and create the folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(dump_results(result.results, {"policy": result.policy}))
 
 
 def load_policy_result(path: Path) -> PolicyResult:
-    """Read what `save_policy_result` wrote.
+    """Read a file of `save_policy_result`.
 
     Raises:
         DataError: the file is missing or damaged.

@@ -1,4 +1,4 @@
-"""Answers of a subject under a condition: results of a study's cells and of evaluations."""
+"""Results of a study's cells and of a run's evaluations: scored answers under a condition."""
 
 from dataclasses import dataclass
 
@@ -7,43 +7,42 @@ from physrl.evaluation.specs import Condition
 from physrl.evaluation.statistics import Count
 
 PHOTOGRAPHS = "real"
-"""The name of the photographs in tables, beside those of the tasks."""
+"""Name of the photographs in tables, next to the names of tasks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One completion, scored. Offsets are in block widths, x right and y up."""
+    """A scored completion. Offsets are in block widths, x to the right and y up."""
 
     scene_id: str
-    """The scene's id, or the photograph's file name."""
+    """Id of the scene, or file name of the photograph."""
     completion: str
     answer: str
-    """The answer in short; empty if the completion could not be parsed."""
+    """Text of the answer alone; empty if the completion could not be parsed."""
     ideal: str
+    """Text of the ideal answer."""
     success: bool
     status: str
-    """`settled`, `illegal` or `unparseable`, as in an outcome."""
+    """Status of the outcome: `settled`, `illegal` or `unparseable`."""
     reward: float
     offset: tuple[float, float] | None
     ideal_offset: tuple[float, float] | None
     predicted_falls: bool | None
-    """The verdict of the answer."""
+    """Verdict of the answer."""
     falls: bool | None
+    """True verdict."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """All answers of one subject under one condition.
-
-    A success is a tower that stands as the question asks, or a right verdict.
-    """
+    """The answers of a subject under a condition."""
 
     condition: Condition
     answers: tuple[Answer, ...]
 
     @property
     def task(self) -> str:
-        """The row in tables: the task, or the photographs."""
+        """Row in tables: the task, or the photographs."""
         photographs = self.condition.test_set == "real"
         return PHOTOGRAPHS if photographs else self.condition.task
 
@@ -53,24 +52,24 @@ class CellResult:
 
     @property
     def count(self) -> Count:
-        """Successes of all answers."""
+        """Number of successes among all answers."""
         return Count(sum(answer.success for answer in self.answers), len(self.answers))
 
     @property
     def unparseable(self) -> int:
-        """Number of completions that hold no single valid answer."""
+        """Number of completions without a single valid answer."""
         return sum(answer.status == "unparseable" for answer in self.answers)
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyResult:
-    """All evaluations of one policy of a run."""
+    """The results of all evaluations of a policy of a run."""
 
     policy: str
     results: tuple[CellResult, ...]
 
     def find(self, task: str, decoding: Decoding) -> CellResult | None:
-        """Return the result of a task, or of the photographs; None if it was not evaluated."""
+        """Return the result of a task or of the photographs; None without one."""
         for result in self.results:
             if (result.task, result.decoding) == (task, decoding):
                 return result

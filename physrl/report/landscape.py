@@ -12,7 +12,7 @@ from physrl.evaluation.statistics import Floats
 from physrl.rewards.attempt import Move
 from physrl.rewards.score import score
 from physrl.tasks import TASKS
-from physrl.tasks.answers import UNITS, words
+from physrl.tasks.answers import UNITS, format_action
 from physrl.types import Image, Offset, SceneSpec
 
 MARGIN = 1.2
@@ -85,7 +85,7 @@ def draw_landscape(scene: SceneSpec, image: Image, landscape: Landscape) -> Figu
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
     left.imshow(image)
     left.set(xticks=(), yticks=())
-    answer = words(landscape.ideal, TASKS[scene.task].axes)
+    answer = format_action(landscape.ideal, TASKS[scene.task].axes)
     left.set_title(f"{scene.scene_id}\nideal answer {answer}", size=10)
     plot_landscape(figure, right, landscape, ideal_color="crimson")
     right.set_title("reward of each answer, the ideal in red", size=10)

@@ -74,7 +74,7 @@ def parse_offset(completion: str, axes: Sequence[Axis]) -> Offset | Unparseable:
     return Offset(**({"x": 0.0, "y": 0.0} | dict(zip(axes, lengths, strict=True))))
 
 
-def words(action: Action, axes: Sequence[Axis]) -> str:
+def format_action(action: Action, axes: Sequence[Axis]) -> str:
     """Format an action as an answer: `Yes`, `No`, `150`, `150 200`; empty if unparseable."""
     match action:
         case Verdict(falls):

@@ -27,7 +27,7 @@ class Examples:
     seed: int
 
 
-def solved(task: Task, examples: Examples, renderer: Renderer) -> tuple[Turn, ...]:
+def example_turns(task: Task, examples: Examples, renderer: Renderer) -> tuple[Turn, ...]:
     """Return the turns of all examples: image and question, then the ideal answer."""
     turns: list[Turn] = []
     for index in range(examples.count):
@@ -39,7 +39,7 @@ def solved(task: Task, examples: Examples, renderer: Renderer) -> tuple[Turn, ..
     return tuple(turns)
 
 
-def blanked(prompt: Prompt) -> Prompt:
+def blank_images(prompt: Prompt) -> Prompt:
     """Return a prompt with grey images of the same sizes."""
     turns = (
         replace(turn, images=tuple(np.full_like(image, BLANK) for image in turn.images))

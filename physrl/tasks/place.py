@@ -3,7 +3,7 @@
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.randomness import Streams
 from physrl.environments.simulator import Simulator
-from physrl.tasks.answers import Axis, answer_text, parse_offset, words
+from physrl.tasks.answers import Axis, answer_text, format_action, parse_offset
 from physrl.tasks.placing import (
     GIVE_UP_BEYOND,
     ideal_on_top,
@@ -44,7 +44,7 @@ class Place:
         return ideal_on_top(scene)
 
     def target(self, scene: SceneSpec) -> str:
-        return answer_text(words(self.ideal(scene), self.axes))
+        return answer_text(format_action(self.ideal(scene), self.axes))
 
     def release(self, scene: SceneSpec, action: Action) -> Release | None:
         return release_moved(scene, action, self.give_up_beyond)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from physrl.environments.randomness import stream
 from physrl.environments.simulator import Simulator
-from physrl.tasks.answers import UNITS, without_tagged, without_thoughts, words
+from physrl.tasks.answers import UNITS, format_action, without_tagged, without_thoughts
 from physrl.tasks.task import Task
 from physrl.types import (
     Action,
@@ -101,7 +101,7 @@ def hypothetical_action(task: Task, scene: SceneSpec) -> Action:
 
 def prediction_prompt(prompt: Prompt, task: Task, action: Action) -> Prompt:
     """Return the second question about a prompt's image: the outcome of this action."""
-    offset = words(action, task.axes)
+    offset = format_action(action, task.axes)
     what = MOVED.format(offset=offset) if task.axes else LET_GO
     *before, question = prompt.turns
     second = Turn("user", ALONE.format(what=what), question.images)

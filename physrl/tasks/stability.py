@@ -5,7 +5,7 @@ from physrl.environments.randomness import Streams
 from physrl.environments.sampling import place_tower, sample_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.environments.twins import sample_twins
-from physrl.tasks.answers import Axis, answer_text, parse_verdict, words
+from physrl.tasks.answers import Axis, answer_text, format_action, parse_verdict
 from physrl.tasks.release import Release
 from physrl.types import Action, Block, Outcome, SceneSpec, Verdict
 
@@ -42,7 +42,7 @@ class Stability:
         return Verdict(falls=scene.margin < 0)
 
     def target(self, scene: SceneSpec) -> str:
-        return answer_text(words(self.ideal(scene), self.axes))
+        return answer_text(format_action(self.ideal(scene), self.axes))
 
     def release(self, scene: SceneSpec, action: Action) -> Release | None:
         return Release(scene.blocks) if isinstance(action, Verdict) else None

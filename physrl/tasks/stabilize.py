@@ -9,7 +9,7 @@ from physrl.environments.randomness import Streams
 from physrl.environments.sampling import sample_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
-from physrl.tasks.answers import Axis, answer_text, parse_offset, words
+from physrl.tasks.answers import Axis, answer_text, format_action, parse_offset
 from physrl.tasks.placing import GIVE_UP_BEYOND, best_shift, distance, draw_side
 from physrl.tasks.release import Release
 from physrl.types import Action, Block, Offset, Outcome, SceneSpec
@@ -67,7 +67,7 @@ class Stabilize:
         return Offset(x, 0.0)
 
     def target(self, scene: SceneSpec) -> str:
-        return answer_text(words(self.ideal(scene), self.axes))
+        return answer_text(format_action(self.ideal(scene), self.axes))
 
     def release(self, scene: SceneSpec, action: Action) -> Release | None:
         if not isinstance(action, Offset):

@@ -45,7 +45,7 @@ def test_a_run_is_sized(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(capacity, "cluster_announced", lambda: False)
+    monkeypatch.setattr(capacity, "announced_address", lambda: None)
     monkeypatch.setattr(capacity, "free_disk", lambda folder: disk)
     found, printed, _ = call(capsys, "doctor", "--config", DEMO, f"output={tmp_path}")
     assert found == code

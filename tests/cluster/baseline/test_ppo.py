@@ -1,5 +1,6 @@
 """A policy without language: real RLlib on real scenes."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from cluster.baseline.network import NetworkPolicy, make_network, save_network
-from cluster.baseline.ppo import TrainingScenes, training
+from cluster.baseline.ppo import Baseline, TrainingScenes
 from jobs.baseline import evaluate_baseline
 from physrl.config.baseline import BaselineConfig
 from physrl.data.photos import Photo
@@ -40,10 +41,10 @@ def trained(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The checkpoint of one iteration, and of one more after a restore."""
     config, folder = configured(), tmp_path_factory.mktemp("baseline")
     checkpoints = Checkpoints(folder, 2)
-    with training(config) as baseline:
+    with closing(Baseline(config)) as baseline:
         assert np.isfinite(baseline.train()["reward"])
         first = checkpoints.commit(1, {}, baseline.save)
-    with training(config, iterations_done=1) as baseline:
+    with closing(Baseline(config, iterations_done=1)) as baseline:
         baseline.restore(first.path)
         again = folder / "again"
         baseline.save(again)

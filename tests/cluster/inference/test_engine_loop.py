@@ -69,7 +69,7 @@ def engine() -> TwoStepEngine:
 
 
 def make_loop(engine: TwoStepEngine, **options: Any) -> EngineLoop:
-    return EngineLoop(engine, broken=lambda: engine.go.release(1000), **options)  # type: ignore[arg-type]
+    return EngineLoop(engine, on_failure=lambda: engine.go.release(1000), **options)  # type: ignore[arg-type]
 
 
 def until(condition: Any) -> None:
@@ -94,9 +94,9 @@ class Callers:
     def ask(self, prompt: str, weights: FetchedWeights) -> Any:
         """Ask, and return once the loop has taken or queued the request."""
         loop = self.loop
-        before = len(loop._waiting) + len(loop._under_way)
+        before = len(loop._waiting) + len(loop._running)
         asked = self.threads.submit(loop.generate, [prompt], SAMPLING, weights)
-        until(lambda: asked.done() or len(loop._waiting) + len(loop._under_way) > before)
+        until(lambda: asked.done() or len(loop._waiting) + len(loop._running) > before)
         return asked
 
 
@@ -177,7 +177,7 @@ def test_an_exclusive_action_waits_and_holds_back_the_rest(engine: TwoStepEngine
     callers, seen = Callers(loop), []
     first = callers.ask("a", UNTRAINED)
     until(lambda: "a0" in engine.left)
-    slept = callers.threads.submit(loop.exclusively, lambda: seen.append(set(engine.left)))
+    slept = callers.threads.submit(loop.run_exclusive, lambda: seen.append(set(engine.left)))
     until(lambda: loop._waiting)
     second = callers.ask("b", UNTRAINED)
     engine.go.release(4)

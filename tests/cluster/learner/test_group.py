@@ -1,4 +1,4 @@
-"""Every ZeRO stage on one rank and on two: the losses and weights of plain PyTorch."""
+"""Learner groups of one and two ranks at every ZeRO stage, against plain PyTorch."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,6 @@ from cluster.learner.group import LearnerGroup
 from cluster.runtime.placement import Placement
 from physrl.algorithms.metrics import combine
 from physrl.algorithms.update import Learner
-from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator
@@ -25,7 +24,7 @@ from physrl.models.loading import load_model
 from physrl.models.processor import load_processor
 from physrl.storage.checkpoints import Checkpoints
 from physrl.types import Metrics, Prompt, TrainingBatch, TrainingExample
-from tests.support.paths import TINY_BASE
+from tests.support.runs import make_config
 
 EVERYWHERE = {"rank": 4, "vision": True, "projector": True}
 STAGES = (0, 1, 2, 3)
@@ -34,41 +33,37 @@ Weights = dict[str, torch.Tensor]
 
 @pytest.fixture(scope="module")
 def groups(reserve: Callable[[RuntimeConfig], Placement]) -> Iterator[dict[int, LearnerGroup]]:
-    """One rank, and two."""
+    """Start a group of one rank and a group of two."""
     runtimes = {ranks: RuntimeConfig(learner_ranks=ranks) for ranks in (1, 2)}
     groups = {ranks: LearnerGroup(runtime, reserve(runtime)) for ranks, runtime in runtimes.items()}
     for ranks, group in groups.items():
-        group.load(make_config(ranks), None)  # waits for its start
+        group.load(learner_config(ranks), None)  # waits for its start
     yield groups
     for group in groups.values():
         group.stop()
 
 
-def make_config(ranks: int = 1, stage: int = 0, lora: bool = False, **model: Any) -> RunConfig:
-    return validate(
-        {
-            "model": {"path": str(TINY_BASE), "lora": EVERYWHERE if lora else None} | model,
-            "algorithm": {
-                "steps": 4,
-                "decay": "constant",
-                "lr": 1e-3,
-                "max_grad_norm": 1.0,
-                "importance_sampling_mode": "token_truncate",  # the made-up sampler is far off
-            },
-            "runtime": {
-                "learner_ranks": ranks,
-                "zero_stage": stage,
-                "tokens_per_micro_batch": 128,  # several micro-batches a rank
-            },
-        }
+def learner_config(ranks: int = 1, stage: int = 0, lora: bool = False, **model: Any) -> RunConfig:
+    return make_config(
+        model={"lora": EVERYWHERE if lora else None} | model,
+        algorithm={
+            "steps": 4,
+            "decay": "constant",
+            "importance_sampling_mode": "token_truncate",  # the made-up sampler is far off
+        },
+        runtime={
+            "learner_ranks": ranks,
+            "zero_stage": stage,
+            "tokens_per_micro_batch": 128,  # several micro-batches on each rank
+        },
     )
 
 
-def make_batch(pictures: Sequence[int] = (1,) * 8) -> TrainingBatch:
-    """Eight made-up answers of different lengths, to prompts with so many pictures each."""
+def make_batch(counts: Sequence[int] = (1,) * 8) -> TrainingBatch:
+    """Make eight random completions of different lengths, for prompts with so many images."""
     rng = np.random.default_rng(0)
     examples = []
-    for row, count in enumerate(pictures):
+    for row, count in enumerate(counts):
         images = rng.integers(0, 256, (count, 84, 84, 3), dtype=np.uint8)
         examples.append(
             TrainingExample(
@@ -82,7 +77,7 @@ def make_batch(pictures: Sequence[int] = (1,) * 8) -> TrainingBatch:
 
 
 def spoiled(batch: TrainingBatch) -> TrainingBatch:
-    """One row, of one rank, has a loss that is no number."""
+    """Make the loss of one row, on one rank, NaN."""
     first, *others = batch.examples
     return TrainingBatch((replace(first, advantage=math.nan), *others))
 
@@ -90,7 +85,7 @@ def spoiled(batch: TrainingBatch) -> TrainingBatch:
 def train(
     group: LearnerGroup, config: RunConfig, batches: Sequence[TrainingBatch]
 ) -> tuple[list[Metrics], Weights, list[list[float]]]:
-    """Metrics of each update, and the weights and log-probabilities after the last."""
+    """Return the metrics of each update, and the weights and log-probabilities after the last."""
     group.load(config, None)
     metrics = [group.update(step, [ray.put(batch)]) for step, batch in enumerate(batches)]
     weights = read_weights(group, config)
@@ -98,7 +93,7 @@ def train(
 
 
 def read_weights(group: LearnerGroup, config: RunConfig) -> Weights:
-    """All weights, or an adapter's under the names that PEFT gives them in a model."""
+    """Read all weights, or those of an adapter by their names in a PEFT model."""
     found = ray.get(group.weights())
     if config.model.lora is None:
         return dict(found)
@@ -114,7 +109,7 @@ def read_weights(group: LearnerGroup, config: RunConfig) -> Weights:
 def train_plainly(
     config: RunConfig, batches: Sequence[TrainingBatch]
 ) -> tuple[list[Metrics], Weights, list[list[float]]]:
-    """The same in this process without DeepSpeed."""
+    """Do what `train` does in this process without DeepSpeed."""
     torch.manual_seed(config.seed)
     model = load_model(config.model)
     collator = Collator(load_processor(config.model.path))
@@ -144,21 +139,23 @@ def assert_equal(
 @pytest.mark.parametrize("lora", [False, True])
 def test_every_stage_trains_as_plain_pytorch(groups: dict[int, LearnerGroup], lora: bool) -> None:
     batches = [make_batch(), make_batch((1, 2, 1, 1, 3, 1, 1, 1))]
-    expected = train_plainly(make_config(lora=lora), batches)
+    expected = train_plainly(learner_config(lora=lora), batches)
     assert expected[0][0]["grad_norm"] > 0
     for ranks, stages in ((1, (0, 3)), (2, STAGES)):
         for stage in stages:
-            assert_equal(train(groups[ranks], make_config(ranks, stage, lora), batches), expected)
+            assert_equal(
+                train(groups[ranks], learner_config(ranks, stage, lora), batches), expected
+            )
 
 
 @pytest.mark.parametrize("lora", [False, True])
-def test_ranks_may_show_different_numbers_of_pictures(
+def test_ranks_may_have_different_numbers_of_images(
     groups: dict[int, LearnerGroup], lora: bool
 ) -> None:
     uneven = [make_batch((0, 3) * 4), make_batch((0,) * 8), make_batch((2, 0, 0, 0, 0, 0, 0, 0))]
-    expected = train_plainly(make_config(lora=lora), uneven)
+    expected = train_plainly(learner_config(lora=lora), uneven)
     for stage in (2, 3):
-        assert_equal(train(groups[2], make_config(2, stage, lora), uneven), expected)
+        assert_equal(train(groups[2], learner_config(2, stage, lora), uneven), expected)
 
 
 @pytest.mark.parametrize("stage", [0, 2, 3])
@@ -166,7 +163,7 @@ def test_an_update_that_is_not_finite_changes_nothing(
     groups: dict[int, LearnerGroup], stage: int
 ) -> None:
     batch = make_batch()
-    config = make_config(2, stage)
+    config = learner_config(2, stage)
     [once, twice], expected, scores = train(groups[2], config, [batch, batch])
     [first, bad, second], weights, after = train(groups[2], config, [batch, spoiled(batch), batch])
     assert bad["guard/skipped_updates"] == 1
@@ -181,17 +178,17 @@ def test_gradient_checkpointing_changes_nothing(
     groups: dict[int, LearnerGroup], lora: bool
 ) -> None:
     batches = [make_batch((1, 2, 0, 1, 3, 1, 1, 1))] * 2
-    expected = train_plainly(make_config(lora=lora), batches)
+    expected = train_plainly(learner_config(lora=lora), batches)
     for stage in (0, 3):
-        config = make_config(2, stage, lora, gradient_checkpointing=True)
+        config = learner_config(2, stage, lora, gradient_checkpointing=True)
         assert_equal(train(groups[2], config, batches), expected)
 
 
 @pytest.mark.parametrize("stage", [0, 3])
 def test_bfloat16_follows_float32(groups: dict[int, LearnerGroup], stage: int) -> None:
     batches = [make_batch(), make_batch(), spoiled(make_batch())]
-    exact, *_ = train_plainly(make_config(), batches)
-    config = make_config(2, stage, dtype="bfloat16")
+    exact, *_ = train_plainly(learner_config(), batches)
+    config = learner_config(2, stage, dtype="bfloat16")
     metrics, weights, _ = train(groups[2], config, batches)
     assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
     assert metrics[0]["grad_norm"] == pytest.approx(exact[0]["grad_norm"], rel=0.25)
@@ -205,7 +202,7 @@ def test_bfloat16_follows_float32(groups: dict[int, LearnerGroup], stage: int) -
 def test_a_resumed_learner_goes_on_exactly(
     groups: dict[int, LearnerGroup], stage: int, lora: bool, tmp_path: Path
 ) -> None:
-    group, config, batch = groups[2], make_config(2, stage, lora), make_batch()
+    group, config, batch = groups[2], learner_config(2, stage, lora), make_batch()
     group.load(config, None)
     group.update(0, [ray.put(batch)])
     checkpoint = Checkpoints(tmp_path, 1).commit(1, {}, group.save)

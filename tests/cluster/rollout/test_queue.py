@@ -1,4 +1,4 @@
-"""What is ordered how early, and when completions may be asked for."""
+"""When the queue requests the rollouts of steps, and opens their gates."""
 
 from concurrent.futures import Future
 from typing import Any
@@ -8,8 +8,8 @@ import pytest
 from cluster.rollout.queue import RolloutQueue
 
 
-class Ordered:
-    """In the place of `Rollouts`: remembers what was ordered, by its gate."""
+class Requests:
+    """A stand-in for `Rollouts` that records the requests."""
 
     def __init__(self) -> None:
         self.gates: dict[int, Future[None]] = {}
@@ -26,20 +26,20 @@ class Ordered:
 
 @pytest.mark.parametrize("staleness", [0, 1])
 def test_a_step_begins_once_and_no_earlier_than_its_staleness_admits(staleness: int) -> None:
-    ordered = Ordered()
-    queue = RolloutQueue(ordered, lambda step: step, steps=4, staleness=staleness)  # type: ignore[arg-type,return-value]
+    requested = Requests()
+    queue = RolloutQueue(requested, lambda step: step, steps=4, staleness=staleness)  # type: ignore[arg-type,return-value]
     groups = queue.take(0)
-    assert groups is ordered.groups[0]
-    assert list(ordered.gates) == list(range(staleness + 2))
-    assert ordered.open == list(range(staleness + 1))
+    assert groups is requested.groups[0]
+    assert list(requested.gates) == list(range(staleness + 2))
+    assert requested.open == list(range(staleness + 1))
     queue.begin(1)
-    assert list(ordered.gates) == list(range(staleness + 3))
-    assert ordered.open == list(range(staleness + 2))
-    later = ordered.groups[1]
+    assert list(requested.gates) == list(range(staleness + 3))
+    assert requested.open == list(range(staleness + 2))
+    later = requested.groups[1]
     assert queue.take(1) is later
-    assert ordered.groups[1] is later  # not ordered again
-    ordered.groups[2].set_result(["answers"])
-    assert queue.waiting == {2: ["answers"]}
-    assert queue.take(2) is ordered.groups[2]
+    assert requested.groups[1] is later  # not requested again
+    requested.groups[2].set_result(["answers"])
+    assert queue.completed == {2: ["answers"]}
+    assert queue.take(2) is requested.groups[2]
     queue.begin(4)  # after the last
-    assert list(ordered.gates) == [0, 1, 2, 3]
+    assert list(requested.gates) == [0, 1, 2, 3]

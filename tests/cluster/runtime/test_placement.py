@@ -1,4 +1,4 @@
-"""What a run reserves, and which actor sits where."""
+"""Bundles that a run reserves, and the actors in them."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from ray.util import placement_group_table
 
-from cluster.runtime.placement import Placement, bundles, cpus, gpus
+from cluster.runtime.placement import Placement, required_cpus, required_gpus, run_bundles
 from physrl.config.runtime import RuntimeConfig
 from physrl.errors import UserError
 
@@ -20,13 +20,13 @@ def test_every_actor_has_a_bundle_of_its_own() -> None:
         rollout_workers=3, inference_servers=2, gpus_per_server=0.5, gpus_per_rank=1
     )
     server, rank, worker = {"CPU": 0.25, "GPU": 0.5}, {"CPU": 0.5, "GPU": 1}, {"CPU": 0.5}
-    assert bundles(runtime) == [server, server, rank, worker, worker, worker]
-    assert (gpus(runtime), cpus(runtime)) == (2, 2.5)
+    assert run_bundles(runtime) == [server, server, rank, worker, worker, worker]
+    assert (required_gpus(runtime), required_cpus(runtime)) == (2, 2.5)
 
 
 def test_server_and_rank_share_a_bundle_where_they_take_turns() -> None:
-    assert bundles(COLOCATED) == [{"CPU": 0.75, "GPU": 1}] * 2 + [{"CPU": 0.5}] * 2
-    assert gpus(COLOCATED) == 2
+    assert run_bundles(COLOCATED) == [{"CPU": 0.75, "GPU": 1}] * 2 + [{"CPU": 0.5}] * 2
+    assert required_gpus(COLOCATED) == 2
 
 
 def test_actors_go_where_their_bundle_is(reserve: Callable[[RuntimeConfig], Placement]) -> None:
@@ -49,16 +49,16 @@ def test_actors_go_where_their_bundle_is(reserve: Callable[[RuntimeConfig], Plac
 def test_a_cluster_that_stays_too_small_is_named(ray_cluster: None) -> None:
     runtime = RuntimeConfig(inference_servers=2, gpus_per_server=1, start_timeout_s=1)
     before = set(placement_group_table())
-    with pytest.raises(UserError, match=r"needs 2 GPUs .* has 0 .*: lower runtime") as caught:
+    with pytest.raises(UserError, match=r"\b2 GPUs .* 0 .*runtime\.inference_servers") as caught:
         Placement.reserve(runtime)
     assert "\n" not in str(caught.value)
     deadline = time.monotonic() + 30
-    while left := _kept(before):  # Ray removes a group some time after it was asked to
+    while left := _remaining(before):  # Ray removes a group with a delay
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
 
 
-def _kept(before: set[str]) -> dict[str, str]:
-    """Groups, with their states, that came after those `before` and still hold or want room."""
+def _remaining(before: set[str]) -> dict[str, str]:
+    """Return the groups, with their states, that were created since `before` and not removed."""
     states = {name: group["state"] for name, group in placement_group_table().items()}
     return {k: v for k, v in states.items() if k not in before and v != "REMOVED"}

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from cluster.runtime.stopping import stop_on_signals, terminated_as_interrupted
+from cluster.runtime.stopping import sigterm_as_interrupt, stop_on_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -25,6 +25,6 @@ def test_a_second_interrupt_ends_at_once() -> None:
 
 def test_termination_is_an_interrupt() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), terminated_as_interrupted():
+    with pytest.raises(KeyboardInterrupt), sigterm_as_interrupt():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before

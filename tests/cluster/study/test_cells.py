@@ -1,11 +1,11 @@
-"""Cells and probes of a study: who is asked on which server, and that each is computed once."""
+"""Cells and probes of a study: grouping by servers, available models, no repeated computation."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster.study.cells import compute_cells, fitting
+from cluster.study.cells import compute_cells, limit_workers
 from cluster.study.events import Finished
 from cluster.study.policies import by_base, shared_model, study_policies
 from cluster.study.probes import probed_model
@@ -60,7 +60,7 @@ def test_models_of_one_base_share_a_server_with_room_for_all(tmp_path: Path) -> 
             assert (served.lora.rank, served.max_completion_tokens) == (64, 99)
 
 
-def test_only_models_that_are_there_are_asked(tmp_path: Path) -> None:
+def test_only_available_models_have_policies(tmp_path: Path) -> None:
     plan = planned(tmp_path)
     store = open_cell_store(str(tmp_path / "store"))
     trial = plan.trials[0]
@@ -70,11 +70,11 @@ def test_only_models_that_are_there_are_asked(tmp_path: Path) -> None:
     files = {s.key: policy for s, policy in study_policies(plan, store).items()}
     assert files[trial.key] == Policy(trial.key, 0, "weights", str(tmp_path / "step" / "model"))
     (tmp_path / "step" / "model").rmdir()
-    with pytest.raises(GenerationError, match="vanished"):
+    with pytest.raises(GenerationError, match="step"):
         study_policies(plan, store)
 
 
-def test_cells_of_controls_are_answered_once(ray_cluster: None, tmp_path: Path) -> None:
+def test_cells_of_controls_are_computed_once(ray_cluster: None, tmp_path: Path) -> None:
     plan = planned(tmp_path, controls={"shuffled_labels": False, "base": False})
     store = open_cell_store(str(tmp_path / "store"))
     events = list(compute_cells(plan, store, tmp_path, None, at_once=1))
@@ -89,10 +89,10 @@ def test_cells_of_controls_are_answered_once(ray_cluster: None, tmp_path: Path) 
 
 
 def test_workers_leave_room_for_the_servers_that_they_wait_for() -> None:
-    assert fitting(4, cores=2, servers=1) == 3  # half a core each, a quarter for the server
-    assert fitting(4, cores=3, servers=1) == 4
-    assert fitting(4, cores=2, servers=0) == 4
-    assert fitting(8, cores=0.5, servers=1) == 1
+    assert limit_workers(4, cores=2, servers=1) == 3  # half a core each, a quarter for the server
+    assert limit_workers(4, cores=3, servers=1) == 4
+    assert limit_workers(4, cores=2, servers=0) == 4
+    assert limit_workers(8, cores=0.5, servers=1) == 1
 
 
 def test_a_probe_reads_the_subjects_own_weights(tmp_path: Path) -> None:

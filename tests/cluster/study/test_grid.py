@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from cluster.runtime.placement import cpus
+from cluster.runtime.placement import required_cpus
 from cluster.runtime.stopping import StopRequest
-from cluster.study.grid import run_trials, slots_runtime, trial_bundles, trial_works, unfinished
-from cluster.study.trial import Train, TrialWork
+from cluster.study.grid import run_trials, slots_runtime, trial_bundles, trial_jobs, unfinished
+from cluster.study.trial import Train, TrialJob
 from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.config.study import StudyConfig
@@ -58,7 +58,7 @@ def training(failing: str = "") -> Train:
     return train
 
 
-def run(works: dict[str, TrialWork], store: CellStore, folder: Path, train: Train) -> bool:
+def run(works: dict[str, TrialJob], store: CellStore, folder: Path, train: Train) -> bool:
     return run_trials(works, store, folder, nullcontext, make_actors=NoActors, train=train)  # type: ignore[arg-type]
 
 
@@ -82,13 +82,13 @@ def lines(path: Path) -> list[str]:
 
 
 @pytest.fixture
-def planned(tmp_path: Path) -> tuple[StudyPlan, CellStore, dict[str, TrialWork]]:
+def planned(tmp_path: Path) -> tuple[StudyPlan, CellStore, dict[str, TrialJob]]:
     plan = study(tmp_path)
-    return plan, open_cell_store(str(tmp_path / "store")), trial_works(plan, tmp_path / "s")
+    return plan, open_cell_store(str(tmp_path / "store")), trial_jobs(plan, tmp_path / "s")
 
 
 def test_trials_train_once_share_a_slot_and_are_not_trained_again(
-    ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialWork]], tmp_path: Path
+    ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialJob]], tmp_path: Path
 ) -> None:
     plan, store, works = planned
     names = sorted(trial.name for trial in plan.trials)
@@ -111,7 +111,7 @@ def test_trials_train_once_share_a_slot_and_are_not_trained_again(
 
 
 def test_what_fails_is_tried_again_and_then_named_while_others_go_on(
-    ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialWork]], tmp_path: Path
+    ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialJob]], tmp_path: Path
 ) -> None:
     plan, store, works = planned
     bad = plan.trials[1]
@@ -132,7 +132,7 @@ def test_what_fails_is_tried_again_and_then_named_while_others_go_on(
 
 
 def test_a_signal_ends_it_and_the_next_call_goes_on(
-    ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialWork]], tmp_path: Path
+    ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialJob]], tmp_path: Path
 ) -> None:
     _, store, works = planned
     calls = tmp_path / "s" / "trials" / "calls"
@@ -159,7 +159,7 @@ def test_a_signal_ends_it_and_the_next_call_goes_on(
 
 def test_a_deleted_result_is_computed_again(ray_cluster: None, tmp_path: Path) -> None:
     plan = study(tmp_path, grid={"tasks": ["place"], "methods": {"sft": {}}, "seeds": [0]})
-    store, works = open_cell_store(str(tmp_path / "store")), trial_works(plan, tmp_path / "s")
+    store, works = open_cell_store(str(tmp_path / "store")), trial_jobs(plan, tmp_path / "s")
     for count in (1, 2):
         assert run(works, store, tmp_path / "s", training())
         assert len(lines(tmp_path / "s" / "trials" / "calls")) == count
@@ -180,17 +180,17 @@ def test_a_trial_reserves_its_own_process_first_and_then_every_actor() -> None:
 def test_a_local_cluster_holds_as_many_trials_as_it_was_started_for(slots: int) -> None:
     runtime = RuntimeConfig(rollout_workers=1, learner_ranks=2)
     reserved = slots * sum(bundle["CPU"] for bundle in trial_bundles(runtime))
-    assert reserved <= cpus(slots_runtime(runtime, slots)) < reserved + 1
+    assert reserved <= required_cpus(slots_runtime(runtime, slots)) < reserved + 1
 
 
 def test_bases_are_adapted_but_not_trained(tmp_path: Path) -> None:
     adaptation = {"tasks": ["place", "place_x"], "steps": [0, 1]}
     plan = study(tmp_path, adaptation=adaptation)
-    works = trial_works(plan, tmp_path / "s")
+    works = trial_jobs(plan, tmp_path / "s")
     base = next(work for work in works.values() if work.subject.kind == "base")
     assert [spec.task for spec in base.adaptations] == ["place", "place_x"]
-    assert base.subject.key not in base.owes
+    assert base.subject.key not in base.result_names
     trained = next(work for work in works.values() if work.subject.kind == "trained")
     assert [spec.task for spec in trained.adaptations] == ["place_x"]
-    assert trained.subject.key in trained.owes
+    assert trained.subject.key in trained.result_names
     assert len({work.config.name for work in works.values()}) == len(works) == 3

@@ -12,8 +12,7 @@ from cluster.learner.group import LearnerGroup
 from cluster.runtime.placement import Placement
 from cluster.runtime.stopping import StopRequest
 from cluster.training.sft import train_sft
-from cluster.training.sft_rank import Demonstrator, check_shared
-from physrl.config.load import validate
+from cluster.training.sft_rank import Demonstrator, check_shared_folder
 from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.demonstrations import demonstrate
@@ -25,17 +24,15 @@ from physrl.rollout import step_indices
 from physrl.scene_source import scene_source
 from physrl.storage.run_folder import open_run
 from physrl.types import Metrics
-from tests.support.paths import TINY_BASE
+from tests.support.runs import make_config
 
 STEPS = 300
 WEIGHTS = "model.safetensors"
-
-
 STOP_AT = 8
 
 
-class Unkind:
-    """A person who kills the rank at the first step that they see, and stops the run at a later."""
+class KillingReporter:
+    """A reporter that kills the rank at the first step, and stops the run at a later one."""
 
     def __init__(self, stop: StopRequest) -> None:
         self.stop, self.steps = stop, list[int]()
@@ -51,39 +48,36 @@ class Unkind:
 
 
 def kill_a_rank() -> None:
-    ours = psutil.Process().children(recursive=True)  # by way of the raylet
+    ours = psutil.Process().children(recursive=True)  # children of the raylet
     (rank,) = [process for process in ours if "RayTrainWorker" in " ".join(process.cmdline())]
     rank.kill()
 
 
-def make_config(folder: Path, ranks: int = 1) -> RunConfig:
-    return validate(
-        {
-            "name": "sft",
-            "output": str(folder),
-            "task": "place",
-            "mixture": ["place", "stability"],
-            "model": {"path": str(TINY_BASE), "max_prompt_tokens": 96, "max_completion_tokens": 24},
-            "algorithm": {"type": "sft", "steps": STEPS, "prompts_per_step": 6, "lr": 1e-3},
-            "checkpoint": {"every": 3},
-            "runtime": {"learner_ranks": ranks},
-        }
+def sft_config(folder: Path, ranks: int = 1) -> RunConfig:
+    return make_config(
+        name="sft",
+        output=str(folder),
+        task="place",
+        mixture=["place", "stability"],
+        algorithm={"type": "sft", "steps": STEPS, "prompts_per_step": 6, "lr": 1e-3},
+        checkpoint={"every": 3},
+        runtime={"learner_ranks": ranks},
     )
 
 
 def test_deaths_and_stops_change_nothing_and_the_weights_are_the_controllers(
     reserve: Callable[[RuntimeConfig], Placement], tmp_path: Path
 ) -> None:
-    config = make_config(tmp_path)
+    config = sft_config(tmp_path)
     open_run(config, resume=False)
     stop = StopRequest()
-    person = Unkind(stop)
-    last = train_sft(config, person, stop)
+    reporter = KillingReporter(stop)
+    last = train_sft(config, reporter, stop)
     assert 0 < last.step < STEPS
     rows = read_metrics(config.folder)
     assert [row["step"] for row in rows] == list(range(1, last.step + 1))
-    # Steps that the killed rank did after its last checkpoint were seen, and are not shown again.
-    assert person.steps == list(range(1, max(person.steps[-1], last.step) + 1))
+    # Steps that the killed rank repeats after its last checkpoint are shown only once.
+    assert reporter.steps == list(range(1, max(reporter.steps[-1], last.step) + 1))
     assert rows[-1]["budget/scenes"] == 6 * last.step
 
     group = LearnerGroup(config.runtime, reserve(config.runtime))
@@ -91,8 +85,8 @@ def test_deaths_and_stops_change_nothing_and_the_weights_are_the_controllers(
     with closing(make_renderer(config.environment)) as renderer, closing(Simulator()) as simulator:
         source = scene_source(config, "place", "train")
         for step in range(last.step):
-            shown = demonstrate(source, step_indices(config, step), renderer, simulator)
-            metrics = group.update(step, [ray.put(shown)])
+            batch = demonstrate(source, step_indices(config, step), renderer, simulator)
+            metrics = group.update(step, [ray.put(batch)])
     group.save(tmp_path / "expected")
     group.stop()
     assert metrics["loss"] == rows[-1]["loss"]
@@ -100,20 +94,20 @@ def test_deaths_and_stops_change_nothing_and_the_weights_are_the_controllers(
     assert (last.path / "model" / WEIGHTS).read_bytes() == expected
 
 
-def test_the_ranks_shares_in_turn_are_the_step(tmp_path: Path) -> None:
-    config = make_config(tmp_path, ranks=3)
+def test_the_shares_of_all_ranks_make_up_the_step(tmp_path: Path) -> None:
+    config = sft_config(tmp_path, ranks=3)
     shares = []
     for rank in range(3):
         with closing(Demonstrator(config, rank)) as demonstrator:
             shares.append(demonstrator.share(step=4))
     assert [len(share) for share in shares] == [2, 2, 2]
     source = scene_source(config, "place", "train")
-    shown = [one.prompt.prompt_id for share in shares for one in share]
-    assert shown == [source.scene_id(index) for index in range(24, 30)]
+    prompts = [example.prompt.prompt_id for share in shares for example in share]
+    assert prompts == [source.scene_id(index) for index in range(24, 30)]
 
 
-def test_a_folder_that_a_rank_does_not_see_is_named(tmp_path: Path) -> None:
-    config = make_config(tmp_path)
-    check_shared(config, [True, True])
-    with pytest.raises(ConfigError, match="which the machine of rank 1 does not see"):
-        check_shared(config, [True, False])
+def test_a_folder_that_a_rank_does_not_share_is_refused(tmp_path: Path) -> None:
+    config = sft_config(tmp_path)
+    check_shared_folder(config, [True, True])
+    with pytest.raises(ConfigError, match=r"output is .* rank 1"):
+        check_shared_folder(config, [True, False])

@@ -8,7 +8,7 @@ from physrl.config.load import validate
 
 
 def test_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity, "cluster_announced", lambda: False)
+    monkeypatch.setattr(capacity, "announced_address", lambda: None)
     found = capacity.capacity(validate({"output": str(tmp_path / "not" / "yet")}))
     assert found.name == "this machine"
     assert found.cores == len(psutil.Process().cpu_affinity())
@@ -23,6 +23,6 @@ def test_a_containers_limit_counts(
 ) -> None:
     (tmp_path / "memory.max").write_text(limit)
     monkeypatch.setattr(capacity, "CGROUP_LIMIT", tmp_path / "memory.max")
-    monkeypatch.setattr(capacity, "cluster_announced", lambda: False)
+    monkeypatch.setattr(capacity, "announced_address", lambda: None)
     found = capacity.capacity(validate({"output": str(tmp_path)}))
     assert found.memory == (expected or psutil.virtual_memory().total)

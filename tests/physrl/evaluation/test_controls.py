@@ -67,10 +67,10 @@ def test_photographs_can_only_be_guessed_about(
     assert [answer.scene_id for answer in guessed.answers] == [photo.file for photo in PHOTOS]
     assert {answer.answer for answer in guessed.answers} == {"Yes", "No"}
     physics = photographs(find(cells, "physics", Condition("stability")))
-    with pytest.raises(ValueError, match="photographs are no scenes"):
+    with pytest.raises(ValueError, match="photographs"):
         evaluate_control(physics, PHOTOS)
     model = find(cells, "base", Condition("stability"))
-    with pytest.raises(ValueError, match="base is a base subject"):
+    with pytest.raises(ValueError, match="base"):
         evaluate_control(model, ())
     shown = make_cell(model.subject, Condition("stability", "real", shots=2), model.settings)
     prompts = photo_prompts(shown, PHOTOS[:2], renderer)

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from physrl.tasks.answers import answer_text, extract_answer, parse_offset, parse_verdict, words
+from physrl.tasks.answers import (
+    answer_text,
+    extract_answer,
+    format_action,
+    parse_offset,
+    parse_verdict,
+)
 from physrl.types import Action, Offset, Unparseable, Verdict
 
 NUMBERS = st.integers(-1000, 1000)
@@ -85,13 +91,13 @@ def test_forms_of_one_number(number: int, form: str) -> None:
 @given(NUMBERS, NUMBERS, st.sampled_from(["x", "y", "xy"]))
 def test_words_are_read_back(x: int, y: int, axes: str) -> None:
     offset = Offset(x / 100 if "x" in axes else 0.0, y / 100 if "y" in axes else 0.0)
-    assert parse_offset(answer_text(words(offset, axes)), axes) == offset  # type: ignore[arg-type]
+    assert parse_offset(answer_text(format_action(offset, axes)), axes) == offset  # type: ignore[arg-type]
 
 
 def test_words_of_verdicts_and_of_nothing() -> None:
     for falls in (True, False):
-        assert parse_verdict(answer_text(words(Verdict(falls), ()))) == Verdict(falls)
-    assert words(Unparseable("no"), ("x",)) == ""
+        assert parse_verdict(answer_text(format_action(Verdict(falls), ()))) == Verdict(falls)
+    assert format_action(Unparseable("no"), ("x",)) == ""
 
 
 @pytest.mark.parametrize("inner", ["+5 -7", "(+5,-7)", "5 -7", "05 -07", "5 \u22127"])

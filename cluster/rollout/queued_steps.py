@@ -1,7 +1,7 @@
-"""Completions of steps that wait for the learner, as they lie in a checkpoint.
+"""The queued steps in a checkpoint: completions that were sampled and not yet trained on.
 
-Scenes, images and outcomes are functions of the scenes' indices and of the completions, so the
-completions are all that is kept.
+Scenes, images and outcomes are functions of the scenes' indices and of the completions, so a
+checkpoint stores the completions alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,36 +16,36 @@ FOLDER = "queue"
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingStep:
-    """The completions of a step that were sampled and not yet learned from."""
+class QueuedStep:
+    """The completions of a step that has not been trained on."""
 
     scenes: tuple[str, ...]
-    """Ids of the scenes that were rolled out, in their order."""
+    """Ids of the scenes that were rolled out, in order."""
     generations: dict[str, Generation]
-    """By the prompt's id."""
+    """Completions of each prompt, by its id."""
 
 
-_ADAPTER = TypeAdapter(WaitingStep)
+_ADAPTER = TypeAdapter(QueuedStep)
 
 
-def save_waiting(steps: Mapping[int, Sequence[RolloutGroup]], checkpoint: Path) -> None:
-    """Write the steps that wait into a checkpoint's folder."""
+def save_queued_steps(steps: Mapping[int, Sequence[RolloutGroup]], checkpoint: Path) -> None:
+    """Write the queued steps into a checkpoint's folder; steps count from 0."""
     for step, records in steps.items():
         path = checkpoint / FOLDER / f"step-{step + 1:08d}.json"
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(_ADAPTER.dump_json(waiting_step(records)))
+        path.write_bytes(_ADAPTER.dump_json(queued_step(records)))
 
 
-def load_waiting(checkpoint: Path) -> dict[int, WaitingStep]:
-    """Read the steps that waited when a checkpoint was made; steps count from 0."""
+def load_queued_steps(checkpoint: Path) -> dict[int, QueuedStep]:
+    """Read the queued steps of a checkpoint; steps count from 0."""
     return {
         int(path.stem.removeprefix("step-")) - 1: _ADAPTER.validate_json(path.read_bytes())
         for path in sorted((checkpoint / FOLDER).glob("step-*.json"))
     }
 
 
-def waiting_step(records: Sequence[RolloutGroup]) -> WaitingStep:
-    """Take the completions out of groups."""
+def queued_step(records: Sequence[RolloutGroup]) -> QueuedStep:
+    """Collect the completions of groups."""
     generations: dict[str, Generation] = {}
     for record in records:
         for attempt in record.attempts:
@@ -53,4 +53,4 @@ def waiting_step(records: Sequence[RolloutGroup]) -> WaitingStep:
             before = generations.get(name, Generation(attempt.prompt_token_ids, ()))
             completions = (*before.completions, attempt.completion)
             generations[name] = Generation(attempt.prompt_token_ids, completions)
-    return WaitingStep(tuple(record.scene.scene_id for record in records), generations)
+    return QueuedStep(tuple(record.scene.scene_id for record in records), generations)

@@ -1,4 +1,4 @@
-"""A run with LoRA through the whole loop; its adapter loads with plain PEFT."""
+"""Whole path: a run with LoRA, whose adapter loads with plain PEFT."""
 
 from collections.abc import Iterator
 
@@ -10,36 +10,22 @@ from transformers import AutoModelForImageTextToText
 from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import RunActors
 from cluster.training.controller import Controller
-from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.metrics import read_metrics
 from tests.support.paths import TINY_BASE
 from tests.support.reporters import SilentReporter
+from tests.support.runs import make_config
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
-    return validate(
-        {
-            "name": "adapters",
-            "output": str(tmp_path_factory.mktemp("runs")),
-            "task": "stability",
-            "model": {
-                "path": str(TINY_BASE),
-                "lora": {"rank": 4, "vision": True, "projector": True},
-                "max_prompt_tokens": 96,
-            },
-            "algorithm": {
-                "steps": 2,
-                "prompts_per_step": 4,
-                "group_size": 4,
-                "lr": 1e-2,
-                "beta": 0.01,
-                "max_grad_norm": 1.0,
-            },
-            "checkpoint": {"every": 1},
-            "runtime": {"kv_cache_mb": 64, "max_num_seqs": 64, "zero_stage": 2},
-        }
+    return make_config(
+        name="adapters",
+        output=str(tmp_path_factory.mktemp("runs")),
+        model={"lora": {"rank": 4, "vision": True, "projector": True}},
+        algorithm={"steps": 2, "prompts_per_step": 4, "group_size": 4, "lr": 1e-2, "beta": 0.01},
+        checkpoint={"every": 1},
+        runtime={"zero_stage": 2},
     )
 
 
@@ -67,7 +53,7 @@ def test_adapters_train_sync_and_load_with_plain_peft(actors: RunActors, config:
     for name, content in trained.items():
         assert (checkpoint.path / "adapter" / name).read_bytes() == content, name
 
-    # Resumed from the last checkpoint, nothing is left to do and nothing is lost.
+    # Resumed from the last checkpoint, no steps are left and nothing changes.
     again = Controller(config, actors, SilentReporter(), StopRequest()).train()
     assert again.step == 2
     assert ray.get(actors.learner.weights()) == trained

@@ -1,6 +1,5 @@
-"""Every Qwen-VL family through SFT, GRPO and weight sync: vLLM against the learner's own scores."""
+"""Whole path: SFT, GRPO and weight sync of every Qwen-VL family, vLLM against the learner."""
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -8,14 +7,13 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import ray
-import torch
 
 from cluster.inference.servers import InferenceServers
 from cluster.learner.group import LearnerGroup
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.weights.policy import Policy
-from physrl.config.load import validate
+from physrl.config.model import MODEL_TYPES, ModelConfig
 from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.models.loading import load_model
@@ -25,15 +23,16 @@ from physrl.tracing import Trace
 from physrl.types import (
     Demonstration,
     Generation,
-    Metrics,
     Prompt,
     TrainingBatch,
     TrainingExample,
 )
-from tests.support.paths import ROOT
+from tests.support.families import save_family
+from tests.support.images import random_image
+from tests.support.inference import QUESTION, randomize
+from tests.support.runs import make_config
 
 Reserve = Callable[[RuntimeConfig], Placement]
-FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 ADAPTERS = {"rank": 4, "alpha": 32, "rslora": True, "vision": True, "projector": True}
 SAMPLING = Sampling(group_size=4, temperature=0.7, max_tokens=8, seed=3)
 SFT: dict[str, Any] = {"type": "sft", "lr": 1e-2, "steps": 4, "decay": "constant"}
@@ -47,56 +46,35 @@ def learners(reserve: Reserve) -> Iterator[LearnerGroup]:
     group.stop()
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=MODEL_TYPES)
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights so large that answers depend on the picture and differ by nats."""
-    folder = family_checkpoints().save_family(request.param, tmp_path_factory.mktemp(request.param))
-    model = load_model(validate({"model": {"path": str(folder)}}).model)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    """Make a checkpoint of each family with random weights; see `randomize`."""
+    folder = save_family(request.param, tmp_path_factory.mktemp(request.param))
+    model = load_model(ModelConfig(path=str(folder)))
+    randomize(model, seed=1)
     model.save_pretrained(folder)
-    return Path(folder)
+    return folder
 
 
-def family_checkpoints() -> Any:
-    """The module that makes them for the models' own tests."""
-    path = ROOT / "tests" / "physrl" / "models" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("family_checkpoints", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def make_config(path: Path, lora: bool, algorithm: dict[str, Any]) -> RunConfig:
-    return validate(
-        {
-            "model": {
-                "path": str(path),
-                "max_prompt_tokens": 64,
-                "max_completion_tokens": 32,
-                "max_images": 2,
-                "lora": ADAPTERS if lora else None,
-            },
-            "algorithm": algorithm | {"max_grad_norm": 1.0, "prompts_per_step": 4},
-            "temperature": SAMPLING.temperature,
-            "runtime": {"kv_cache_mb": 64, "max_num_seqs": 32},
-        }
+def family_config(path: Path, lora: bool, algorithm: dict[str, Any]) -> RunConfig:
+    return make_config(
+        model={
+            "path": str(path),
+            "max_prompt_tokens": 64,
+            "max_completion_tokens": 32,
+            "max_images": 2,
+            "lora": ADAPTERS if lora else None,
+        },
+        algorithm=algorithm | {"max_grad_norm": 1.0, "prompts_per_step": 4},
+        temperature=SAMPLING.temperature,
+        runtime={"max_num_seqs": 32},
     )
 
 
 def make_prompts() -> list[Prompt]:
-    """With two pictures, one, and none."""
-    rng = np.random.default_rng(0)
+    """Make prompts with two images, one, and none."""
     return [
-        Prompt.ask(
-            str(count),
-            "Will any block fall?",
-            *rng.integers(0, 256, (count, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8),
-        )
+        Prompt.ask(str(count), QUESTION, *(random_image(n, IMAGE_SIZE) for n in range(count)))
         for count in (2, 1, 0)
     ]
 
@@ -120,7 +98,7 @@ def publish(learners: LearnerGroup, servers: InferenceServers, lora: bool, versi
 def sample_and_compare(
     learners: LearnerGroup, servers: InferenceServers, prompts: list[Prompt]
 ) -> list[Generation]:
-    """Completions, whose log-probabilities both sides agree on."""
+    """Sample completions, and check their log-probabilities against the learner's."""
     generations = servers.answer(prompts, SAMPLING).result()
     examples = examples_of(prompts, generations)
     scores = learners.logprobs(examples)
@@ -141,7 +119,7 @@ def test_a_family_trains_and_is_served_as_it_was_trained(
     lora: bool,
     tmp_path: Path,
 ) -> None:
-    config = make_config(checkpoint, lora, SFT)
+    config = family_config(checkpoint, lora, SFT)
     servers = InferenceServers(
         config.model,
         config.runtime,
@@ -153,15 +131,15 @@ def test_a_family_trains_and_is_served_as_it_was_trained(
     prompts = make_prompts()
     try:
         learners.load(config, None)
-        shown = ray.put([Demonstration(prompt, "<answer>3</answer>") for prompt in prompts])
-        imitated: list[Metrics] = [learners.update(step, [shown]) for step in range(4)]
-        assert imitated[-1]["loss"] < imitated[0]["loss"] - 0.1
+        targets = ray.put([Demonstration(prompt, "<answer>3</answer>") for prompt in prompts])
+        metrics = [learners.update(step, [targets]) for step in range(4)]
+        assert metrics[-1]["loss"] < metrics[0]["loss"] - 0.1
 
         publish(learners, servers, lora, version=1)
         first = sample_and_compare(learners, servers, prompts)
 
         learners.save(tmp_path / "1")
-        grpo = make_config(checkpoint, lora, GRPO)
+        grpo = family_config(checkpoint, lora, GRPO)
         key, part = ("adapter", "adapter") if lora else ("path", "model")
         model = grpo.model.model_copy(update={key: str(tmp_path / "1" / part)})
         learners.load(grpo.model_copy(update={"model": model}), None)
@@ -170,7 +148,7 @@ def test_a_family_trains_and_is_served_as_it_was_trained(
         updated = learners.update(0, [ray.put(batch)])
         assert 0 < updated["grad_norm"] < np.inf
 
-        # The same prompts: what was computed with the last policy must be forgotten.
+        # The same prompts: cached prefixes of the old policy must not be used.
         publish(learners, servers, lora, version=2)
         second = sample_and_compare(learners, servers, prompts)
         assert [g.completions for g in second] != [g.completions for g in first]

@@ -1,8 +1,8 @@
-"""Which scenes each step rolls out: what the curriculum proposed, as long ago as orders are early.
+"""A curriculum whose proposals lag behind its observations by a fixed number of steps.
 
-Steps are ordered before those in front of them are learned from. So that a resumed run orders what
-the uninterrupted one did, a step's scenes go by the curriculum's state after the step that lies
-`lag` steps before it, however early or late the order is made.
+Rollouts are requested before the steps in front of them have been observed. To make a resumed run
+request the same scenes as an uninterrupted one, the scenes of a step always depend on the
+curriculum's state `lag` steps before it, no matter when they are requested.
 """
 
 from collections.abc import Sequence
@@ -12,30 +12,34 @@ from physrl.groups import Group
 from physrl.scene_source import SceneSource
 
 
-class Proposals:
-    """The curriculum's last states.
+class LaggedCurriculum:
+    """A curriculum with its states after the last `lag` steps.
 
     Args:
-        lag: how many steps may be ordered before the first of them is learned from.
+        lag: number of steps that may be requested ahead of the last observed one.
     """
 
     def __init__(self, curriculum: Curriculum, lag: int) -> None:
         self._curriculum, self._lag = curriculum, lag
         self._observed = 0
         self.states: list[CurriculumState] = [curriculum.start()]
-        """The newest last; before step n there are those of the steps from n - lag on."""
+        """States after the last `lag` steps and the one before them, the newest last."""
 
     def restore(self, states: Sequence[CurriculumState], observed: int) -> None:
-        """Go on from what a checkpoint holds of a run that had learned from so many steps."""
+        """Restore the states of a checkpoint, after `observed` steps."""
         self.states, self._observed = list(states), observed
 
     def source(self, step: int, indices: range) -> SceneSource:
-        """Where a step's scenes come from; steps count from 0, and at most `lag` are ahead."""
+        """Propose the source of a step's scenes.
+
+        Args:
+            step: number of the step from 0, at most `lag` ahead of the last observed one.
+        """
         back = self._observed - max(0, step - self._lag)
         return self._curriculum.propose(self.states[-1 - back], indices)
 
     def observe(self, step: int, indices: range, groups: Sequence[Group]) -> None:
-        """The step is rolled out."""
+        """Update the state with the groups of the next step."""
         source = self.source(step, indices)
         self.states.append(self._curriculum.observe(self.states[-1], source, groups))
         self._observed = step + 1

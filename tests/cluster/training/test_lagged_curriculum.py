@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cluster.training.proposals import Proposals
+from cluster.training.lagged_curriculum import LaggedCurriculum
 from physrl.groups import Group
 
 
@@ -24,12 +24,12 @@ class Counting:
 
 @pytest.mark.parametrize("lag", [1, 3])
 def test_a_step_goes_by_the_state_that_was_there_when_it_was_first_ordered(lag: int) -> None:
-    proposals = Proposals(Counting(), lag)
+    proposals = LaggedCurriculum(Counting(), lag)
     for step in range(8):
         for ahead in range(lag + 1):
             assert proposals.source(step + ahead, range(1)) == max(0, step + ahead - lag)
         proposals.observe(step, range(1), [])
-        resumed = Proposals(Counting(), lag)
+        resumed = LaggedCurriculum(Counting(), lag)
         resumed.restore(proposals.states, step + 1)
         for ahead in range(lag + 1):
             later = step + 1 + ahead

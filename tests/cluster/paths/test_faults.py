@@ -1,4 +1,4 @@
-"""Actors that die, hang, or are killed by a scene during a run; and runs that look ahead."""
+"""Whole path: actors that die or hang during a run, and async runs that are stopped."""
 
 import os
 import signal
@@ -11,27 +11,26 @@ import pytest
 import ray
 import torch
 
-from cluster.rollout.waiting import WaitingStep, load_waiting
+from cluster.rollout.queued_steps import QueuedStep, load_queued_steps
 from cluster.rollout.worker import RolloutWorker
 from cluster.runtime.batching import Layout, unpack
 from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import RunActors
 from cluster.training.controller import Controller
 from cluster.training.rl_steps import RLSteps
-from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.data.rollouts import read_rollouts
 from physrl.metrics import read_metrics
 from physrl.rollout import training_request
 from physrl.scene_source import scene_source
 from physrl.types import Metrics
-from tests.support.paths import TINY_BASE
+from tests.support.runs import make_config
 
 STEPS, PROMPTS = 4, 4
 
 
 def faulty(orders: Path) -> type[RolloutWorker]:
-    """A worker that carries out `orders/<what>-<scene>` when it comes to that scene."""
+    """Make a worker class that dies or hangs at scene i if `orders/die-<i>` or such exists."""
 
     class Faulty(RolloutWorker):
         def act(self, request: Any, layout: Layout, *objects: Any) -> Any:
@@ -50,30 +49,14 @@ def faulty(orders: Path) -> type[RolloutWorker]:
     return Faulty
 
 
-def make_config(folder: Path, name: str, *, seed: int = 0, **runtime: Any) -> RunConfig:
-    return validate(
-        {
-            "name": name,
-            "seed": seed,
-            "output": str(folder),
-            "task": "stability",
-            "model": {"path": str(TINY_BASE), "max_prompt_tokens": 96},
-            "algorithm": {
-                "steps": STEPS,
-                "prompts_per_step": PROMPTS,
-                "group_size": 4,
-                "lr": 1e-3,
-                "max_grad_norm": 1.0,
-            },
-            "checkpoint": {"every": 2},
-            "runtime": {
-                "kv_cache_mb": 64,
-                "max_num_seqs": 64,
-                "prompts_per_call": 2,
-                "worker_timeout_s": 20,
-            }
-            | runtime,
-        }
+def faulty_config(folder: Path, name: str, *, seed: int = 0, **runtime: Any) -> RunConfig:
+    return make_config(
+        name=name,
+        seed=seed,
+        output=str(folder),
+        algorithm={"steps": STEPS, "prompts_per_step": PROMPTS, "group_size": 4},
+        checkpoint={"every": 2},
+        runtime={"prompts_per_call": 2, "worker_timeout_s": 20} | runtime,
     )
 
 
@@ -84,14 +67,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def actors(ray_cluster: None, folder: Path) -> Iterator[RunActors]:
-    actors = RunActors(make_config(folder, "any"), worker=faulty(folder))
+    actors = RunActors(faulty_config(folder, "any"), worker=faulty(folder))
     actors.servers.wait()
     yield actors
     actors.stop()
 
 
 class Reporter:
-    """Does something when a step is done."""
+    """A reporter that calls a function after a step."""
 
     def __init__(self, after: dict[int, Callable[[], None]]) -> None:
         self.after = after
@@ -115,7 +98,7 @@ def kill(actor: ray.actor.ActorHandle) -> None:
 
 
 def trained_scenes(config: RunConfig, steps: range) -> list[int]:
-    """The scenes of these steps' rollouts, each as often as it was trained on."""
+    """List the scenes of these steps' rollouts, once for each group."""
     found = []
     for step in steps:
         table = read_rollouts(config.folder / "rollouts" / f"step-{step + 1:08d}.parquet")
@@ -125,14 +108,14 @@ def trained_scenes(config: RunConfig, steps: range) -> list[int]:
 
 
 def test_killed_actors_of_every_kind_change_nothing(actors: RunActors, folder: Path) -> None:
-    _, undisturbed = train(actors, make_config(folder, "undisturbed"))
-    config = make_config(folder, "killed")
+    _, undisturbed = train(actors, faulty_config(folder, "undisturbed"))
+    config = faulty_config(folder, "killed")
     (folder / "die-once-5").touch()
     rows, weights = train(
         actors,
         config,
         {
-            # Step 3 is learned again from its batch, and not from new completions.
+            # Step 3 is replayed from its batch, without new completions.
             3: lambda: kill(actors.learner.start().handles[0]),
             1: lambda: kill(actors.servers.pool.handles[0]),
         },
@@ -147,22 +130,22 @@ def test_killed_actors_of_every_kind_change_nothing(actors: RunActors, folder: P
         assert torch.equal(weights[name], weight), name
 
 
-def test_a_scene_that_kills_every_worker_is_left_out(actors: RunActors, folder: Path) -> None:
-    config = make_config(folder, "poisoned", seed=1)  # what is left out stays so in a cluster
+def test_a_scene_that_kills_every_worker_is_excluded(actors: RunActors, folder: Path) -> None:
+    config = faulty_config(folder, "poisoned", seed=1)  # scenes of seed 0 must not be quarantined
     (folder / "die-2").touch()
     try:
         rows, _ = train(actors, config)
     finally:
         (folder / "die-2").unlink()
-    left_out = "stability/train/iid/1/2"
-    assert "act was given up after 3" in actors.rollouts.quarantine.scenes[left_out]
+    excluded = "stability/train/iid/1/2"
+    assert "act" in actors.rollouts.quarantine.scenes[excluded]
     assert [row["faults/quarantined_scenes"] for row in rows] == [1, 0, 0, 0]
     others = [scene for scene in range(STEPS * PROMPTS) if scene != 2]
     assert trained_scenes(config, range(STEPS)) == others
 
 
 def test_a_worker_that_hangs_is_replaced(ray_cluster: None, folder: Path) -> None:
-    config = make_config(folder, "hanging", worker_timeout_s=4, rollout_workers=1)
+    config = faulty_config(folder, "hanging", worker_timeout_s=4, rollout_workers=1)
     orders = folder / "hanging-orders"
     orders.mkdir()
     (orders / "hang-1").touch()
@@ -180,45 +163,44 @@ def test_a_worker_that_hangs_is_replaced(ray_cluster: None, folder: Path) -> Non
         actors.stop()
 
 
-def test_looking_ahead_stays_within_its_bound_and_survives_a_stop(
+def test_async_staleness_is_bounded_and_queued_steps_survive_a_stop(
     actors: RunActors, folder: Path
 ) -> None:
-    config = make_config(folder, "ahead", mode="async", max_staleness=2)
+    config = faulty_config(folder, "ahead", mode="async", max_staleness=2)
     stop = StopRequest()
 
     def wait_and_stop() -> None:
-        while len(waiting_steps(controller)) < 2:
+        while len(completed_steps(controller)) < 2:
             time.sleep(0.1)
         stop.requested = True
 
     controller = Controller(config, actors, Reporter({1: wait_and_stop}), stop)
     checkpoint = controller.train()
     assert checkpoint.step == 1
-    waiting = load_waiting(checkpoint.path)
-    assert {1, 2} <= waiting.keys() <= {1, 2, 3}
+    queued = load_queued_steps(checkpoint.path)
+    assert {1, 2} <= queued.keys() <= {1, 2, 3}
     version = checkpoint.state["policy_version"]
 
     (folder / "die-once-5").touch()
     rows, _ = train(actors, config)
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
-    # What waited was learned from as it was, also where a worker died of it: completions of the
-    # policy before the stop.
+    # Queued steps keep their completions of the policy before the stop, even if a worker died.
     assert not (folder / "die-once-5").exists()
     for step in (1, 2):
         path = config.folder / "rollouts" / f"step-{step + 1:08d}.parquet"
         table = read_rollouts(path)
         assert max(table.column("policy_version").to_pylist()) <= version
-        assert table.column("token_ids").to_pylist() == tokens(waiting[step])
+        assert table.column("token_ids").to_pylist() == tokens(queued[step])
     assert rows[2]["policy/staleness"] >= 1
     assert trained_scenes(config, range(STEPS)) == list(range(STEPS * PROMPTS))
 
 
-def waiting_steps(controller: Controller) -> dict[int, Any]:
+def completed_steps(controller: Controller) -> dict[int, Any]:
     steps = controller._steps
     assert isinstance(steps, RLSteps)
-    return steps._queue.waiting
+    return steps._queue.completed
 
 
-def tokens(waiting: WaitingStep) -> list[list[int]]:
-    groups = waiting.generations.values()
+def tokens(queued: QueuedStep) -> list[list[int]]:
+    groups = queued.generations.values()
     return [list(c.token_ids) for group in groups for c in group.completions]
