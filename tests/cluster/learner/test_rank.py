@@ -8,6 +8,8 @@ import subprocess
 import sys
 import weakref
 
+import pytest
+
 from cluster.learner.rank import LearnerRank
 from physrl.config.load import validate
 from physrl.config.model import ModelConfig
@@ -16,6 +18,7 @@ from physrl.types import Demonstration, Prompt
 from tests.support.paths import ROOT, TINY_BASE
 
 
+@pytest.mark.slow
 def test_the_last_model_is_gone_before_the_next_is_loaded() -> None:
     command = [sys.executable, "-m", "tests.cluster.learner.test_rank"]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)

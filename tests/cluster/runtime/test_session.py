@@ -36,6 +36,7 @@ with ray_session(RuntimeConfig()), stop_on_signals() as stop:
 """
 
 
+@pytest.mark.slow
 def test_sigterm_to_a_whole_command_leaves_its_cluster_running() -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", WAITS_FOR_SIGTERM],

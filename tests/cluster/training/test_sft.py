@@ -65,6 +65,7 @@ def sft_config(folder: Path, ranks: int = 1) -> RunConfig:
     )
 
 
+@pytest.mark.slow
 def test_deaths_and_stops_change_nothing_and_the_weights_are_the_controllers(
     reserve: Callable[[RuntimeConfig], Placement], tmp_path: Path
 ) -> None:
