@@ -7,8 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from ray.exceptions import RayError
-
 from cluster.inference.dequantize import served_model
 from cluster.inference.servers import InferenceServers
 from cluster.rollout.stages import SharedScenes
@@ -20,7 +18,7 @@ from cluster.study.policies import shared_model
 from cluster.weights.policy import Policy
 from physrl.config.run import RunConfig
 from physrl.data.photos import Photo
-from physrl.errors import LostCallError, PhysRLError
+from physrl.errors import LostCallError
 from physrl.evaluation.answers import photo_answer
 from physrl.evaluation.cells import CellStore
 from physrl.evaluation.requests import cell_request, cell_sampling, photo_prompts
@@ -123,7 +121,7 @@ def compute_served(
         events.put(Started(cell.key, name))
         try:
             store.write_cell(cell.key, served.compute(cell, policies[cell.subject]))
-        except (PhysRLError, RayError) as error:
+        except Exception as error:  # whatever it is, nobody may wait for this cell for ever
             events.put(Finished(cell.key, name, error_summary(error)))
         else:
             events.put(Finished(cell.key, name))
