@@ -217,7 +217,7 @@ def test_a_resumed_learner_goes_on_exactly(
 def test_a_folder_that_cannot_be_written_fails_on_all_ranks_at_once(
     groups: dict[int, LearnerGroup],
 ) -> None:
-    group, config, batch = groups[2], make_config(2, 2), make_batch()
+    group, config, batch = groups[2], learner_config(2, 2), make_batch()
     group.load(config, None)
     with pytest.raises(OSError, match="/dev/null"):
         group.save(Path("/dev/null/checkpoint"))
