@@ -12,7 +12,6 @@ from pathlib import Path
 
 from physrl.config.study import Decoding
 from physrl.evaluation.result_files import SUFFIX, load_policy_result
-
 from physrl.evaluation.statistics import Count, compare
 
 
