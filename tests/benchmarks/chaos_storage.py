@@ -15,7 +15,7 @@ from tests.physrl.storage.conftest import Handler, Network, Server
 
 BUCKET = "chaos"
 RUNS = f"s3://{BUCKET}/runs"
-"""Where runs are stored."""
+"""Storage of the runs."""
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ from tests.support.paths import ROOT
 from tests.support.ray_head import RayHead
 
 BUCKET, RUN, INSIDE = "e2e", "tower", "PHYSRL_INSIDE"
-PATIENCE_S = 420
+JOB_TIMEOUT_S = 420
 WORKER = ("ray", "start", "--address=127.0.0.1:6379", "--block", "--num-cpus=2", "--num-gpus=0")
 GRACE_S = 165
 """Seconds from the pod's deletion to SIGKILL: stopSeconds of the hook, and 45."""
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def try_once() -> tuple[int, float]:
-    """Delete a head once; the step of the whole checkpoint (0: none) and the seconds it took."""
+    """Delete a head once; return the step of the complete checkpoint (0: none) and the seconds."""
     with tempfile.TemporaryDirectory(prefix="head-") as name:
         folder = Path(name)
         for part in ("s3", "tmp"):
@@ -82,7 +82,7 @@ def delete_while_training(head: RayHead) -> tuple[int, float]:
         *("output=/tmp/runs", f"storage=s3://{BUCKET}/runs", "checkpoint.every=1000"),
         "algorithm.steps=1000",
     )
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + JOB_TIMEOUT_S
     while not re.search(rf"{RUN}  step \d+/", head.log(RUN)):
         assert time.monotonic() < deadline, head.log(RUN)
         assert head.status(RUN) != "FAILED", head.log(RUN)
@@ -99,7 +99,7 @@ def delete_while_training(head: RayHead) -> tuple[int, float]:
 
 
 def is_whole(prefix: str) -> bool:
-    """Whether the bucket holds a checkpoint with every file of its manifest."""
+    """Check that the bucket holds a checkpoint with every file of its manifest."""
     client = boto3.client("s3")
 
     def read(name: str) -> bytes:
