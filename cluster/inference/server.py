@@ -7,8 +7,7 @@ from typing import Any
 
 from cluster.runtime.batching import Layout, unpack
 from cluster.runtime.cold_start import cold_start
-from cluster.weights.policy import Policy
-from cluster.weights.sync import FetchedWeights
+from cluster.weights.sync import FetchedWeights, Policy
 from physrl.config.model import ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.protocols import Sampling

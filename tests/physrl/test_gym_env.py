@@ -59,8 +59,8 @@ def test_gymnasium_finds_nothing_to_say(name: str) -> None:
 def test_the_ideal_action_succeeds_at_once(name: str) -> None:
     env = TowerEnv(name, SMALL)
     for index in range(3):
-        picture, info = env.reset(seed=7 if index == 0 else None)
-        assert picture.shape == (28, 28, 3)
+        image, info = env.reset(seed=7 if index == 0 else None)
+        assert image.shape == (28, 28, 3)
         assert info["scene_id"] == f"{name}/train/iid/7/{index}"
         _, reward, terminated, truncated, info = env.step(ideal_action(name, 7, index))
         assert (terminated, truncated, info["success"]) == (True, False, True)
@@ -172,8 +172,8 @@ def test_reward_split_and_rounding_are_as_configured() -> None:
 def test_vectors_of_environments(mode: str) -> None:
     name = environment_id("place")
     env = gymnasium.make_vec(name, num_envs=2, vectorization_mode=mode, environment=SMALL)
-    pictures, _ = env.reset(seed=5)
-    assert pictures.shape == (2, 28, 28, 3)
+    images, _ = env.reset(seed=5)
+    assert images.shape == (2, 28, 28, 3)
     actions = np.stack([ideal_action("place", 5 + place, 0) for place in range(2)])  # type: ignore[arg-type]
     _, rewards, terminated, _, info = env.step(actions)
     assert terminated.all()
