@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import ray
 
-from cluster.inference.environment import engine_environment
-from cluster.inference.server import InferenceServer, Prompts
+from cluster.inference.server import InferenceServer, Prompts, engine_environment
 from cluster.runtime.actor_pool import start_pool
 from cluster.runtime.batching import BatchedCalls, Item
 from cluster.runtime.event_loop import EventLoop
