@@ -38,7 +38,7 @@ def image_prompts(count: int, size: int = 84) -> list[Prompt]:
 
 @pytest.fixture(scope="module")
 def trained(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoint of one iteration, and of one more after a restore."""
+    """Train for one iteration, restore, and train for another; return the last checkpoint."""
     config, folder = configured(), tmp_path_factory.mktemp("baseline")
     checkpoints = Checkpoints(folder, 2)
     with closing(Baseline(config)) as baseline:
