@@ -5,14 +5,11 @@ sampled token.
 """
 
 import itertools
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.inference.environment import engine_environment
-from cluster.weights.policy import Policy
-from cluster.weights.sync import FetchedWeights
+from cluster.weights.sync import FetchedWeights, Policy
 from physrl.config.model import ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator
@@ -53,13 +50,12 @@ class VLLMEngine:
     """Samples groups of completions from policies of one base checkpoint.
 
     Up to `max_adapters` adapters share a batch; a policy of full weights replaces the weights of
-    the checkpoint.
+    the checkpoint. The process must have the variables of `engine_environment`.
     """
 
     def __init__(
         self, model: ModelConfig, runtime: RuntimeConfig, *, seed: int, max_adapters: int = 1
     ) -> None:
-        os.environ.update(engine_environment(model, runtime))
         from vllm import LLM
 
         from cluster.weights import in_process

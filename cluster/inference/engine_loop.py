@@ -19,8 +19,7 @@ from functools import partial
 from typing import Any
 
 from cluster.inference.engine import Batch, VLLMEngine
-from cluster.weights.policy import Policy
-from cluster.weights.sync import FetchedWeights
+from cluster.weights.sync import FetchedWeights, Policy
 from physrl.errors import AbortedError
 from physrl.protocols import Sampling
 from physrl.types import Generation, Prompt

@@ -3,12 +3,12 @@
 import os
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cluster.runtime.batching import Layout, unpack
 from cluster.runtime.cold_start import cold_start
-from cluster.weights.policy import Policy
-from cluster.weights.sync import FetchedWeights
+from cluster.weights.sync import FetchedWeights, Policy
 from physrl.config.model import ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.protocols import Sampling
@@ -88,6 +88,25 @@ class InferenceServer:
             if known is None or (known.policy != policy and known.policy.version <= policy.version):
                 known = self._fetched[policy.name] = FetchedWeights(policy)
             return known
+
+
+def engine_environment(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, str]:
+    """Make the environment variables that vLLM, and preferably torch, must be imported with."""
+    environment = {
+        # Weights are passed in memory, and a separate process would cost a minute and 2 GB.
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_NO_USAGE_STATS": "1",
+        # On CPU it logs a warning for every image.
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        # OMP_NUM_THREADS counts; binding would put all engines of a machine on the same cores.
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    }
+    if not runtime.gpus_per_server:
+        # vLLM's sampler compiles a small function at its first batch, which takes 20 s.
+        environment["TORCH_COMPILE_DISABLE"] = "1"
+    if Path(model.path).is_dir():
+        environment["HF_HUB_OFFLINE"] = "1"
+    return environment
 
 
 def _exit() -> None:

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 
 import ray
 
-from cluster.inference.environment import engine_environment
-from cluster.inference.server import InferenceServer, Prompts
+from cluster.inference.server import InferenceServer, Prompts, engine_environment
 from cluster.runtime.actor_pool import start_pool
 from cluster.runtime.batching import BatchedCalls, Item
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import SERVER_CPUS, Placement
 from cluster.runtime.session import actor_environment
-from cluster.weights.policy import BASE, Policy
+from cluster.weights.sync import BASE, Policy
 from physrl.config.model import ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.errors import AbortedError

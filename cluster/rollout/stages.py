@@ -24,7 +24,7 @@ from cluster.inference.servers import InferenceServers, RemoteGeneration, Remote
 from cluster.rollout.quarantine import Quarantine
 from cluster.rollout.worker import StateSummary
 from cluster.runtime.batching import BatchedCalls, Item, Result
-from cluster.weights.policy import Policy
+from cluster.weights.sync import Policy
 from physrl.groups import Group, RolloutSummary
 from physrl.protocols import RolloutRequest, Sampling
 from physrl.types import Generation, RolloutGroup

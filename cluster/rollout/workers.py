@@ -16,7 +16,7 @@ from cluster.runtime.batching import BatchedCalls, Item
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import WORKER_CPUS, Placement
 from cluster.runtime.session import actor_environment
-from cluster.weights.policy import Policy
+from cluster.weights.sync import Policy
 from physrl.config.runtime import RuntimeConfig
 from physrl.evaluation.results import Answer
 from physrl.groups import Group

@@ -130,8 +130,7 @@ class ActorPool:
                 self._replace(member, f"{method}: {reason}")
                 if attempt == ATTEMPTS:
                     raise LostCallError(
-                        f"{self._name}: {method} was given up after {ATTEMPTS} lost actors: "
-                        f"{reason}"
+                        f"{self._name}: {method} failed after {ATTEMPTS} lost actors: {reason}"
                     ) from error
             finally:
                 await self._release(member)

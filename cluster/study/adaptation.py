@@ -8,8 +8,8 @@ import ray
 
 from cluster.evaluation.evaluate import evaluate_task
 from cluster.runtime.stopping import StopRequest
-from cluster.study.policies import checkpoint_policy
 from cluster.training.actors import RunActors
+from cluster.training.phases import trained_model
 from physrl.config.run import RunConfig
 from physrl.evaluation.adaptation import AdaptationCurve
 from physrl.evaluation.specs import AdaptationSpec
@@ -53,10 +53,6 @@ def adapt(spec: AdaptationSpec, checkpoint: Path | None, actors: RunActors) -> A
 def _started(spec: AdaptationSpec, checkpoint: Path | None) -> RunConfig:
     """Return the run with the subject's weights and the number of scenes of the spec."""
     config = spec.config
-    model = config.model
-    if checkpoint is not None:
-        policy = checkpoint_policy(spec.subject.key, checkpoint)
-        key = "adapter" if policy.form == "adapter" else "path"
-        model = model.model_copy(update={key: policy.source})
+    model = config.model if checkpoint is None else trained_model(config.model, checkpoint)
     evaluation = config.evaluation.model_copy(update={"scenes": spec.scenes})
     return config.model_copy(update={"model": model, "evaluation": evaluation})

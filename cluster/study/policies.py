@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cluster.weights.policy import Policy
+from cluster.weights.sync import Policy
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.errors import GenerationError

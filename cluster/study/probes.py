@@ -8,6 +8,7 @@ import ray
 
 from cluster.study.cells import limit_workers
 from cluster.study.events import Finished, ResultTask, Started, compute_results
+from cluster.training.phases import trained_model
 from physrl.config.model import ModelConfig
 from physrl.environments.renderer import make_renderer
 from physrl.evaluation.cells import CellStore, open_cell_store
@@ -37,12 +38,9 @@ def compute_probes(plan: StudyPlan, store: CellStore, at_once: int) -> Iterator[
 
 def probed_model(model: ModelConfig, checkpoint: Path | None) -> ModelConfig:
     """Return the model of a subject: the base, or the base with the weights of a checkpoint."""
-    if checkpoint is None:
-        return model if model.adapter is not None else model.model_copy(update={"lora": None})
-    if (checkpoint / "adapter").is_dir():
-        return model.model_copy(update={"adapter": str(checkpoint / "adapter")})
-    changes = {"path": str(checkpoint / "model"), "lora": None, "adapter": None}
-    return model.model_copy(update=changes)
+    if checkpoint is not None:
+        return trained_model(model, checkpoint)
+    return model if model.adapter is not None else model.model_copy(update={"lora": None})
 
 
 def _compute_probe(spec: ProbeSpec, model: ModelConfig, store: str) -> None:

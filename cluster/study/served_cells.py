@@ -1,21 +1,17 @@
 """Cells of language models: rollouts from policies of one base, several adapters at once."""
 
-import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from cluster.inference.dequantize import served_model
-from cluster.inference.servers import InferenceServers
 from cluster.rollout.stages import SharedScenes
-from cluster.rollout.workers import Rollouts
-from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.study.events import Finished, Started, error_summary
 from cluster.study.policies import shared_model
-from cluster.weights.policy import Policy
+from cluster.training.actors import RolloutActors
+from cluster.weights.sync import Policy
 from physrl.config.run import RunConfig
 from physrl.data.photos import Photo
 from physrl.errors import LostCallError
@@ -24,7 +20,6 @@ from physrl.evaluation.cells import CellStore
 from physrl.evaluation.requests import cell_request, cell_sampling, photo_prompts
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import CellSpec, Condition, Subject
-from physrl.tracing import Trace
 from physrl.world import World
 
 ADAPTERS = 8
@@ -47,20 +42,14 @@ class ServedCells:
         runtime = runs[0].runtime.model_copy(
             update={"calls_per_server": CALLS, "rollout_workers": workers}
         )
-        placement = Placement.unreserved(runtime)
-        self._loop, self._photos = EventLoop(), photos
-        self._copy = scratch / "dequantized"
-        self._servers = InferenceServers(
-            served_model(shared_model(runs), placement, self._copy),
+        self._photos = photos
+        self._actors = RolloutActors(
+            shared_model(runs),
             runtime,
+            Placement.unreserved(runtime),
             seed=runs[0].seed,
-            loop=self._loop,
-            placement=placement,
-            trace=Trace(),
+            scratch=scratch,
             adapters=min(ADAPTERS, len(runs)),
-        )
-        self._rollouts = Rollouts(
-            runtime, self._servers, loop=self._loop, placement=placement, trace=Trace()
         )
         self._scenes: dict[Condition, SharedScenes] = {}
         self._world, self._world_lock = World(), threading.Lock()
@@ -75,10 +64,11 @@ class ServedCells:
         if cell.condition.test_set == "real":
             return self._compute_photos(cell, policy)
         scenes = self._scenes.setdefault(cell.condition, SharedScenes())
-        groups = self._rollouts.submit(cell_request(cell), policy=policy, scenes=scenes).result()
+        rollouts = self._actors.rollouts
+        groups = rollouts.submit(cell_request(cell), policy=policy, scenes=scenes).result()
         if len(groups) < cell.settings.scenes:
-            raise LostCallError("; ".join(self._rollouts.quarantine.scenes.values()))
-        return CellResult(cell.condition, tuple(self._rollouts.answers(groups).result()))
+            raise LostCallError("; ".join(rollouts.quarantine.scenes.values()))
+        return CellResult(cell.condition, tuple(rollouts.answers(groups).result()))
 
     def forget_scenes(self, conditions: Sequence[Condition]) -> None:
         """Free the scenes of all but these conditions."""
@@ -86,17 +76,14 @@ class ServedCells:
 
     def close(self) -> None:
         """Kill all actors."""
-        self._loop.stop()
-        self._servers.stop()
-        self._rollouts.stop()
+        self._actors.stop()
         self._world.close()
-        shutil.rmtree(self._copy, ignore_errors=True)
 
     def _compute_photos(self, cell: CellSpec, policy: Policy) -> CellResult:
         with self._world_lock:
             renderer = self._world.renderer(cell.settings.environment)
             prompts = photo_prompts(cell, self._photos, renderer)
-        generations = self._servers.answer(prompts, cell_sampling(cell), policy).result()
+        generations = self._actors.servers.answer(prompts, cell_sampling(cell), policy).result()
         answers = [
             photo_answer(photo, generation.completions[0])
             for photo, generation in zip(self._photos, generations, strict=True)

@@ -1,8 +1,9 @@
-"""The actors of a run, which all its phases share."""
+"""The actors of rollouts and of a run, each started once and used for many requests."""
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from cluster.inference.dequantize import served_model
 from cluster.inference.server import InferenceServer
@@ -15,12 +16,67 @@ from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.runtime.session import ray_session
 from cluster.weights.sync import WeightSync
+from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.tracing import Trace
 
 
-class RunActors:
-    """The rollout workers, inference servers and learner ranks, which start in the background.
+class RolloutActors:
+    """Rollout workers and inference servers, which start in the background.
+
+    Args:
+        scratch: folder that all machines share, for a copy of a quantized base.
+        adapters: largest number of adapters in a batch of a server.
+        worker, server: classes of the actors; other ones in tests.
+    """
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        runtime: RuntimeConfig,
+        placement: Placement,
+        *,
+        seed: int,
+        scratch: Path,
+        adapters: int = 1,
+        worker: type[RolloutWorker] = RolloutWorker,
+        server: type[InferenceServer] = InferenceServer,
+    ) -> None:
+        self.trace = Trace()
+        """Trace of the actors' calls."""
+        self._loop, self._placement = EventLoop(), placement
+        self._dequantized = scratch / ".dequantized"
+        self.servers = InferenceServers(
+            served_model(model, placement, self._dequantized),
+            runtime,
+            seed=seed,
+            loop=self._loop,
+            placement=placement,
+            trace=self.trace,
+            adapters=adapters,
+            server=server,
+        )
+        self.rollouts = Rollouts(
+            runtime,
+            self.servers,
+            loop=self._loop,
+            placement=placement,
+            trace=self.trace,
+            worker=worker,
+        )
+
+    def stop(self) -> None:
+        """Kill all actors."""
+        self._loop.stop()
+        self.servers.stop()
+        self.rollouts.stop()
+        self._placement.release()
+        shutil.rmtree(self._dequantized, ignore_errors=True)
+
+
+class RunActors(RolloutActors):
+    """The actors of a run: workers, servers, and learner ranks, which start in the background.
 
     Args:
         worker, server, rank: classes of the actors; other ones in tests.
@@ -35,29 +91,16 @@ class RunActors:
         rank: type[LearnerRank] = LearnerRank,
     ) -> None:
         runtime = config.runtime
-        self.trace = Trace()
-        """Trace of the actors' calls."""
-        self._loop = EventLoop()
-        self._placement = Placement.reserve(runtime)
-        self._dequantized = config.folder / ".dequantized"
-        self._shared_gpus = runtime.layout == "colocated"
-        self.servers = InferenceServers(
-            served_model(config.model, self._placement, self._dequantized),
+        super().__init__(
+            config.model,
             runtime,
+            Placement.reserve(runtime),
             seed=config.seed,
-            loop=self._loop,
-            placement=self._placement,
-            trace=self.trace,
+            scratch=config.folder,
+            worker=worker,
             server=server,
         )
-        self.rollouts = Rollouts(
-            runtime,
-            self.servers,
-            loop=self._loop,
-            placement=self._placement,
-            trace=self.trace,
-            worker=worker,
-        )
+        self._shared_gpus = runtime.layout == "colocated"
         self.learner = LearnerGroup(runtime, self._placement, rank)
         self.weights = WeightSync(
             self.learner,
@@ -79,13 +122,8 @@ class RunActors:
             self.servers.wake()
 
     def stop(self) -> None:
-        """Kill all actors."""
-        self._loop.stop()
-        self.servers.stop()
-        self.rollouts.stop()
         self.learner.stop()
-        self._placement.release()
-        shutil.rmtree(self._dequantized, ignore_errors=True)
+        super().stop()
 
 
 @contextmanager

@@ -25,13 +25,16 @@ from cluster.runtime.stopping import Stopped, StopRequest
 from cluster.training.actors import RunActors
 from cluster.training.record import STOPPED_UPLOAD_SECONDS, UPLOAD_SECONDS, RunRecord
 from cluster.training.reporter import Reporter
-from cluster.training.steps import make_steps
+from cluster.training.rl_steps import RLSteps
+from cluster.training.sft_steps import SFTSteps
+from cluster.training.steps import TrainingSteps
 from cluster.training.timing import StepMeter
 from physrl.algorithms.budget import spend
 from physrl.algorithms.health import HealthCheck
 from physrl.config.run import RunConfig
 from physrl.errors import CheckpointError
 from physrl.metrics import read_metrics
+from physrl.scene_source import scene_source
 from physrl.storage.checkpoints import Checkpoint
 from physrl.tracing import write_chrome_trace
 from physrl.types import JSON, Metrics, Split
@@ -54,7 +57,7 @@ class Controller:
         self._reporter, self._stop = reporter, stop
         self._run = RunRecord(config)
         self._meter = StepMeter(actors, reporter)
-        self._steps = make_steps(config, actors, self._meter, stop, split)
+        self._steps = self._make_steps(split)
         self._score: float | None = None
 
     def train(self) -> Checkpoint:
@@ -85,6 +88,14 @@ class Controller:
                 newest = self._commit(step, budget)
             self._steps.publish()
         return newest
+
+    def _make_steps(self, split: Split) -> TrainingSteps:
+        """Make the steps of the configured algorithm."""
+        config, algorithm = self._config, self._config.algorithm
+        source = scene_source(config, config.task, split)
+        if algorithm.uses_rollouts:
+            return RLSteps(config, algorithm, self._actors, self._meter, self._stop, source)
+        return SFTSteps(config, self._actors, self._meter, self._stop, source)
 
     @contextmanager
     def _closing(self) -> Iterator[None]:

@@ -1,10 +1,13 @@
 """The phases of a run: a warm start if configured, then training by the run's algorithm."""
 
+from pathlib import Path
+
 from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import RunActors
 from cluster.training.controller import Controller
 from cluster.training.reporter import Progress
 from physrl.config.algorithm import SFTConfig
+from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.storage.checkpoints import Checkpoint
 from physrl.storage.run_folder import open_run
@@ -58,6 +61,11 @@ def inner_run(config: RunConfig, name: str, algorithm: SFTConfig) -> RunConfig:
 
 def started_from(config: RunConfig, checkpoint: Checkpoint) -> RunConfig:
     """Return the run with the weights of a checkpoint in place of the base model's."""
-    key, folder = ("path", "model") if config.model.lora is None else ("adapter", "adapter")
-    model = config.model.model_copy(update={key: str(checkpoint.path / folder)})
+    model = trained_model(config.model, checkpoint.path)
     return config.model_copy(update={"model": model, "warm_start": None})
+
+
+def trained_model(model: ModelConfig, checkpoint: Path) -> ModelConfig:
+    """Return a model with the weights of a checkpoint that was trained from it."""
+    key, folder = ("path", "model") if model.lora is None else ("adapter", "adapter")
+    return model.model_copy(update={key: str(checkpoint / folder)})

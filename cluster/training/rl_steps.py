@@ -13,7 +13,7 @@ from cluster.rollout.stages import read_records
 from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import RunActors
 from cluster.training.lagged_curriculum import LaggedCurriculum
-from cluster.training.sft_steps import NO_SCENES
+from cluster.training.steps import NO_SCENES, TrainingSteps
 from cluster.training.timing import StepMeter
 from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
 from physrl.algorithms.dynamic_sampling import refill
@@ -30,8 +30,8 @@ from physrl.storage.checkpoints import Checkpoint
 from physrl.types import JSON, Metrics
 
 
-class RLSteps:
-    """`TrainingSteps` on rollouts."""
+class RLSteps(TrainingSteps):
+    """Steps on rollouts, each of which publishes the new weights."""
 
     def __init__(
         self,
@@ -42,8 +42,8 @@ class RLSteps:
         stop: StopRequest,
         source: SceneSource,
     ) -> None:
-        self._config, self._algorithm, self._actors = config, algorithm, actors
-        self._meter, self._stop = meter, stop
+        super().__init__(config, actors, meter, stop, source)
+        self._algorithm = algorithm
         staleness = config.runtime.staleness
         # The queue requests one step more than may be stale, to sample its scenes early.
         self._curriculum = LaggedCurriculum(make_curriculum(config, source), staleness + 1)
@@ -75,9 +75,6 @@ class RLSteps:
                 "policy/steps_waiting": float(len(self._queue.completed)),
             }
         )
-
-    def publish(self) -> None:
-        """Do nothing, since every step publishes."""
 
     def restore(self, checkpoint: Checkpoint | None) -> None:
         if checkpoint is not None:

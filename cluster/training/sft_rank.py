@@ -18,7 +18,7 @@ from physrl.errors import ConfigError, DivergedError, PhysRLError
 from physrl.rollout import step_indices
 from physrl.scene_source import scene_source
 from physrl.storage.run_files import CONFIG
-from physrl.types import JSON, Demonstration, Metrics
+from physrl.types import JSON, Metrics
 from physrl.world import World
 
 Value = TypeVar("Value")
@@ -30,24 +30,6 @@ class SFTJob:
 
     config: RunConfig
     stop_flag: ray.actor.ActorHandle
-
-
-class Demonstrator:
-    """A rank's share of the demonstrations of each step."""
-
-    def __init__(self, config: RunConfig, rank: int) -> None:
-        self._config, self._rank = config, rank
-        self._source = scene_source(config, config.task, "train")
-        self._world = World()
-
-    def share(self, step: int) -> list[Demonstration]:
-        """Make the demonstrations of the rank; all ranks' shares in order make up the step."""
-        indices, ranks = step_indices(self._config, step), self._config.runtime.learner_ranks
-        first, last = (len(indices) * each // ranks for each in (self._rank, self._rank + 1))
-        return self._world.demonstrate(self._source, indices[first:last])
-
-    def close(self) -> None:
-        self._world.close()
 
 
 def train_rank(job: SFTJob) -> PhysRLError | None:
@@ -74,9 +56,9 @@ def train_rank(job: SFTJob) -> PhysRLError | None:
             stack.callback(record.close)
             # The driver uploads the rest once the run has finished.
             stack.callback(record.upload, STOPPED_UPLOAD_SECONDS)
-        demonstrator = stack.enter_context(closing(Demonstrator(config, number)))
+        world = stack.enter_context(closing(World()))
         try:
-            _train(rank, demonstrator, record, job)
+            _train(rank, number, world, record, job)
         except DivergedError as error:
             return error
     return None
@@ -96,8 +78,15 @@ def check_shared_folder(config: RunConfig, exists: Sequence[bool]) -> None:
         )
 
 
+def share_indices(config: RunConfig, step: int, number: int) -> range:
+    """Return a rank's share of a step's scenes; the shares of all ranks in order are the step."""
+    indices, ranks = step_indices(config, step), config.runtime.learner_ranks
+    first, last = (len(indices) * each // ranks for each in (number, number + 1))
+    return indices[first:last]
+
+
 def _train(
-    rank: LearnerRank, demonstrator: Demonstrator, record: RunRecord | None, job: SFTJob
+    rank: LearnerRank, number: int, world: World, record: RunRecord | None, job: SFTJob
 ) -> None:
     """Run all steps of one rank.
 
@@ -105,6 +94,7 @@ def _train(
         record: the run's record on rank 0; None on other ranks.
     """
     config = job.config
+    source = scene_source(config, config.task, "train")
     newest = _broadcast(None if record is None else record.restore())
     rank.load(config, None if newest is None else newest.path / "learner")
     step = 0 if newest is None else newest.step
@@ -112,7 +102,8 @@ def _train(
     stopped = False
     while step < config.algorithm.steps and not stopped:
         began = time.monotonic()
-        shares = _all_gather(demonstrator.share(step))
+        share = world.demonstrate(source, share_indices(config, step, number))
+        shares = _all_gather(share)
         demonstrated = time.monotonic()
         metrics = combine(_all_gather(rank.update(step, None, *shares)))
         step += 1

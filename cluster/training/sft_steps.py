@@ -7,22 +7,17 @@ import ray
 
 from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import RunActors
+from cluster.training.steps import NO_SCENES, TrainingSteps
 from cluster.training.timing import StepMeter
 from physrl.config.run import RunConfig
 from physrl.errors import LostError
 from physrl.rollout import step_indices
 from physrl.scene_source import SceneSource
-from physrl.storage.checkpoints import Checkpoint
-from physrl.types import JSON, Metrics
-
-NO_SCENES = (
-    "all scenes of a step are in quarantine: fix the cause that earlier warnings name, and "
-    "continue with --resume"
-)
+from physrl.types import Metrics
 
 
-class SFTSteps:
-    """`TrainingSteps` on demonstrations."""
+class SFTSteps(TrainingSteps):
+    """Steps on demonstrations, which are a function of the step and need no state."""
 
     def __init__(
         self,
@@ -32,8 +27,7 @@ class SFTSteps:
         stop: StopRequest,
         source: SceneSource,
     ) -> None:
-        self._config, self._actors, self._meter, self._stop = config, actors, meter, stop
-        self._source = source
+        super().__init__(config, actors, meter, stop, source)
         self._requested: dict[int, Future[list[ray.ObjectRef]]] = {}
 
     def step(self, step: int, profile: Path | None) -> Metrics:
@@ -50,15 +44,6 @@ class SFTSteps:
 
     def publish(self) -> None:
         self._actors.weights.publish()
-
-    def restore(self, checkpoint: Checkpoint | None) -> None:
-        """Do nothing, since demonstrations are a function of the step."""
-
-    def state(self) -> JSON:
-        return {}
-
-    def save(self, folder: Path) -> None:
-        """Do nothing, since demonstrations are a function of the step."""
 
     def close(self) -> None:
         for future in self._requested.values():

@@ -26,7 +26,7 @@ def event_loop_thread() -> Iterator[EventLoop]:
 
 @pytest.fixture(scope="module")
 def reserve(ray_cluster: None) -> Iterator[Callable[[RuntimeConfig], Placement]]:
-    """Reserves room for a run; it is given back with the module's end."""
+    """Return a function that reserves a placement until the end of the module."""
     reserved = []
 
     def take(runtime: RuntimeConfig) -> Placement:

@@ -1,4 +1,4 @@
-"""The world model beside a task: what is asked, shown, earned and counted."""
+"""Auxiliary predictions along the whole path: prompts, rewards, metrics and demonstrations."""
 
 from dataclasses import replace
 
@@ -22,26 +22,22 @@ from physrl.tasks.prediction import (
     true_motion,
 )
 from physrl.turns import carry_out, follow_ups
-from physrl.types import Completion, FirstMove, Generation, RolloutGroup, Still, Verdict
-from tests.support.groups import complete, first_turn
+from physrl.types import FirstMove, RolloutGroup, Still, Verdict
+from tests.support.groups import complete, first_turn, generation
 
 REWARD = SimulatedRewardConfig()
 BEFORE = OutcomeConfig(weight=0.5)
 TARGET = OutcomeConfig(mode="separate", weight=0.3)
 PLAIN = SceneSource("stability", EnvironmentConfig(), 0, "train", reasoning=False)
-ASKED = replace(PLAIN, auxiliary=BEFORE)
+PREDICTING = replace(PLAIN, auxiliary=BEFORE)
 YES = "<answer>Yes</answer>"
 
 
 class Letters:
-    """A token a letter."""
+    """A stand-in for `Collator` with a token for each letter."""
 
     def completion_ids(self, text: str) -> tuple[int, ...]:
         return tuple(map(ord, text))
-
-
-def generation(*texts: str) -> Generation:
-    return Generation((7,), tuple(Completion(text, (1,), (0.0,), False, 0) for text in texts))
 
 
 def act(
@@ -55,11 +51,11 @@ def falling(renderer: TinyRenderer) -> int:
     return next(index for index, scene in enumerate(scenes) if scene.margin < 0)
 
 
-def test_a_prediction_is_asked_for_and_earns_beside_the_answer(
+def test_a_prediction_is_requested_and_rewarded_in_addition(
     simulator: Simulator, renderer: TinyRenderer
 ) -> None:
     index = falling(renderer)
-    (scene,), (prompt,) = prepare(ASKED, [index], renderer)
+    (scene,), (prompt,) = prepare(PREDICTING, [index], renderer)
     (plain,) = prepare(PLAIN, [index], renderer)[1]
     assert prompt.text == request_prediction(plain).text
     assert prompt.prompt_id == plain.prompt_id
@@ -67,7 +63,7 @@ def test_a_prediction_is_asked_for_and_earns_beside_the_answer(
     assert isinstance(truth, FirstMove)
     right, wrong = prediction_text(truth), prediction_text(replace(truth, block=truth.block + 1))
     texts = [right + YES, wrong + YES, YES, right, f"<outcome>{YES}</outcome>", "<outcome>none"]
-    group = act(ASKED, index, texts, simulator, renderer)
+    group = act(PREDICTING, index, texts, simulator, renderer)
     parts = [rollout.reward.parts["outcome"] for rollout in group.rollouts]
     # The fourth predicts it, but nothing is let go for lack of an answer.
     assert parts == [0.5, 0, 0, 0, 0, 0]
@@ -79,7 +75,7 @@ def test_a_prediction_is_asked_for_and_earns_beside_the_answer(
     assert metrics["task/stability/accuracy"] == pytest.approx(3 / 6)
 
 
-def test_without_it_nothing_is_asked_or_earned(
+def test_no_prediction_is_requested_or_rewarded_without_it(
     simulator: Simulator, renderer: TinyRenderer
 ) -> None:
     for auxiliary in (None, TARGET):
@@ -97,7 +93,7 @@ def test_without_it_nothing_is_asked_or_earned(
 
 
 def test_the_last_of_several_attempts_counts(simulator: Simulator, renderer: TinyRenderer) -> None:
-    source = replace(ASKED, task="place_closed_loop")
+    source = replace(PREDICTING, task="place_closed_loop")
     texts = ["<outcome>none</outcome><answer>300 800</answer>", "no idea"]
     group = first_turn(source, 3, texts, simulator, renderer, REWARD)
     again = follow_ups(group, renderer, source)
@@ -111,12 +107,12 @@ def test_the_last_of_several_attempts_counts(simulator: Simulator, renderer: Tin
     assert [rollout.reward.parts["outcome"] for rollout in group.rollouts] == [0.5, 0.0]
 
 
-def test_demonstrations_say_what_will_happen_before_the_answer(
+def test_demonstrations_predict_before_the_answer(
     simulator: Simulator, renderer: TinyRenderer
 ) -> None:
     plain = demonstrate(PLAIN, range(6), renderer, simulator)
-    shown = demonstrate(ASKED, range(6), renderer, simulator)
-    scenes, prompts = prepare(ASKED, range(6), renderer)
+    shown = demonstrate(PREDICTING, range(6), renderer, simulator)
+    scenes, prompts = prepare(PREDICTING, range(6), renderer)
     assert [one.prompt.text for one in shown] == [prompt.text for prompt in prompts]
     for one, before, scene in zip(shown, plain, scenes, strict=True):
         truth = true_motion(TASKS["stability"], scene, Verdict(True), simulator)
@@ -124,7 +120,7 @@ def test_demonstrations_say_what_will_happen_before_the_answer(
         assert isinstance(truth, Still) is (scene.margin > 0)
         assert one.weight == 1.0
     # What is demonstrated earns all there is to earn.
-    group = act(ASKED, 0, [shown[0].target] * 2, simulator, renderer)
+    group = act(PREDICTING, 0, [shown[0].target] * 2, simulator, renderer)
     assert group.rollouts[0].reward.total == 1.5
 
 

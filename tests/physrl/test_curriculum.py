@@ -36,16 +36,18 @@ SOURCE = scene_source(CONFIG, "stability", "train")
 
 
 def group(scene: SceneSpec, successes: list[bool], index: int = 0) -> Group:
-    prompt, said = Prompt.ask("p", ""), Completion("", (1,), (0.0,), False, 0)
+    prompt, completion = Prompt.ask("p", ""), Completion("", (1,), (0.0,), False, 0)
     rollouts = [
-        Rollout((Attempt(prompt, (), said, Unparseable(""), Outcome("settled", s)),), Reward(0))
+        Rollout(
+            (Attempt(prompt, (), completion, Unparseable(""), Outcome("settled", s)),), Reward(0)
+        )
         for s in successes
     ]
     return complete(RolloutGroup(scene, prompt, tuple(rollouts)), index)
 
 
 def play(edge: int, steps: int) -> tuple[SelfPlay, dict[str, dict[str, list[float]]]]:
-    """A policy that succeeds below `edge` blocks, never above, and half of the time at it."""
+    """Simulate a policy that always succeeds below `edge` blocks, never above, at it by half."""
     curriculum = SelfPlay(SOURCE)
     state = curriculum.start()
     for step in range(steps):
@@ -61,7 +63,7 @@ def play(edge: int, steps: int) -> tuple[SelfPlay, dict[str, dict[str, list[floa
     return curriculum, state
 
 
-def test_scenes_move_to_where_half_succeeds() -> None:
+def test_proposals_move_to_scenes_with_half_successes() -> None:
     curriculum, state = play(edge=3, steps=8)
     for task in ("stability", "place_x"):
         arms = find_arms(task, CONFIG.environment, CONFIG.seed)
@@ -101,7 +103,7 @@ def test_every_proposal_is_within_the_settings_and_its_label_true() -> None:
     assert np.mean(falls) == 0.5
 
 
-def test_settings_that_admit_no_scene_give_way_to_the_runs_own() -> None:
+def test_infeasible_proposals_fall_back_to_the_configured_settings() -> None:
     impossible = CONFIG.environment.model_copy(update={"num_blocks": (2, 2), "margin": (0.4, 0.45)})
     plain = SceneSource("stability", CONFIG.environment, 0, "train", reasoning=False)
     proposed = SceneSource(
@@ -111,18 +113,18 @@ def test_settings_that_admit_no_scene_give_way_to_the_runs_own() -> None:
 
 
 @pytest.mark.parametrize(("successes", "worth"), [(4, 1.0), (0, 0.0), (8, 0.0), (2, 0.75)])
-def test_what_can_be_learned_is_most_at_one_half(successes: int, worth: float) -> None:
+def test_learnability_is_highest_at_one_half(successes: int, worth: float) -> None:
     scene = draw_scene(SOURCE, 0)
     assert learnability(group(scene, [n < successes for n in range(8)])) == worth
 
 
-def test_uniform_leaves_all_as_it_is() -> None:
+def test_uniform_proposes_nothing() -> None:
     uniform = make_curriculum(RunConfig(), SOURCE)
     assert isinstance(uniform, Uniform)
     assert uniform.propose(uniform.start(), range(3)) is SOURCE
     assert uniform.observe({}, SOURCE, []) == {}
 
 
-def test_imitation_has_no_successes_to_go_by() -> None:
+def test_self_play_with_sft_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"curriculum.*self_play"):
         validate({"curriculum": "self_play", "algorithm": SFTConfig().model_dump()})

@@ -1,4 +1,4 @@
-"""What SFT is shown: ideal answers, those of a mixture, those of other scenes."""
+"""Demonstrations: ideal answers, mixtures of tasks, shuffled answers."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from physrl.tasks import TASKS
 SOURCE = SceneSource("place", EnvironmentConfig(), 0, "train", reasoning=False)
 
 
-def test_a_mixture_asks_its_tasks_in_turn(renderer: TinyRenderer, simulator: Simulator) -> None:
+def test_a_mixture_alternates_its_tasks(renderer: TinyRenderer, simulator: Simulator) -> None:
     mixture = replace(SOURCE, mixture=("place", "stability"))
     scenes, prompts = prepare(mixture, range(6), renderer)
     assert [scene.task for scene in scenes] == ["place", "stability"] * 3

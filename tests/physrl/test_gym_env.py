@@ -1,4 +1,4 @@
-"""Gymnasium's own checks, and what an episode is."""
+"""Gymnasium environments: Gymnasium's own checks, and episodes."""
 
 import warnings
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def test_names() -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_gymnasium_finds_nothing_to_say(name: str) -> None:
+def test_gymnasiums_checker_passes(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # Actions are block widths, not shares of them: `RescaleAction` makes shares.
@@ -59,8 +59,8 @@ def test_gymnasium_finds_nothing_to_say(name: str) -> None:
 def test_the_ideal_action_succeeds_at_once(name: str) -> None:
     env = TowerEnv(name, SMALL)
     for index in range(3):
-        picture, info = env.reset(seed=7 if index == 0 else None)
-        assert picture.shape == (28, 28, 3)
+        image, info = env.reset(seed=7 if index == 0 else None)
+        assert image.shape == (28, 28, 3)
         assert info["scene_id"] == f"{name}/train/iid/7/{index}"
         _, reward, terminated, truncated, info = env.step(ideal_action(name, 7, index))
         assert (terminated, truncated, info["success"]) == (True, False, True)
@@ -79,7 +79,7 @@ def test_scenes_follow_seed_and_index(closed_loop: TowerEnv) -> None:
     assert info["scene_id"] == "place_closed_loop/train/iid/3/1"
 
 
-def test_three_attempts_show_what_happened_and_earn_at_the_end(closed_loop: TowerEnv) -> None:
+def test_three_attempts_show_outcomes_and_reward_the_last(closed_loop: TowerEnv) -> None:
     before, _ = closed_loop.reset(seed=0)
     aside, illegal = np.array([4.0, 3.0], np.float32), np.array([0.0, -2.0], np.float32)
     shown, reward, terminated, _, info = closed_loop.step(aside)
@@ -123,7 +123,7 @@ def test_an_unknown_name_is_refused(argument: str) -> None:
         gymnasium.make(environment_id("place"), **{argument: "nope"})
 
 
-def test_a_closed_environment_says_so() -> None:
+def test_a_closed_environment_is_refused() -> None:
     env = TowerEnv("place", SMALL)
     env.reset(seed=0)
     env.close()
@@ -150,7 +150,7 @@ def test_a_named_set_has_its_own_scenes() -> None:
 @pytest.mark.parametrize(
     "action", [np.array([np.nan, 0], np.float32), np.zeros(3), "left", None, [[1], [2]], [9, 0]]
 )
-def test_what_is_no_action_is_refused(action: object, closed_loop: TowerEnv) -> None:
+def test_invalid_actions_are_refused(action: object, closed_loop: TowerEnv) -> None:
     closed_loop.reset(seed=0)
     with pytest.raises(gymnasium.error.InvalidAction):
         closed_loop.step(action)
@@ -172,8 +172,8 @@ def test_reward_split_and_rounding_are_as_configured() -> None:
 def test_vectors_of_environments(mode: str) -> None:
     name = environment_id("place")
     env = gymnasium.make_vec(name, num_envs=2, vectorization_mode=mode, environment=SMALL)
-    pictures, _ = env.reset(seed=5)
-    assert pictures.shape == (2, 28, 28, 3)
+    images, _ = env.reset(seed=5)
+    assert images.shape == (2, 28, 28, 3)
     actions = np.stack([ideal_action("place", 5 + place, 0) for place in range(2)])  # type: ignore[arg-type]
     _, rewards, terminated, _, info = env.step(actions)
     assert terminated.all()
@@ -182,7 +182,7 @@ def test_vectors_of_environments(mode: str) -> None:
     env.close()
 
 
-def test_rendering_is_for_people() -> None:
+def test_rendered_images_are_larger() -> None:
     env = gymnasium.make(environment_id("stability"), environment=SMALL, render_mode="rgb_array")
     env.reset(seed=0)
     assert env.render().shape == (224, 224, 3)  # type: ignore[union-attr]

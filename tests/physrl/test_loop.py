@@ -55,7 +55,7 @@ def test_truncated_completions_are_marked() -> None:
     assert len(generation.completions[0].token_ids) == 2
 
 
-def test_a_step_of_reinforcement_changes_the_policy_version() -> None:
+def test_an_rl_step_increases_the_policy_version() -> None:
     loop = make_loop({"group_size": 4, "steps": 2})
     metrics = loop.step(0)
     assert 0 < metrics["task/stability/accuracy"] < 1
@@ -63,7 +63,7 @@ def test_a_step_of_reinforcement_changes_the_policy_version() -> None:
     assert loop.generator.policy_version == 1
 
 
-def test_sft_brings_the_loss_down() -> None:
+def test_sft_decreases_the_loss() -> None:
     loop = make_loop({"type": "sft", "steps": 8, "prompts_per_step": 16}, task="place")
     losses = [loop.step(step)["loss"] for step in range(8)]
     assert losses[-1] < losses[0]

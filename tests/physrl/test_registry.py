@@ -106,7 +106,7 @@ def test_a_task_without_its_facts_or_under_another_name_is_refused(site: Path) -
         registry["moved"]
 
 
-def test_every_built_in_object_is_there() -> None:
+def test_every_built_in_object_can_be_imported() -> None:
     for registry in (ALGORITHMS, REWARDS):
         for name in registry.built_in:
             assert registry[name].config.model_fields["type"].default == name

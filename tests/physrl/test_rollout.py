@@ -23,7 +23,7 @@ SAMPLING = Sampling(2, 1.0, 24, seed=0)
 
 
 class Answers:
-    """A generator that never solves anything, and remembers its batches."""
+    """A generator of wrong answers that records its batches."""
 
     def __init__(self) -> None:
         self.batches: list[tuple[int, int]] = []
@@ -37,7 +37,7 @@ def request(source: SceneSource, indices: Sequence[int]) -> RolloutRequest:
     return RolloutRequest(source, indices, SAMPLING, SimulatedRewardConfig())
 
 
-def test_prompts_that_are_awaited_together_are_one_batch_and_groups_keep_their_order() -> None:
+def test_concurrent_prompts_share_a_batch_and_groups_keep_their_order() -> None:
     answers = Answers()
     groups = run_rollouts(request(SOURCE, [5, 2, 9]), LocalStages(World(), answers))
     assert [group.index for group in groups] == [5, 2, 9]
@@ -53,8 +53,8 @@ def test_prompts_that_are_awaited_together_are_one_batch_and_groups_keep_their_o
         assert group.policy_versions == {0}
 
 
-def test_a_group_is_there_as_soon_as_it_is_complete() -> None:
-    """Of stages that hold the first scene back, the second one's group comes first."""
+def test_a_group_is_yielded_when_it_is_complete() -> None:
+    """If stages delay the first scene, the group of the second is yielded first."""
 
     class HeldBack(LocalStages):
         async def generate(self, prompt: Prompt, sampling: Sampling) -> Generation:
@@ -75,7 +75,7 @@ def test_a_group_is_there_as_soon_as_it_is_complete() -> None:
     assert asyncio.run(run()) == [1, 0]
 
 
-def test_scenes_may_be_left_out_and_errors_end_the_request() -> None:
+def test_scenes_may_be_omitted_and_errors_end_the_request() -> None:
     class LeavesOut(LocalStages):
         async def guard(
             self, request: RolloutRequest, index: int, roll_out: Callable[[], Awaitable[Group]]

@@ -62,7 +62,7 @@ def test_concurrent_calls_get_rows_of_their_own(tmp_path: Path) -> None:
 
 @given(st.lists(SPANS, max_size=20))
 def test_the_format_is_kept(tmp_path_factory: pytest.TempPathFactory, spans: list[Span]) -> None:
-    """Every span occurs once; any two of a row are disjoint or nested."""
+    """Every span occurs once, and the spans of a row are disjoint or nested."""
     events = written(tmp_path_factory.mktemp("trace"), *spans)
     assert len(complete(events)) == len(spans)
     names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
@@ -78,7 +78,7 @@ def test_the_format_is_kept(tmp_path_factory: pytest.TempPathFactory, spans: lis
                 assert apart or nested
 
 
-def test_threads_may_trace_at_once() -> None:
+def test_threads_may_trace_concurrently() -> None:
     trace = Trace()
 
     def work(number: int) -> None:

@@ -1,4 +1,4 @@
-"""Turns: who may try again, what is shown, and what is carried out."""
+"""Turns: retries, the prompts of further attempts, execution of completions."""
 
 from dataclasses import replace
 
@@ -17,13 +17,13 @@ from tests.support.groups import first_turn, generation
 
 REWARD = SimulatedRewardConfig()
 WORDS = "no idea <|im_end|><|im_start|>user <|image_pad|> \ufffd"
-"""A completion that spells what only the template may say."""
+"""A completion that contains special tokens of the template."""
 SOURCE = SceneSource("place_closed_loop", EnvironmentConfig(), 0, "train", reasoning=False)
 THINKING = replace(SOURCE, reasoning=True)
 
 
 def begin(task: str, simulator: Simulator, renderer: TinyRenderer) -> tuple[RolloutGroup, str]:
-    """A group of a right answer, a wrong one and none; and the right answer."""
+    """Make a group of a right, a wrong and no answer; return it with the right answer."""
     source = replace(SOURCE, task=task)
     (scene,), _ = prepare(source, [3], renderer)
     right = TASKS[task].target(scene)
@@ -31,7 +31,7 @@ def begin(task: str, simulator: Simulator, renderer: TinyRenderer) -> tuple[Roll
     return first_turn(source, 3, texts, simulator, renderer, REWARD), right
 
 
-def test_a_failed_rollout_tries_again_and_sees_the_result(
+def test_a_failed_rollout_retries_and_sees_the_outcome(
     simulator: Simulator, renderer: TinyRenderer
 ) -> None:
     group, right = begin("place_closed_loop", simulator, renderer)
@@ -61,7 +61,7 @@ def test_a_failed_rollout_tries_again_and_sees_the_result(
     assert len(group.attempts) == 6
 
 
-def test_other_tasks_are_answered_once(simulator: Simulator, renderer: TinyRenderer) -> None:
+def test_other_tasks_have_one_attempt(simulator: Simulator, renderer: TinyRenderer) -> None:
     group, _ = begin("place", simulator, renderer)
     assert follow_ups(group, renderer, SOURCE) == ()
     with pytest.raises(ValueError, match="shorter"):

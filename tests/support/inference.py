@@ -15,7 +15,6 @@ from physrl.models.logprobs import completion_logprobs
 from physrl.models.tiny import IMAGE_SIZE, TAGS, build_tiny
 from physrl.protocols import Sampling
 from physrl.types import Generation, Prompt, TrainingExample
-from tests.support.images import random_image
 
 QUESTION = "Will any block fall?"
 GREEDY = Sampling(group_size=1, temperature=0, max_tokens=8, seed=0)
@@ -46,8 +45,10 @@ def random_adapter(model: Any, lora: LoRAConfig, seed: int) -> Any:
 
 def image_prompts(count: int, question: str = QUESTION) -> list[Prompt]:
     """Make prompts about different random images."""
+    rng = np.random.default_rng(count)
+    shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
     return [
-        Prompt.ask(f"image-{index}", question, random_image(100 * count + index, IMAGE_SIZE))
+        Prompt.ask(f"image-{index}", question, rng.integers(0, 256, shape, dtype=np.uint8))
         for index in range(count)
     ]
 

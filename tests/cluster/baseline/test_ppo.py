@@ -1,4 +1,4 @@
-"""A policy without language: real RLlib on real scenes."""
+"""Networks without language: real RLlib on real scenes."""
 
 from contextlib import closing
 from pathlib import Path
@@ -30,7 +30,7 @@ def configured(**changes: Any) -> BaselineConfig:
     return BaselineConfig.model_validate(tree | changes)
 
 
-def pictures(count: int, size: int = 84) -> list[Prompt]:
+def image_prompts(count: int, size: int = 84) -> list[Prompt]:
     shades = np.linspace(0, 255, count).astype(np.uint8)
     images = [np.full((size, size, 3), shade) for shade in shades]
     return [Prompt.ask(f"{index}", "?", image) for index, image in enumerate(images)]
@@ -38,7 +38,7 @@ def pictures(count: int, size: int = 84) -> list[Prompt]:
 
 @pytest.fixture(scope="module")
 def trained(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoint of one iteration, and of one more after a restore."""
+    """Train for one iteration, restore, and train for another; return the last checkpoint."""
     config, folder = configured(), tmp_path_factory.mktemp("baseline")
     checkpoints = Checkpoints(folder, 2)
     with closing(Baseline(config)) as baseline:
@@ -59,25 +59,24 @@ def network(checkpoint: Path) -> bytes:
     return (checkpoint / "policy" / "network.safetensors").read_bytes()
 
 
-def test_it_answers_in_words_that_its_task_understands(trained: Path) -> None:
+def test_answers_can_be_parsed_by_the_task(trained: Path) -> None:
     policy = NetworkPolicy(configured(), trained)
-    greedy = policy.generate(pictures(3), GREEDY)
-    assert greedy == policy.generate(pictures(3), GREEDY)
+    greedy = policy.generate(image_prompts(3), GREEDY)
+    assert greedy == policy.generate(image_prompts(3), GREEDY)
     texts = [generation.completions[0].text for generation in greedy]
     actions = [TASKS["place_x"].parse(text) for text in texts]
     assert all(isinstance(action, Offset) and action.y == 0 for action in actions)
-    assert len(set(texts)) > 1  # they look at the picture
+    assert len(set(texts)) > 1  # they depend on the image
 
-    drawn = policy.generate(pictures(1), Sampling(8, 1.0, 1, seed=0))[0].completions
-    assert len({completion.text for completion in drawn}) > 4
-    assert [c.text for c in drawn] == [
-        c.text for c in policy.generate(pictures(1), Sampling(8, 1.0, 1, seed=0))[0].completions
-    ]
-    other = policy.generate(pictures(1, size=100), GREEDY)  # such as a photograph
+    sampling = Sampling(8, 1.0, 1, seed=0)
+    drawn = policy.generate(image_prompts(1), sampling)
+    assert len({completion.text for completion in drawn[0].completions}) > 4
+    assert drawn == policy.generate(image_prompts(1), sampling)
+    other = policy.generate(image_prompts(1, size=100), GREEDY)  # such as a photograph
     assert isinstance(TASKS["place_x"].parse(other[0].completions[0].text), Offset)
 
 
-def test_it_goes_through_the_same_evaluation(trained: Path) -> None:
+def test_networks_are_evaluated_like_models(trained: Path) -> None:
     config = configured()
     result = evaluate_baseline(config, NetworkPolicy(config, trained), photos=())
     assert [(each.task, each.decoding) for each in result.results] == [
@@ -90,18 +89,18 @@ def test_it_goes_through_the_same_evaluation(trained: Path) -> None:
         assert each.unparseable == 0
 
 
-def test_workers_share_the_scenes_of_training_and_meet_none_twice() -> None:
-    met = []
+def test_workers_divide_the_training_scenes() -> None:
+    seen = []
     for worker in range(2):
         scenes = TrainingScenes(TowerEnv("stability"), seed=3, first=10 + worker, stride=2)
         for _ in range(3):
             observation, info = scenes.reset(seed=99)  # RLlib's own
-            met.append(info["scene_id"])
+            seen.append(info["scene_id"])
             assert scenes.observation_space.contains(observation)
         *_, info = scenes.step(0)
         assert "success" in info
         scenes.close()
-    assert sorted(met) == [f"stability/train/iid/3/{index}" for index in range(10, 16)]
+    assert sorted(seen) == [f"stability/train/iid/3/{index}" for index in range(10, 16)]
 
 
 def test_a_verdict_network_judges_photographs(tmp_path: Path) -> None:
@@ -115,11 +114,11 @@ def test_a_verdict_network_judges_photographs(tmp_path: Path) -> None:
     ]
     result = evaluate_baseline(config, policy, photos).find("real", "greedy")
     assert result is not None
-    said = [answer.predicted_falls for answer in result.answers]
-    assert None not in said
+    verdicts = [answer.predicted_falls for answer in result.answers]
+    assert None not in verdicts
     assert [answer.success for answer in result.answers] == [
-        answer == photo.falls for answer, photo in zip(said, photos, strict=True)
+        answer == photo.falls for answer, photo in zip(verdicts, photos, strict=True)
     ]
-    drawn = policy.generate(pictures(1), Sampling(16, 1.0, 1, seed=0))[0].completions
-    verdicts = {TASKS["stability"].parse(completion.text) for completion in drawn}
-    assert verdicts == {Verdict(True), Verdict(False)}
+    drawn = policy.generate(image_prompts(1), Sampling(16, 1.0, 1, seed=0))[0].completions
+    sampled = {TASKS["stability"].parse(completion.text) for completion in drawn}
+    assert sampled == {Verdict(True), Verdict(False)}

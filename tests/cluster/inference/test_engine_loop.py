@@ -1,4 +1,4 @@
-"""Several callers of one engine: an engine of a few lines that finishes a prompt in two steps."""
+"""Continuous batching for several callers, on a fake engine that needs two steps for a prompt."""
 
 import threading
 import time
@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from cluster.inference.engine_loop import EngineLoop
-from cluster.weights.policy import BASE, Policy
-from cluster.weights.sync import FetchedWeights
+from cluster.weights.sync import BASE, FetchedWeights, Policy
 from physrl.errors import AbortedError, GenerationError
 from physrl.protocols import Sampling
 
@@ -25,7 +24,7 @@ class Batch:
 
 
 class TwoStepEngine:
-    """Remembers what was under way together; moves only when it is told to."""
+    """A stand-in for `VLLMEngine` that records its batches, and steps only when released."""
 
     def __init__(self) -> None:
         self.left: dict[str, int] = {}
@@ -86,21 +85,21 @@ def full(name: str, version: int = 1) -> FetchedWeights:
 
 
 class Callers:
-    """Calls of `generate` from threads of their own."""
+    """A caller of `generate` from several threads."""
 
     def __init__(self, loop: EngineLoop) -> None:
         self.loop, self.threads = loop, ThreadPoolExecutor(8)
 
-    def ask(self, prompt: str, weights: FetchedWeights) -> Any:
-        """Ask, and return once the loop has taken or queued the request."""
+    def request(self, prompt: str, weights: FetchedWeights) -> Any:
+        """Request a completion; return once the loop has started or queued the request."""
         loop = self.loop
         before = len(loop._waiting) + len(loop._running)
-        asked = self.threads.submit(loop.generate, [prompt], SAMPLING, weights)
-        until(lambda: asked.done() or len(loop._waiting) + len(loop._running) > before)
-        return asked
+        request = self.threads.submit(loop.generate, [prompt], SAMPLING, weights)
+        until(lambda: request.done() or len(loop._waiting) + len(loop._running) > before)
+        return request
 
 
-def test_prompts_join_what_is_under_way(engine: TwoStepEngine) -> None:
+def test_prompts_join_running_ones(engine: TwoStepEngine) -> None:
     loop = make_loop(engine)
     with ThreadPoolExecutor() as callers:
         first = callers.submit(loop.generate, ["a", "b"], SAMPLING, UNTRAINED)
@@ -120,11 +119,11 @@ def test_a_newer_version_waits_for_the_older_and_holds_back_the_rest(
 ) -> None:
     loop, new = make_loop(engine), form("policy", 1)
     callers = Callers(loop)
-    first = callers.ask("a", UNTRAINED)
+    first = callers.request("a", UNTRAINED)
     until(lambda: "a0" in engine.left)
     load = callers.threads.submit(loop.load, new)
     until(lambda: loop._waiting)
-    second = callers.ask("b", UNTRAINED)  # superseded: it gets the newer one
+    second = callers.request("b", UNTRAINED)  # of an older version: it gets the newer one
     engine.go.release(4)
     assert (first.result(), second.result()) == (["answer to a0"], ["answer to b1"])
     load.result()
@@ -135,38 +134,39 @@ def test_a_newer_version_waits_for_the_older_and_holds_back_the_rest(
 def test_a_newer_version_may_abort_the_older(engine: TwoStepEngine) -> None:
     loop = make_loop(engine, aborts=True)
     callers = Callers(loop)
-    first = callers.ask("a", UNTRAINED)
+    first = callers.request("a", UNTRAINED)
     until(lambda: "a0" in engine.left)
     load = callers.threads.submit(loop.load, full("policy", 1))
     until(lambda: loop._waiting)
-    engine.go.release()  # the step that is under way
+    engine.go.release()
     load.result()
     with pytest.raises(AbortedError):
         first.result()
     assert engine.left == {}
 
 
-def test_adapters_share_a_batch_up_to_their_bound(engine: TwoStepEngine) -> None:
+def test_adapters_share_a_batch_up_to_the_maximum(engine: TwoStepEngine) -> None:
     callers = Callers(make_loop(engine, max_adapters=2))
-    asked = [callers.ask("a", adapter("x"))]
+    requests = [callers.request("a", adapter("x"))]
     until(lambda: engine.left)
-    asked += [callers.ask("b", adapter("y")), callers.ask("c", adapter("z"))]
+    requests += [callers.request("b", adapter("y")), callers.request("c", adapter("z"))]
     engine.go.release(10)
-    assert [each.result() for each in asked] == [[f"answer to {name}1"] for name in "abc"]
+    assert [each.result() for each in requests] == [[f"answer to {name}1"] for name in "abc"]
     assert max(len(batch) for batch in engine.together) == 2
     assert {"a1", "b1"} in engine.together
 
 
-def test_other_full_weights_or_none_wait_and_those_that_fit_overtake(
+def test_other_full_weights_wait_and_equal_ones_overtake(
     engine: TwoStepEngine,
 ) -> None:
     callers = Callers(make_loop(engine, max_adapters=8))
-    asked = [callers.ask("a", adapter("x"))]
+    requests = [callers.request("a", adapter("x"))]
     until(lambda: engine.left)
     other, base = full("other"), FetchedWeights(Policy("base"))
-    asked += [callers.ask("b", other), callers.ask("c", base), callers.ask("d", other)]
+    later = {"b": other, "c": base, "d": other}
+    requests += [callers.request(name, weights) for name, weights in later.items()]
     engine.go.release(20)
-    for each in asked:
+    for each in requests:
         each.result()
     assert [batch for batch in engine.together if len(batch) > 1] == [{"b1", "d1"}] * 2
     assert engine.together == [{"a1"}] * 2 + [{"b1", "d1"}] * 2 + [{"c0"}] * 2
@@ -175,11 +175,11 @@ def test_other_full_weights_or_none_wait_and_those_that_fit_overtake(
 def test_an_exclusive_action_waits_and_holds_back_the_rest(engine: TwoStepEngine) -> None:
     loop = make_loop(engine)
     callers, seen = Callers(loop), []
-    first = callers.ask("a", UNTRAINED)
+    first = callers.request("a", UNTRAINED)
     until(lambda: "a0" in engine.left)
     slept = callers.threads.submit(loop.run_exclusive, lambda: seen.append(set(engine.left)))
     until(lambda: loop._waiting)
-    second = callers.ask("b", UNTRAINED)
+    second = callers.request("b", UNTRAINED)
     engine.go.release(4)
     assert (first.result(), second.result()) == (["answer to a0"], ["answer to b0"])
     slept.result()
@@ -187,10 +187,10 @@ def test_an_exclusive_action_waits_and_holds_back_the_rest(engine: TwoStepEngine
     assert engine.together == [{"a0"}, {"a0"}, {"b0"}, {"b0"}]
 
 
-def test_errors_reach_the_callers_that_they_concern(engine: TwoStepEngine) -> None:
+def test_errors_reach_only_their_callers(engine: TwoStepEngine) -> None:
     loop = make_loop(engine)
     callers = Callers(loop)
-    good = callers.ask("a", UNTRAINED)
+    good = callers.request("a", UNTRAINED)
     until(lambda: "a0" in engine.left)
     engine.go.release()
     with pytest.raises(GenerationError, match="too long"):
@@ -203,4 +203,4 @@ def test_errors_reach_the_callers_that_they_concern(engine: TwoStepEngine) -> No
     engine.go.release()
     with pytest.raises(RuntimeError, match="out of memory"):
         loop.generate(["b"], SAMPLING, UNTRAINED)
-    until(lambda: engine.go._value >= 1000)  # whoever owns it was told
+    until(lambda: engine.go._value >= 1000)  # `on_failure` was called

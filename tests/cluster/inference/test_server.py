@@ -14,7 +14,7 @@ import torch
 from cluster.inference.servers import InferenceServers
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
-from cluster.weights.policy import Policy
+from cluster.weights.sync import Policy
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator
@@ -145,7 +145,7 @@ def test_adapters_agree_with_the_learner_before_and_after_a_sync(
         previous = adapted
 
 
-def test_greedy_gives_the_likeliest_tokens_and_their_logprobs(
+def test_greedy_decoding_is_deterministic_with_its_logprobs(
     servers: InferenceServers, base: Base
 ) -> None:
     model, _ = build_random(seed=4)
@@ -190,7 +190,7 @@ def test_completions_do_not_depend_on_the_rest_of_the_batch(servers: InferenceSe
     assert len(set(tokens(together[0]))) > 1
 
 
-def test_two_calls_at_once_get_what_each_would_alone(servers: InferenceServers) -> None:
+def test_concurrent_calls_do_not_affect_each_other(servers: InferenceServers) -> None:
     first, second = image_prompts(2), image_prompts(3)
     alone = [servers.answer(prompts, SAMPLING).result() for prompts in (first, second)]
     together = [servers.answer(prompts, SAMPLING) for prompts in (first, second)]
@@ -201,7 +201,7 @@ def test_two_calls_at_once_get_what_each_would_alone(servers: InferenceServers) 
 def test_completions_in_flight_give_way_to_new_weights(
     servers: InferenceServers, base: Base
 ) -> None:
-    """Whenever they come: a call's completions are all of one policy, whose scores they have."""
+    """All completions of a call are of one policy, at whatever time new weights come."""
     prompts = image_prompts(2)
     long = Sampling(group_size=16, temperature=0.7, max_tokens=100, seed=3)
     models = {}
@@ -231,7 +231,7 @@ def test_a_long_prompt_is_refused(servers: InferenceServers) -> None:
         servers.answer(prompts, SAMPLING).result()
 
 
-def test_an_incomplete_sync_is_refused_and_can_be_mended(
+def test_an_incomplete_sync_is_refused_and_can_be_repeated(
     servers: InferenceServers, base: Base
 ) -> None:
     model, _ = build_random(seed=6)

@@ -1,4 +1,4 @@
-"""One rank of the learner that loads one model after another.
+"""A learner rank that loads several models one after the other.
 
 Run as a script, this file is such a rank.
 """
@@ -19,16 +19,16 @@ from tests.support.paths import ROOT, TINY_BASE
 
 
 @pytest.mark.slow
-def test_the_last_model_is_gone_before_the_next_is_loaded() -> None:
+def test_the_last_model_is_freed_before_the_next_is_loaded() -> None:
     command = [sys.executable, "-m", "tests.cluster.learner.test_rank"]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert finished.returncode == 0, finished.stderr
-    # What is left of the model, its weights and the optimizer at each load.
+    # Objects of the last model and optimizer that are alive at each load.
     assert finished.stdout.splitlines()[-1] == str([0] * 6)
 
 
 def rank_main() -> None:
-    """Load, train and load again at every stage; print what was left of the last at each load."""
+    """Load and train at every stage; print the number of objects of the last model at each load."""
     rank = LearnerRank(0, 1)
     held: list[weakref.ref[object]] = []
     left_over: list[int] = []

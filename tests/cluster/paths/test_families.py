@@ -12,7 +12,7 @@ from cluster.inference.servers import InferenceServers
 from cluster.learner.group import LearnerGroup
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
-from cluster.weights.policy import Policy
+from cluster.weights.sync import Policy
 from physrl.config.model import MODEL_TYPES, ModelConfig
 from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig

@@ -178,6 +178,7 @@ def test_async_staleness_is_bounded_and_queued_steps_survive_a_stop(
     checkpoint = controller.train()
     assert checkpoint.step == 1
     queued = load_queued_steps(checkpoint.path)
+    # Step 3 may be completed while the checkpoint is being written.
     assert {1, 2} <= queued.keys() <= {1, 2, 3}
     version = checkpoint.state["policy_version"]
 

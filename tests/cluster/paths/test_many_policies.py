@@ -11,7 +11,7 @@ from cluster.inference.servers import InferenceServers
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.study.policies import checkpoint_policy
-from cluster.weights.policy import Policy
+from cluster.weights.sync import Policy
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator

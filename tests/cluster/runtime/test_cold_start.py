@@ -1,4 +1,4 @@
-"""Loading without looking for garbage."""
+"""Imports without garbage collection."""
 
 import gc
 
@@ -14,7 +14,7 @@ def load(loaded: list[object]) -> None:
         raise ImportError
 
 
-def test_what_is_loaded_is_never_looked_through() -> None:
+def test_loaded_objects_are_never_traversed() -> None:
     loaded: list[object] = []
     try:
         with pytest.raises(ImportError):

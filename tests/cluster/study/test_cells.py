@@ -9,7 +9,7 @@ from cluster.study.cells import compute_cells, limit_workers
 from cluster.study.events import Finished
 from cluster.study.policies import by_base, shared_model, study_policies
 from cluster.study.probes import probed_model
-from cluster.weights.policy import Policy
+from cluster.weights.sync import Policy
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.config.study import StudyConfig
 from physrl.errors import GenerationError

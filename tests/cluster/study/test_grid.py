@@ -1,4 +1,4 @@
-"""Trials on real Ray Tune and a real store; what trains is a function of the tests."""
+"""Trials on real Ray Tune and a real store, with a fake of training."""
 
 import json
 import os
@@ -25,11 +25,11 @@ from physrl.storage.checkpoints import Checkpoint, Checkpoints
 from tests.support.paths import TINY_BASE
 
 WORKERS = 20
-"""Of 32 that the cluster has room for: no two trials fit at once."""
+"""Number of rollout workers; the cluster has room for 32, so that trials run one at a time."""
 
 
 class NoActors:
-    """What a trial would reserve actors for."""
+    """A stand-in for `RunActors` that records its creation."""
 
     def __init__(self, config: RunConfig) -> None:
         with (config.output / "slots").open("a") as stream:
@@ -39,7 +39,7 @@ class NoActors:
 
 
 def training(failing: str = "") -> Train:
-    """Commits a checkpoint; each call leaves a line, and the named run always fails."""
+    """Return a function that records its call, then commits a checkpoint or, if so named, fails."""
 
     def train(
         config: RunConfig, actors: Any, stop: StopRequest, progress: Any
@@ -58,8 +58,8 @@ def training(failing: str = "") -> Train:
     return train
 
 
-def run(works: dict[str, TrialJob], store: CellStore, folder: Path, train: Train) -> bool:
-    return run_trials(works, store, folder, nullcontext, make_actors=NoActors, train=train)  # type: ignore[arg-type]
+def run(jobs: dict[str, TrialJob], store: CellStore, folder: Path, train: Train) -> bool:
+    return run_trials(jobs, store, folder, nullcontext, make_actors=NoActors, train=train)  # type: ignore[arg-type]
 
 
 def study(folder: Path, **changes: Any) -> StudyPlan:
@@ -87,54 +87,54 @@ def planned(tmp_path: Path) -> tuple[StudyPlan, CellStore, dict[str, TrialJob]]:
     return plan, open_cell_store(str(tmp_path / "store")), trial_jobs(plan, tmp_path / "s")
 
 
-def test_trials_train_once_share_a_slot_and_are_not_trained_again(
+def test_trials_share_a_slot_and_are_trained_once(
     ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialJob]], tmp_path: Path
 ) -> None:
-    plan, store, works = planned
+    plan, store, jobs = planned
     names = sorted(trial.name for trial in plan.trials)
     assert len(names) == 2
     for _ in range(2):
-        assert run(works, store, tmp_path / "s", training())
+        assert run(jobs, store, tmp_path / "s", training())
         assert sorted(lines(tmp_path / "s" / "trials" / "calls")) == names
-    assert unfinished(works, store) == {}
+    assert unfinished(jobs, store) == {}
     assert store.failures() == {} == store.running()
     for trial in plan.trials:
         trained = store.read_trained(trial.key)
         assert trained is not None
         weights = Path(trained.checkpoint) / "model" / "weights"
         assert weights.read_text() == trial.name
-    # One slot fits, and its actors stay from trial to trial.
+    # One slot fits, whose actors are reused.
     assert len(lines(tmp_path / "s" / "trials" / "slots")) == 1
-    # TensorBoard's HParams: one folder a trial, with what makes it differ.
+    # TensorBoard's HParams: a folder with the parameters of each trial.
     params = [json.loads(path.read_text()) for path in (tmp_path / "s").rglob("params.json")]
     assert sorted(each["trial"]["name"] for each in params) == names
 
 
-def test_what_fails_is_tried_again_and_then_named_while_others_go_on(
+def test_a_failing_trial_is_retried_and_recorded_while_others_run(
     ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialJob]], tmp_path: Path
 ) -> None:
-    plan, store, works = planned
+    plan, store, jobs = planned
     bad = plan.trials[1]
     train = training(failing=bad.name)
-    assert run(works, store, tmp_path / "s", train)
+    assert run(jobs, store, tmp_path / "s", train)
     assert lines(tmp_path / "s" / "trials" / "calls").count(bad.name) == 3
     assert list(store.failures()) == [bad.key]
     failure = store.failures()[bad.key]
     assert (failure.name, failure.tries) == (bad.name, 3)
     assert failure.reason == "RuntimeError: no luck"
-    assert set(unfinished(works, store)) == {bad.key}
+    assert set(unfinished(jobs, store)) == {bad.key}
 
-    # The next sweep tries it again, and nothing else.
-    assert run(works, store, tmp_path / "s", training())
-    assert unfinished(works, store) == {}
+    # The next call retries this trial alone.
+    assert run(jobs, store, tmp_path / "s", training())
+    assert unfinished(jobs, store) == {}
     assert store.failures() == {}
     assert len(lines(tmp_path / "s" / "trials" / "calls")) == 1 + 3 + 1
 
 
-def test_a_signal_ends_it_and_the_next_call_goes_on(
+def test_a_signal_stops_trials_and_the_next_call_resumes(
     ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialJob]], tmp_path: Path
 ) -> None:
-    _, store, works = planned
+    _, store, jobs = planned
     calls = tmp_path / "s" / "trials" / "calls"
 
     def linger(
@@ -151,17 +151,17 @@ def test_a_signal_ends_it_and_the_next_call_goes_on(
 
     with ThreadPoolExecutor() as other:
         other.submit(signal_once_it_trains)
-        assert not run(works, store, tmp_path / "s", linger)
+        assert not run(jobs, store, tmp_path / "s", linger)
     assert store.failures() == {}
-    assert run(works, store, tmp_path / "s", training())
-    assert unfinished(works, store) == {}
+    assert run(jobs, store, tmp_path / "s", training())
+    assert unfinished(jobs, store) == {}
 
 
 def test_a_deleted_result_is_computed_again(ray_cluster: None, tmp_path: Path) -> None:
     plan = study(tmp_path, grid={"tasks": ["place"], "methods": {"sft": {}}, "seeds": [0]})
-    store, works = open_cell_store(str(tmp_path / "store")), trial_jobs(plan, tmp_path / "s")
+    store, jobs = open_cell_store(str(tmp_path / "store")), trial_jobs(plan, tmp_path / "s")
     for count in (1, 2):
-        assert run(works, store, tmp_path / "s", training())
+        assert run(jobs, store, tmp_path / "s", training())
         assert len(lines(tmp_path / "s" / "trials" / "calls")) == count
         (tmp_path / "store" / "trained" / f"{plan.trials[0].key}.json").unlink()
 
@@ -186,11 +186,11 @@ def test_a_local_cluster_holds_as_many_trials_as_it_was_started_for(slots: int) 
 def test_bases_are_adapted_but_not_trained(tmp_path: Path) -> None:
     adaptation = {"tasks": ["place", "place_x"], "steps": [0, 1]}
     plan = study(tmp_path, adaptation=adaptation)
-    works = trial_jobs(plan, tmp_path / "s")
-    base = next(work for work in works.values() if work.subject.kind == "base")
+    jobs = trial_jobs(plan, tmp_path / "s")
+    base = next(job for job in jobs.values() if job.subject.kind == "base")
     assert [spec.task for spec in base.adaptations] == ["place", "place_x"]
     assert base.subject.key not in base.result_names
-    trained = next(work for work in works.values() if work.subject.kind == "trained")
+    trained = next(job for job in jobs.values() if job.subject.kind == "trained")
     assert [spec.task for spec in trained.adaptations] == ["place_x"]
     assert trained.subject.key in trained.result_names
-    assert len({work.config.name for work in works.values()}) == len(works) == 3
+    assert len({job.config.name for job in jobs.values()}) == len(jobs) == 3

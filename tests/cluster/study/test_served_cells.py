@@ -7,7 +7,7 @@ from typing import Any
 
 from cluster.study.events import Finished, Started
 from cluster.study.served_cells import cell_name, compute_served, order_cells
-from cluster.weights.policy import Policy
+from cluster.weights.sync import Policy
 from physrl.errors import LostCallError
 from physrl.evaluation.cells import open_cell_store
 from physrl.evaluation.results import CellResult

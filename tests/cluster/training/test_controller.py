@@ -191,7 +191,7 @@ def test_a_run_leaves_checkpoints_metrics_and_rollouts_and_resumes(
 
 
 def test_a_resumed_run_is_the_run(actors: RunActors, folder: Path) -> None:
-    """Stopped after one step and resumed: the same scenes, completions and weights."""
+    """A run that is stopped and resumed has the same weights."""
     whole = short_run(folder, "whole")
     Controller(whole, actors, SilentReporter(), StopRequest()).train()
     uninterrupted = ray.get(actors.learner.weights())

@@ -22,7 +22,7 @@ def test_names(metric: str, gauge: str) -> None:
 
 
 def exported(name: str) -> dict[frozenset[tuple[str, str]], float]:
-    """A metric's values by tags, as Prometheus reads them from the node."""
+    """Read a metric's values by tags from the node's Prometheus endpoint."""
     port = ray.nodes()[0]["MetricsExportPort"]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
         lines = page.read().decode().splitlines()

@@ -1,4 +1,4 @@
-"""Whatever order steps are ordered and observed in, each gets the same state; a resumed run too."""
+"""Lagged curricula: a step's state depends neither on the order of requests nor on a resume."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -23,15 +23,15 @@ class Counting:
 
 
 @pytest.mark.parametrize("lag", [1, 3])
-def test_a_step_goes_by_the_state_that_was_there_when_it_was_first_ordered(lag: int) -> None:
-    proposals = LaggedCurriculum(Counting(), lag)
+def test_a_step_depends_on_the_state_lag_steps_before_it(lag: int) -> None:
+    curriculum = LaggedCurriculum(Counting(), lag)
     for step in range(8):
         for ahead in range(lag + 1):
-            assert proposals.source(step + ahead, range(1)) == max(0, step + ahead - lag)
-        proposals.observe(step, range(1), [])
+            assert curriculum.source(step + ahead, range(1)) == max(0, step + ahead - lag)
+        curriculum.observe(step, range(1), [])
         resumed = LaggedCurriculum(Counting(), lag)
-        resumed.restore(proposals.states, step + 1)
+        resumed.restore(curriculum.states, step + 1)
         for ahead in range(lag + 1):
             later = step + 1 + ahead
-            assert resumed.source(later, range(1)) == proposals.source(later, range(1))
-    assert len(proposals.states) == lag + 1
+            assert resumed.source(later, range(1)) == curriculum.source(later, range(1))
+    assert len(curriculum.states) == lag + 1

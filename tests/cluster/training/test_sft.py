@@ -12,7 +12,7 @@ from cluster.learner.group import LearnerGroup
 from cluster.runtime.placement import Placement
 from cluster.runtime.stopping import StopRequest
 from cluster.training.sft import train_sft
-from cluster.training.sft_rank import Demonstrator, check_shared_folder
+from cluster.training.sft_rank import check_shared_folder, share_indices
 from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.demonstrations import demonstrate
@@ -97,14 +97,11 @@ def test_deaths_and_stops_change_nothing_and_the_weights_are_the_controllers(
 
 def test_the_shares_of_all_ranks_make_up_the_step(tmp_path: Path) -> None:
     config = sft_config(tmp_path, ranks=3)
-    shares = []
-    for rank in range(3):
-        with closing(Demonstrator(config, rank)) as demonstrator:
-            shares.append(demonstrator.share(step=4))
-    assert [len(share) for share in shares] == [2, 2, 2]
-    source = scene_source(config, "place", "train")
-    prompts = [example.prompt.prompt_id for share in shares for example in share]
-    assert prompts == [source.scene_id(index) for index in range(24, 30)]
+    shares = [share_indices(config, 4, rank) for rank in range(3)]
+    assert shares == [range(24, 26), range(26, 28), range(28, 30)]
+    uneven = sft_config(tmp_path, ranks=4)
+    shares = [share_indices(uneven, 0, rank) for rank in range(4)]
+    assert [list(share) for share in shares] == [[0], [1, 2], [3], [4, 5]]
 
 
 def test_a_folder_that_a_rank_does_not_share_is_refused(tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from cluster.weights import sync
-from cluster.weights.policy import BASE, Policy
-from cluster.weights.sync import FetchedWeights, WeightSync
+from cluster.weights.sync import BASE, FetchedWeights, Policy, WeightSync
 
 
 class FakeStore:
