@@ -108,7 +108,7 @@ def compute_served(
         events.put(Started(cell.key, name))
         try:
             store.write_cell(cell.key, served.compute(cell, policies[cell.subject]))
-        except Exception as error:  # whatever it is, nobody may wait for this cell for ever
+        except Exception as error:  # any error at all: nothing may wait for this cell forever
             events.put(Finished(cell.key, name, error_summary(error)))
         else:
             events.put(Finished(cell.key, name))
