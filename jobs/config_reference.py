@@ -196,7 +196,13 @@ def _default(field: FieldInfo) -> str:
     if isinstance(field.default, Section):
         kind = getattr(field.default, "type", None)
         return f"type `{kind}`" if kind else "its keys' defaults"
-    return f"`{json.dumps(field.default, default=str)}`"
+    return f"`{json.dumps(field.default, default=_set_keys)}`"
+
+
+def _set_keys(value: object) -> object:
+    if isinstance(value, Section):
+        return value.model_dump(mode="json", exclude_defaults=True)
+    return str(value)
 
 
 if __name__ == "__main__":

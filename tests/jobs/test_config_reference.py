@@ -1,3 +1,4 @@
+import json
 import re
 
 from jobs.config_reference import PAGE, TASKS_PAGE, Reference, task_table, with_task_table
@@ -38,3 +39,11 @@ def test_the_table_of_tasks_states_their_answers() -> None:
     rows = task_table().splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == list(TASKS.built_in)
     assert "| `x` and `y` | 3 |" in rows[-1]
+
+
+def test_defaults_are_written_as_a_yaml_file_accepts_them() -> None:
+    for code in re.findall(r"^\| `\w+` \|.*?\| `([^`]*)` \|", Reference().page(), re.MULTILINE):
+        json.loads(code)
+    grid = Reference().page().split("## study.grid\n")[1]
+    variants = next(line for line in grid.splitlines() if line.startswith("| `variants`"))
+    assert '`{"default": {}}`' in variants
