@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.reward import REWARDS, RewardConfig
 from physrl.rewards.attempt import Parts, ScoredAttempt
-from physrl.rewards.prediction import prediction
-from physrl.types import Reward, SceneSpec
+from physrl.types import Motion, Outcome, Reward, SceneSpec, Unparseable
 
 
 def score(
@@ -27,3 +26,8 @@ def score(
         last = attempts[-1]
         weighted["outcome"] = auxiliary.weight * prediction(last.predicted, last.outcome)
     return Reward(sum(weighted.values()), weighted)
+
+
+def prediction(predicted: Motion | Unparseable | None, outcome: Outcome) -> float:
+    """Return 1 where the predicted motion is the simulated one, else 0; 0 if none was simulated."""
+    return float(outcome.motion is not None and predicted == outcome.motion)
