@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray.exceptions import ObjectLostError
@@ -150,8 +150,12 @@ class ReplayStages(RemoteStages):
 
 def read_records(groups: Sequence[Group]) -> list[RolloutGroup]:
     """Fetch the records of groups from the object store, in one call."""
-    references = [group.read.reference for group in groups if isinstance(group.read, RemoteRecord)]
-    return [state.record for state in ray.get(references)]
+    return [state.record for state in ray.get(record_references(groups))]
+
+
+def record_references(groups: Sequence[Group]) -> list[ray.ObjectRef]:
+    """Return the references of the states of groups that `RemoteStages` completed."""
+    return [cast(RemoteRecord, group.read).reference for group in groups]
 
 
 def _state(result: Result) -> RemoteState:

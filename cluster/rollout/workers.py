@@ -9,7 +9,7 @@ import ray
 
 from cluster.inference.servers import InferenceServers
 from cluster.rollout.quarantine import Quarantine
-from cluster.rollout.stages import RemoteRecord, RemoteStages, ReplayStages, SharedScenes
+from cluster.rollout.stages import RemoteStages, ReplayStages, SharedScenes, record_references
 from cluster.rollout.worker import RolloutWorker
 from cluster.runtime.actor_pool import start_pool
 from cluster.runtime.batching import BatchedCalls, Item
@@ -125,6 +125,5 @@ class Rollouts:
 
     async def _answers(self, groups: Sequence[Group]) -> list[Answer]:
         answers: list[Answer]
-        references = [g.read.reference for g in groups if isinstance(g.read, RemoteRecord)]
-        (answers,) = await self.pool.call("answers", *references)
+        (answers,) = await self.pool.call("answers", *record_references(groups))
         return answers

@@ -79,7 +79,7 @@ class WeightSync:
         self, learner: WeightSource, servers: WeightSink, *, adapters: bool, wait: bool
     ) -> None:
         self._learner, self._servers = learner, servers
-        self._form: Any = "adapter" if adapters else "weights"
+        self._form: Literal["adapter", "weights"] = "adapter" if adapters else "weights"
         self._wait = wait
         self.version = BASE.version
         """Version that completions are sampled from; 0 is the base model."""
