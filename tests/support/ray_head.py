@@ -20,7 +20,7 @@ HEAD = (
     "--dashboard-agent-listen-port=52365 --metrics-export-port=8080 --object-store-memory=80000000"
 )
 ADDRESS = "http://127.0.0.1:8265"
-STOP_WAIT_S, START_S, EXECUTE_S = 120, 120, 240
+STOP_WAIT_S, START_S, EXECUTE_S = 120, 300, 240
 ENVIRONMENT = {
     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     "PYTHONPATH": str(ROOT),
@@ -132,6 +132,13 @@ class RayHead:
         deadline = time.monotonic() + START_S
         while text not in self.log(name):
             assert time.monotonic() < deadline, self.log(name)
+            time.sleep(0.2)
+
+    def wait_for_file(self, name: str) -> None:
+        """Wait until a job has written a file in /tmp."""
+        deadline = time.monotonic() + START_S
+        while not (self.tmp / name).exists():
+            assert time.monotonic() < deadline, name
             time.sleep(0.2)
 
     def run_hook(self) -> "subprocess.CompletedProcess[str]":

@@ -29,7 +29,7 @@ def test_solved_examples_stand_before_every_question(renderer: TinyRenderer) -> 
     answers = [turn.text for turn in prompts[0].turns if turn.role == "assistant"]
     assert sorted(answers) == ["<answer>No</answer>"] * 2 + ["<answer>Yes</answer>"] * 2
     assert ["<think>" in turn.text for turn in prompts[0].turns] == [False] * 8 + [True]
-    # All questions show the very same pictures, which are encoded once.
+    # All questions show the very same images, which are encoded once.
     assert prompts[0].images[0] is prompts[1].images[0]
 
 

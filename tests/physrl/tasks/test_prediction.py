@@ -168,7 +168,7 @@ def words_of(name: str, action: Action) -> str:
     return prompt.text.removeprefix("The red block is moved by ").partition(":")[0]
 
 
-def test_the_second_question_is_about_the_same_picture() -> None:
+def test_the_second_question_is_about_the_same_image() -> None:
     before = (Turn("user", "one"), Turn("assistant", "<answer>Yes</answer>"))
     asked = Prompt("id", (*before, Turn("user", "two")))
     second = prediction_prompt(asked, TASKS["place"], Offset(-1.5, 0.25))

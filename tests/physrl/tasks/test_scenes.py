@@ -105,7 +105,7 @@ def test_nothing_in_a_training_scene_has_a_held_out_colour(level: str) -> None:
 
 @pytest.mark.parametrize("level", ["none", "photo", "wild"])
 @pytest.mark.parametrize("name", [name for name in TASKS if TASKS[name].axes])
-def test_the_best_place_lies_inside_the_picture(name: str, level: str) -> None:
+def test_the_best_place_lies_inside_the_image(name: str, level: str) -> None:
     task, trained_on = TASKS[name], EnvironmentConfig(randomization=level)
     for generator in ("iid", "tall", "camera", "sizes"):
         settings = GENERATORS[generator](trained_on)
