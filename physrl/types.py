@@ -4,6 +4,7 @@ Lengths are in block widths: x points right in the image, y up, z towards the vi
 Angles are in radians, log-probabilities in nats.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -336,3 +337,7 @@ class TrainingBatch:
 
 Metrics = dict[str, float]
 JSON = dict[str, Any]
+
+
+Shortcuts = Mapping[str, Callable[[SceneSpec], Action]]
+"""Rules that answer a scene without physics, by name."""

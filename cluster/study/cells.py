@@ -19,7 +19,7 @@ from physrl.data.photos import Photo, load_photos
 from physrl.evaluation.cells import CellStore, open_cell_store
 from physrl.evaluation.controls import evaluate_control
 from physrl.evaluation.local import evaluate_cell
-from physrl.evaluation.specs import CellSpec, StudyPlan
+from physrl.evaluation.specs import CONTROLS, CellSpec, StudyPlan
 from physrl.world import World
 
 
@@ -74,7 +74,7 @@ def _local_tasks(
             if trained is None:
                 continue
             network = (plan.baselines[cell.subject.key], Path(trained.checkpoint))
-        elif cell.subject.kind not in ("physics", "guesser"):
+        elif cell.subject.kind not in CONTROLS:
             continue
         arguments = (cell, store.location, real_images, network)
         tasks.append(ResultTask(cell.key, cell_name(cell), arguments))

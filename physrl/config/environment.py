@@ -11,6 +11,7 @@ GeneratorName = Literal[
 ]
 """Named sets of scenes: `iid` as in training, others different in one respect."""
 
+SizesName = Literal["equal", "mixed", "held_out"]
 
 FEWEST_BLOCKS, MOST_BLOCKS = 2, 6
 SMALLEST_MARGIN = 0.02
@@ -21,8 +22,9 @@ NumBlocks = Annotated[int, Field(ge=FEWEST_BLOCKS, le=MOST_BLOCKS)]
 class EnvironmentConfig(Section):
     """Distribution and rendering of scenes. Lengths are in block widths, angles in radians."""
 
-    num_blocks: tuple[NumBlocks, NumBlocks] = (2, 4)
-    """Fewest and most blocks in a scene, including the red one."""
+    num_blocks: tuple[NumBlocks, NumBlocks] = (3, 5)
+    """Fewest and most blocks in a scene, including the red one. Towers onto which a red block is
+    put have three blocks or more where the second number admits it."""
     margin: tuple[
         Annotated[float, Field(ge=SMALLEST_MARGIN, lt=0.5)],
         Annotated[float, Field(gt=0, le=0.5)],
@@ -35,9 +37,9 @@ class EnvironmentConfig(Section):
     """Largest rotation of a whole tower about the vertical."""
     yaw_jitter: float = Field(0.1, ge=0, le=0.8)
     """Largest rotation of a block relative to its tower."""
-    sizes: Literal["equal", "mixed"] = "equal"
-    """Edge lengths of blocks: all 1, or each between 0.8 and 1.2; mass is proportional to volume.
-    A red block that starts beside a tower always has edge 1."""
+    sizes: SizesName | None = None
+    """Edge lengths of blocks: all 1, each between 0.7 and 1.3, or each just outside that; mass is
+    proportional to volume. Null: equal in `stability`, mixed in tasks with a red block."""
     twins: bool = True
     """Draw `stability` in twins: pairs of a standing and a falling tower with equal margins that
     lean, largest offset, width and height do not tell apart. Their margins are at most 0.085 for

@@ -217,6 +217,8 @@ class ControlsConfig(Section):
     """Measure each model with blank images too, zero-shot and greedy on `iid`."""
     guesser: bool = True
     """Measure a guesser, whose answers are ideal ones of other scenes."""
+    rules: bool = True
+    """Measure rules without physics, such as the best constant answer or alignment."""
     physics: bool = True
     """Measure the exact criterion's answers, the ceiling."""
 

@@ -6,7 +6,7 @@ from pydantic import AfterValidator
 
 from physrl.registry import Registry
 
-FACTS = ("name", "wordings", "achievement", "axes", "movable", "attempts")
+FACTS = ("name", "wordings", "achievement", "axes", "movable", "shortcuts", "attempts")
 ANSWER_FORMS = ("a verdict", "one number", "two numbers")
 
 

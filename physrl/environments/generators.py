@@ -67,7 +67,7 @@ GENERATORS: dict[GeneratorName, Generator] = {
     "tall": tall,
     "colors": single_change("colors", "colors", "held_out"),
     "camera": single_change("camera", "camera", "held_out"),
-    "sizes": single_change("sizes", "sizes", "mixed"),
+    "sizes": single_change("sizes", "sizes", "held_out"),
     "wild": single_change("wild", "randomization", "wild"),
     "wording": single_change("wording", "wording", "held_out"),
     "small_margin": small_margin,

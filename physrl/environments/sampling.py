@@ -1,12 +1,12 @@
 """Random towers, drawn from the random stream of their scene."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from physrl.config.environment import EnvironmentConfig
+from physrl.config.environment import EnvironmentConfig, SizesName
 from physrl.environments.geometry import Floats, overhangs, overlaps
-from physrl.environments.palette import PALETTES, RED
+from physrl.environments.palette import PALETTES
 from physrl.errors import SceneError
 from physrl.types import Block
 
@@ -14,8 +14,11 @@ BATCH = 32
 BATCHES = 1000
 BASE_RANGE = 0.8
 """Largest distance of the lowest block from the image's middle column, in block widths."""
-SIZES = (0.8, 1.2)
-"""Edge lengths of blocks of mixed sizes: the largest weighs 3.4 times as much as the smallest."""
+BESIDE = (1.4, 3.8)
+"""Bounds of the distance between the centers of a red block beside a tower and its top block."""
+SIZES = {"equal": ((1.0, 1.0),), "mixed": ((0.7, 1.3),), "held_out": ((0.6, 0.7), (1.3, 1.4))}
+"""Intervals of edge lengths: of mixed sizes the largest block weighs 6.4 times as much as the
+smallest one, of held-out sizes 12.7 times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def sample_tower(
         if not depth:
             offsets[..., 1] = 0
         yaws = sample_yaws(rng, settings, (BATCH, num_blocks))
-        sizes = sample_sizes(rng, settings, (BATCH, num_blocks))
+        sizes = sample_sizes(rng, settings.sizes or "equal", (BATCH, num_blocks))
         margins = batch_margins(offsets, yaws, sizes)
         signed = margins if stable else -margins
         (matches,) = np.nonzero((low <= signed) & (signed <= high))
@@ -93,13 +96,11 @@ def sample_yaws(
     return common + rng.uniform(-settings.yaw_jitter, settings.yaw_jitter, shape)
 
 
-def sample_sizes(
-    rng: np.random.Generator, settings: EnvironmentConfig, shape: tuple[int, ...]
-) -> Floats:
-    """Sample edge lengths of blocks."""
-    if settings.sizes == "equal":
-        return np.ones(shape)
-    return rng.uniform(*SIZES, shape)
+def sample_sizes(rng: np.random.Generator, sizes: SizesName, shape: tuple[int, ...]) -> Floats:
+    """Sample edge lengths of blocks, each from one of the intervals."""
+    intervals = np.array(SIZES[sizes])[rng.integers(len(SIZES[sizes]), size=shape)]
+    drawn: Floats = rng.uniform(intervals[..., 0], intervals[..., 1])
+    return drawn
 
 
 def block_centers(offsets: Floats) -> Floats:
@@ -117,18 +118,10 @@ def batch_margins(offsets: Floats, yaws: Floats, sizes: Floats) -> Floats:
     return np.minimum(margins, sizes[:, 0] / 2)
 
 
-def sample_beside(rng: np.random.Generator, tower: tuple[Block, ...]) -> Block:
-    """Sample a red block on the ground, left or right of the tower and clear of all its blocks."""
+def sample_beside(rng: np.random.Generator, tower: tuple[Block, ...], red: Block) -> Block:
+    """Sample a place of the red block on the ground, left or right of the tower and clear of it."""
     while True:
-        red = _sample_beside_base(rng, tower[0])
-        if not any(overlaps(red, block, 0.0) for block in tower):
-            return red
-
-
-def _sample_beside_base(rng: np.random.Generator, base: Block) -> Block:
-    """Sample a red block next to the lowest one; higher blocks may still overlap it."""
-    gap = rng.uniform(1.4, 2.1)
-    side = rng.choice([-1, 1])
-    if abs(base.x + side * gap) > 2.4:
-        side = -side
-    return Block(float(base.x + side * gap), 0.5, 0.0, base.yaw, RED)
+        x = tower[-1].x + float(rng.choice([-1, 1]) * rng.uniform(*BESIDE))
+        placed = replace(red, x=x, y=red.size / 2)
+        if not any(overlaps(placed, block, 0.0) for block in tower):
+            return placed

@@ -58,7 +58,7 @@ def sample_twins(
     for _ in range(BATCHES):
         offsets = rng.uniform(-1, 1, (BATCH, num_blocks - 1, 2))
         yaws = sample_yaws(rng, settings, (BATCH, num_blocks))
-        sizes = sample_sizes(rng, settings, (num_blocks,))
+        sizes = sample_sizes(rng, settings.sizes or "equal", (num_blocks,))
         variant = rng.integers(len(orders), size=BATCH)
         twin_offsets = offsets[np.arange(BATCH)[:, None], orders[variant]]
         twin_yaws = signs[variant][:, None] * yaws

@@ -8,6 +8,7 @@ from physrl.config.study import StudyConfig
 from physrl.config.task import answer_form
 from physrl.data.photos import load_photos
 from physrl.evaluation.keys import content_key, photos_content
+from physrl.evaluation.rule_names import rule_names
 from physrl.evaluation.specs import CellSettings, CellSpec, Condition, Subject
 
 
@@ -21,7 +22,7 @@ def plan_cells(
     """Make the cells of a study's models, then of its baselines, then of its controls.
 
     Baselines answer zero-shot, on tasks with the form of answer that they were trained on; controls
-    under the default protocols alone, as they see no image.
+    under the default protocols alone, as they are shown no examples.
 
     Raises:
         DataError: the photographs cannot be read.
@@ -45,8 +46,7 @@ def plan_cells(
         cell(subject, each, base)
         for subject in controls
         for each in conditions
-        if each == Condition(each.task, each.test_set)
-        and not (subject.kind == "physics" and each.test_set == "real")
+        if each == Condition(each.task, each.test_set) and _is_defined(subject, each)
     ]
     return cells
 
@@ -75,6 +75,13 @@ def make_cell(subject: Subject, condition: Condition, settings: CellSettings) ->
     """Make a cell with the content key of its answers."""
     key = content_key(cell=[subject.key, condition, settings])
     return CellSpec(key, subject, condition, settings)
+
+
+def _is_defined(control: Subject, condition: Condition) -> bool:
+    """Return whether a control has answers: about photographs only the guesser has."""
+    if control.kind == "rule" and control.name not in rule_names(condition.task):
+        return False
+    return control.kind == "guesser" or condition.test_set != "real"
 
 
 def _settings(

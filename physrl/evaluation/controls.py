@@ -1,4 +1,4 @@
-"""Controls that see no image: `physics` answers by the exact criterion, `guesser` at random."""
+"""Controls: the exact criterion, a guesser that sees nothing, and rules without physics."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -8,16 +8,28 @@ import numpy as np
 
 from physrl.data.photos import Photo
 from physrl.environments.randomness import stream
+from physrl.environments.renderer import make_renderer
 from physrl.evaluation.answers import STABILITY, photo_prompt
 from physrl.evaluation.local import evaluate_cell
 from physrl.evaluation.requests import cell_source
 from physrl.evaluation.results import CellResult
-from physrl.evaluation.specs import CellSpec
+from physrl.evaluation.rules import make_rule
+from physrl.evaluation.specs import CONTROLS, CellSpec
 from physrl.protocols import Sampling
 from physrl.scene_source import draw_scene
 from physrl.tasks import TASKS
+from physrl.tasks.answers import answer_text, format_action
 from physrl.tasks.task import Task, make_scene
-from physrl.types import Appearance, Camera, Completion, Generation, Image, Pose, Prompt
+from physrl.types import (
+    Appearance,
+    Camera,
+    Completion,
+    Generation,
+    Image,
+    Pose,
+    Prompt,
+    SceneSpec,
+)
 from physrl.world import World
 
 GUESSER_SCENES = 4096
@@ -29,16 +41,17 @@ def evaluate_control(cell: CellSpec, photos: Sequence[Photo]) -> CellResult:
 
     `physics` gives the ideal answer of each scene; its errors are scenes on which the simulator and
     the criterion disagree. `guesser` gives the ideal answer of a random scene of the task from the
-    warm stream: the score of a model that knows only the distribution of answers.
+    warm stream: the score of a model that knows only the distribution of answers. Rules see part of
+    the scene and answer without physics (`physrl.evaluation.rules`).
 
     Args:
-        photos: photographs of the test set `real`, for which `physics` is not defined.
+        photos: photographs of the test set `real`, for which the guesser alone is defined.
 
     Raises:
-        ValueError: the subject is not a control, or is `physics` with photographs.
+        ValueError: the subject is not a control, or is not defined for photographs.
     """
     kind = cell.subject.kind
-    if kind not in ("physics", "guesser"):
+    if kind not in CONTROLS:
         raise ValueError(f"{cell.subject.name} is a {kind} subject, not a control")
     with closing(World(make_renderer=lambda settings: _NoRenderer())) as world:
         return evaluate_cell(cell, _ScriptedGenerator(_answers(cell, photos)), world, photos)
@@ -54,9 +67,24 @@ def _answers(cell: CellSpec, photos: Sequence[Photo]) -> dict[str, Iterator[str]
     indices = range(cell.settings.scenes)
     if cell.subject.kind == "guesser":
         return {source.scene_id(index): _guesses(cell, task, index) for index in indices}
+    if cell.subject.kind == "rule":
+        return _rule_answers(cell, task, [draw_scene(source, index) for index in indices])
     return {
         source.scene_id(index): repeat(task.target(draw_scene(source, index))) for index in indices
     }
+
+
+def _rule_answers(
+    cell: CellSpec, task: Task, scenes: Sequence[SceneSpec]
+) -> dict[str, Iterator[str]]:
+    """Return a rule's answers; it knows scenes like those of training alone."""
+    settings = cell.settings
+    with closing(make_renderer(settings.environment)) as renderer:
+        rule = make_rule(cell.subject.name, task, settings.environment, settings.seed, renderer)
+        return {
+            scene.scene_id: repeat(answer_text(format_action(rule(scene), task.axes)))
+            for scene in scenes
+        }
 
 
 def _guesses(cell: CellSpec, task: Task, index: int) -> Iterator[str]:

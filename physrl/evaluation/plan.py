@@ -43,7 +43,7 @@ def plan_study(config: StudyConfig) -> StudyPlan:
     _check_test_sets(config, base)
     _check_image_limit(config, models.values())
     baselines = baseline_subjects(config, base)
-    controls = control_subjects(config.controls)
+    controls = control_subjects(config.controls, config.evaluation.tasks)
     cells = plan_cells(config, base, models, baselines, controls)
     subjects = (*models, *baselines, *controls)
     if len(cells) > config.max_cells:

@@ -12,9 +12,11 @@ from physrl.config.study import Decoding, ImageMode, Target, TestSet
 from physrl.config.task import TaskName
 from physrl.evaluation.trials import TrialSpec
 
-SubjectKind = Literal["trained", "base", "baseline", "physics", "guesser"]
-"""A trial's model, a model before training, a policy without language, or one of the two controls
-that see no image."""
+SubjectKind = Literal["trained", "base", "baseline", "physics", "guesser", "rule"]
+"""A trial's model, a model before training, a policy without language, or a control: the exact
+criterion, a guesser, or a rule without physics."""
+CONTROLS: tuple[SubjectKind, ...] = ("physics", "guesser", "rule")
+"""Kinds of subjects that are no model."""
 
 
 @dataclass(frozen=True, slots=True)

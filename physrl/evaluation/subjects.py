@@ -1,11 +1,13 @@
 """Subjects of a study: trained models, base models, policies without language, controls."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from physrl.config.baseline import BaselineConfig
 from physrl.config.run import RunConfig
 from physrl.config.study import JOINT, ControlsConfig, StudyConfig
+from physrl.config.task import TaskName
 from physrl.evaluation.keys import content_key, model_content
+from physrl.evaluation.rule_names import rule_names
 from physrl.evaluation.specs import Subject, SubjectKind
 from physrl.evaluation.trials import DEFAULT_VARIANT, TrialSpec
 
@@ -62,9 +64,12 @@ def baseline_subjects(config: StudyConfig, base: RunConfig) -> dict[Subject, Bas
     return subjects
 
 
-def control_subjects(controls: ControlsConfig) -> list[Subject]:
-    """Make the configured controls that see no image."""
+def control_subjects(controls: ControlsConfig, tasks: Sequence[TaskName]) -> list[Subject]:
+    """Make the configured controls, with each rule that is defined for one of the tasks."""
     kinds: tuple[SubjectKind, ...] = ("physics", "guesser")
-    return [
+    subjects = [
         Subject(kind, content_key(control=kind), kind) for kind in kinds if getattr(controls, kind)
     ]
+    names = dict.fromkeys(name for task in tasks for name in rule_names(task))
+    rules = [Subject("rule", content_key(rule=name), name) for name in names]
+    return subjects + rules if controls.rules else subjects

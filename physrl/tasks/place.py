@@ -1,18 +1,24 @@
 """`place`: move the red block on top so that the tower is taller and stands."""
 
+from typing import ClassVar
+
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.randomness import Streams
+from physrl.environments.sampling import sample_beside
 from physrl.environments.simulator import Simulator
 from physrl.tasks.answers import Axis, answer_text, format_action, parse_offset
 from physrl.tasks.placing import (
     GIVE_UP_BEYOND,
+    aligned_on_top,
+    draw_height,
     ideal_on_top,
+    midway_on_top,
     outcome_on_top,
     release_moved,
     sample_carrying,
 )
 from physrl.tasks.release import Release
-from physrl.types import Action, Block, Offset, Outcome, SceneSpec
+from physrl.types import Action, Block, Offset, Outcome, SceneSpec, Shortcuts
 
 
 class Place:
@@ -29,13 +35,12 @@ class Place:
     axes: tuple[Axis, ...] = ("x", "y")
     attempts = 1
     movable = True
+    shortcuts: ClassVar[Shortcuts] = {"aligner": aligned_on_top, "midway": midway_on_top}
     give_up_beyond = GIVE_UP_BEYOND
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
-        rng = streams.own
-        low, high = settings.num_blocks
-        tower, red = sample_carrying(rng, settings, int(rng.integers(low, high + 1)) - 1)
-        return (*tower, red)
+        tower, red = sample_carrying(streams.own, settings, draw_height(streams.own, settings))
+        return (*tower, sample_beside(streams.own, tower, red))
 
     def parse(self, completion: str) -> Action:
         return parse_offset(completion, self.axes)
@@ -50,6 +55,6 @@ class Place:
         return release_moved(scene, action, self.give_up_beyond)
 
     def act(self, scene: SceneSpec, action: Action, simulator: Simulator) -> Outcome:
-        """Move the red block and simulate; it may drop onto the tower."""
+        """Move the red block and simulate."""
         released = self.release(scene, action)
         return outcome_on_top(scene, action, self.ideal(scene), released, simulator)

@@ -4,13 +4,11 @@ from dataclasses import replace
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.randomness import Streams
+from physrl.environments.sampling import BESIDE
 from physrl.tasks.answers import Axis
 from physrl.tasks.place import Place
-from physrl.tasks.placing import draw_side, resting_on, sample_carrying
+from physrl.tasks.placing import draw_height, draw_side, sample_carrying
 from physrl.types import Block
-
-GAP = (1.2, 2.6)
-"""Bounds of the distance from the red block to the top block, between their centers."""
 
 
 class PlaceX(Place):
@@ -31,7 +29,6 @@ class PlaceX(Place):
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """Draw a scene; in exactly one of a pair the red block has to move to the right."""
         rng = streams.own
-        low, high = settings.num_blocks
-        tower, red = sample_carrying(rng, settings, int(rng.integers(low, high + 1)) - 1)
-        x = tower[-1].x - draw_side(streams) * float(rng.uniform(*GAP))
-        return (*tower, replace(resting_on(red, tower[-1]), x=x))
+        tower, red = sample_carrying(rng, settings, draw_height(rng, settings))
+        x = red.x - draw_side(streams) * float(rng.uniform(*BESIDE))
+        return (*tower, replace(red, x=x))

@@ -1,19 +1,19 @@
 """`place_y`: the red block is held above or below its place on the tower; move it up or down."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.randomness import Streams
-from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.tasks.answers import UNITS, Axis
 from physrl.tasks.place import Place
-from physrl.tasks.placing import best_shift, resting_on, sample_carrying
-from physrl.types import Action, Block, Offset, Outcome, SceneSpec
+from physrl.tasks.placing import best_shift, draw_height, sample_carrying
+from physrl.types import Block, Offset, SceneSpec, Shortcuts
 
-TOO_HIGH = (0.15, 1.0)
-TOO_LOW = (0.15, 0.85)
-"""Bounds of the red block's height above its place, or of its depth in the tower, from which a part
-of it still sticks out."""
+SMALLEST_ERROR, HIGHEST = 0.15, 1.0
+"""Bounds of the red block's distance from its height, in block widths."""
+DEEPEST = 0.85
+"""Largest depth in the tower as a share of the red block's size: a part of it still sticks out."""
 
 
 class PlaceY(Place):
@@ -31,25 +31,17 @@ class PlaceY(Place):
         "scenes"
     )
     axes: tuple[Axis, ...] = ("y",)
+    shortcuts: ClassVar[Shortcuts] = {}
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         rng = streams.own
-        low, high = settings.num_blocks
-        num_blocks = int(rng.integers(low, high + 1)) - 1
-        tower, red = sample_carrying(rng, settings, num_blocks)
-        lifted = resting_on(red, tower[-1])
-        x, _ = best_shift((*tower, lifted), num_blocks)
+        tower, lifted = sample_carrying(rng, settings, draw_height(rng, settings))
+        x, _ = best_shift((*tower, lifted), len(tower))
         above = bool(rng.random() < 0.5)
-        error = round(rng.uniform(*TOO_HIGH if above else TOO_LOW) * UNITS) / UNITS
+        largest = HIGHEST if above else DEEPEST * lifted.size
+        error = round(rng.uniform(SMALLEST_ERROR, largest) * UNITS) / UNITS
         y = lifted.y + (error if above else -error)
         return (*tower, replace(lifted, x=lifted.x + x, y=y))
 
     def ideal(self, scene: SceneSpec) -> Offset:
         return Offset(0.0, super().ideal(scene).y)
-
-    def act(self, scene: SceneSpec, action: Action, simulator: Simulator) -> Outcome:
-        """Move the red block and simulate as in `place`; a drop is a failure."""
-        released = self.release(scene, action)
-        outcome = super().act(scene, action, simulator)
-        dropped = released is not None and released.drop > FALL_DISPLACEMENT
-        return replace(outcome, success=outcome.success and not dropped)

@@ -3,28 +3,31 @@
 All blocks' centers lie in the plane z = 0, which faces the camera.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from physrl.config.environment import EnvironmentConfig
-from physrl.environments.geometry import level_margins, margin, overlaps
+from physrl.environments.geometry import Floats, level_margins, margin, overlaps
+from physrl.environments.palette import RED
 from physrl.environments.randomness import Streams
-from physrl.environments.sampling import sample_beside, sample_tower
+from physrl.environments.sampling import place_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
 from physrl.tasks.answers import LARGEST_OFFSET, UNITS
 from physrl.tasks.release import Release
+from physrl.tasks.stacks import BATCHES, aligned_places, draw_kind, midway_places, of_kind, propose
 from physrl.types import Action, Block, Offset, Outcome, SceneSpec, Unparseable
 
 OVERLAP_TOLERANCE = 0.05
 """Largest overlap that counts as touching, in block widths."""
 GIVE_UP_BEYOND = 1.0
 """Displacement at which simulations end early, in block widths: no reward changes beyond it."""
-TOWERS = 20
-"""Most standing towers tried for a scene; nearly every one carries another block."""
+FEWEST = 4
+"""Fewest blocks with which alignment can fail: a red one over the center of the upper of two
+blocks it does not move the center of mass of what lies on the lower one."""
 FARTHEST = round(LARGEST_OFFSET * UNITS)
 """Largest answer, in hundredths of a block width."""
 
@@ -32,7 +35,7 @@ FARTHEST = round(LARGEST_OFFSET * UNITS)
 def sample_carrying(
     rng: np.random.Generator, settings: EnvironmentConfig, num_blocks: int
 ) -> tuple[tuple[Block, ...], Block]:
-    """Draw a standing tower, and beside it a red block that it can carry.
+    """Draw a standing tower, and over the center of its top a red block that it can carry.
 
     Args:
         num_blocks: Blocks of the tower, without the red one.
@@ -41,16 +44,28 @@ def sample_carrying(
         SceneError: no such tower was found.
     """
     smallest = settings.margin[0]
-    for _ in range(TOWERS):
-        tower = sample_tower(rng, settings, num_blocks, stable=True, depth=False)
-        red = sample_beside(rng, tower)
-        _, best = best_shift((*tower, resting_on(red, tower[-1])), num_blocks)
-        if best >= smallest:
-            return tower, red
+    kind = draw_kind(rng, settings, num_blocks + 1, num_blocks, carried=1)
+    for count in BATCHES:
+        stacks = propose(rng, settings, num_blocks + 1, 1, count)
+        for number in of_kind(stacks, kind, num_blocks, smallest):
+            blocks = place_tower(rng, settings, stacks.shape(number))
+            if best_shift(blocks, num_blocks)[1] >= smallest:
+                return blocks[:-1], replace(blocks[-1], color=RED)
     raise SceneError(
-        f"none of {TOWERS} towers of {num_blocks} blocks carries another one with a margin of "
-        f"{smallest}: lower environment.margin"
+        f"no tower of {num_blocks} blocks with a margin of {smallest} to {settings.margin[1]} "
+        f"carries another one with such a margin, in {sum(BATCHES)} tries: widen "
+        f"environment.margin or raise environment.largest_step, which is {settings.largest_step:g}"
     )
+
+
+def draw_height(rng: np.random.Generator, settings: EnvironmentConfig) -> int:
+    """Draw the number of blocks of a tower onto which a red one shall be put.
+
+    Rules fail on towers of three blocks and more alone, so that lower ones are drawn only where the
+    settings admit no others.
+    """
+    low, high = settings.num_blocks
+    return int(rng.integers(max(low, min(high, FEWEST)), high + 1)) - 1
 
 
 def draw_side(streams: Streams) -> int:
@@ -93,6 +108,22 @@ def ideal_on_top(scene: SceneSpec) -> Offset:
     return Offset(x, round((lifted.y - red.y) * UNITS) / UNITS)
 
 
+def aligned_on_top(scene: SceneSpec) -> Offset:
+    """Return the answer that puts the center of the red block over that of the top block."""
+    return replace(ideal_on_top(scene), x=moved_to(scene, -1, aligned_places))
+
+
+def midway_on_top(scene: SceneSpec) -> Offset:
+    """Return the answer that puts the red block midway between the top and the lowest block."""
+    return replace(ideal_on_top(scene), x=moved_to(scene, -1, midway_places))
+
+
+def moved_to(scene: SceneSpec, index: int, places: Callable[[Floats, int], Floats]) -> float:
+    """Return by how much a block must move along x to a rule's place, as answers are rounded."""
+    x = np.array([block.x for block in scene.blocks])
+    return round(float(places(x, index % len(x)) - x[index]) * UNITS) / UNITS
+
+
 def release_moved(scene: SceneSpec, action: Action, give_up_beyond: float) -> Release | None:
     """Return the scene with the red block moved; None if it does not fit there, or for no answer.
 
@@ -114,9 +145,9 @@ def release_moved(scene: SceneSpec, action: Action, give_up_beyond: float) -> Re
 def outcome_on_top(
     scene: SceneSpec, action: Action, ideal: Offset, release: Release | None, simulator: Simulator
 ) -> Outcome:
-    """Simulate the moved red block, which succeeds if it comes to rest on top of the tower.
+    """Simulate the moved red block, which succeeds if it comes to rest where it was put.
 
-    It may drop onto the tower; no block may slip by more than `FALL_DISPLACEMENT`.
+    It may neither drop nor slip by more than `FALL_DISPLACEMENT`, nor may any other block.
     """
     if isinstance(action, Unparseable):
         return Outcome("unparseable", success=False)
@@ -131,7 +162,7 @@ def outcome_on_top(
     slips = [*settled.displacements[:-1], settled.displacements[-1] - release.drop]
     return Outcome(
         "settled",
-        success=taller and max(slips) <= FALL_DISPLACEMENT,
+        success=taller and max(*slips, release.drop) <= FALL_DISPLACEMENT,
         height_gain=float(gain) if settled.at_rest else 0.0,
         displacement=max(settled.displacements),
         distance=away,

@@ -30,8 +30,8 @@ FIRST = f" Before the answer, say between <outcome> and </outcome> {QUESTION}: {
 LET_GO = "All is let go as it is"
 MOVED = "The red block is moved by {offset}"
 ALONE = f"{{what}}: {QUESTION}? Say between <outcome> and </outcome> {FORM}."
-FARTHEST = 1.0
-"""Largest distance of a hypothetical place from the best one, in block widths: about half fall."""
+FARTHEST = 0.6
+"""Largest distance of a hypothetical place from the best one, in block widths: over half fall."""
 
 _TAG = re.compile(r"<\s*(?:(/)\s*)?outcome\s*>", re.IGNORECASE | re.ASCII)
 _OUTCOME = re.compile(r"<outcome>(.*?)</outcome>", re.DOTALL)

@@ -1,5 +1,7 @@
 """`stability`: will any block fall?"""
 
+from typing import ClassVar
+
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.randomness import Streams
 from physrl.environments.sampling import place_tower, sample_tower
@@ -7,7 +9,7 @@ from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.environments.twins import sample_twins
 from physrl.tasks.answers import Axis, answer_text, format_action, parse_verdict
 from physrl.tasks.release import Release
-from physrl.types import Action, Block, Outcome, SceneSpec, Verdict
+from physrl.types import Action, Block, Outcome, SceneSpec, Shortcuts, Verdict
 
 
 class Stability:
@@ -24,6 +26,7 @@ class Stability:
     axes: tuple[Axis, ...] = ()
     attempts = 1
     movable = False
+    shortcuts: ClassVar[Shortcuts] = {}
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """Draw a tower; the two of a pair have equally many blocks and exactly one stands."""

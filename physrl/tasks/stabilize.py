@@ -1,22 +1,46 @@
 """`stabilize`: move the red block of a tower that would fall so that all stand."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import margin
 from physrl.environments.palette import RED
 from physrl.environments.randomness import Streams
-from physrl.environments.sampling import sample_tower
+from physrl.environments.sampling import place_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
 from physrl.tasks.answers import Axis, answer_text, format_action, parse_offset
-from physrl.tasks.placing import GIVE_UP_BEYOND, best_shift, distance, draw_side
+from physrl.tasks.placing import GIVE_UP_BEYOND, best_shift, distance, draw_side, moved_to
 from physrl.tasks.release import Release
-from physrl.types import Action, Block, Offset, Outcome, SceneSpec
+from physrl.tasks.stacks import (
+    BATCHES,
+    aligned_places,
+    draw_index,
+    draw_kind,
+    midway_places,
+    of_kind,
+    propose,
+)
+from physrl.types import Action, Block, Offset, Outcome, SceneSpec, Shortcuts
 
-LARGEST_SHIFT = 1.0
-"""Largest shift of the red block out of a standing tower, in block widths."""
-TRIES = 1000
+SHIFT = (0.3, 2.5)
+"""Bounds of the distance from the red block to its best place, in block widths."""
+
+
+def aligned(scene: SceneSpec) -> Offset:
+    """Return the answer that puts the red block over the center of the block below."""
+    return Offset(moved_to(scene, red_index(scene), aligned_places), 0.0)
+
+
+def midway(scene: SceneSpec) -> Offset:
+    """Return the answer that puts the red block midway between its neighbors."""
+    return Offset(moved_to(scene, red_index(scene), midway_places), 0.0)
+
+
+def red_index(scene: SceneSpec) -> int:
+    """Return the index of the block to move, counted from the lowest."""
+    return next(index for index, block in enumerate(scene.blocks) if block.color == RED)
 
 
 class Stabilize:
@@ -36,26 +60,33 @@ class Stabilize:
     axes: tuple[Axis, ...] = ("x",)
     attempts = 1
     movable = False
+    shortcuts: ClassVar[Shortcuts] = {"aligner": aligned, "midway": midway}
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
-        """Draw a standing tower and move one block until the tower would fall.
+        """Draw a tower that can stand and move one block until it would fall.
 
         In exactly one scene of a pair the red block has to move to the right.
         """
-        rng, (low, high) = streams.own, settings.margin
+        rng, smallest = streams.own, settings.margin[0]
         side = draw_side(streams)
         num_blocks = int(rng.integers(settings.num_blocks[0], settings.num_blocks[1] + 1))
-        for _ in range(TRIES):
-            tower = sample_tower(rng, settings, num_blocks, stable=True, depth=False)
-            index = int(rng.integers(1, num_blocks))
-            shift = rng.uniform(0, LARGEST_SHIFT)
-            red = replace(tower[index], x=float(tower[index].x - side * shift), color=RED)
-            unstable = (*tower[:index], red, *tower[index + 1 :])
-            if low <= -margin(unstable) <= high:
-                return unstable
+        index = draw_index(rng, settings, num_blocks)
+        kind = draw_kind(rng, settings, num_blocks, index, carried=0)
+        for count in BATCHES:
+            stacks = propose(rng, settings, num_blocks, 0, count)
+            for number in of_kind(stacks, kind, index, smallest):
+                tower = place_tower(rng, settings, stacks.shape(number))
+                best, reached = best_shift(tower, index)
+                moved = tower[index].x + best - side * rng.uniform(*SHIFT)
+                red = replace(tower[index], x=float(moved), color=RED)
+                unstable = (*tower[:index], red, *tower[index + 1 :])
+                if reached >= smallest and margin(unstable) <= -smallest:
+                    return unstable
         raise SceneError(
-            f"no tower of {num_blocks} blocks falls with a margin of {low} to {high} when one is "
-            f"moved by up to {LARGEST_SHIFT:g}, in {TRIES} tries: widen environment.margin"
+            f"no tower of {num_blocks} blocks with margins of {smallest} to {settings.margin[1]} "
+            f"falls when one is moved by up to {SHIFT[1]:g}, in {sum(BATCHES)} tries: widen "
+            f"environment.margin or raise environment.largest_step, which is "
+            f"{settings.largest_step:g}"
         )
 
     def parse(self, completion: str) -> Action:
@@ -93,8 +124,3 @@ class Stabilize:
             poses=settled.poses,
             motion=settled.motion,
         )
-
-
-def red_index(scene: SceneSpec) -> int:
-    """Return the index of the block to move, counted from the lowest."""
-    return next(index for index, block in enumerate(scene.blocks) if block.color == RED)

@@ -1,7 +1,7 @@
 """Protocol of tasks, and the scenes and prompts made from them."""
 
 from dataclasses import replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from physrl.environments.simulator import Simulator, start_pose
 from physrl.tasks.answers import Axis
 from physrl.tasks.placing import resting_on
 from physrl.tasks.release import Release
-from physrl.types import Action, Block, Outcome, Prompt, SceneSpec, Split
+from physrl.types import Action, Block, Outcome, Prompt, SceneSpec, Shortcuts, Split
 
 REASONING = " Think first between <think> and </think>, then answer."
 FORMAT = " Put the answer between <answer> and </answer>."
@@ -42,6 +42,9 @@ class Task(Protocol):
     """Axes of the numbers in an answer; empty for Yes or No."""
     movable: bool
     """True if the last block of a scene is a red one apart from the tower."""
+    shortcuts: ClassVar[Shortcuts]
+    """Rules of the task's own that see the scene but use no physics, by name; they are measured as
+    controls, beside those that all tasks share (`physrl.evaluation.rules`)."""
     attempts: int
     """Most answers to one scene; after a failure the model sees an image of the outcome."""
 

@@ -74,7 +74,7 @@ def test_killed_and_resumed_in_a_bucket(tmp_path: Path, bucket: str) -> None:
     [
         (["out=s3://no-such-bucket/x"], "bucket 'no-such-bucket' does not exist"),
         (["out=/proc/here"], "folder /proc/here cannot be written"),
-        (["out=x", "environment.margin=[0.499,0.5]"], "environment.margin"),
+        (["out=x", "task=stability", "environment.margin=[0.3,0.4]"], "environment.margin"),
         (["scenes=3"], "out is missing"),
         (["out=x", "generator=tall", "environment.num_blocks=[2,6]"], "generator 'tall'"),
     ],

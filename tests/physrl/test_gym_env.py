@@ -178,7 +178,9 @@ def test_vectors_of_environments(mode: str) -> None:
     _, rewards, terminated, _, info = env.step(actions)
     assert terminated.all()
     assert info["success"].all()
-    assert rewards == pytest.approx(SimulatedRewardConfig().success + 0.25, abs=0.02)
+    reward = SimulatedRewardConfig()
+    largest = reward.success + reward.height
+    assert np.all((largest - 0.1 < rewards) & (rewards < largest + 0.01))
     env.close()
 
 

@@ -1,6 +1,7 @@
 """`counterweight`: the red block on top is taken away; will any other block fall?"""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
 from physrl.tasks.answers import Axis, answer_text, format_action, parse_verdict
 from physrl.tasks.release import Release
-from physrl.types import Action, Block, Outcome, SceneSpec, Verdict
+from physrl.types import Action, Block, Outcome, SceneSpec, Shortcuts, Verdict
 
 FEWEST_BLOCKS = 3
 """Fewest blocks of a tower, also if `environment.num_blocks` is lower: one block always stands."""
@@ -37,6 +38,7 @@ class Counterweight:
     )
     achievement = "predicted rightly whether a tower needed its top block in {share} of new scenes"
     axes: tuple[Axis, ...] = ()
+    shortcuts: ClassVar[Shortcuts] = {}
     attempts = 1
     movable = False
 

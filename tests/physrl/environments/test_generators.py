@@ -29,10 +29,10 @@ def test_every_name_has_a_generator() -> None:
     ("name", "changes"),
     [
         ("iid", {}),
-        ("tall", {"num_blocks": (5, 6)}),
+        ("tall", {"num_blocks": (6, 6)}),
         ("colors", {"colors": "held_out"}),
         ("camera", {"camera": "held_out"}),
-        ("sizes", {"sizes": "mixed"}),
+        ("sizes", {"sizes": "held_out"}),
         ("wild", {"randomization": "wild"}),
         ("wording", {"wording": "held_out"}),
         ("small_margin", {"margin": (0.02, 0.05)}),
@@ -59,7 +59,7 @@ def test_sets_with_equal_settings_share_no_scene() -> None:
 
 
 def test_tall_towers_have_more_blocks_than_training_towers() -> None:
-    assert {len(scene.blocks) for scene in scenes("tall")} == {5, 6}
+    assert {len(scene.blocks) for scene in scenes("tall")} == {6}
 
 
 def test_small_margins_are_below_training_margins() -> None:
@@ -82,7 +82,7 @@ def test_margins_cannot_fall_below_the_minimum() -> None:
     [
         ("colors", "colors", "held_out"),
         ("camera", "camera", "held_out"),
-        ("sizes", "sizes", "mixed"),
+        ("sizes", "sizes", "held_out"),
         ("wild", "randomization", "wild"),
         ("wording", "wording", "held_out"),
     ],

@@ -3,11 +3,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from physrl.config.environment import EnvironmentConfig
+from physrl.config.environment import EnvironmentConfig, SizesName
 from physrl.environments.geometry import margin, overlaps
-from physrl.environments.sampling import batch_margins, sample_beside, sample_tower
+from physrl.environments.sampling import batch_margins, sample_beside, sample_sizes, sample_tower
 from physrl.errors import SceneError
+from physrl.types import Block
 
+RED_BLOCK = Block(0.0, 5.0, 0.0, 0.1, "red", 0.8)
 MIXED = EnvironmentConfig(sizes="mixed", twins=False, yaw=0.0, yaw_jitter=0.0)
 
 
@@ -24,7 +26,7 @@ def test_batch_margins_equal_the_margins_of_single_towers() -> None:
 
 @pytest.mark.parametrize("stable", [True, False])
 def test_sampling_succeeds_although_large_lowest_blocks_cannot_fail(stable: bool) -> None:
-    # A block wider than 1.2 - 2 * 0.05 supports any offset up to 0.6, so others must be sampled.
+    # A block wider than 1.2 + 2 * 0.05 supports any offset up to 0.6, so others must be sampled.
     for seed in range(40):
         rng = np.random.default_rng(seed)
         tower = sample_tower(rng, MIXED, 2, stable=stable, depth=False)
@@ -36,13 +38,27 @@ def test_without_depth_all_centers_lie_in_one_plane() -> None:
     assert all(block.z == 0 for block in tower)
 
 
-def test_the_red_block_is_one_block_wide_among_mixed_sizes() -> None:
+def test_the_red_block_keeps_its_size_on_the_ground() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         tower = sample_tower(rng, MIXED, 3, stable=True, depth=False)
-        red = sample_beside(rng, tower)
-        assert (red.size, red.y, red.color) == (1.0, 0.5, "red")
-        assert 1.4 <= abs(red.x - tower[0].x) <= 2.1
+        red = sample_beside(rng, tower, RED_BLOCK)
+        assert (red.size, red.y, red.color) == (0.8, 0.4, "red")
+        assert 1.4 <= abs(red.x - tower[-1].x) <= 3.8
+
+
+@pytest.mark.parametrize(("sizes", "low", "high"), [("mixed", 0.7, 1.3), ("equal", 1.0, 1.0)])
+def test_sizes_lie_in_their_interval(sizes: SizesName, low: float, high: float) -> None:
+    drawn = sample_sizes(np.random.default_rng(0), sizes, (200, 3))
+    assert drawn.shape == (200, 3)
+    assert low <= drawn.min()
+    assert drawn.max() <= high
+
+
+def test_held_out_sizes_are_not_mixed_ones() -> None:
+    drawn = sample_sizes(np.random.default_rng(0), "held_out", (200, 3))
+    assert ((drawn < 0.7) ^ (drawn > 1.3)).all()
+    assert 0.3 < (drawn < 0.7).mean() < 0.7
 
 
 @pytest.mark.parametrize(
@@ -59,7 +75,7 @@ def test_the_red_block_does_not_overlap_the_tower(changes: dict[str, Any]) -> No
     for seed in range(150):
         rng = np.random.default_rng(seed)
         tower = sample_tower(rng, settings, 4, stable=True, depth=False)
-        red = sample_beside(rng, tower)
+        red = sample_beside(rng, tower, RED_BLOCK)
         assert not any(overlaps(red, block, 1e-9) for block in tower), seed
 
 

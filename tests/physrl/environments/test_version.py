@@ -11,8 +11,8 @@ from physrl.environments.version import GENERATOR_VERSION
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_prompt, make_scene, question_text
 
-EXPECTED_SCENES = {1: "f4ed2c80a37e8055", 2: "db212911adbf1d90"}
-EXPECTED_IMAGE = {2: "6d1476ffc5a387d2"}
+EXPECTED_SCENES = {3: "4ce47c50cf79069e"}
+EXPECTED_IMAGE = {3: "0a23c6cf056d91f5"}
 """Hash of an image by PyBullet's renderer; Numba may round differently on other machines."""
 
 

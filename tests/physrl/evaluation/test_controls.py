@@ -5,11 +5,13 @@ from physrl.config.study import load_study_config
 from physrl.data.photos import Photo
 from physrl.environments.renderer import TinyRenderer
 from physrl.evaluation.cell_plan import make_cell
-from physrl.evaluation.controls import evaluate_control
+from physrl.evaluation.controls import _guesses, evaluate_control
 from physrl.evaluation.plan import plan_study
 from physrl.evaluation.requests import cell_sampling, cell_source, photo_prompts
+from physrl.evaluation.rule_names import rule_names
 from physrl.evaluation.specs import CellSpec, Condition
 from physrl.scene_source import prepare
+from physrl.tasks import TASKS
 from physrl.types import Image
 
 GREY: Image = np.full((8, 8, 3), 90, np.uint8)
@@ -51,12 +53,25 @@ def test_physics_is_the_ceiling_and_guessing_is_not(task: str, cells: tuple[Cell
     assert evaluate_control(find(cells, "guesser", condition), ()) == guessed
 
 
-def test_a_guesser_may_try_as_often_as_a_model(cells: tuple[CellSpec, ...]) -> None:
-    def successes(task: str) -> int:
-        cell = find(cells, "guesser", Condition(task))  # type: ignore[arg-type]
-        return evaluate_control(cell, ()).count.successes
+def test_a_guesser_guesses_anew_at_each_attempt(cells: tuple[CellSpec, ...]) -> None:
+    cell = find(cells, "guesser", Condition("place_closed_loop"))
+    guesses = _guesses(cell, TASKS["place_closed_loop"], 0)
+    assert len({next(guesses) for _ in range(3)}) == 3
+    assert evaluate_control(cell, ()).count.total == 30
 
-    assert successes("place_closed_loop") > successes("place")
+
+def test_a_rule_is_measured_on_the_scenes_of_the_models(cells: tuple[CellSpec, ...]) -> None:
+    find_rule = {cell.subject.name: cell for cell in cells if cell.subject.kind == "rule"}
+    assert set(find_rule) == set(rule_names("place"))
+    aligned = evaluate_control(find_rule["aligner"], ())
+    assert aligned.count.total == 30
+    assert 5 <= aligned.count.successes <= 25
+    task = TASKS["place"]
+    for answer in aligned.answers:
+        assert answer.status == "settled"
+        offset = task.parse(answer.completion)
+        assert answer.ideal_offset is not None
+        assert offset.y == answer.ideal_offset[1]
 
 
 def test_photographs_can_only_be_guessed_about(

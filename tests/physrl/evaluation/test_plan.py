@@ -10,8 +10,9 @@ from tests.support.small_studies import small_study
 
 def test_a_plan_measures_every_model_on_every_task() -> None:
     plan = plan_study(small_study())
-    # 12 trials and the base, each on 2 tasks with shown and blank images; 2 controls on 2 tasks.
-    assert len(plan.cells) == 13 * 4 + 2 * 2
+    # 12 trials and the base, each on 2 tasks with shown and blank images; 2 controls on 2 tasks,
+    # 8 rules on `place` and 2 on `stability`.
+    assert len(plan.cells) == 13 * 4 + 2 * 2 + 8 + 2
     keys = [cell.key for cell in plan.cells]
     assert len(set(keys)) == len(keys)
     # 6 trials of one task adapt to 5 others, 6 joint trials to 4, the base to 6.

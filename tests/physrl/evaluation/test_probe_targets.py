@@ -14,7 +14,9 @@ def test_targets_are_quantities_of_the_scene() -> None:
     found = target_values(scenes, names)
     assert "stability" not in found  # every tower stands
     assert found["blocks"].tolist() == [len(scene.blocks) for scene in scenes]
-    assert found["height"] == pytest.approx([len(scene.tower) for scene in scenes])
+    assert found["height"] == pytest.approx(
+        [sum(block.size for block in scene.tower) for scene in scenes]
+    )
     ideal = TASKS["place"].ideal(scenes[0])
     assert isinstance(ideal, Offset)
     assert (found["offset_x"][0], found["offset_y"][0]) == (ideal.x, ideal.y)

@@ -187,7 +187,7 @@ def test_mirrored_scenes_earn_the_same(name: str, simulator: Simulator) -> None:
         actions = [ideal, Unparseable("words")]
         if isinstance(ideal, Offset):
             actions += [Offset(0.0, 0.0), replace(ideal, x=ideal.x + 1.5), Offset(9.0, 3.0)]
-            actions += [replace(ideal, y=ideal.y - 0.5), replace(ideal, x=ideal.x + 0.05)]
+            actions += [replace(ideal, y=ideal.y - 0.5), replace(ideal, x=ideal.x + 0.02)]
         else:
             actions.append(Verdict(not ideal.falls))  # type: ignore[union-attr]
         for action in actions:

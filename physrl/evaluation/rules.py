@@ -1,0 +1,140 @@
+"""Rules that answer without physics: what they reach is no evidence of physics.
+
+Each rule sees the least that it needs, taken from the scene itself: the side to which the red
+block has to move, its right height, or nothing. What it does not see it answers as fits most scenes
+of the warm stream. Tasks add rules of their own (`Task.shortcuts`), such as alignment.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physrl.config.environment import EnvironmentConfig
+from physrl.environments.renderer import Renderer
+from physrl.environments.simulator import start_pose
+from physrl.tasks.task import Task, make_scene
+from physrl.types import Action, Image, Offset, SceneSpec, Verdict
+
+Rule = Callable[[SceneSpec], Action]
+
+EXAMPLES = 512
+"""Scenes of the warm stream that a rule knows, with their ideal answers."""
+TOLERANCES = {"x": 0.25, "y": 0.075}
+"""Half of the width of a typical scene's successful answers, in block widths."""
+PIXELS = 32
+"""Width and height of the images in which neighbors are looked up."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a rule knows of a task: scenes with their ideal answers."""
+
+    task: Task
+    scenes: tuple[SceneSpec, ...]
+    ideals: tuple[Action, ...]
+
+    def usual(self, like: Callable[[Action], bool] = lambda ideal: True) -> Action:
+        """Return the answer that is near most of the ideal ones, of those that are alike."""
+        ideals = [ideal for ideal in self.ideals if like(ideal)] or list(self.ideals)
+        if not self.task.axes:
+            return max((Verdict(True), Verdict(False)), key=ideals.count)
+        scaled = np.array(
+            [
+                [getattr(ideal, axis) / TOLERANCES[axis] for axis in self.task.axes]
+                for ideal in ideals
+            ]
+        )
+        near = (np.abs(scaled[:, None] - scaled) <= 1).all(axis=2).sum(axis=1)
+        return ideals[int(near.argmax())]
+
+
+def make_rule(
+    name: str, task: Task, settings: EnvironmentConfig, seed: int, renderer: Renderer
+) -> Rule:
+    """Return a rule that knows a task's warm scenes.
+
+    Args:
+        settings: Settings of training scenes.
+        renderer: Renderer of the images in which `nearest` looks.
+
+    Raises:
+        KeyError: the task has no such rule.
+    """
+    if name in task.shortcuts:
+        return task.shortcuts[name]
+    scenes = tuple(make_scene(task, settings, seed, "warm", index) for index in range(EXAMPLES))
+    known = Known(task, scenes, tuple(map(task.ideal, scenes)))
+    return _MAKERS[name](known) if name != "nearest" else _nearest(known, renderer)
+
+
+def _constant(known: Known) -> Rule:
+    answer = known.usual()
+    return lambda scene: answer
+
+
+def _side(known: Known) -> Rule:
+    sides = _usual_by_side(known)
+    return lambda scene: sides[_goes_right(known.task.ideal(scene))]
+
+
+def _height(known: Known) -> Rule:
+    usual = _offset(known.usual())
+    return lambda scene: Offset(usual.x, _offset(known.task.ideal(scene)).y)
+
+
+def _side_and_height(known: Known) -> Rule:
+    sides = _usual_by_side(known)
+
+    def rule(scene: SceneSpec) -> Action:
+        ideal = known.task.ideal(scene)
+        return Offset(sides[_goes_right(ideal)].x, _offset(ideal).y)
+
+    return rule
+
+
+def _exact_x(known: Known) -> Rule:
+    usual = _offset(known.usual())
+    return lambda scene: Offset(_offset(known.task.ideal(scene)).x, usual.y)
+
+
+def _nearest(known: Known, renderer: Renderer) -> Rule:
+    """Answer as is ideal in the scene with the most similar image."""
+    images = np.array([_look(scene, renderer) for scene in known.scenes])
+
+    def rule(scene: SceneSpec) -> Action:
+        distances = np.abs(images - _look(scene, renderer)).sum(axis=1)
+        return known.ideals[int(distances.argmin())]
+
+    return rule
+
+
+def _usual_by_side(known: Known) -> dict[bool, Offset]:
+    left = known.usual(lambda ideal: not _goes_right(ideal))
+    return {False: _offset(left), True: _offset(known.usual(_goes_right))}
+
+
+def _goes_right(ideal: Action) -> bool:
+    return _offset(ideal).x > 0
+
+
+def _offset(answer: Action) -> Offset:
+    """Return an answer to a task with numbers."""
+    assert isinstance(answer, Offset)
+    return answer
+
+
+_MAKERS: Mapping[str, Callable[[Known], Rule]] = {
+    "constant": _constant,
+    "side": _side,
+    "height": _height,
+    "side_and_height": _side_and_height,
+    "exact_x": _exact_x,
+}
+
+
+def _look(scene: SceneSpec, renderer: Renderer) -> NDArray[np.float32]:
+    poses = [start_pose(block) for block in scene.blocks]
+    image: Image = renderer.render(poses, scene.camera, scene.appearance, PIXELS)
+    return image.astype(np.float32).ravel()
