@@ -28,6 +28,7 @@ class Place:
     achievement = "put the red block on top so that the taller tower stood in {share} of new scenes"
     axes: tuple[Axis, ...] = ("x", "y")
     attempts = 1
+    fewest_blocks = 2
     movable = True
     give_up_beyond = GIVE_UP_BEYOND
 

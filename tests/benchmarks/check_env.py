@@ -13,13 +13,18 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from env_checks import agreement, constants, determinism, leakage, pixels, shortcuts
+from env_checks import agreement, constants, determinism, leakage, pixels, readers, shortcuts
 from rich.console import Console
 from rich.progress import Progress
 
 WORKERS = 2
-CHECKS = (agreement, determinism, shortcuts, pixels, constants, leakage)
-LIMITS = {"physics_errors": 0, "leaked_scenes": 0, "shortcut_max_deviation_points": 3.0}
+CHECKS = (agreement, determinism, shortcuts, pixels, readers, constants, leakage)
+LIMITS = {
+    "physics_errors": 0,
+    "leaked_scenes": 0,
+    "shortcut_max_deviation_points": 3.0,
+    "worst_reader_percent": 53.0,
+}
 """Maximum of each figure."""
 
 
