@@ -18,7 +18,7 @@ import numpy as np
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.run import RunConfig
 from physrl.environments.randomness import stream
-from physrl.environments.twins import LARGEST_MARGINS
+from physrl.environments.twins import LARGEST_MARGIN
 from physrl.errors import SceneError
 from physrl.groups import Group
 from physrl.scene_source import SceneSource
@@ -154,8 +154,8 @@ def find_arms(
     displacements = DISPLACEMENTS[-1:] if twins else DISPLACEMENTS
     arms = [
         arm
-        for blocks in range(low, high + 1)
-        for margins in _margins(task, environment, blocks)
+        for blocks in range(max(low, TASKS[task].fewest_blocks), high + 1)
+        for margins in _margins(task, environment)
         for displacement in displacements
         if _is_feasible(task, arm := _arm(environment, blocks, margins, displacement), seed)
     ]
@@ -167,10 +167,10 @@ def find_arms(
     return tuple(arms)
 
 
-def _margins(task: str, environment: EnvironmentConfig, blocks: int) -> list[tuple[float, float]]:
+def _margins(task: str, environment: EnvironmentConfig) -> list[tuple[float, float]]:
     low, high = environment.margin
     if task == "stability" and environment.twins:
-        high = min(high, LARGEST_MARGINS[blocks])
+        high = min(high, LARGEST_MARGIN)
     edges = np.linspace(low, high, MARGINS + 1).round(4).tolist()
     return list(pairwise(edges)) if high > low else []
 

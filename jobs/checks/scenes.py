@@ -15,7 +15,9 @@ def check_scenes(tasks: Iterable[str], environment: EnvironmentConfig, seed: int
     from physrl.tasks.task import make_scene
 
     for task in sorted(tasks):
-        for num_blocks in sorted(set(environment.num_blocks)):
+        low, high = environment.num_blocks
+        fewest = min(max(low, TASKS[task].fewest_blocks), high)
+        for num_blocks in sorted({fewest, high}):
             settings = environment.model_copy(update={"num_blocks": (num_blocks, num_blocks)})
             for index in range(2):
                 make_scene(TASKS[task], settings, seed, "train", index)

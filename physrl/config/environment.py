@@ -23,8 +23,8 @@ class EnvironmentConfig(Section):
     """Distribution and rendering of scenes. Lengths are in block widths, angles in radians."""
 
     num_blocks: tuple[NumBlocks, NumBlocks] = (3, 5)
-    """Fewest and most blocks in a scene, including the red one. Towers onto which a red block is
-    put have three blocks or more where the second number admits it."""
+    """Fewest and most blocks in a scene, including the red one; `stability` has three or more.
+    Towers onto which a red block is put have three or more where the second number admits it."""
     margin: tuple[
         Annotated[float, Field(ge=SMALLEST_MARGIN, lt=0.5)],
         Annotated[float, Field(gt=0, le=0.5)],
@@ -41,9 +41,8 @@ class EnvironmentConfig(Section):
     """Edge lengths of blocks: all 1, each between 0.7 and 1.3, or each just outside that; mass is
     proportional to volume. Null: equal in `stability`, mixed in tasks with a red block."""
     twins: bool = True
-    """Draw `stability` in twins: pairs of a standing and a falling tower with equal margins that
-    lean, largest offset, width and height do not tell apart. Their margins are at most 0.085 for
-    two and three blocks, 0.16 for four, 0.17 for five, 0.18 for six. If false, margins may be
+    """Draw `stability` in twins: pairs of a standing and a falling tower of the same blocks in the
+    same places, turned otherwise, with equal margins of at most 0.085. If false, margins may be
     larger and labels are still balanced, but lean alone predicts most of them."""
     colors: Literal["seen", "held_out"] = "seen"
     """Palette of the tower's blocks; the held-out one never occurs in training."""

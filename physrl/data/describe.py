@@ -53,23 +53,27 @@ def vocabulary() -> list[str]:
 
 
 def _sample_blocks(rng: np.random.Generator) -> list[Block]:
-    """Sample an arbitrary tower of one to four blocks and, often, a loose block."""
-    height = int(rng.integers(1, 5))
+    """Sample an arbitrary tower and, often, one more block on the ground or in the air."""
+    height = int(rng.integers(1, 6))
     loose = bool(rng.random() < 0.7)
     colors = rng.permutation(list(COLORS))
     yaw, base = rng.uniform(-0.3, 0.3), rng.uniform(-0.8, 0.8)
     xs = base + np.concatenate([[0], np.cumsum(rng.uniform(-0.6, 0.6, height - 1))])
     depth = rng.uniform(-0.6, 0.6, height - 1) * (rng.random() < 0.3)
     zs = np.concatenate([[0], np.cumsum(depth)])
+    sizes = rng.uniform(0.65, 1.35, height + 1) if rng.random() < 0.8 else np.ones(height + 1)
+    tops = np.cumsum(sizes[:-1])
     blocks = [
-        Block(float(x), 0.5 + k, float(z), float(yaw + rng.uniform(-0.1, 0.1)), str(colors[k]))
-        for k, (x, z) in enumerate(zip(xs, zs, strict=True))
+        Block(float(x), float(top - size / 2), float(z), yaw + rng.uniform(-0.1, 0.1), color, size)
+        for x, z, top, size, color in zip(
+            xs, zs, tops, sizes[:-1].tolist(), colors[:height].tolist(), strict=True
+        )
     ]
     if loose:
-        side = rng.choice([-1, 1])
-        side = -side if abs(base + side * 1.75) > 2.4 else side
-        x = float(base + side * rng.uniform(1.4, 2.1))
-        blocks.append(Block(x, 0.5, 0.0, float(yaw), str(colors[height])))
+        size = float(sizes[-1])
+        x = float(xs[-1] + rng.choice([-1, 1]) * rng.uniform(1.4, 3.8))
+        lifted = rng.uniform(0, tops[-1]) if rng.random() < 0.5 else 0.0
+        blocks.append(Block(x, float(lifted) + size / 2, 0.0, yaw, str(colors[height]), size))
     return blocks
 
 

@@ -34,6 +34,7 @@ class Place:
     achievement = "put the red block on top so that the taller tower stood in {share} of new scenes"
     axes: tuple[Axis, ...] = ("x", "y")
     attempts = 1
+    fewest_blocks = 2
     movable = True
     shortcuts: ClassVar[Shortcuts] = {"aligner": aligned_on_top, "midway": midway_on_top}
     give_up_beyond = GIVE_UP_BEYOND

@@ -7,6 +7,7 @@ from physrl.environments.randomness import Streams
 from physrl.environments.sampling import place_tower, sample_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.environments.twins import sample_twins
+from physrl.errors import SceneError
 from physrl.tasks.answers import Axis, answer_text, format_action, parse_verdict
 from physrl.tasks.release import Release
 from physrl.types import Action, Block, Outcome, SceneSpec, Shortcuts, Verdict
@@ -25,13 +26,20 @@ class Stability:
     achievement = "predicted rightly whether a tower would fall in {share} of new scenes"
     axes: tuple[Axis, ...] = ()
     attempts = 1
+    fewest_blocks = 3  # the outlines of two tell whether the upper one falls
     movable = False
     shortcuts: ClassVar[Shortcuts] = {}
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """Draw a tower; the two of a pair have equally many blocks and exactly one stands."""
         low, high = settings.num_blocks
-        num_blocks = int(streams.pair.integers(low, high + 1))
+        if high < self.fewest_blocks:
+            raise SceneError(
+                f"environment.num_blocks is [{low}, {high}]: towers of stability have "
+                f"{self.fewest_blocks} blocks or more, because outlines alone show whether one of "
+                f"two falls; set environment.num_blocks=[{low}, {self.fewest_blocks}]"
+            )
+        num_blocks = int(streams.pair.integers(max(low, self.fewest_blocks), high + 1))
         stable = bool(streams.pair.random() < 0.5) != streams.second
         if not settings.twins:
             return sample_tower(streams.own, settings, num_blocks, stable=stable, depth=True)

@@ -59,6 +59,7 @@ class Stabilize:
     achievement = "moved the red block so that the falling tower stood in {share} of new scenes"
     axes: tuple[Axis, ...] = ("x",)
     attempts = 1
+    fewest_blocks = 2
     movable = False
     shortcuts: ClassVar[Shortcuts] = {"aligner": aligned, "midway": midway}
 

@@ -40,6 +40,8 @@ class Task(Protocol):
     """Predicate of a report's sentence on the `{share}` of successes; its subject is the policy."""
     axes: tuple[Axis, ...]
     """Axes of the numbers in an answer; empty for Yes or No."""
+    fewest_blocks: int
+    """Fewest blocks of a scene, also where `environment.num_blocks` begins lower."""
     movable: bool
     """True if the last block of a scene is a red one apart from the tower."""
     shortcuts: ClassVar[Shortcuts]

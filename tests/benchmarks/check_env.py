@@ -13,18 +13,28 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from env_checks import agreement, constants, determinism, leakage, pixels, rules, shortcuts
+from env_checks import (
+    agreement,
+    constants,
+    determinism,
+    leakage,
+    pixels,
+    readers,
+    rules,
+    shortcuts,
+)
 from rich.console import Console
 from rich.progress import Progress
 
 WORKERS = 2
-CHECKS = (agreement, determinism, shortcuts, pixels, constants, rules, leakage)
+CHECKS = (agreement, determinism, shortcuts, pixels, readers, constants, rules, leakage)
 LIMITS = {
     "physics_errors": 0,
     "leaked_scenes": 0,
     "shortcut_max_deviation_points": 3.0,
     "best_rule_share": 0.45,
     "aligner_share": 0.7,
+    "worst_reader_percent": 53.0,
 }
 """Maximum of each figure."""
 

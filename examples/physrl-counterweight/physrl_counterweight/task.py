@@ -16,8 +16,6 @@ from physrl.tasks.answers import Axis, answer_text, format_action, parse_verdict
 from physrl.tasks.release import Release
 from physrl.types import Action, Block, Outcome, SceneSpec, Shortcuts, Verdict
 
-FEWEST_BLOCKS = 3
-"""Fewest blocks of a tower, also if `environment.num_blocks` is lower: one block always stands."""
 EQUAL = 0.02
 """Largest difference between the margins of the two scenes of a pair, in block widths."""
 TOWERS = 20_000
@@ -40,12 +38,13 @@ class Counterweight:
     axes: tuple[Axis, ...] = ()
     shortcuts: ClassVar[Shortcuts] = {}
     attempts = 1
+    fewest_blocks = 3  # one block that remains always stands
     movable = False
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """Draw the pair from the stream that its scenes share, and return this scene's tower."""
         low, high = settings.num_blocks
-        num_blocks = max(FEWEST_BLOCKS, int(streams.pair.integers(low, high + 1)))
+        num_blocks = max(self.fewest_blocks, int(streams.pair.integers(low, high + 1)))
         first_falls = bool(streams.pair.random() < 0.5)
         smallest, largest = settings.margin
         falling = _draw(streams.pair, settings, num_blocks, -largest, -smallest)

@@ -77,7 +77,7 @@ def accuracy(fit: Fit) -> float:
 
 
 def check(run: Callable[..., list[Any]]) -> tuple[Table, dict[str, Any]]:
-    kinds = [EnvironmentConfig(num_blocks=(n, n)) for n in range(2, 7)]
+    kinds = [EnvironmentConfig(num_blocks=(n, n)) for n in range(3, 7)]
     kinds += [EnvironmentConfig(), EnvironmentConfig(twins=False)]
     jobs = [Job(kind, first) for kind in kinds for first in range(0, PAIRS, PAIRS_PER_JOB)]
     samples, fits = run("towers", draw, jobs), []

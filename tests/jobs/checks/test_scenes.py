@@ -14,5 +14,6 @@ def test_a_margin_that_admits_no_scene() -> None:
 
 def test_towers_that_carry_no_other_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(placing, "best_shift", lambda stack, index: (0.0, 0.0))
+    monkeypatch.setattr(placing, "BATCHES", (64,))
     with pytest.raises(SceneError, match=r"environment\.margin"):
         check_scenes(["place"], EnvironmentConfig(), seed=0)

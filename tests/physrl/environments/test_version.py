@@ -11,7 +11,7 @@ from physrl.environments.version import GENERATOR_VERSION
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_prompt, make_scene, question_text
 
-EXPECTED_SCENES = {3: "4ce47c50cf79069e"}
+EXPECTED_SCENES = {3: "b0306119457a33dc"}
 EXPECTED_IMAGE = {3: "0a23c6cf056d91f5"}
 """Hash of an image by PyBullet's renderer; Numba may round differently on other machines."""
 

@@ -84,6 +84,7 @@ def test_every_block_for_which_the_midway_place_can_fail_may_be_red(
 
 def test_margins_that_no_tower_has_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stabilize, "best_shift", lambda tower, index: (0.0, 0.04))
+    monkeypatch.setattr(stabilize, "BATCHES", (64,))
     with pytest.raises(SceneError, match=r"environment\.margin"):
         make_scene(STABILIZE, EnvironmentConfig(num_blocks=(2, 2)), 0, "test", 0)
 
