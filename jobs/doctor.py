@@ -5,12 +5,14 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.util import find_spec
 from pathlib import Path
 from platform import python_version
 
 import psutil
-from rich.console import Console
 from rich.table import Table
+
+from jobs.display.console import PlainConsole
 
 GB = 1e9
 MIN_MEMORY_GB = 8
@@ -31,7 +33,7 @@ class Part:
 
 def run() -> bool:
     """Print the parts found and how to get the others; return whether all required ones exist."""
-    console = Console(soft_wrap=True)
+    console = PlainConsole(soft_wrap=True)
     parts = list(find_parts())
     table = Table("", "part", "found")
     for part in parts:
@@ -47,13 +49,23 @@ def run() -> bool:
 def find_parts() -> Iterator[Part]:
     """Examine every part, in the table's order."""
     yield Part("Python", python_version())
-    yield _torch()
-    yield _vllm()
-    for name, package in (("Ray", "ray"), ("DeepSpeed", "deepspeed"), ("PyBullet", "pybullet")):
-        yield _package(name, package)
-    yield _deepspeed_operator()
+    yield _package("Ray", "ray")
+    if _is_client():
+        remedy = f"submits, pulls, shows a status; {INSTALL} adds the rest"
+        yield Part("installation", "light client", remedy, required=False)
+    else:
+        yield _torch()
+        yield _vllm()
+        yield _package("DeepSpeed", "deepspeed")
+        yield _package("PyBullet", "pybullet")
+        yield _deepspeed_operator()
     yield from _machine()
     yield from _object_storage()
+
+
+def _is_client() -> bool:
+    """Return whether none of the packages is here that train a model."""
+    return not any(map(find_spec, ("torch", "vllm", "deepspeed", "pybullet")))
 
 
 def _package(name: str, package: str) -> Part:
@@ -106,7 +118,9 @@ def _built_with_deepspeed() -> bool:
 
 
 def _machine() -> Iterator[Part]:
-    yield Part("cores", str(len(psutil.Process().cpu_affinity())))
+    process = psutil.Process()
+    affinity = process.cpu_affinity() if hasattr(process, "cpu_affinity") else ()  # not on macOS
+    yield Part("cores", str(len(affinity) or os.cpu_count()))
     memory = psutil.virtual_memory().total / GB
     yield Part(
         "memory",
