@@ -185,6 +185,6 @@ def test_targets_pass_the_token(dashboard: str, token: str, named: str) -> None:
 def make(target: str, given: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     """Run a target of the Makefile, with this test's Python and no cluster in the environment."""
     variables = [f"{name}={value}" for name, value in given.items()]
-    command = ["make", "--old-file=install", f"BIN={sys.prefix}/bin", target, *variables]
+    command = ["make", "--old-file=client", f"CLIENT={sys.prefix}/bin", target, *variables]
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MAKE"))}
     return subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True, check=False)
