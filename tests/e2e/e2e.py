@@ -4,8 +4,8 @@
 
 The light client, Ray with a token (a head without cores, a worker), SeaweedFS with credentials,
 `make submit-train`, `ray job stop`, a run resumed into another folder, `make submit-sft`, `make
-submit-sweep`, the dashboards' metrics, `make pull-checkpoint`, the adapter in plain transformers and
-PEFT, and a head that is deleted while it trains.
+submit-sweep`, the dashboards' metrics, `make pull-checkpoint`, the adapter in plain transformers
+and PEFT, and a head that is deleted while it trains.
 
 Last line: {"light_client", "job", "stopped_and_resumed", "sft", "sweep", "dashboards_ok",
 "secrets_kept", "pulled_hashes_ok", "loads_with_peft", "head_sigterm_checkpoint", "seconds"}.
