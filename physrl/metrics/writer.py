@@ -7,6 +7,7 @@ from pathlib import Path
 from physrl.errors import DataError
 from physrl.metrics.background import Background
 from physrl.metrics.backlog import Backlog, reason
+from physrl.metrics.event_file import EventFile
 from physrl.metrics.lines import MetricsLines
 from physrl.metrics.sink import MetricsSink, Row
 from physrl.types import Metrics
@@ -23,8 +24,6 @@ class MetricsWriter:
     """
 
     def __init__(self, folder: Path, sinks: Sequence[MetricsSink] = ()) -> None:
-        from physrl.metrics.event_file import EventFile  # a second that the client starts without
-
         folder.mkdir(parents=True, exist_ok=True)
         self._lines, self._events = MetricsLines(folder), EventFile(folder)
         self._files = [Backlog(sink, retried=OSError) for sink in (self._lines, self._events)]
