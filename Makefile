@@ -7,6 +7,9 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check \
 REAL_IMAGES ?= $(wildcard ../shared/data/real_towers)
 # A variable, since its commas would end an argument of $(if).
 PHOTOGRAPHS = evaluation.real_images=$(REAL_IMAGES) 'evaluation.test_sets=[iid,tall,real]'
+# What submits and pulls: the whole installation where it is there, or else the light client.
+CLIENT_READY := $(or $(firstword $(wildcard $(VENV)/ready-*)),.venv-client/ready)
+CLIENT := $(patsubst %/,%,$(dir $(CLIENT_READY)))/bin
 # The environment of the libraries to compare with.
 PEERS := .venv-peers
 REQUIREMENTS := $(filter-out requirements/peers.txt, $(wildcard requirements/*.txt))
@@ -33,13 +36,15 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install doctor demo test test-slow test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters audit \
+.PHONY: help install client doctor demo test test-slow test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters audit \
 	e2e e2e-head submit-train submit-sft submit-sweep pull-checkpoint
 
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 17
 
 install: $(VENV)/ready-$(DEVICE) ## Build .venv, or rebuild it if a requirement has changed (DEVICE=gpu for GPUs)
+
+client: $(CLIENT_READY) ## Build .venv-client, which submits, pulls and shows a status (375 MB), unless .venv is there
 
 doctor: install ## List this machine's installed and missing parts
 	@$(BIN)/physrl doctor
@@ -73,20 +78,23 @@ e2e-head: install ## Delete a Ray head while it trains, and look for its checkpo
 submit-train submit-sft submit-sweep: export RAY_AUTH_TOKEN := $(TOKEN)
 submit-train submit-sft submit-sweep: export RAY_AUTH_MODE := $(if $(TOKEN),token,$(or $(RAY_AUTH_MODE),disabled))
 submit-train submit-sft submit-sweep: export RAY_API_SERVER_ADDRESS := $(ADDRESS)
+# xargs splits the arguments at spaces and quotes; a shell would also act on &, ;, $ and backticks.
+submit-train submit-sft submit-sweep: export JOB_ARGUMENTS := $(value ARGS)
 
-submit-train: install ## Train on a cluster: CONFIG=FILE RUN=NAME ADDRESS=http://... [ARGS='key=value --resume']
-submit-sft: install ## Train on ideal answers on a cluster: the same variables
-submit-sweep: install ## Run a study on a cluster: the same variables
+submit-train: client ## Train on a cluster: CONFIG=FILE RUN=NAME ADDRESS=http://... [ARGS='key=value --resume']
+submit-sft: client ## Train on ideal answers on a cluster: the same variables
+submit-sweep: client ## Run a study on a cluster: the same variables
 
 submit-train submit-sft submit-sweep:
-	@$(BIN)/python -m jobs.checks.submission --name '$(RUN)' --config '$(CONFIG)'
-	@$(BIN)/ray job submit --working-dir . --runtime-env-json '$(JOB_ENVIRONMENT)' -- \
-		exec python -m jobs.$(@:submit-%=%) --config '$(CONFIG)' name='$(RUN)' $(ARGS)
+	@$(CLIENT)/python -m jobs.checks.submission --name '$(RUN)' --config '$(CONFIG)'
+	@printf '%s' "--config '$(CONFIG)' name='$(RUN)' $$JOB_ARGUMENTS" | xargs \
+		$(CLIENT)/ray job submit --working-dir . --runtime-env-json '$(JOB_ENVIRONMENT)' -- \
+		exec python -m jobs.$(@:submit-%=%)
 
-pull-checkpoint: install ## Download a checkpoint: STORAGE=s3://... RUN=NAME [STEP=best] [OUT=FOLDER]
+pull-checkpoint: client ## Download a checkpoint: STORAGE=s3://... RUN=NAME [STEP=best] [OUT=FOLDER]
 	@test -n "$(STORAGE)" || { echo "error: STORAGE is empty: set it to the storage= of the run, such as s3://bucket/runs" >&2; exit 2; }
 	@test -n "$(RUN)" || { echo "error: RUN is empty: set it to the name of the run, such as RUN=mine" >&2; exit 2; }
-	@$(BIN)/python -m jobs.pull '$(STORAGE)/$(RUN)' --step $(or $(STEP),latest) $(if $(OUT),--out '$(OUT)')
+	@$(CLIENT)/python -m jobs.pull '$(STORAGE)/$(RUN)' --step $(or $(STEP),latest) $(if $(OUT),--out '$(OUT)')
 
 helm-test: install ## Check the Helm chart, and whether wrong edits are caught (KUBERAY_CRDS=FOLDER)
 	@$(BIN)/python -m tests.helm.crds > /dev/null
@@ -144,7 +152,7 @@ docs: install ## Regenerate docs/config.md and the chart's dashboards
 	@$(BIN)/python helm/dashboards.py
 
 clean: ## Remove .venv and caches, but not runs/
-	@rm -rf $(VENV) $(PEERS) .venv-audit build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .venv-client $(PEERS) .venv-audit build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -187,6 +195,13 @@ $(VENV)/packages-gpu: $(REQUIREMENTS) | $(BIN)/python
 $(VENV)/ready-$(DEVICE): $(VENV)/packages-$(DEVICE) pyproject.toml
 	@echo "physrl"
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-client/ready: requirements/client.txt requirements/constraints.txt pyproject.toml
+	@echo "light client (about a minute)"
+	@$(PYTHON) -m venv .venv-client
+	@.venv-client/bin/python -m pip install -qq --disable-pip-version-check --no-compile \
+		--constraint requirements/constraints.txt --editable .
 	@touch $@
 
 $(PEERS)/ready: requirements/peers.txt requirements/constraints.txt | $(BIN)/python

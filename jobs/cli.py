@@ -19,6 +19,7 @@ from jobs.arguments.policy import policy_model
 from jobs.arguments.preview import preview
 from jobs.checks import run as run_checks
 from jobs.checks.checkpoint import check_model
+from jobs.display.printable import printable
 from physrl.config import RunConfig, load_config
 from physrl.config.baseline import load_baseline_config
 from physrl.config.load import load_collect_config
@@ -154,14 +155,21 @@ def collect(overrides: Overrides = None, config: OptionalConfigFile = None) -> N
     job.run(checked)
 
 
-@app.command(epilog="Example: physrl pull s3://bucket/runs/demo --step best --out models/demo")
+@app.command(
+    epilog="Example: physrl pull s3://bucket/runs/demo --step best --out models/demo"
+    " -- of a study: physrl pull s3://bucket/study --trial NAME"
+)
 def pull(
     location: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="Run in storage: s3://bucket/prefix/run, or its folder."
+            metavar="RUN",
+            help="Run in storage, or store of a study: s3://bucket/prefix/run, or its folder.",
         ),
     ],
+    trial: Annotated[
+        str | None, typer.Option(help="Name, or start of the key, of a study's trial.")
+    ] = None,
     step: Annotated[
         str, typer.Option(metavar="N|latest|best", help="Checkpoint to download.")
     ] = "latest",
@@ -170,7 +178,7 @@ def pull(
         typer.Option(file_okay=False, help="Folder to download into; by default the run's name."),
     ] = None,
     listing: Annotated[
-        bool, typer.Option("--list", help="List the checkpoints instead of downloading one.")
+        bool, typer.Option("--list", help="List the checkpoints, or a study's trials, instead.")
     ] = False,
 ) -> None:
     """Download a checkpoint from storage and verify it; repeat the command to resume."""
@@ -179,7 +187,21 @@ def pull(
     if listing:
         job.show(location)
     else:
-        job.run(location, step, out)
+        job.run(location, trial, step, out)
+
+
+@app.command("try", epilog="Example: physrl try demo/step-00000060 --image tower.png task=place_x")
+def ask(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Checkpoint that physrl pull downloaded.")
+    ],
+    image: Annotated[Path, typer.Option(help="Image of a tower, PNG or JPEG.")],
+    overrides: Overrides = None,
+) -> None:
+    """Ask a downloaded policy the task's question about one image."""
+    from jobs import ask as job
+
+    job.run(folder, image, job.find_config(folder, overrides or []))
 
 
 @app.command(
@@ -261,6 +283,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = app(arguments, prog_name="physrl", standalone_mode=False)
     except TyperException as error:
         _fail(error.format_message(), USER_ERROR)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("physrl", "cluster", "jobs"):
+            raise
+        _fail(f"{error.name} is not installed: make install, which this needs", USER_ERROR)
     except PhysRLError as error:
         # The text of an actor's error is a remote traceback; the original error is its cause.
         message = str(getattr(error, "cause", error))
@@ -278,7 +304,7 @@ def _open(config: RunConfig, resume: bool) -> None:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    typer.echo(f"error: {printable(' '.join(message.split()))}", err=True)
     sys.exit(code)
 
 

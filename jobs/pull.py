@@ -1,6 +1,7 @@
-"""Download a checkpoint of a run from storage, or list those it has.
+"""Download a checkpoint of a run, or of a study's trial, from storage; or list what is there.
 
 python -m jobs.pull s3://bucket/runs/demo --step best
+python -m jobs.pull s3://bucket/study --trial tiny-place-grpo-seed0
 """
 
 import sys
@@ -11,8 +12,11 @@ from rich.table import Table
 from jobs.display.console import console
 from jobs.display.loading import loading_lines
 from jobs.display.progress import download_progress
+from jobs.display.trial_table import show_trials
 from physrl.config.location import absolute_unless_remote
 from physrl.errors import CheckpointError, MissingObjectError, StorageError
+from physrl.evaluation.cells import find_cell_store
+from physrl.evaluation.trial_runs import choose_trial
 from physrl.storage.checkpoint_download import download
 from physrl.storage.checkpoints import only_writer, step_name
 from physrl.storage.manifest import read_manifest, verify
@@ -21,19 +25,26 @@ from physrl.storage.run_files import CONFIG
 from physrl.storage.stored_checkpoints import StoredCheckpoint, choose, list_checkpoints
 
 
-def run(location: str, which: str, out: Path | None) -> None:
+def run(location: str, trial: str | None, which: str, out: Path | None) -> None:
     """Download one checkpoint, verify every file's hash, and print how to load it.
 
     Args:
-        location: a run in storage, `<storage>/<name>`.
+        location: a run in storage, `<storage>/<name>`, or the store of a study.
+        trial: name or key of a study's trial.
         which: `latest`, `best`, or a step's number.
         out: the parent of the checkpoint's folder; by default a folder of the run's name.
 
     Raises:
         CheckpointError: the checkpoint does not exist or is damaged, or its folder holds another.
+        DataError: the study has no such trial.
         StorageError: the storage cannot be read, or the folder cannot be written.
     """
     store = _open_run_store(location)
+    study = find_cell_store(store.location)
+    if study is not None:
+        store = _open_run_store(choose_trial(study, trial))
+    elif trial is not None:
+        raise CheckpointError(f"{location} is not the store of a study: leave out --trial")
     stored = choose(list_checkpoints(store), which, store.location)
     parent = out or Path(store.location.rpartition("/")[2])
     path = parent / step_name(stored.step)
@@ -50,13 +61,21 @@ def run(location: str, which: str, out: Path | None) -> None:
 
 
 def show(location: str) -> None:
-    """Print a table of a run's checkpoints in storage.
+    """Print a table of a run's checkpoints in storage, or of a study's trials and theirs.
 
     Raises:
         CheckpointError: the run has none.
         StorageError: the storage cannot be read.
     """
     store = _open_run_store(location)
+    study = find_cell_store(store.location)
+    if study is None:
+        _show_checkpoints(store)
+    else:
+        show_trials(study)
+
+
+def _show_checkpoints(store: ObjectStore) -> None:
     checkpoints = list_checkpoints(store)
     if not checkpoints:
         choose(checkpoints, "latest", store.location)

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.table import Table
 
 from jobs.display.console import console
 from physrl.errors import DataError
-from physrl.evaluation.cells import CellStore, open_cell_store
+from physrl.evaluation.cells import CellStore, find_cell_store
 from physrl.evaluation.matrix import STATUSES, DoneCells, Entry, make_matrix
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import StudyPlan
@@ -24,9 +25,9 @@ def run(location: str) -> None:
     """
     if "://" not in location and not Path(location).is_dir():
         raise DataError(f"store {location} does not exist: name the store= of a study")
-    store = open_cell_store(location)
-    plans = store.plans()
-    if not plans:
+    store = find_cell_store(location)
+    plans = () if store is None else store.plans()
+    if store is None or not plans:
         raise DataError(f"store {location} holds no study: run physrl sweep with store={location}")
     for plan in plans:
         show_matrix(plan, store)
@@ -39,7 +40,7 @@ def show_matrix(plan: StudyPlan, store: CellStore) -> None:
     An entry is the success rate of a finished cell, or the cell's status.
     """
     matrix = make_matrix(plan, store)
-    results = DoneCells(matrix, store)
+    results = DoneCells(matrix, store) if find_spec("pyarrow") else None
     for protocol in dict.fromkeys(condition.protocol for condition in matrix.conditions):
         conditions = [each for each in matrix.conditions if each.protocol == protocol]
         table = Table(title=f"{plan.name}: {protocol}")
@@ -53,13 +54,15 @@ def show_matrix(plan: StudyPlan, store: CellStore) -> None:
         console.print(table)
     counts = ", ".join(f"{matrix.count(status)} {status}" for status in STATUSES)
     console.print(f"{plan.name}: of {len(matrix.entries)} cells {counts}")
+    if results is None and matrix.count("done"):
+        console.print("success rates are in Parquet files: pip install pyarrow shows them")
 
 
-def _entry_text(entry: Entry | None, results: Mapping[str, CellResult]) -> str:
+def _entry_text(entry: Entry | None, results: Mapping[str, CellResult] | None) -> str:
     if entry is None:
         return ""
     if entry.status == "done":
-        return f"{results[entry.cell.key].count.rate:.0%}"
+        return "done" if results is None else f"{results[entry.cell.key].count.rate:.0%}"
     return SIGNS[entry.status]
 
 

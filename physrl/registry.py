@@ -75,6 +75,8 @@ class Registry(Mapping[str, T], Generic[T]):
         try:
             return resolve_name(reference)
         except Exception as error:  # a plugin's module may raise anything
+            if isinstance(error, ModuleNotFoundError) and self._entries[name].dist is None:
+                raise  # not a plugin: the light client lacks the packages of tasks
             reason = f"{type(error).__name__}: {error}"
             raise PluginError(f"{self._label(name)}: {reference} fails with {reason}") from error
 

@@ -26,7 +26,7 @@ from cluster.runtime.stopping import StopRequest
 from cluster.training.reporter import Reporter
 from physrl.config.baseline import BaselineConfig
 from physrl.gym_env import TowerEnv
-from physrl.metrics import MetricsWriter
+from physrl.metrics.writer import MetricsWriter
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
 from physrl.types import Image, Metrics
 

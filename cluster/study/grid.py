@@ -24,7 +24,8 @@ from cluster.training.phases import train
 from cluster.training.reporter import Progress
 from physrl.config.runtime import RuntimeConfig
 from physrl.evaluation.cells import CellStore
-from physrl.evaluation.specs import StudyPlan, Subject
+from physrl.evaluation.specs import StudyPlan
+from physrl.evaluation.trial_runs import run_name, trial_config
 
 RUNNER_CPUS = 0.25
 """Cores of a trial's own process, which mostly waits."""
@@ -36,11 +37,7 @@ def trial_jobs(plan: StudyPlan, folder: Path) -> dict[str, TrialJob]:
     for subject in plan.subjects:
         adaptations = tuple(spec for spec in plan.adaptations if spec.subject == subject)
         if subject.kind == "trained" or adaptations:
-            config = plan.config_of(subject)
-            changes: dict[str, object] = {"output": folder / "trials", "name": _run_name(subject)}
-            if config.storage is not None:
-                changes["storage"] = f"{config.storage}/{plan.name}/trials"
-            config = config.model_copy(update=changes)
+            config = trial_config(plan, subject, folder)
             jobs[subject.key] = TrialJob(subject, config, adaptations)
     return jobs
 
@@ -171,7 +168,7 @@ def _hyperparameters(job: TrialJob) -> dict[str, Any]:
     lora = config.model.lora
     return {
         "key": subject.key,
-        "name": _run_name(subject),
+        "name": run_name(subject),
         "task": "+".join(subject.trained_on) or "none",
         "method": subject.method or subject.kind,
         "model": subject.model,
@@ -181,10 +178,6 @@ def _hyperparameters(job: TrialJob) -> dict[str, Any]:
         "lr": config.algorithm.lr,
         "rank": 0 if lora is None else lora.rank,
     }
-
-
-def _run_name(subject: Subject) -> str:
-    return subject.name if subject.kind == "trained" else f"{subject.name}-untrained"
 
 
 def _trial_name(trial: Any) -> str:

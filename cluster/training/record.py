@@ -7,7 +7,7 @@ from pathlib import Path
 from cluster.training.gauges import RunGauges
 from physrl.config.run import RunConfig
 from physrl.errors import StorageError
-from physrl.metrics import MetricsWriter
+from physrl.metrics.writer import MetricsWriter
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
 from physrl.storage.mirror import open_mirror
 from physrl.tracking import trackers

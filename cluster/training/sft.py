@@ -26,7 +26,8 @@ from cluster.training.sft_rank import SFTJob, train_rank
 from physrl.algorithms.health import HealthCheck
 from physrl.config.run import RunConfig
 from physrl.errors import LearnerLostError, PhysRLError
-from physrl.metrics import MetricsWriter, read_metrics
+from physrl.metrics import read_metrics
+from physrl.metrics.writer import MetricsWriter
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
 
 ATTEMPTS = 3

@@ -1,7 +1,8 @@
 """Checks of saved adapters from their files, without loading a model."""
 
-import json
 from pathlib import Path
+
+from pydantic_core import from_json
 
 from physrl.config.model import LoRAConfig
 from physrl.errors import UserError
@@ -43,7 +44,7 @@ def read_adapter(source: str, folder: Path) -> LoRAConfig:
     from safetensors import SafetensorError, safe_open
 
     try:
-        settings = json.loads((folder / "adapter_config.json").read_text())
+        settings = from_json((folder / "adapter_config.json").read_bytes())
         with safe_open(folder / "adapter_model.safetensors", "numpy") as weights:
             names = list(weights.keys())
         unsupported = next((option for option in UNSUPPORTED if settings.get(option)), None)

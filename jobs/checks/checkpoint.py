@@ -1,8 +1,9 @@
 """Checks of the model checkpoint that a run starts from, without loading it."""
 
-import json
 from importlib.util import find_spec
 from pathlib import Path
+
+from pydantic_core import from_json
 
 from physrl.config.model import MODEL_TYPES, ModelConfig
 from physrl.errors import UserError
@@ -40,7 +41,7 @@ def check_model(key: str, path: str, model: ModelConfig) -> None:
 
 def _check_checkpoint(named: str, folder: Path, model: ModelConfig) -> None:
     try:
-        settings = json.loads((folder / "config.json").read_text())
+        settings = from_json((folder / "config.json").read_bytes())
         family = settings["model_type"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(

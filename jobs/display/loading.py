@@ -1,7 +1,8 @@
 """Instructions for loading a downloaded checkpoint."""
 
-import json
 from pathlib import Path
+
+from pydantic_core import from_json
 
 from physrl.storage.provenance import working_directory
 
@@ -15,7 +16,7 @@ def loading_lines(path: Path, config: Path) -> list[str]:
     """
     lines, override = [], ""
     if (path / "adapter").is_dir():
-        recorded = _recorded_base(path / "adapter")
+        recorded = _recorded_base(path / "adapter") or "the base model"
         base = _localized(recorded, config)
         override = "" if base == recorded else f" model.path={base}"
         lines += [
@@ -29,16 +30,30 @@ def loading_lines(path: Path, config: Path) -> list[str]:
             f"  model = AutoModelForImageTextToText.from_pretrained({str(path / 'model')!r})",
         ]
     if config.exists():
-        lines.append(f"evaluate: physrl evaluate --config {config} --policy {path}{override}")
+        lines += [
+            f"evaluate: physrl evaluate --config {config} --policy {path}{override}",
+            f"try: physrl try {path} --image FILE",
+        ]
     return lines
 
 
-def _recorded_base(adapter: Path) -> str:
+def base_of(path: Path, config: Path) -> str | None:
+    """Return the base of a checkpoint's adapter on this machine; None without an adapter.
+
+    Args:
+        path: the checkpoint's folder.
+        config: the run's config.yaml.
+    """
+    recorded = _recorded_base(path / "adapter")
+    return None if recorded is None else _localized(recorded, config)
+
+
+def _recorded_base(adapter: Path) -> str | None:
     try:
-        settings = json.loads((adapter / "adapter_config.json").read_bytes())
+        settings = from_json((adapter / "adapter_config.json").read_bytes())
         return str(settings["base_model_name_or_path"])
     except (OSError, ValueError, KeyError, TypeError):
-        return "the base model"
+        return None
 
 
 def _localized(base: str, config: Path) -> str:

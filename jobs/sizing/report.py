@@ -1,8 +1,8 @@
 """The report of `physrl doctor` on a run: what its processes hold, and whether it fits."""
 
-from rich.console import Console
 from rich.table import Table
 
+from jobs.display.console import PlainConsole
 from jobs.display.units import format_bytes, format_count
 from jobs.sizing.capacity import capacity
 from jobs.sizing.fit import check_fit
@@ -16,7 +16,7 @@ def run(config: RunConfig) -> bool:
     """Print what the configuration needs and what is available; return whether it fits."""
     size, available = model_size(config.model), capacity(config)
     rank, server = rank_footprint(config, size), server_footprint(config, size)
-    console = Console(soft_wrap=True)
+    console = PlainConsole(soft_wrap=True)
     console.print(describe(config, size), markup=False)
     console.print(_parts_table(config, rank, server))
     checks = list(check_fit(config, size, available))

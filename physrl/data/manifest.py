@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from physrl.config.base import Section
 from physrl.config.dataset import DatasetPlan
@@ -80,7 +81,7 @@ def read_manifest(data: bytes, location: str) -> Manifest:
         DataError: it is damaged, inconsistent, or of another format or generator version.
     """
     try:
-        tree = json.loads(data)
+        tree = from_json(data)
         form, version = tree["format"], tree["generator_version"]
     except (ValueError, KeyError, TypeError):
         raise DataError(

@@ -195,6 +195,19 @@ def _read_image(path: Path, location: str) -> Image:
     return _decode(data, str(path))
 
 
+def read_image(path: Path) -> Image:
+    """Read an image in any format that photographs may have.
+
+    Raises:
+        DataError: it is missing or not readable.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}: name a PNG or JPEG") from None
+    return _decode(data, str(path))
+
+
 def _decode(data: bytes, name: str) -> Image:
     try:
         with PillowImage.open(io.BytesIO(data)) as image:

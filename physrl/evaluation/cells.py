@@ -21,11 +21,11 @@ from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from physrl.errors import DataError, MissingObjectError
 from physrl.evaluation.adaptation import AdaptationCurve
-from physrl.evaluation.probes import ProbeResult
-from physrl.evaluation.result_files import dump_results, parse_results
+from physrl.evaluation.probe_results import ProbeResult
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import StudyPlan
 from physrl.storage.object_store import ObjectStore, open_store
@@ -102,6 +102,8 @@ class CellStore:
 
     def write_cell(self, key: str, result: CellResult) -> bool:
         """Write a cell; return False, without effect, if it exists."""
+        from physrl.evaluation.result_files import dump_results  # only cells need pyarrow
+
         data = dump_results([result], {"format": FORMAT})
         return self._create(f"{CELLS}/{key}.parquet", key, data)
 
@@ -111,6 +113,8 @@ class CellStore:
         Raises:
             DataError: the cell is damaged.
         """
+        from physrl.evaluation.result_files import parse_results
+
         name = f"{CELLS}/{key}.parquet"
         try:
             (result,), _ = parse_results(self._store.get(name))
@@ -214,9 +218,23 @@ def open_cell_store(location: str) -> CellStore:
     store = open_store(location)
     store.check()
     store.create(FORMAT_KEY, json.dumps({"format": FORMAT}).encode())
+    return _read_store(location, store)
+
+
+def find_cell_store(location: str) -> CellStore | None:
+    """Open an existing store to read from it; return None if there is none.
+
+    Raises:
+        DataError, StorageError: as `open_cell_store`.
+    """
+    store = open_store(location)
+    return None if store.size(FORMAT_KEY) is None else _read_store(location, store)
+
+
+def _read_store(location: str, store: ObjectStore) -> CellStore:
     written = store.get(FORMAT_KEY)
     try:
-        found: Any = json.loads(written)["format"]
+        found: Any = from_json(written)["format"]
     except (ValueError, TypeError, KeyError):
         found = "unknown"
     if found != FORMAT:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from physrl.evaluation.families import FamilyCell, family_of
+from physrl.evaluation.probe_results import Source
 from physrl.evaluation.probe_summary import best_layer_scores, fold_estimate
-from physrl.evaluation.probes import Source
 from physrl.evaluation.resampling import Estimate
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.statistics import Floats

@@ -5,14 +5,16 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_jsonable_python
 
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
-from physrl.data.photos import Photo
 from physrl.storage.provenance import scene_generator_hash
+
+if TYPE_CHECKING:
+    from physrl.data.photos import Photo  # pyarrow, which keys do not need
 
 IRRELEVANT = {"name", "output", "evaluation", "checkpoint", "runtime"}
 """Sections of a run that do not affect its weights: placement, outputs and monitoring."""
@@ -64,7 +66,7 @@ def checkpoint_content(path: str) -> str:
     return digest.hexdigest()
 
 
-def photos_content(photos: Sequence[Photo]) -> str:
+def photos_content(photos: "Sequence[Photo]") -> str:
     """Compute the digest of photographs and their labels, in order."""
     digest = hashlib.sha256()
     for photo in photos:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from physrl.config.study import Target
-from physrl.evaluation.probes import ProbeResult, Source
+from physrl.evaluation.probe_results import ProbeResult, Source
 from physrl.evaluation.resampling import Estimate
 from physrl.evaluation.statistics import CONFIDENCE, Floats
 

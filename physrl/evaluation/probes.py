@@ -1,8 +1,7 @@
 """Linear probes of a model's activations, layer by layer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,41 +9,16 @@ from PIL import Image as PillowImage
 
 from physrl.config.study import Target
 from physrl.environments.renderer import Renderer
+from physrl.evaluation.probe_results import ProbeResult, ProbeScore, Source
 from physrl.evaluation.probe_targets import Floats, centered, probe_score, target_values
 from physrl.evaluation.specs import ProbeSpec
 from physrl.scene_source import SceneSource, prepare
 from physrl.types import Image
 
-Source = Literal["model", "pixels", "untrained", "shuffled"]
-"""Features of a probe: the model's activations or, as controls, the image's pixels, activations of
-a randomly initialized network of the same shape, and the model's activations against the targets of
-other pairs of scenes."""
 PIXELS = 28
 """Width and height to which images are resized for the pixel control."""
 ALPHAS = np.logspace(-1, 5, 13)
 """Ridge penalties, chosen by leave-one-out on the training scenes."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeScore:
-    """The cross-validated score of one target at one layer."""
-
-    target: Target
-    source: Source
-    layer: str
-    """Name of the layer: `vision.0` ..., `merger`, `language.0` ...; `pixels` for the image."""
-    depth: int
-    """Position of the layer on the way from image to answer, from 0."""
-    scores: tuple[float, ...]
-    """Score of each fold: R², or the balanced accuracy for `stability`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
-    """All probe scores of one model on one task's scenes."""
-
-    key: str
-    scores: tuple[ProbeScore, ...]
 
 
 def probe_model(spec: ProbeSpec, model: Any, processor: Any, renderer: Renderer) -> ProbeResult:

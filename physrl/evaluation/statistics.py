@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy  # its statistics load at first use: a second that drivers start without
 from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
@@ -43,7 +42,9 @@ class Count:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of the success rate."""
-        test = scipy.stats.binomtest(self.successes, self.total)
+        from scipy import stats  # a second that drivers start without
+
+        test = stats.binomtest(self.successes, self.total)
         low, high = test.proportion_ci(confidence_level=CONFIDENCE, method="wilson")
         return float(low), float(high)
 
@@ -79,7 +80,9 @@ def paired_test(first: Floats, second: Floats) -> float:
         return 1.0
     if len(first) == len(second) == 1:
         better, worse = int((differences > 0).sum()), int((differences < 0).sum())
-        return float(scipy.stats.binomtest(better, better + worse).pvalue)
+        from scipy import stats
+
+        return float(stats.binomtest(better, better + worse).pvalue)
     permuted = np.abs(_random_signs(len(differences)) @ differences)
     as_extreme = int((permuted >= abs(differences.sum()) - TOLERANCE).sum())
     return (as_extreme + 1) / (PERMUTATIONS + 1)
@@ -93,7 +96,9 @@ def adjust_p_values(p_values: Sequence[float]) -> list[float]:
     """
     if not p_values:
         return []
-    return [float(p) for p in scipy.stats.false_discovery_control(p_values)]
+    from scipy import stats
+
+    return [float(p) for p in stats.false_discovery_control(p_values)]
 
 
 def seed_deviation(successes: Floats) -> float | None:

@@ -13,7 +13,7 @@ from physrl.evaluation.comparisons import Comparison, compare_methods
 from physrl.evaluation.families import Family, FamilyCell, family_of
 from physrl.evaluation.generalization import Generalization
 from physrl.evaluation.matrix import DoneCells, Matrix, make_matrix
-from physrl.evaluation.probes import ProbeResult
+from physrl.evaluation.probe_results import ProbeResult
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import AdaptationSpec, Condition, ProbeSpec, StudyPlan
 from physrl.evaluation.trials import DEFAULT_VARIANT, SHUFFLED, TrialSpec

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from physrl.errors import DataError
 from physrl.metrics.appending import append
 from physrl.metrics.sink import Row
@@ -61,7 +63,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     rows = []
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            rows.append(dict(json.loads(line)))
+            rows.append(dict(from_json(line)))
         except (ValueError, TypeError):
             raise DataError(f"{path} line {number} is damaged: remove the line") from None
     return rows

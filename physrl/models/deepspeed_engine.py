@@ -17,14 +17,14 @@ from torch import Tensor
 
 from physrl.config.algorithm import OptimizationConfig
 from physrl.config.runtime import Offload
-from physrl.errors import CheckpointError
 from physrl.models.engine import make_optimizer, set_training_mode, trainable
+from physrl.models.fragments import list_fragments, optimizer_state, spread_weights
+from physrl.models.learner_state import read_state, write_state
 from physrl.models.without_sklearn import without_sklearn
 
 with without_sklearn():
     from peft import PeftModel
 
-TAG = "state"
 OFFLOADED = {"none": (), "optimizer": ("optimizer",), "all": ("optimizer", "param")}
 
 
@@ -149,24 +149,20 @@ class DeepSpeedEngine:
         return {name: gathered[id(w)] for name, w in wanted.items() if id(w) in gathered}
 
     def save(self, folder: Path) -> None:
-        """Write the state that a resumed run needs; every rank calls it."""
-        self._engine.save_checkpoint(str(folder), tag=TAG, exclude_frozen_parameters=True)
+        """Write this rank's part of the state that a resumed run needs; every rank calls it."""
+        if self.rank > 0 and not isinstance(self._engine.optimizer, ZeROOptimizer):
+            return  # without ZeRO every rank holds the same
+        name = f"state-{self.rank:05d}-of-{self.world_size:05d}.safetensors"
+        write_state(folder / name, list_fragments(self._engine), optimizer_state(self._engine))
 
     def load(self, folder: Path) -> None:
-        """Restore the state that `save` wrote.
+        """Restore the state that `save` wrote, whatever the stage and the number of ranks were.
 
         Raises:
-            CheckpointError: the folder has no state.
+            CheckpointError: the folder has no such state.
         """
-        path, _ = self._engine.load_checkpoint(
-            str(folder),
-            tag=TAG,
-            load_module_strict=False,  # frozen weights are the base model's
-        )
-        if path is None:
-            raise CheckpointError(
-                f"DeepSpeed finds no state in {folder}: resume from an earlier checkpoint"
-            )
+        read_state(folder, list_fragments(self._engine), optimizer_state(self._engine))
+        spread_weights(self._engine)
 
 
 def _settings(

@@ -68,7 +68,7 @@ class TransformersGenerator:
         return GenerationConfig(
             do_sample=not greedy,
             temperature=None if greedy else sampling.temperature,
-            top_k=0,
+            top_k=None if greedy else 0,
             top_p=1.0,
             num_return_sequences=sampling.group_size,
             max_new_tokens=sampling.max_tokens,

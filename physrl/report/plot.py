@@ -28,6 +28,7 @@ STYLE = {
     "legend.fontsize": 9,
     "legend.frameon": False,
     "svg.hashsalt": "physrl",
+    "text.parse_math": False,  # names of policies may hold dollars
 }
 WIDTH = 11.5
 """Width of a figure that fills the page, in inches."""

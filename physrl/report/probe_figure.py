@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 
 from physrl.config.study import Target
 from physrl.evaluation.families import Family, family_of
+from physrl.evaluation.probe_results import ProbeResult, Source
 from physrl.evaluation.probe_summary import layer_curve
-from physrl.evaluation.probes import ProbeResult, Source
 from physrl.evaluation.statistics import Z
 from physrl.evaluation.study_results import StudyResults
 from physrl.report.colors import LineStyle, line_styles

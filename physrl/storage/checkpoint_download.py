@@ -48,9 +48,17 @@ def download(
 
 
 def _prepare(partial: Path, files: dict[str, JSON]) -> None:
-    """Create the folder, or remove files of another checkpoint that an earlier download left."""
+    """Create the folder, or remove what is not an earlier download of this checkpoint.
+
+    Symbolic links are removed: a file would be written wherever they point.
+    """
+    if partial.is_symlink() or partial.is_file():
+        partial.unlink()
     partial.mkdir(parents=True, exist_ok=True)
-    for path in partial.rglob("*"):
+    for path in sorted(partial.rglob("*")):
+        if path.is_symlink():
+            path.unlink()
+            continue
         name = path.relative_to(partial).as_posix()
         if path.is_file() and name not in files and not path.name.startswith(PARTIAL):
             path.unlink()

@@ -13,6 +13,8 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from uuid import uuid4
 
+from pydantic_core import from_json
+
 from physrl.errors import CheckpointError, MissingObjectError, StorageError
 from physrl.storage.checkpoints import FOLDER
 from physrl.storage.manifest import MANIFEST, read_manifest
@@ -151,10 +153,10 @@ class CheckpointWriter:
 
     def _check_owner(self) -> None:
         try:
-            owner = json.loads(self._store.get(OWNER))
+            owner = dict(from_json(self._store.get(OWNER)))
         except MissingObjectError:
             owner = {}
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise StorageError(f"{self._store.location}/{OWNER} is damaged: delete it") from error
         if owner.get("id") != self._id:
             raise RunTakenError(

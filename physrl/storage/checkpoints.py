@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic_core import from_json
+
 from physrl.errors import CheckpointError
 from physrl.storage.manifest import STATE, sync_folder, verify, write_manifest
 from physrl.storage.object_store import PARTIAL
@@ -160,7 +162,7 @@ def step_of(name: str) -> int | None:
 def read_state(path: Path) -> JSON:
     """Read a checkpoint's state.json; empty if it cannot be read."""
     try:
-        state = json.loads((path / STATE).read_bytes())
+        state = from_json((path / STATE).read_bytes(), allow_inf_nan=False)
     except (OSError, ValueError):
         return {}
     return dict(state) if isinstance(state, dict) else {}

@@ -4,12 +4,34 @@ import hashlib
 import json
 import os
 from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
 
 from physrl.errors import CheckpointError
 from physrl.types import JSON
 
 MANIFEST = "MANIFEST.json"
 STATE = "state.json"
+
+
+@with_config(ConfigDict(strict=True, extra="forbid"))
+class _Entry(TypedDict):
+    """The entry of a file."""
+
+    size: NonNegativeInt
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class _Manifest(TypedDict):
+    """A manifest: nothing in it is trusted before it is validated."""
+
+    files: dict[str, _Entry]
+
+
+_ADAPTER = TypeAdapter(_Manifest)
 
 
 def verify(path: Path) -> None:
@@ -79,22 +101,21 @@ def parse_manifest(data: bytes, path: str) -> dict[str, JSON]:
         CheckpointError: it is not a valid manifest.
     """
     try:
-        files = json.loads(data)["files"]
-        sizes = [(int(entry["size"]), str(entry["sha256"])) for entry in files.values()]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        files = _ADAPTER.validate_json(data)["files"]
+    except ValidationError:
         raise CheckpointError(f"checkpoint {path} is damaged: {MANIFEST} cannot be read") from None
     if STATE not in files:
         raise CheckpointError(f"checkpoint {path} is damaged: {MANIFEST} does not list {STATE}")
-    for name, (size, _) in zip(files, sizes, strict=True):
-        if not stays_inside(name) or size < 0:
+    for name in files:
+        if not stays_inside(name):
             raise CheckpointError(f"checkpoint {path} is damaged: {MANIFEST} lists '{name}'")
-    return dict(files)
+    return {name: dict(entry) for name, entry in files.items()}
 
 
 def stays_inside(name: str) -> bool:
-    """Return whether an untrusted file name stays inside the folder that it is joined to."""
+    """Return whether an untrusted file name can be printed and stays inside its folder."""
     path = PurePosixPath(name)
-    unsafe = {".", ".."} & {name, *path.parts} or "\0" in name
+    unsafe = {".", ".."} & {name, *path.parts} or not name.isprintable()
     return str(path) == name and not path.is_absolute() and not unsafe
 
 

@@ -68,4 +68,13 @@ def _git_commit() -> str | None:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
+        return _image_commit(folder.parent)
+
+
+def _image_commit(folder: Path) -> str | None:
+    """Read the commit that an image was built from."""
+    try:
+        found = (folder / "REVISION").read_text().strip()
+    except OSError:
         return None
+    return found if re.fullmatch("[0-9a-f]{40}", found) else None

@@ -17,11 +17,10 @@ MAY_DIFFER: dict[str, bool | set[str]] = {
     "storage": True,
     "checkpoint": True,
     "tracking": True,
-    "runtime": set(RuntimeConfig.model_fields)
-    - {"zero_stage", "learner_ranks", "mode", "max_staleness"},
+    "runtime": set(RuntimeConfig.model_fields) - {"mode", "max_staleness"},
 }
-"""Keys that a resumed run may change: places, retention, trackers and processes. DeepSpeed's state
-fits one stage and number of ranks, and waiting completions one staleness."""
+"""Keys that a resumed run may change: places, retention, trackers and processes. Waiting
+completions fit one staleness."""
 _logger = logging.getLogger(__name__)
 
 

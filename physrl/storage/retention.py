@@ -12,9 +12,13 @@ Scores = Mapping[int, float | None]
 def score_of(state: JSON) -> float | None:
     """Return the finite `score` of a checkpoint's state; higher is better."""
     score = state.get("score")
-    if isinstance(score, bool) or not isinstance(score, int | float) or not isfinite(score):
+    if isinstance(score, bool) or not isinstance(score, int | float):
         return None
-    return float(score)
+    try:
+        number = float(score)
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
 
 
 def best_first(scores: Scores) -> list[int]:

@@ -1,9 +1,10 @@
 """The list of a run's checkpoints in storage."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
+
+from pydantic_core import from_json
 
 from physrl.errors import CheckpointError, MissingObjectError
 from physrl.storage.checkpoints import FOLDER, step_name, step_of
@@ -123,7 +124,7 @@ def _problem(files: dict[str, JSON], found: dict[str, Entry]) -> str:
 
 def _score(store: ObjectStore, step: int) -> float | None:
     try:
-        state = json.loads(store.get(checkpoint_key(step) + STATE))
+        state = from_json(store.get(checkpoint_key(step) + STATE), allow_inf_nan=False)
     except (MissingObjectError, ValueError):
         return None
     return score_of(state) if isinstance(state, dict) else None

@@ -5,6 +5,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic_core import from_json
+
 from physrl.config.run import RunConfig
 from physrl.errors import DataError
 
@@ -31,7 +33,7 @@ def identity(config: RunConfig) -> Identity:
     try:
         if not path.exists():
             _write(path, f"{config.name}-{secrets.token_hex(4)}")
-        run_id = str(json.loads(path.read_bytes())["id"])
+        run_id = str(from_json(path.read_bytes())["id"])
     except OSError as error:
         raise DataError(
             f"{path} cannot be written: {error.strerror or error}: set output= to another folder"

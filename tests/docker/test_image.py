@@ -105,3 +105,13 @@ def test_the_image_holds_the_charts_scripts_and_shows_no_gpu_by_itself(file: Pat
     copied = re.findall(r"^COPY (docker/.*) /opt/physrl/$", text, re.M)[0].split()
     assert {"docker/run_job.py", "docker/stop_jobs.py", "docker/job_api.py"} <= set(copied)
     assert "NVIDIA_VISIBLE_DEVICES" not in text
+
+
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.suffix[1:])
+def test_the_image_notes_its_commit_beside_the_code(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    last = text[text.rindex("\nFROM ") :]
+    assert "\nARG REVISION=unknown\n" in last
+    assert "\nWORKDIR /app\n" in last[: last.index("> REVISION")]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "--build-arg REVISION=$$(git rev-parse HEAD)" in makefile

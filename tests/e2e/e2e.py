@@ -2,12 +2,13 @@
 
     python -m tests.e2e.e2e                                   or `make e2e`
 
-Ray with a token (a head without cores, a worker), SeaweedFS with credentials, `make submit-train`,
-`ray job stop`, a run resumed into another folder, `make submit-sft`, `make submit-sweep`, the
-dashboards' metrics, `make pull-checkpoint`, and the adapter in plain transformers and PEFT.
+The light client, Ray with a token (a head without cores, a worker), SeaweedFS with credentials,
+`make submit-train`, `ray job stop`, a run resumed into another folder, `make submit-sft`, `make
+submit-sweep`, the dashboards' metrics, `make pull-checkpoint`, the adapter in plain transformers
+and PEFT, and a head that is deleted while it trains.
 
-Last line: {"job", "stopped_and_resumed", "sft", "sweep", "dashboards_ok", "secrets_kept",
-"pulled_hashes_ok", "loads_with_peft", "seconds"}.
+Last line: {"light_client", "job", "stopped_and_resumed", "sft", "sweep", "dashboards_ok",
+"secrets_kept", "pulled_hashes_ok", "loads_with_peft", "head_sigterm_checkpoint", "seconds"}.
 """
 
 import hashlib
@@ -31,12 +32,15 @@ import boto3
 
 from tests.conftest import SeaweedFS
 from tests.e2e.metric_pages import MetricPages
+from tests.e2e.process_tree import running
 from tests.e2e.ray_cluster import RayCluster, ray_cluster
 from tests.e2e.submission import ROOT, SUBMITTED, Submission, make
 
 CORES = 2
 JOB_TIMEOUT_S = 420
 """Time limit of one job, on a busy machine."""
+CLIENT_MB = 400
+"""Largest light client."""
 BUCKET, RUN, SFT, STUDY, MANIFEST = "e2e", "tower", "imitation", "study", "MANIFEST.json"
 STORAGE = f"s3://{BUCKET}/runs"
 STEPS = 60
@@ -69,6 +73,16 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 def run_checks(folder: Path) -> dict[str, Any]:
     """Run the commands one after the other; return the result of each check."""
+    say("the light client")
+    subprocess.run(make("client"), cwd=ROOT, check=True)
+    light = megabytes(ROOT / ".venv-client") < CLIENT_MB
+    found = {"light_client": light} | run_cluster_checks(folder)
+    say("a head that is deleted while it trains")
+    return found | {"head_sigterm_checkpoint": delete_head(folder / "head.log")}
+
+
+def run_cluster_checks(folder: Path) -> dict[str, Any]:
+    """Run the commands that need one cluster and one bucket."""
     page = folder / "metrics.txt"
     with storage(folder / "s3") as keys, ray_cluster(folder / "ray", keys, CORES) as cluster:
         os.environ.update(keys)
@@ -100,6 +114,11 @@ def run_checks(folder: Path) -> dict[str, Any]:
             "pulled_hashes_ok": hashes_match(checkpoint),
             "loads_with_peft": loads(checkpoint / "adapter", folder),
         }
+
+
+def megabytes(folder: Path) -> float:
+    """Return the size of a folder's files."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def say(heading: str) -> None:
@@ -210,6 +229,15 @@ def loads(adapter: Path, elsewhere: Path) -> bool:
     print(loaded.stdout, end="", flush=True)
     last = json.loads(loaded.stdout.splitlines()[-1])
     return bool(last["adapted"] and last["difference"] > 0)
+
+
+def delete_head(log: Path) -> bool:
+    """Delete a head in namespaces of its own; return whether its checkpoint is in storage."""
+    command = [sys.executable, "-m", "tests.e2e.head_sigterm"]
+    with running(command, dict(os.environ), log) as process:
+        process.wait(2 * JOB_TIMEOUT_S)
+    print(log.read_text(), end="", flush=True)
+    return bool(json.loads(log.read_text().splitlines()[-1])["head_sigterm_checkpoint"])
 
 
 def submit_train(cluster: RayCluster, arguments: str) -> Submission:

@@ -1,6 +1,6 @@
 """The deletion of a head's pod while it trains: preStop hook, SIGTERM, checkpoint in the bucket.
 
-python -m tests.e2e.head_sigterm [ROUNDS]        needs root, for namespaces of its own
+python -m tests.e2e.head_sigterm [ROUNDS]        in namespaces of its own
 
 Ray's head command runs as process 1, as KubeRay starts it, with a worker; SeaweedFS runs outside.
 The run would write its next checkpoint long after the deletion. Last line:
@@ -38,7 +38,8 @@ def main() -> None:
         inside = (
             f"ip link set lo up && exec {sys.executable} -m tests.e2e.head_sigterm {sys.argv[-1]}"
         )
-        command = ["unshare", "--net", "bash", "-c", inside]
+        user = [] if os.geteuid() == 0 else ["--map-root-user"]
+        command = ["unshare", *user, "--net", "bash", "-c", inside]
         sys.exit(subprocess.run(command, cwd=ROOT, env=os.environ | {INSIDE: "1"}).returncode)
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     found = [try_once() for _ in range(rounds)]

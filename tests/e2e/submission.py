@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
 
@@ -71,5 +70,5 @@ class Submission:
 
 
 def make(target: str) -> list[str]:
-    """Return the command of a target, without its installation."""
-    return ["make", "--no-print-directory", "--old-file=install", f"BIN={sys.prefix}/bin", target]
+    """Return the command of a target, which runs in the light client."""
+    return ["make", "--no-print-directory", "CLIENT_READY=.venv-client/ready", target]

@@ -30,6 +30,12 @@ class FreeChoice:
         return re.fullmatch(self.path, f"{mutant.kind} {mutant.location}") is not None
 
 
+def read_free_edits() -> list[tuple[re.Pattern[str], str]]:
+    """Read free_structure.yaml: patterns of edits of the structure, with reasons."""
+    content = yaml.safe_load(FILE.with_name("free_structure.yaml").read_text(encoding="utf-8"))
+    return [(re.compile(one["edit"]), one["reason"]) for one in content]
+
+
 def read_free_choices() -> list[FreeChoice]:
     """Read all path rules of free_choices.yaml."""
     content = yaml.safe_load(FILE.read_text(encoding="utf-8"))

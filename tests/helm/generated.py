@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from tests.helm.chart import Document, Values, documents, merged, read_values, render, values_files
 from tests.helm.check import object_violations
-from tests.helm.free_choices import read_free_choices
+from tests.helm.free_choices import read_free_choices, read_free_edits
 from tests.helm.mutants import Mutant, mutants
+from tests.helm.structure import edits, pairs
 
 ENOUGH = 0.95
 """The least share of mutants that the checks must catch."""
@@ -87,6 +88,29 @@ def try_all(chosen: Sequence[Case]) -> Tally:
             tally.caught += 1
         else:
             tally.missed[f"{mutant.kind} {mutant.location}: {mutant.operation}"] += 1
+    return tally
+
+
+def try_structure(count: int, seed: int) -> Tally:
+    """Try the checks on edits of the structure and, half as many, on pairs of mutants.
+
+    Args:
+        count: edits of each values file, without replacement.
+    """
+    free, tally = read_free_edits(), Tally()
+    for name in values_files():
+        objects, values = rendered(name)
+        assert next(object_violations(objects, values), None) is None
+        every = list(edits(objects))
+        chosen = random.Random(seed).sample(every, min(count, len(every)))
+        for edited in (*chosen, *pairs(objects, count // 2, seed)):
+            reason = next((why for edit, why in free if edit.fullmatch(edited.what)), None)
+            if reason is not None:
+                tally.left_out[reason] += 1
+            elif next(object_violations(edited.objects, values, edited.changed), None) is not None:
+                tally.caught += 1
+            else:
+                tally.missed[f"{name}: {edited.what}"] += 1
     return tally
 
 

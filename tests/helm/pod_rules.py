@@ -80,6 +80,8 @@ def told(objects: list[Document], values: Values) -> Iterator[str]:
             needed = {k: v for k, v in environment(role(pod), values).items() if v}
             if container["name"] == "volume":
                 needed = {}
+            if any(len(one) != 2 for one in container.get("env", ())):
+                yield f"{pod.owner}: a variable has a value and a source, or neither"
             if len(set(given)) != len(given):
                 yield f"{pod.owner}: a variable is given twice"
             for name in {*found} | {*needed}:

@@ -34,6 +34,7 @@ class Outside:
 def outside(values: Values) -> list[Outside]:
     """List what the administrator creates before these values are installed."""
     storage, redis = values["storage"], values["headFaultTolerance"]
+    password = redis["passwordSecretName"] if values["cluster"]["enabled"] else ""
     generic = "create secret generic"
     rows = [
         ("Secret", values["auth"]["secretName"], ("auth_token",), f"{generic} ray-token"),
@@ -42,7 +43,7 @@ def outside(values: Values) -> list[Outside]:
             f"{generic} s3",
         ),
         ("Secret", values["huggingface"]["secretName"], ("HF_TOKEN",), f"{generic} huggingface"),
-        ("Secret", redis["passwordSecretName"], ("password",), f"{generic} redis"),
+        ("Secret", password, ("password",), f"{generic} redis"),
         *(
             ("Secret", one, (".dockerconfigjson",), "create secret docker-registry registry")
             for one in values["image"]["pullSecrets"]

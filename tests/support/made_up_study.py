@@ -10,7 +10,7 @@ from physrl.data.photos import load_photos
 from physrl.evaluation.adaptation import AdaptationCurve
 from physrl.evaluation.cells import CellStore, Trained, open_cell_store
 from physrl.evaluation.plan import plan_study
-from physrl.evaluation.probes import ProbeResult, ProbeScore, Source
+from physrl.evaluation.probe_results import ProbeResult, ProbeScore, Source
 from physrl.evaluation.results import Answer, CellResult
 from physrl.evaluation.specs import CellSpec, StudyPlan
 from physrl.evaluation.study_results import StudyResults, read_study_results

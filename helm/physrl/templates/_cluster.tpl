@@ -8,7 +8,7 @@ rayVersion: {{ $values.rayVersion | quote }}
 authOptions:
   mode: token
   {{- with $values.auth.secretName }}
-  secretName: {{ . }}
+  secretName: {{ . | quote }}
   {{- end }}
 enableInTreeAutoscaling: {{ $values.autoscaling.enabled }}
 {{- if $values.autoscaling.enabled }}
@@ -42,7 +42,7 @@ headGroupSpec:
 workerGroupSpecs:
   {{- range $name, $group := $values.groups }}
   {{- if $group.maxReplicas }}
-  - groupName: {{ $name }}
+  - groupName: {{ $name | quote }}
     replicas: {{ include "physrl.replicas" (dict "live" $live "name" $name "group" $group "scaled" $values.autoscaling.enabled) }}
     minReplicas: {{ $group.minReplicas }}
     maxReplicas: {{ $group.maxReplicas }}
@@ -78,13 +78,13 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "physrl.name" .root }}
+  serviceAccountName: {{ include "physrl.name" .root | quote }}
   terminationGracePeriodSeconds: {{ $values.termination.gracePeriodSeconds }}
   {{- with $values.pod.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   {{- with .group.runtimeClassName }}
-  runtimeClassName: {{ . }}
+  runtimeClassName: {{ . | quote }}
   {{- end }}
   {{- include "physrl.podSecurity" . | nindent 2 }}
   {{- with include "physrl.placement" . | trim }}
@@ -140,14 +140,14 @@ spec:
 - name: shared-memory
   emptyDir:
     medium: Memory
-    sizeLimit: {{ .group.sharedMemory }}
+    sizeLimit: {{ .group.sharedMemory | quote }}
 - name: configs
   configMap:
     name: {{ include "physrl.name" .root }}-configs
 {{- with $values.storage.claim.name }}
 - name: storage
   persistentVolumeClaim:
-    claimName: {{ . }}
+    claimName: {{ . | quote }}
 {{- end }}
 {{- with $values.pod.volumes }}
 {{ toYaml . }}
@@ -191,7 +191,7 @@ tolerations:
 {{- with .group.spreadOver }}
 topologySpreadConstraints:
   - maxSkew: 1
-    topologyKey: {{ . }}
+    topologyKey: {{ . | quote }}
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels:
@@ -203,7 +203,7 @@ affinity:
     preferredDuringSchedulingIgnoredDuringExecution:
       - weight: 100
         podAffinityTerm:
-          topologyKey: {{ . }}
+          topologyKey: {{ . | quote }}
           labelSelector:
             matchLabels:
               {{- include "physrl.podLabels" $ | nindent 14 }}
@@ -231,7 +231,7 @@ affinity:
 - name: HF_TOKEN
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
+      name: {{ . | quote }}
       key: HF_TOKEN
 {{- end }}
 {{- include "physrl.storageEnvironment" .root }}

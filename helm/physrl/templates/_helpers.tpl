@@ -1,14 +1,14 @@
 {{/* Labels of every object. */}}
 {{- define "physrl.labels" -}}
 {{ include "physrl.selector" . }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
 {{/* Labels that all pods of a release share; KubeRay reserves app.kubernetes.io/name. */}}
 {{- define "physrl.selector" -}}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/part-of: physrl
 {{- end }}
 
@@ -78,9 +78,9 @@ keeps what they set, so that server-side apply finds no conflict. Takes (dict "r
 {{/* Labels by which Kueue and Volcano select workloads. */}}
 {{- define "physrl.queueLabels" -}}
 {{- with .Values.kueue.queue }}
-kueue.x-k8s.io/queue-name: {{ . }}
+kueue.x-k8s.io/queue-name: {{ . | quote }}
 {{- end }}
 {{- with .Values.volcano.queue }}
-volcano.sh/queue-name: {{ . }}
+volcano.sh/queue-name: {{ . | quote }}
 {{- end }}
 {{- end }}

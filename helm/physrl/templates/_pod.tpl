@@ -12,14 +12,14 @@ automountServiceAccountToken: false
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "physrl.podLabels" -}}
 {{ include "physrl.selector" .root }}
-app.kubernetes.io/component: {{ .component }}
+app.kubernetes.io/component: {{ .component | quote }}
 {{- end }}
 
 {{/* Only mounted volumes are writable: /tmp and the home folder. */}}
@@ -55,8 +55,8 @@ limits:
 {{/* Whole numbers as text: the API server stores text, and server-side apply compares. */}}
 {{- define "physrl.amounts" -}}
 cpu: {{ .cpu | quote }}
-memory: {{ .memory }}
-ephemeral-storage: {{ .ephemeralStorage }}
+memory: {{ .memory | quote }}
+ephemeral-storage: {{ .ephemeralStorage | quote }}
 {{- with .gpus }}
 nvidia.com/gpu: {{ . | quote }}
 {{- end }}
@@ -81,10 +81,10 @@ nvidia.com/gpu: {{ . | quote }}
 {{- define "physrl.scratchVolumes" -}}
 - name: tmp
   emptyDir:
-    sizeLimit: {{ . }}
+    sizeLimit: {{ . | quote }}
 - name: home
   emptyDir:
-    sizeLimit: {{ . }}
+    sizeLimit: {{ . | quote }}
 {{- end }}
 
 {{/* S3 as boto3 reads it: address and region in clear, credentials from a Secret or a role. */}}
@@ -100,11 +100,11 @@ nvidia.com/gpu: {{ . | quote }}
 {{- with .Values.storage.secretName }}
 {{- $secret := . }}
 {{- range list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
-- name: {{ . }}
+- name: {{ . | quote }}
   valueFrom:
     secretKeyRef:
-      name: {{ $secret }}
-      key: {{ . }}
+      name: {{ $secret | quote }}
+      key: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -116,6 +116,6 @@ nvidia.com/gpu: {{ . | quote }}
 - name: RAY_AUTH_TOKEN
   valueFrom:
     secretKeyRef:
-      name: {{ include "physrl.tokenSecret" . }}
+      name: {{ include "physrl.tokenSecret" . | quote }}
       key: auth_token
 {{- end }}

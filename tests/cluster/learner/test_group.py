@@ -198,20 +198,50 @@ def test_bfloat16_follows_float32(groups: dict[int, LearnerGroup], stage: int) -
     assert all(weight.isfinite().all() for weight in weights.values())
 
 
-@pytest.mark.parametrize(("stage", "lora"), [(0, False), (2, True), (3, False), (3, True)])
+@pytest.mark.parametrize(
+    ("stage", "lora", "dtype"),
+    [
+        (0, False, "float32"),
+        (1, True, "float32"),
+        (2, True, "bfloat16"),
+        (3, False, "float32"),
+        (3, True, "bfloat16"),
+    ],
+)
 def test_a_resumed_learner_goes_on_exactly(
-    groups: dict[int, LearnerGroup], stage: int, lora: bool, tmp_path: Path
+    groups: dict[int, LearnerGroup], stage: int, lora: bool, dtype: str, tmp_path: Path
 ) -> None:
-    group, config, batch = groups[2], learner_config(2, stage, lora), make_batch()
+    group, config, batch = groups[2], learner_config(2, stage, lora, dtype=dtype), make_batch()
     group.load(config, None)
     group.update(0, [ray.put(batch)])
     checkpoint = Checkpoints(tmp_path, 1).commit(1, {}, group.save)
+    assert {path.suffix for path in (checkpoint.path / "learner").iterdir()} == {".safetensors"}
     expected = group.update(1, [ray.put(batch)])
     weights = read_weights(group, config)
     group.load(config, checkpoint)
     assert group.update(1, [ray.put(batch)]) == expected
     for name, weight in read_weights(group, config).items():
         assert torch.equal(weight, weights[name]), name
+
+
+def test_other_ranks_at_another_stage_continue_a_learner(
+    groups: dict[int, LearnerGroup], tmp_path: Path
+) -> None:
+    batch, checkpoint, weights = make_batch(), None, Weights()
+    writers = [(2, 3), (1, 0), (2, 1), (2, 0), (1, 3), (2, 2), (1, 0)]
+    for step, (ranks, stage) in enumerate(writers):
+        group, config = groups[ranks], learner_config(ranks, stage, lora=True)
+        group.load(config, checkpoint)
+        if checkpoint is not None:
+            for name, weight in read_weights(group, config).items():
+                assert torch.equal(weight, weights[name]), name
+        metrics = group.update(step, [ray.put(batch)])
+        weights = read_weights(group, config)
+        checkpoint = Checkpoints(tmp_path, 9).commit(step + 1, {}, group.save)
+    expected = train_plainly(learner_config(lora=True), [batch] * len(writers))
+    assert metrics == pytest.approx(expected[0][-1], rel=1e-3, abs=1e-4)
+    for name, weight in expected[1].items():
+        torch.testing.assert_close(weights[name], weight, atol=2e-4, rtol=0)
 
 
 def test_a_folder_that_cannot_be_written_fails_on_all_ranks_at_once(

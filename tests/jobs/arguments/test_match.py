@@ -6,7 +6,7 @@ from jobs.arguments.match import Match, matched
 from physrl.config import RunConfig
 from physrl.config.load import validate
 from physrl.errors import ConfigError
-from physrl.metrics import MetricsWriter
+from physrl.metrics.writer import MetricsWriter
 from physrl.storage.run_folder import open_run
 
 SFT = {"type": "sft", "lr": 3e-4}

@@ -182,9 +182,38 @@ def test_targets_pass_the_token(dashboard: str, token: str, named: str) -> None:
     assert named in done.stderr
 
 
-def make(target: str, given: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+@pytest.mark.parametrize(
+    ("given", "received"),
+    [
+        ("", []),
+        ("seed=1 --resume", ["seed=1", "--resume"]),
+        ("tracking.wandb.project=R&D", ["tracking.wandb.project=R&D"]),
+        ("a;b x=$HOME y=`id` z=$(id)", ["a;b", "x=$HOME", "y=`id`", "z=$(id)"]),
+        ("a|b c>d e<f *.py", ["a|b", "c>d", "e<f", "*.py"]),
+        ("'environment.margin=[0.1, 0.2]' b", ["environment.margin=[0.1, 0.2]", "b"]),
+        ('"model={path: x y}"', ["model={path: x y}"]),
+    ],
+)
+def test_no_shell_reads_the_arguments(
+    given: str, received: list[str], dashboard: str, tmp_path: Path
+) -> None:
+    for name, line in (("python", f'exec {sys.executable} "$@"'), ("ray", "printf '%s\\n' \"$@\"")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    variables = {"RUN": "mine", "CONFIG": DEMO, "ADDRESS": dashboard, "TOKEN": TOKEN}
+    done = make("submit-train", variables | {"ARGS": given}, client=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    head, _, sent = done.stdout.partition("jobs.train\n")
+    assert head.startswith("job\nsubmit\n--working-dir\n.\n--runtime-env-json\n{")
+    assert head.endswith("--\nexec\npython\n-m\n")
+    assert sent.splitlines() == ["--config", DEMO, "name=mine", *received]
+
+
+def make(
+    target: str, given: dict[str, str], client: Path = Path(sys.prefix, "bin")
+) -> "subprocess.CompletedProcess[str]":
     """Run a target of the Makefile, with this test's Python and no cluster in the environment."""
     variables = [f"{name}={value}" for name, value in given.items()]
-    command = ["make", "--old-file=install", f"BIN={sys.prefix}/bin", target, *variables]
+    command = ["make", "--old-file=client", f"CLIENT={client}", target, *variables]
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MAKE"))}
     return subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True, check=False)

@@ -13,11 +13,12 @@ def test_a_base_in_the_clusters_working_directory_is_found_here(tmp_path: Path) 
     config.write_text("# working directory: /gone/_ray_pkg_1\nseed: 1\n")
     lines = loading_lines(adapter.parent, config)
     assert lines[0] == f"adapter of assets/tiny-base: {adapter}"
-    assert lines[-1].endswith(f"--policy {adapter.parent} model.path=assets/tiny-base")
+    assert lines[-2].endswith(f"--policy {adapter.parent} model.path=assets/tiny-base")
+    assert lines[-1] == f"try: physrl try {adapter.parent} --image FILE"
     config.write_text("# working directory: /another\n")
     lines = loading_lines(adapter.parent, config)
     assert lines[0] == f"adapter of /gone/_ray_pkg_1/assets/tiny-base: {adapter}"
-    assert lines[-1].endswith(f"--policy {adapter.parent}")
+    assert lines[-2].endswith(f"--policy {adapter.parent}")
 
 
 def test_a_model_without_a_configuration_is_loaded_but_not_evaluated(tmp_path: Path) -> None:

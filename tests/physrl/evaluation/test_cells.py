@@ -5,7 +5,7 @@ import pytest
 from physrl.errors import DataError
 from physrl.evaluation.adaptation import AdaptationCurve
 from physrl.evaluation.cells import Trained, open_cell_store
-from physrl.evaluation.probes import ProbeResult, ProbeScore
+from physrl.evaluation.probe_results import ProbeResult, ProbeScore
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import Condition
 from tests.support.answers import make_answer

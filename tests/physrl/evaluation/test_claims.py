@@ -11,7 +11,7 @@ from physrl.evaluation.adaptation import AdaptationCurve
 from physrl.evaluation.cells import open_cell_store
 from physrl.evaluation.claims import Claim, judge_claims
 from physrl.evaluation.plan import plan_study
-from physrl.evaluation.probes import ProbeResult, ProbeScore
+from physrl.evaluation.probe_results import ProbeResult, ProbeScore
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import CellSpec
 from physrl.evaluation.study_results import read_study_results

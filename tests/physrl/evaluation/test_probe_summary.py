@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from physrl.evaluation.probe_results import ProbeResult, ProbeScore
 from physrl.evaluation.probe_summary import best_layer_scores, fold_estimate, layer_curve
-from physrl.evaluation.probes import ProbeResult, ProbeScore
 
 
 def result(*layers: tuple[float, ...]) -> ProbeResult:

@@ -4,7 +4,8 @@ from physrl.config.model import ModelConfig
 from physrl.config.study import load_study_config
 from physrl.environments.renderer import TinyRenderer
 from physrl.evaluation.plan import plan_study
-from physrl.evaluation.probes import ProbeScore, fit_probes, probe_model
+from physrl.evaluation.probe_results import ProbeScore
+from physrl.evaluation.probes import fit_probes, probe_model
 from physrl.models.loading import load_model
 from physrl.models.processor import load_processor
 

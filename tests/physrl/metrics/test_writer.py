@@ -11,8 +11,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from physrl.errors import DataError
-from physrl.metrics import MetricsWriter, Row, read_metrics
+from physrl.metrics import Row, read_metrics
 from physrl.metrics.background import Background
+from physrl.metrics.writer import MetricsWriter
 
 
 def write_steps(folder: Path, *steps: int) -> None:

@@ -11,7 +11,7 @@ from physrl.report.answer_figures import confusion_matrices, offset_scatter
 from physrl.report.figures import accuracy_bars, learning_curves
 from physrl.report.plot import INK
 from physrl.tasks import TASKS
-from tests.support.answers import make_verdict_answer
+from tests.support.answers import make_policy_result, make_verdict_answer
 
 Policies = tuple[PolicyResult, ...]
 FIGURES: dict[str, Callable[[Policies], str]] = {
@@ -33,6 +33,12 @@ def test_a_figure_is_svg_in_the_pages_ink_with_unique_ids(name: str, policies: P
     ids = set(re.findall(r'id="([^"]+)"', svg))
     assert all(each.startswith(f"{name}-") for each in ids)
     assert set(re.findall(r'(?:url\(|href=")#([^")]+)', svg)) <= ids
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("policy", [r"$\frac{$", "$x$", "a&<b>", "\u202eab", "%s{0}_^"])
+def test_the_name_of_a_policy_is_only_text(name: str, policy: str) -> None:
+    ElementTree.fromstring(FIGURES[name]((make_policy_result(policy, 8),)))
 
 
 def test_many_tasks_fill_several_rows_of_panels() -> None:

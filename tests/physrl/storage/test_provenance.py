@@ -1,5 +1,8 @@
 from pathlib import Path
 
+import pytest
+
+import physrl
 from physrl.storage.provenance import (
     has_same_scenes,
     provenance_comments,
@@ -22,3 +25,14 @@ def test_comments_are_read_back() -> None:
     assert has_same_scenes(text)
     assert not has_same_scenes(text.replace(scene_generator_hash(), "0" * 64))
     assert working_directory("seed: 1\n") is None
+
+
+@pytest.mark.parametrize(("text", "noted"), [("a1" * 20, True), ("unknown", False), ("", False)])
+def test_without_git_the_commit_is_the_images(
+    text: str, noted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("environments", "tasks"):
+        (tmp_path / "physrl" / name).mkdir(parents=True)
+    (tmp_path / "REVISION").write_text(f"{text}\n")
+    monkeypatch.setattr(physrl, "__file__", str(tmp_path / "physrl" / "__init__.py"))
+    assert versions().get("git commit") == (text if noted else None)

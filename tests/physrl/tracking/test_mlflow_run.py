@@ -4,7 +4,7 @@ import pytest
 
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
-from physrl.metrics import MetricsWriter
+from physrl.metrics.writer import MetricsWriter
 from physrl.tracking import trackers
 
 mlflow = pytest.importorskip("mlflow", reason="mlflow is optional: pip install mlflow-skinny")

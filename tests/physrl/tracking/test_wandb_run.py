@@ -8,7 +8,7 @@ import pytest
 
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
-from physrl.metrics import MetricsWriter
+from physrl.metrics.writer import MetricsWriter
 from physrl.tracking import trackers
 
 wandb = pytest.importorskip("wandb", reason="wandb is optional: pip install wandb")

@@ -1,0 +1,84 @@
+"""Ask a downloaded policy about one image: `physrl try`.
+
+python -m jobs.ask models/step-00000060 --image tower.png
+"""
+
+import sys
+from pathlib import Path
+
+from jobs.arguments.policy import policy_model
+from jobs.checks.checkpoint import check_model, check_quantization
+from jobs.display.console import console
+from jobs.display.loading import base_of
+from physrl.config import RunConfig, load_config
+from physrl.data.photos import read_image
+from physrl.errors import DataError
+from physrl.protocols import Sampling
+from physrl.storage.run_files import CONFIG
+from physrl.tasks import TASKS
+from physrl.tasks.answers import format_action
+from physrl.tasks.task import question_text
+from physrl.types import Prompt
+
+
+def find_config(folder: Path, overrides: list[str]) -> RunConfig:
+    """Load the configuration of a checkpoint's run, which `physrl pull` wrote beside it.
+
+    The base of an adapter becomes the model's path, unless an override names another.
+
+    Raises:
+        UserError: there is no configuration, or it is invalid.
+    """
+    places = [parent / CONFIG for parent in list(folder.absolute().parents)[:2]]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise DataError(
+            f"neither {places[0]} nor {places[1]} exists: name a folder that physrl pull wrote, or "
+            "checkpoints/step-* of a run"
+        )
+    base = base_of(folder, found)
+    return load_config(found, [*([] if base is None else [f"model.path={base}"]), *overrides])
+
+
+def run(folder: Path, image: Path, config: RunConfig) -> None:
+    """Print the question, the model's greedy answer, and how the task reads it.
+
+    Raises:
+        UserError: the folder holds no policy, or the image is not readable or too large.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder: name one that physrl pull wrote")
+    model = policy_model(str(folder), config.model)
+    check_model("model.path", model.path, model)
+    check_quantization(model)
+    task = TASKS[config.task]
+    question = question_text(task, reasoning=model.reasoning)
+    prompt = Prompt.ask(image.name, question, read_image(image))
+    from transformers.utils.logging import disable_progress_bar
+
+    from physrl.data.collate import Collator
+    from physrl.models.generate import TransformersGenerator
+    from physrl.models.loading import load_model
+    from physrl.models.processor import load_processor
+
+    disable_progress_bar()
+    processor = load_processor(model.path)
+    length = Collator(processor).prompt_length(prompt)
+    if length > model.max_prompt_tokens:
+        raise DataError(
+            f"{image} makes a prompt of {length} tokens, more than model.max_prompt_tokens="
+            f"{model.max_prompt_tokens}: give a smaller image, or a larger limit"
+        )
+    sampling = Sampling(1, 0, model.max_completion_tokens, config.seed)
+    with console.status("loading the model and answering"):
+        generator = TransformersGenerator(load_model(model), processor)
+        ((completion,),) = (each.completions for each in generator.generate([prompt], sampling))
+    answer = format_action(task.parse(completion.text), task.axes)
+    for line in (question, f"model: {completion.text}", f"answer: {answer or 'none'}"):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main(["try", *sys.argv[1:]])
