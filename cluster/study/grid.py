@@ -22,9 +22,11 @@ from cluster.study.trial import MakeActors, Train, TrialJob, TrialRunner
 from cluster.training.actors import RunActors
 from cluster.training.phases import train
 from cluster.training.reporter import Progress
+from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.evaluation.cells import CellStore
-from physrl.evaluation.specs import StudyPlan, Subject
+from physrl.evaluation.specs import AdaptationSpec, StudyPlan, Subject
+from physrl.evaluation.subjects import trained_subject
 
 RUNNER_CPUS = 0.25
 """Cores of a trial's own process, which mostly waits."""
@@ -37,12 +39,30 @@ def trial_jobs(plan: StudyPlan, folder: Path) -> dict[str, TrialJob]:
         adaptations = tuple(spec for spec in plan.adaptations if spec.subject == subject)
         if subject.kind == "trained" or adaptations:
             config = plan.config_of(subject)
-            changes: dict[str, object] = {"output": folder / "trials", "name": _run_name(subject)}
-            if config.storage is not None:
-                changes["storage"] = f"{config.storage}/{plan.name}/trials"
-            config = config.model_copy(update=changes)
-            jobs[subject.key] = TrialJob(subject, config, adaptations)
+            jobs[subject.key] = _make_job(plan, folder, subject, config, adaptations)
     return jobs
+
+
+def selection_jobs(plan: StudyPlan, folder: Path) -> dict[str, TrialJob]:
+    """Make the runs that learning rates are chosen by, by their keys."""
+    return {
+        trial.key: _make_job(plan, folder, trained_subject(trial), trial.config, ())
+        for trial in plan.selection
+    }
+
+
+def _make_job(
+    plan: StudyPlan,
+    folder: Path,
+    subject: Subject,
+    config: RunConfig,
+    adaptations: tuple[AdaptationSpec, ...],
+) -> TrialJob:
+    """Make a job whose run is in the study's folder, and in the study's part of the storage."""
+    changes: dict[str, object] = {"output": folder / "trials", "name": _run_name(subject)}
+    if config.storage is not None:
+        changes["storage"] = f"{config.storage}/{plan.name}/trials"
+    return TrialJob(subject, config.model_copy(update=changes), adaptations)
 
 
 def unfinished(jobs: Mapping[str, TrialJob], store: CellStore) -> dict[str, TrialJob]:

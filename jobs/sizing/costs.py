@@ -58,11 +58,13 @@ def show(plan: StudyPlan) -> None:
 
 def study_costs(plan: StudyPlan) -> list[Cost]:
     """Estimate the GPU hours of each kind of results, whether or not they are in the store."""
+    selection = [_selection_hours(trial.config) for trial in plan.selection]
     trials = [trial_hours(trial.config) for trial in plan.trials]
     cells = [_cell_hours(plan, cell) for cell in plan.cells]
     adaptations = [_adaptation_hours(spec) for spec in plan.adaptations]
     probes = [_probe_hours(plan, spec) for spec in plan.probes]
-    kinds = {"trials": trials, "cells": cells, "adaptations": adaptations, "probes": probes}
+    kinds = {"rates": selection} if selection else {}
+    kinds |= {"trials": trials, "cells": cells, "adaptations": adaptations, "probes": probes}
     return [Cost(kind, len(hours), sum(hours)) for kind, hours in kinds.items()]
 
 
@@ -82,6 +84,12 @@ def trial_hours(run: RunConfig) -> float:
             tokens = completions * (run.model.max_prompt_tokens + run.model.max_completion_tokens)
         seconds += update_seconds(run.model, tokens) / run.runtime.learner_ranks
     return seconds * required_gpus(run.runtime) / 3600
+
+
+def _selection_hours(run: RunConfig) -> float:
+    """Estimate the GPU hours of a run that a rate is chosen by, its validation included."""
+    seconds = decoding_seconds(run, run.evaluation.scenes) / run.runtime.inference_servers
+    return trial_hours(run) + seconds * required_gpus(run.runtime) / 3600
 
 
 def decoding_seconds(run: RunConfig, completions: int) -> float:

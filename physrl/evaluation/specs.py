@@ -129,11 +129,14 @@ class StudyPlan:
     cells: tuple[CellSpec, ...]
     adaptations: tuple[AdaptationSpec, ...]
     probes: tuple[ProbeSpec, ...]
+    selection: tuple[TrialSpec, ...] = ()
+    """Runs that learning rates are chosen by; no subjects."""
 
     @property
     def keys(self) -> frozenset[str]:
         """The keys of all results."""
-        keys = [trial.key for trial in self.trials] + [cell.key for cell in self.cells]
+        keys = [trial.key for trial in (*self.selection, *self.trials)]
+        keys += [cell.key for cell in self.cells]
         keys += [spec.key for spec in self.adaptations] + [spec.key for spec in self.probes]
         return frozenset(keys) | frozenset(self.baselines)
 
