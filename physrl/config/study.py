@@ -177,6 +177,8 @@ class StudyEvaluationConfig(Section):
     photographs, with the question of `stability`."""
     prompting: tuple[PromptingConfig, ...] = (PromptingConfig(),)
     """Prompting conditions."""
+    min_p: float = Field(0.0, ge=0, lt=1)
+    """Smallest probability of a token of sampled answers, as a share of the likeliest one's."""
     scenes: int = Field(256, ge=2)
     """Scenes of each test set, the same ones for every model."""
     seed: int = Field(0, ge=0, le=2**31 - 1)

@@ -69,6 +69,8 @@ class CellSettings:
     reasoning: bool
     temperature: float
     """Temperature of sampled answers."""
+    min_p: float
+    """Smallest probability of a token of sampled answers, as a share of the likeliest one's."""
     max_completion_tokens: int
     photos: str | None = None
     """Digest of the photographs if the test set is `real`."""

@@ -57,6 +57,15 @@ def test_greedy_answers_are_never_less_likely_than_sampled_first_tokens() -> Non
         assert all(first >= other.logprobs[0] - 1e-5 for other in group.completions)
 
 
+def test_min_p_excludes_unlikely_tokens() -> None:
+    loop = make_loop({"group_size": 4})
+    prompts = [group.read().prompt for group in loop.collect(0)]
+    (greedy,) = loop.generator.generate(prompts[:1], Sampling(1, 0.0, 24, seed=0))
+    (sampled,) = loop.generator.generate(prompts[:1], Sampling(4, 1.0, 24, seed=0, min_p=1.0))
+    ids = {each.token_ids for each in sampled.completions}
+    assert ids == {greedy.completions[0].token_ids}
+
+
 def test_truncated_completions_are_marked() -> None:
     loop = make_loop({"group_size": 2})
     prompts = [group.read().prompt for group in loop.collect(0)]

@@ -23,7 +23,6 @@ from cluster.training.rl_steps import RLSteps, check_staleness
 from physrl.algorithms.advantage import advantages as group_advantages
 from physrl.algorithms.batch import group_rewards, rollout_batch
 from physrl.algorithms.credit import credit
-from physrl.config.load import validate
 from physrl.config.run import RunConfig
 from physrl.data.rollouts import read_rollouts
 from physrl.errors import GenerationError
@@ -312,9 +311,13 @@ def test_rejection_sampling_trains_on_the_successes_alone(actors: RunActors, fol
 
 @pytest.mark.slow
 def test_a_run_of_no_steps_is_its_warm_start(actors: RunActors, folder: Path) -> None:
-    warm = {"steps": 2, "prompts_per_step": 8, "lr": 1e-3, "type": "sft"}
-    short = short_run(folder, "warm-alone", {"type": "sft"}, steps=0)
-    config = validate(short.model_dump() | {"warm_start": warm})
+    config = make_config(
+        name="warm-alone",
+        output=str(folder),
+        model={"max_prompt_tokens": 320},
+        warm_start={"steps": 2, "prompts_per_step": 8, "lr": 1e-3},
+        algorithm={"type": "sft", "steps": 0},
+    )
     open_run(config, resume=False)
     checkpoint, finished = train(
         config, actors, StopRequest(), lambda *_: nullcontext(SilentReporter())
