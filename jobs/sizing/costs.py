@@ -9,6 +9,7 @@ that wait for each other count as used.
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from rich.table import Table
@@ -105,6 +106,7 @@ def update_seconds(model: ModelConfig, tokens: int) -> float:
     return 2 * parameters(model) * passes * tokens / (PEAK * TRAINING)
 
 
+@cache
 def parameters(model: ModelConfig) -> float:
     """Estimate a model's parameters from its files' size, or its name on the hub (`...-7B-...`)."""
     folder = Path(model.path)

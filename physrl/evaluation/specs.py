@@ -1,6 +1,7 @@
 """Specifications of a study: its subjects, the conditions they answer under, the measurements."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from physrl.config.auxiliary import OutcomeConfig
@@ -117,7 +118,7 @@ class ProbeSpec:
     reasoning: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StudyPlan:
     """All trials and measurements of a study, in a fixed order."""
 
@@ -148,4 +149,8 @@ class StudyPlan:
         Raises:
             KeyError: the subject is not a model.
         """
-        return ({trial.key: trial.config for trial in self.trials} | self.bases)[subject.key]
+        return self._configs[subject.key]
+
+    @cached_property
+    def _configs(self) -> dict[str, RunConfig]:
+        return {trial.key: trial.config for trial in self.trials} | self.bases

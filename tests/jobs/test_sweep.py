@@ -1,15 +1,17 @@
 """Mistakes in a study, and its plan, before anything starts."""
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from jobs.sizing.costs import study_costs
 from jobs.sweep import planned_with_rates, rate_facts
 from physrl.config.study import load_study_config
 from physrl.evaluation.cells import Trained, open_cell_store
 from physrl.evaluation.plan import plan_study
-from physrl.evaluation.trials import TrialSpec
+from physrl.evaluation.selection import make_selection
+from physrl.evaluation.trials import TrialSpec, make_trials
 from tests.support.command_line import call, call_refused
 from tests.support.paths import CONFIGS
 from tests.support.study_files import write_study
@@ -71,33 +73,34 @@ def test_the_studies_that_ship_pass_a_dry_run(
 ) -> None:
     code, printed, _ = call(capsys, "sweep", "--config", path, "--dry-run")
     assert code == 0
-    plan = plan_study(load_study_config(path))
-    assert f"sweep-{plan.name}" == path.stem
-    assert f"{len(plan.cells)}" in printed
+    assert f"{path.stem.removeprefix('sweep-')}: cost of the study" in printed
+    row = re.search(r"all\s*│\s*([0-9]+)\s*│\s*([0-9.,]+)", printed)
+    assert row is not None
+    assert int(row[1]) > 100
+    if path.stem == "sweep-core":
+        assert 400 < float(row[2]) < 600
 
 
-def test_the_core_study_isolates_interaction_in_about_500_gpu_hours() -> None:
-    plan = plan_study(load_study_config(CONFIGS / "sweep-core.yaml"))
-    assert {trial.method for trial in plan.trials} == {
+def test_the_core_study_isolates_interaction_with_the_same_effort_for_each() -> None:
+    config = load_study_config(CONFIGS / "sweep-core.yaml")
+    trials = make_trials(config, {})
+    assert {trial.method for trial in trials} == {
         "grpo", "gspo", "rejection", "sft", "sft_samples", "observer", "grpo_yoked", "grpo_random",
         "warm_start", "sft_shuffled",
     }  # fmt: skip
-    assert {trial.seed for trial in plan.trials} == {0, 1, 2, 3, 4}
-    tried = {method: set[float]() for method in ("grpo", "gspo", "rejection", "sft")}
-    for trial in plan.selection:
-        tried[trial.method].add(trial.config.algorithm.lr)
-    assert {len(rates) for rates in tried.values()} == {3}
-    assert 400 < sum(cost.gpu_hours for cost in study_costs(plan)) < 600
+    assert {trial.seed for trial in trials} == {0, 1, 2, 3, 4}
+    tried = Counter(trial.method for trial in make_selection(config))
+    assert tried == dict.fromkeys(("grpo", "gspo", "rejection", "sft"), 3 * len(config.grid.tasks))
 
 
 def test_ranks_beyond_keep_the_scale_of_adapters() -> None:
-    plan = plan_study(load_study_config(CONFIGS / "sweep-beyond.yaml"))
-    loras = {trial.variant: trial.config.model.lora for trial in plan.trials}
+    trials = make_trials(load_study_config(CONFIGS / "sweep-beyond.yaml"), {})
+    loras = {trial.variant: trial.config.model.lora for trial in trials}
     scales = {name: lora.alpha / lora.rank for name, lora in loras.items() if lora is not None}
     assert scales.pop("alpha_64") == 4
     assert set(scales.values()) == {1}
     assert len({lora.rank for lora in loras.values() if lora is not None}) == 4
-    left_out = {frozenset(t.config.tasks) for t in plan.trials if t.variant == "leave_one_out"}
+    left_out = {frozenset(t.config.tasks) for t in trials if t.variant == "leave_one_out"}
     assert {len(tasks) for tasks in left_out} == {3}
     assert len(left_out) == 4
 
