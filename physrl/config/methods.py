@@ -1,7 +1,7 @@
 """Methods that studies know by name, besides the algorithms."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from physrl.config.algorithm import ALGORITHMS, OptimizationConfig
@@ -53,7 +53,7 @@ class MethodTree:
     """A method's changes of the base run, with the keys that it inherits from the base."""
 
     overrides: Tree
-    untaken: tuple[str, ...] = field(default=())
+    untaken: tuple[str, ...]
     """Keys of the base's algorithm that its own does not take."""
 
 
@@ -71,7 +71,7 @@ def algorithm_type(name: str, methods: Mapping[str, Tree]) -> str:
     Raises:
         ValueError: there is no such algorithm.
     """
-    table = _changes(name, methods).get("algorithm")
+    table = _changes(name, methods, {}).get("algorithm")
     kind = str(table.get("type", name) if isinstance(table, dict) else name)
     if kind not in ALGORITHMS:
         raise ValueError(
@@ -98,24 +98,28 @@ def method_tree(
     kind, method = algorithm_type(name, methods), find_method(name)
     given: Any = base.get("algorithm") or {}
     inherited = {key: value for key, value in given.items() if _takes(kind, budget.type, key)}
-    scenes = budget.prompts_per_step
-    if method.match == "samples":
-        scenes = budget.completions_per_step
     shared = {
         "steps": budget.steps,
-        "prompts_per_step": scenes,
+        "prompts_per_step": budget.prompts_per_step,
         "updates_per_rollout": budget.updates_per_rollout,
     }
+    samples = {"algorithm": {"prompts_per_step": budget.completions_per_step}}
+    changes = _changes(name, methods, samples if method.match == "samples" else {})
     untaken = [key for key in given if key != "type" and key not in inherited]
     algorithm = {"algorithm": inherited | shared | {"type": kind}}
-    return MethodTree(merge(algorithm, _changes(name, methods)), tuple(untaken))
+    return MethodTree(merge(algorithm, changes), tuple(untaken))
 
 
-def _changes(name: str, methods: Mapping[str, Tree]) -> Tree:
-    """Merge the changes of a method's parent, its own, and those that the study makes to it."""
+def _changes(name: str, methods: Mapping[str, Tree], budget: Tree) -> Tree:
+    """Merge the changes of a method's parent, its own, and those that the study makes to it.
+
+    Args:
+        budget: further changes of its own.
+    """
     method = find_method(name)
     parent = {} if method.parent is None else methods.get(method.parent, {})
-    return merge(merge(parent, method.overrides, by_type=False), methods.get(name, {}))
+    own = merge(method.overrides, budget)
+    return merge(merge(parent, own, by_type=False), methods.get(name, {}))
 
 
 def _takes(kind: str, base: str, key: str) -> bool:

@@ -39,7 +39,7 @@ def make_selection(config: StudyConfig) -> tuple[TrialSpec, ...]:
         }
         for rate in selection.rates[method]:
             tree = merge(changes, {"algorithm": {"lr": rate}, "evaluation": measured})
-            variant = f"rate_{rate:g}"
+            variant = f"rate_{rate}"
             trial = make_trial(config, tree, task, method, model, selection.seed, variant)
             key = content_key(selection=[run_content(trial.config), selection.scenes])
             trials.append(replace(trial, key=key))

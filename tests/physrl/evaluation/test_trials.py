@@ -110,6 +110,11 @@ def test_controls_differ_from_their_parent_in_one_respect() -> None:
         algorithm: Any = trials[name].algorithm
         assert (algorithm.targets, algorithm.lr) == (expected, 0.25)
         assert trials[name].model.reasoning
+    # A change of SFT's scenes is shared by what has as many scenes, not by what has more.
+    wider = algorithms(methods.replace("lr: 0.25", "prompts_per_step: 6"))
+    assert {name: wider[name].prompts_per_step for name in targets} == {
+        "sft": 6, "sft_samples": 32, "observer": 32, "sft_shuffled": 6
+    }  # fmt: skip
     # An observer sees an outcome for each that RL causes.
     assert trials["observer"].algorithm.prompts_per_step == 8 * 4
 
