@@ -119,6 +119,7 @@ def evaluation_settings(config: BaselineConfig) -> CellSettings:
         reward=config.reward,
         reasoning=False,
         temperature=1.0,
+        min_p=0.0,
         max_completion_tokens=1,
     )
 

@@ -230,10 +230,12 @@ def sweep(
     given = [*(overrides or ()), *([] if max_cells is None else [f"max_cells={max_cells}"])]
     checked = load_study_config(config, given)
     from jobs.checks import study as study_checks
+    from jobs.display.inheritance import show_untaken
     from physrl.evaluation.cells import open_cell_store
     from physrl.evaluation.plan import plan_study
 
     plan = plan_study(checked)
+    show_untaken(checked)
     if dry_run:
         from jobs.sizing import costs
 

@@ -2,7 +2,8 @@
 
 python -m jobs.sweep --config jobs/configs/sweep-smoke.yaml
 
-plan -> trials on Ray Tune: train, adapt -> cells on shared servers -> probes -> report
+plan -> runs that choose learning rates -> plan
+     -> trials on Ray Tune: train, adapt -> cells on shared servers -> probes -> report
                        (the store contains each result once)
 """
 
@@ -10,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cluster.baseline.ppo import train_baseline
@@ -18,9 +19,16 @@ from cluster.runtime.session import ray_session
 from cluster.runtime.stopping import StopRequest, sigterm_as_interrupt, stop_on_signals
 from cluster.study.cells import compute_cells
 from cluster.study.events import ATTEMPTS, Finished, Started, error_summary
-from cluster.study.grid import run_trials, slots_runtime, trial_jobs, unfinished
+from cluster.study.grid import (
+    run_trials,
+    selection_jobs,
+    slots_runtime,
+    trial_jobs,
+    unfinished,
+)
 from cluster.study.probes import compute_probes
 from cluster.study.served_cells import ADAPTERS
+from cluster.study.trial import TrialJob
 from jobs.display.console import console
 from jobs.display.progress import Bar, TrainingProgress, show_training
 from jobs.display.trial_lines import TrialLines
@@ -31,6 +39,8 @@ from physrl.config.study import StudyConfig
 from physrl.data.photos import load_photos
 from physrl.errors import PhysRLError
 from physrl.evaluation.cells import CellStore, Trained
+from physrl.evaluation.plan import plan_study
+from physrl.evaluation.selection import choose_rates, rate_accuracies
 from physrl.evaluation.specs import StudyPlan
 from physrl.evaluation.study_results import read_study_results
 from physrl.metrics import read_metrics
@@ -48,13 +58,20 @@ def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | N
         at_once: concurrent trials on a local cluster; a joined one runs as many as fit.
     """
     began = time.monotonic()
+    plan = planned_with_rates(config, plan, store)
     store.save_plan(plan)
     if not plan.keys <= store.done():
         runtime = next(iter(plan.trials)).config.runtime
         slots = at_once or _slots(runtime)
         with ray_session(slots_runtime(runtime, slots)), sigterm_as_interrupt():
             try:
-                finished = _train(plan, store)
+                finished = _run_trials("rates", selection_jobs(plan, study_folder(plan)), store)
+                if finished:
+                    plan = planned_with_rates(config, plan, store)
+                    store.save_plan(plan)
+                    for method, rate in rate_facts(plan, store).items():
+                        console.print(f"{method}: {rate}")
+                    finished = _train(plan, store)
                 if finished:
                     _measure(config, plan, store, slots)
             except KeyboardInterrupt:
@@ -67,15 +84,51 @@ def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | N
     return True
 
 
+def planned_with_rates(config: StudyConfig, plan: StudyPlan, store: CellStore) -> StudyPlan:
+    """Plan the study with the chosen learning rates, once all runs that choose them have ended.
+
+    Raises:
+        ConfigError: every rate of a method has failed.
+    """
+    done, failed = store.done(), store.failures()
+    if not plan.selection or any(
+        trial.key not in done and trial.key not in failed for trial in plan.selection
+    ):
+        return plan
+    return plan_study(config, choose_rates(plan.selection, _read_selection(plan, store)))
+
+
+def rate_facts(plan: StudyPlan, store: CellStore) -> dict[str, str]:
+    """Describe the chosen rates, and the validation accuracies that chose them."""
+    trained = _read_selection(plan, store)
+    facts = {}
+    for (method, model), rate in choose_rates(plan.selection, trained).items():
+        accuracies = rate_accuracies(plan.selection, trained, method, model)
+        tried = ", ".join(f"{value:.1%} with {each:g}" for each, value in accuracies.items())
+        facts[f"learning rate of {method} for {model}"] = f"{rate:g} (validation: {tried})"
+    return facts
+
+
+def _read_selection(plan: StudyPlan, store: CellStore) -> dict[str, Trained]:
+    found = {trial.key: store.read_trained(trial.key) for trial in plan.selection}
+    return {key: result for key, result in found.items() if result is not None}
+
+
+def _run_trials(kind: str, jobs: Mapping[str, TrialJob], store: CellStore) -> bool:
+    """Run the trials that are unfinished; return False if interrupted."""
+    left = unfinished(jobs, store)
+    if not left:
+        return True
+    console.print(f"{kind}: {len(left)} of {len(jobs)} models to train or adapt")
+    folder = next(iter(jobs.values())).config.output.parent
+    return run_trials(jobs, store, folder, show_training, [TrialLines(len(left))])
+
+
 def _train(plan: StudyPlan, store: CellStore) -> bool:
     """Train and adapt all models, then train the networks; return False if interrupted."""
     folder = study_folder(plan)
-    jobs = trial_jobs(plan, folder)
-    left = unfinished(jobs, store)
-    if left:
-        console.print(f"{len(left)} of {len(jobs)} models to train or adapt")
-        if not run_trials(jobs, store, folder, show_training, [TrialLines(len(left))]):
-            return False
+    if not _run_trials("trials", trial_jobs(plan, folder), store):
+        return False
     with stop_on_signals() as stop:
         for key, run in plan.baselines.items():
             if key not in store.done() and not stop.requested:
@@ -121,7 +174,8 @@ def _report(config: StudyConfig, plan: StudyPlan, store: CellStore, seconds: flo
     real = config.evaluation.real_images
     results = read_study_results(plan, store, () if real is None else load_photos(real))
     folder = study_folder(plan)
-    facts = {"this run (s)": f"{seconds:.0f}", "store": store.location, **versions()}
+    facts = {"this run (s)": f"{seconds:.0f}", "store": store.location}
+    facts |= rate_facts(plan, store) | versions()
     page = write_study_report(results, folder / "report", facts)
     console.print(f"report: {page}\nTensorBoard: tensorboard --logdir {folder}", soft_wrap=True)
     print(json.dumps(headline(results) | {"seconds": round(seconds, 1)}))

@@ -23,16 +23,21 @@ SHUFFLED_SCENES = 1 << 20
 def demonstrate(
     source: SceneSource, indices: Iterable[int], renderer: Renderer, simulator: Simulator
 ) -> list[Demonstration]:
-    """Make the demonstrations of scenes, with ideal answers or, if shuffled, those of other scenes.
+    """Make the demonstrations of scenes: ideal answers, those of other scenes, or outcomes.
 
-    An auxiliary task prepends a prediction to each target, or adds a second demonstration.
+    An auxiliary task prepends a prediction to each answer, or adds a second demonstration.
 
     Raises:
         SimulationError: PyBullet returned values that are not finite.
     """
     indices = list(indices)
     scenes, prompts = prepare(source, indices, renderer)
-    if source.shuffled:
+    if source.targets == "outcomes":
+        return [
+            _observe(source, index, scene, prompt, simulator)
+            for index, scene, prompt in zip(indices, scenes, prompts, strict=True)
+        ]
+    if source.targets == "shuffled":
         targets = [_load_target(source, _shuffled_index(source, index)) for index in indices]
     elif source.data is not None:
         targets = [_load_target(source, index) for index in indices]
@@ -69,6 +74,25 @@ def _demonstrations(
         Demonstration(prompt, target),
         Demonstration(second, prediction_text(motion), auxiliary.weight),
     ]
+
+
+def _observe(
+    source: SceneSource, index: int, scene: SceneSpec, prompt: Prompt, simulator: Simulator
+) -> Demonstration:
+    """Ask for the outcome of an action that another policy takes in the scene.
+
+    Half of the actions are a guesser's, the ideal ones of other scenes; the others, and those that
+    are illegal here, are an imprecise expert's.
+    """
+    task = TASKS[scene.task]
+    expert = hypothetical_action(task, scene)
+    guess = task.ideal(_load_target(source, _shuffled_index(source, index))[0])
+    guesses = bool(stream(f"{source.seed}/{source.task}/observed", index).integers(2))
+    for action in (guess, expert) if guesses else (expert,):
+        motion = task.act(scene, action, simulator).motion
+        if motion is not None:
+            return Demonstration(prediction_prompt(prompt, task, action), prediction_text(motion))
+    raise AssertionError(f"{expert} is not carried out in {scene.scene_id}")
 
 
 def _load_target(source: SceneSource, index: int) -> tuple[SceneSpec, str]:

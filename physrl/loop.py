@@ -10,14 +10,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from physrl.algorithms.batch import (
-    rollout_advantages,
-    rollout_batch,
-    rollout_metrics,
-)
+from physrl.algorithms.batch import rollout_batch, rollout_metrics
+from physrl.algorithms.credit import credit
 from physrl.algorithms.dynamic_sampling import refill
 from physrl.algorithms.update import Learner
-from physrl.config.algorithm import RLConfig
 from physrl.config.run import RunConfig
 from physrl.curriculum import make_curriculum
 from physrl.data.collate import Collator
@@ -58,18 +54,15 @@ class ReferenceLoop:
         drawn = self.collect(step)
         self.curriculum_state = self._curriculum.observe(self.curriculum_state, source, drawn)
         sampled = refill(drawn, partial(self._draw, step), self._config, algorithm, step)
-        return (
-            rollout_metrics(drawn) | self.learn(sampled.groups, step, algorithm) | sampled.metrics
-        )
+        return rollout_metrics(drawn) | self.learn(sampled.groups, step) | sampled.metrics
 
     def collect(self, step: int) -> list[Group]:
         """Roll out a group for every scene of a step."""
         return self._draw(step, step_indices(self._config, step))
 
-    def learn(self, groups: Sequence[Group], step: int, algorithm: RLConfig) -> Metrics:
+    def learn(self, groups: Sequence[Group], step: int) -> Metrics:
         """Compute advantages, and update the policy."""
-        longest = self._config.model.max_completion_tokens
-        advantages = rollout_advantages(groups, algorithm, longest)
+        advantages = credit(groups, self._config, step)
         records = [group.read() for group in groups]
         updated = self._learner.update(rollout_batch(records, advantages), step)
         self.generator.policy_version += 1

@@ -33,6 +33,9 @@ class Sampling:
     max_tokens: int
     """Largest number of tokens of a completion, including the end-of-sequence token."""
     seed: int
+    min_p: float = 0.0
+    """Smallest probability of a sampled token as a share of the likeliest one's; 0 allows all. The
+    learner scores completions without it, so it is for evaluation."""
 
     def __post_init__(self) -> None:
         if self.temperature == 0 and self.group_size != 1:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from physrl.config.algorithm import Targets
 from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.config.run import RunConfig
@@ -34,8 +35,8 @@ class SceneSource:
     """Collected dataset of the scenes; None to sample them."""
     mixture: tuple[str, ...] = ()
     """Tasks of the scenes in turn; if empty, all scenes are of `task`."""
-    shuffled: bool = False
-    """True if demonstrations show answers of other scenes."""
+    targets: Targets = "ideal"
+    """Target completions of demonstrations."""
     examples: Examples | None = None
     """Solved examples before every question, if any."""
     blank: bool = False
@@ -87,12 +88,14 @@ def scene_source(
     Raises:
         ConfigError: the generator would not change the environment's settings.
     """
-    data, shuffled = None, False
+    data: str | None = None
+    targets: Targets = "ideal"
     trained = generator == "iid" and task == config.task
     if trained and split == "train":
         data = config.data
         algorithm = config.algorithm
-        shuffled = not algorithm.uses_rollouts and algorithm.targets != "ideal"
+        if not algorithm.uses_rollouts:
+            targets = algorithm.targets
     elif generator == "iid" and split == "test":
         data = config.evaluation.data.get(task)
     return SceneSource(
@@ -105,7 +108,7 @@ def scene_source(
         generator=generator,
         data=data,
         mixture=config.mixture if trained and split in ("train", "warm") else (),
-        shuffled=shuffled,
+        targets=targets,
     )
 
 

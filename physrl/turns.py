@@ -106,7 +106,8 @@ def longest_conversation(source: SceneSource, renderer: Renderer) -> Prompt:
     (scene,), (prompt,) = prepare(source, [0], renderer)
     answer = Turn("assistant", quote_answer(Offset(-LARGEST_OFFSET, -LARGEST_OFFSET), task))
     failed = Outcome("illegal", success=False)
-    question = Turn("user", feedback_text(failed, reasoning=source.reasoning), prompt.images)
+    shown = prompt.turns[-1].images  # without those of examples
+    question = Turn("user", feedback_text(failed, reasoning=source.reasoning), shown)
     (question,) = source.with_auxiliary(Prompt(scene.scene_id, (question,))).turns
     return Prompt(scene.scene_id, prompt.turns + (answer, question) * (task.attempts - 1))
 

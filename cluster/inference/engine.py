@@ -227,6 +227,7 @@ class VLLMEngine:
         return SamplingParams(
             n=sampling.group_size,
             temperature=sampling.temperature,
+            min_p=sampling.min_p,
             max_tokens=sampling.max_tokens,
             seed=prompt_seed(prompt.prompt_id, sampling),
             logit_bias=dict.fromkeys(self._collator.banned_token_ids, BAN),

@@ -25,7 +25,8 @@ from cluster.training.reporter import Progress
 from physrl.config.runtime import RuntimeConfig
 from physrl.evaluation.cells import CellStore
 from physrl.evaluation.specs import StudyPlan
-from physrl.evaluation.trial_runs import run_name, trial_config
+from physrl.evaluation.subjects import trained_subject
+from physrl.evaluation.trial_runs import place_run, run_name, trial_config
 
 RUNNER_CPUS = 0.25
 """Cores of a trial's own process, which mostly waits."""
@@ -39,6 +40,15 @@ def trial_jobs(plan: StudyPlan, folder: Path) -> dict[str, TrialJob]:
         if subject.kind == "trained" or adaptations:
             config = trial_config(plan, subject, folder)
             jobs[subject.key] = TrialJob(subject, config, adaptations)
+    return jobs
+
+
+def selection_jobs(plan: StudyPlan, folder: Path) -> dict[str, TrialJob]:
+    """Make the runs that learning rates are chosen by, by their keys."""
+    jobs = {}
+    for trial in plan.selection:
+        subject = trained_subject(trial)
+        jobs[trial.key] = TrialJob(subject, place_run(plan, subject, trial.config, folder), ())
     return jobs
 
 

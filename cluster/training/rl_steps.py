@@ -15,9 +15,10 @@ from cluster.training.actors import RunActors
 from cluster.training.lagged_curriculum import LaggedCurriculum
 from cluster.training.steps import NO_SCENES, TrainingSteps
 from cluster.training.timing import StepMeter
-from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
+from physrl.algorithms.batch import rollout_batch, rollout_metrics
+from physrl.algorithms.credit import credit
 from physrl.algorithms.dynamic_sampling import refill
-from physrl.config.algorithm import RLConfig
+from physrl.config.algorithm import RolloutConfig
 from physrl.config.run import RunConfig
 from physrl.curriculum import make_curriculum
 from physrl.data.rollout_log import RolloutLog
@@ -36,7 +37,7 @@ class RLSteps(TrainingSteps):
     def __init__(
         self,
         config: RunConfig,
-        algorithm: RLConfig,
+        algorithm: RolloutConfig,
         actors: RunActors,
         meter: StepMeter,
         stop: StopRequest,
@@ -108,8 +109,7 @@ class RLSteps(TrainingSteps):
 
     def _learn(self, groups: Sequence[Group], step: int, profile: Path | None) -> Metrics:
         """Compute advantages, update, publish the weights, and write the rollouts."""
-        longest = self._config.model.max_completion_tokens
-        advantages = rollout_advantages(groups, self._algorithm, longest)
+        advantages = credit(groups, self._config, step)
         records = read_records(groups)
         with self._actors.learning(), self._meter.phase("updating"):
             batch = ray.put(rollout_batch(records, advantages))

@@ -91,7 +91,7 @@ def _distinct_runs(plan: StudyPlan) -> list[RunConfig]:
     The checks of the other runs would give the same results.
     """
     kinds: dict[str, RunConfig] = {}
-    for run in (*plan.bases.values(), *(trial.config for trial in plan.trials)):
+    for run in (*plan.bases.values(), *(trial.config for trial in (*plan.selection, *plan.trials))):
         settings = run.model_dump_json(include={"model", "environment", "runtime", "task"})
         kinds.setdefault(settings, run.model_copy(update={"name": plan.name}))
     return list(kinds.values())

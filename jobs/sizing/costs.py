@@ -9,6 +9,7 @@ that wait for each other count as used.
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from rich.table import Table
@@ -58,11 +59,13 @@ def show(plan: StudyPlan) -> None:
 
 def study_costs(plan: StudyPlan) -> list[Cost]:
     """Estimate the GPU hours of each kind of results, whether or not they are in the store."""
+    selection = [_selection_hours(trial.config) for trial in plan.selection]
     trials = [trial_hours(trial.config) for trial in plan.trials]
     cells = [_cell_hours(plan, cell) for cell in plan.cells]
     adaptations = [_adaptation_hours(spec) for spec in plan.adaptations]
     probes = [_probe_hours(plan, spec) for spec in plan.probes]
-    kinds = {"trials": trials, "cells": cells, "adaptations": adaptations, "probes": probes}
+    kinds = {"rates": selection} if selection else {}
+    kinds |= {"trials": trials, "cells": cells, "adaptations": adaptations, "probes": probes}
     return [Cost(kind, len(hours), sum(hours)) for kind, hours in kinds.items()]
 
 
@@ -84,6 +87,12 @@ def trial_hours(run: RunConfig) -> float:
     return seconds * required_gpus(run.runtime) / 3600
 
 
+def _selection_hours(run: RunConfig) -> float:
+    """Estimate the GPU hours of a run that a rate is chosen by, its validation included."""
+    seconds = decoding_seconds(run, run.evaluation.scenes) / run.runtime.inference_servers
+    return trial_hours(run) + seconds * required_gpus(run.runtime) / 3600
+
+
 def decoding_seconds(run: RunConfig, completions: int) -> float:
     """Estimate the seconds in which one GPU generates completions, including their prompts."""
     operations = 2 * parameters(run.model) * completions
@@ -97,6 +106,7 @@ def update_seconds(model: ModelConfig, tokens: int) -> float:
     return 2 * parameters(model) * passes * tokens / (PEAK * TRAINING)
 
 
+@cache
 def parameters(model: ModelConfig) -> float:
     """Estimate a model's parameters from its files' size, or its name on the hub (`...-7B-...`)."""
     folder = Path(model.path)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from physrl.algorithms.batch import informative_groups
-from physrl.config.algorithm import RLConfig
+from physrl.config.algorithm import PolicyGradientConfig, RolloutConfig
 from physrl.config.run import RunConfig
 from physrl.groups import Group
 from physrl.types import Metrics
@@ -32,14 +32,17 @@ class Refilled:
 
 
 def refill(
-    groups: Sequence[Group], draw: Draw, config: RunConfig, algorithm: RLConfig, step: int
+    groups: Sequence[Group], draw: Draw, config: RunConfig, algorithm: RolloutConfig, step: int
 ) -> Refilled:
     """Replace groups of equal advantages by others, at most `max_refills` times.
 
     A refill draws a scene for each such group and drops the new groups of equal advantages. Those
-    left after the last refill stay: their advantages are 0, and the batch keeps its size.
+    left after the last refill stay: their advantages are 0, and the batch keeps its size. Groups of
+    rejection sampling have no advantages and all stay.
     """
     kept, drawn, replaced = list(groups), len(groups), 0
+    if not isinstance(algorithm, PolicyGradientConfig):
+        return Refilled(kept, drawn, replaced)
     longest = config.model.max_completion_tokens
     for attempt in range(algorithm.max_refills):
         useful = informative_groups(kept, algorithm, longest)
@@ -56,7 +59,7 @@ def refill(
     return Refilled(kept, drawn, replaced)
 
 
-def refill_indices(algorithm: RLConfig, step: int, attempt: int) -> range:
+def refill_indices(algorithm: PolicyGradientConfig, step: int, attempt: int) -> range:
     """Compute the scenes that a step's refill may draw: a pure function, so runs can be resumed."""
     count = algorithm.prompts_per_step
     start = REFILLS_START + (step * algorithm.max_refills + attempt) * count

@@ -1,13 +1,13 @@
-"""SFT: cross entropy on the ideal answer's tokens."""
+"""SFT and rejection sampling: cross entropy on the tokens of targets, or of successes."""
 
 from torch import Tensor
 
 from physrl.algorithms.aggregation import token_mean
 from physrl.algorithms.loss import LossInputs, LossMetrics
-from physrl.config.algorithm import SFTConfig
+from physrl.config.algorithm import RejectionConfig, SFTConfig
 
 
-def sft_loss(config: SFTConfig) -> "SFTLoss":
+def sft_loss(config: SFTConfig | RejectionConfig) -> "SFTLoss":
     """Make the loss, which has no settings."""
     return SFTLoss()
 

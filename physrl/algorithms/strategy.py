@@ -1,6 +1,6 @@
-"""The two kinds of update: a policy gradient on rollouts, or SFT on demonstrations.
+"""The kinds of update: a policy gradient on rollouts, SFT on demonstrations or on successes.
 
-Both classes have the same attributes and methods, documented in the first.
+All classes have the same attributes and methods, documented in the first.
 """
 
 from collections.abc import Sequence
@@ -83,11 +83,35 @@ class SFTStrategy:
         return {}
 
 
+class RejectionStrategy(SFTStrategy):
+    """Updates on the rollouts that succeeded, as if they were demonstrations.
+
+    Rollouts that failed have no credit and are left out; they fill up updates without a success,
+    which change nothing but by weight decay and momentum.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, updates: int) -> None:
+        super().__init__(tokenizer)
+        self._updates = updates
+
+    def training_batch(self, samples: Samples) -> TrainingBatch:
+        examples = super().training_batch(samples).examples
+        accepted = tuple(example for example in examples if example.advantage)
+        rejected = tuple(example for example in examples if not example.advantage)
+        return TrainingBatch(accepted + rejected[: max(0, self._updates - len(accepted))])
+
+    def counted_tokens(self, example: TrainingExample) -> int:
+        return len(example.completion_ids) if example.advantage else 0
+
+
 Strategy = PolicyGradientStrategy | SFTStrategy
 
 
 def make_strategy(config: RunConfig, tokenizer: Tokenizer) -> Strategy:
     """Choose the strategy of the run's algorithm."""
-    if config.algorithm.uses_rollouts:
-        return PolicyGradientStrategy(config.algorithm, config.temperature)
+    algorithm = config.algorithm
+    if isinstance(algorithm, PolicyGradientConfig):
+        return PolicyGradientStrategy(algorithm, config.temperature)
+    if algorithm.uses_rollouts:
+        return RejectionStrategy(tokenizer, algorithm.updates_per_rollout)
     return SFTStrategy(tokenizer)

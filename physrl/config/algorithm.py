@@ -8,6 +8,8 @@ from physrl.config.base import TypedSection
 from physrl.config.implementation import Implementation, TypedRegistry
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Targets = Literal["ideal", "shuffled", "outcomes"]
+"""Target completions of SFT."""
 
 
 class OptimizationConfig(TypedSection):
@@ -28,8 +30,9 @@ class OptimizationConfig(TypedSection):
     """Learning-rate schedule after the warm-up: cosine or linear decay to zero, or constant."""
     max_grad_norm: float = Field(0.1, gt=0)
     """Gradient clipping: the largest norm of an update's gradient."""
-    steps: int = Field(100, ge=1)
-    """Number of steps, each a batch of scenes and `updates_per_rollout` optimizer updates on it."""
+    steps: int = Field(100, ge=0)
+    """Number of steps, each a batch of scenes and `updates_per_rollout` optimizer updates on it;
+    0: the warm start alone."""
     prompts_per_step: int = Field(16, ge=1)
     """Number of scenes, and so of prompts, per step."""
     updates_per_rollout: int = Field(1, ge=1)
@@ -52,14 +55,30 @@ class OptimizationConfig(TypedSection):
         return self
 
 
-class PolicyGradientConfig(OptimizationConfig):
-    """Settings shared by the algorithms that learn from rewards."""
+class RolloutConfig(OptimizationConfig):
+    """Settings shared by the algorithms that learn from sampled completions."""
 
     uses_rollouts: ClassVar[Literal[True]] = True
+
+    group_size: int = Field(16, ge=1)
+    """Number of completions per prompt; TRL's `num_generations`."""
+
+    @property
+    def completions_per_step(self) -> int:
+        """Number of completions that a step samples."""
+        return self.prompts_per_step * self.group_size
+
+
+class PolicyGradientConfig(RolloutConfig):
+    """Settings shared by the algorithms that learn from rewards."""
 
     group_size: int = 16
     """Number of completions per prompt, at least 2, because advantages compare them; TRL's
     `num_generations`."""
+    reward_source: Literal["own", "yoked", "random"] = "own"
+    """Source of the rewards that are learned from: the completions' own outcomes or, as controls
+    without interaction, those that another scene's group of the same step and task earned
+    (`yoked`), or a coin tossed for each completion (`random`)."""
     baseline: Literal["group", "leave_one_out"] = "group"
     """Baseline of the advantage: the mean reward of the group, or of the group's other completions
     (RLOO)."""
@@ -98,11 +117,6 @@ class PolicyGradientConfig(OptimizationConfig):
     """Upper bound of the importance-sampling weight; null for none."""
     importance_sampling_min: float | None = Field(None, gt=0)
     """Lower bound of the importance-sampling weight; null for none."""
-
-    @property
-    def completions_per_step(self) -> int:
-        """Number of completions that a step samples and trains on."""
-        return self.prompts_per_step * self.group_size
 
     @field_validator("group_size")
     @classmethod
@@ -213,6 +227,15 @@ class GSPOConfig(ClippedConfig):
     """Upper clip range: sequence ratios are clipped at 1 + clip_high; TRL's `epsilon_high`."""
 
 
+class RejectionConfig(RolloutConfig):
+    """Rejection sampling (Yuan et al. 2023): SFT on the policy's own completions that succeed."""
+
+    type: Literal["rejection"] = "rejection"
+    """Selects this table."""
+    lr: float = Field(2e-4, gt=0)
+    """Peak learning rate, reached by a linear warm-up; TRL's `learning_rate`."""
+
+
 class SFTConfig(OptimizationConfig):
     """Supervised fine-tuning on the ideal answers."""
 
@@ -225,13 +248,14 @@ class SFTConfig(OptimizationConfig):
     """Peak learning rate, reached by a linear warm-up; TRL's `learning_rate`."""
     prompts_per_step: int = Field(64, ge=1)
     """Number of scenes, and so of prompts, per step."""
-    targets: Literal["ideal", "shuffled"] = "ideal"
-    """Target completions: each scene's ideal answer or, as a control, another scene's."""
+    targets: Targets = "ideal"
+    """Target completions: each scene's ideal answer, another scene's (`shuffled`, a control), or
+    the outcome of an action of another policy (`outcomes`, a passive observer)."""
 
 
 ALGORITHMS = TypedRegistry(
     "physrl.algorithms",
-    (PolicyGradientConfig, SFTConfig),
+    (PolicyGradientConfig, RejectionConfig, SFTConfig),
     {
         "grpo": Implementation(GRPOConfig, "physrl.algorithms.grpo:grpo_loss"),
         "bnpo": Implementation(BNPOConfig, "physrl.algorithms.bnpo:bnpo_loss"),
@@ -239,9 +263,10 @@ ALGORITHMS = TypedRegistry(
         "dapo": Implementation(DAPOConfig, "physrl.algorithms.dapo:dapo_loss"),
         "cispo": Implementation(CISPOConfig, "physrl.algorithms.cispo:cispo_loss"),
         "gspo": Implementation(GSPOConfig, "physrl.algorithms.gspo:gspo_loss"),
+        "rejection": Implementation(RejectionConfig, "physrl.algorithms.sft:sft_loss"),
         "sft": Implementation(SFTConfig, "physrl.algorithms.sft:sft_loss"),
     },
 )
 """Configuration classes and the factories of their losses."""
 RLConfig = PolicyGradientConfig
-AlgorithmConfig = Annotated[PolicyGradientConfig | SFTConfig, ALGORITHMS]
+AlgorithmConfig = Annotated[PolicyGradientConfig | RejectionConfig | SFTConfig, ALGORITHMS]

@@ -5,7 +5,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from physrl.config.algorithm import AlgorithmConfig, GRPOConfig, RLConfig, SFTConfig
+from physrl.config.algorithm import (
+    AlgorithmConfig,
+    GRPOConfig,
+    PolicyGradientConfig,
+    SFTConfig,
+)
 from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.base import Section
 from physrl.config.checkpoint import CheckpointConfig
@@ -137,9 +142,26 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_steps(self) -> "RunConfig":
+        if self.warm_start is not None and self.warm_start.steps == 0:
+            raise ValueError("warm_start.steps is 0: set warm_start=null for none")
+        if self.algorithm.steps == 0 and self.warm_start is None:
+            raise ValueError(
+                "algorithm.steps is 0 and warm_start is null: nothing would be trained; set one"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_auxiliary(self) -> "RunConfig":
-        auxiliary = self.auxiliary
-        if auxiliary is None or auxiliary.predicts or not self.algorithm.uses_rollouts:
+        auxiliary, algorithm = self.auxiliary, self.algorithm
+        if auxiliary is None:
+            return self
+        if not algorithm.uses_rollouts and algorithm.targets == "outcomes":
+            raise ValueError(
+                f"auxiliary.mode is {auxiliary.mode} but algorithm.targets is outcomes, which are "
+                "predictions already: set auxiliary=null or algorithm.targets=ideal"
+            )
+        if auxiliary.predicts or not algorithm.uses_rollouts:
             return self
         raise ValueError(
             f"auxiliary.mode is {auxiliary.mode} but algorithm.type is {self.algorithm.type}, "
@@ -148,9 +170,10 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _check_consistency(self) -> "RunConfig":
-        if self.algorithm.uses_rollouts:
+        if isinstance(self.algorithm, PolicyGradientConfig):
             check_fits(self.algorithm, self.model)
             self._check_parts(self.algorithm)
+            self._check_yoked(self.algorithm)
             if self.data is not None and self.algorithm.max_refills:
                 raise ValueError(
                     f"data is {self.data} and algorithm.max_refills is "
@@ -159,7 +182,8 @@ class RunConfig(Section):
                 )
         if self.model.quantization is not None:
             self._check_quantization()
-        uses_sft = not self.algorithm.uses_rollouts or self.warm_start is not None
+        by_rewards = isinstance(self.algorithm, PolicyGradientConfig)
+        uses_sft = not by_rewards or self.warm_start is not None
         if self.model.lora is not None and self.model.lora.dropout and not uses_sft:
             raise ValueError(
                 f"model.lora.dropout is {self.model.lora.dropout:g} but nothing is trained by SFT, "
@@ -167,7 +191,7 @@ class RunConfig(Section):
             )
         return self
 
-    def _check_parts(self, algorithm: RLConfig) -> None:
+    def _check_parts(self, algorithm: PolicyGradientConfig) -> None:
         parts = [*type(self.reward).model_fields, "overlong"]
         parts.remove("type")
         if self.auxiliary is not None:
@@ -178,6 +202,15 @@ class RunConfig(Section):
                     f"algorithm.reward_weights names '{name}', which is not a part of this reward: "
                     f"choose from {', '.join(parts)}"
                 )
+
+    def _check_yoked(self, algorithm: PolicyGradientConfig) -> None:
+        scenes, tasks = algorithm.prompts_per_step, len(self.tasks)
+        if algorithm.reward_source == "yoked" and scenes < 2 * tasks:
+            raise ValueError(
+                f"algorithm.reward_source is yoked and algorithm.prompts_per_step {scenes}, but "
+                "each group needs another one of its task: set algorithm.prompts_per_step="
+                f"{2 * tasks} or more"
+            )
 
     def _check_quantization(self) -> None:
         what = f"model.quantization is {self.model.quantization}"
@@ -193,7 +226,7 @@ class RunConfig(Section):
             )
 
 
-def check_fits(algorithm: RLConfig, model: ModelConfig) -> None:
+def check_fits(algorithm: PolicyGradientConfig, model: ModelConfig) -> None:
     """Refuse an algorithm that does not fit the model.
 
     Raises:

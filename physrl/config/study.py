@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from physrl.config.algorithm import ALGORITHMS, SFTConfig
+from physrl.config.algorithm import SFTConfig
 from physrl.config.base import Section
 from physrl.config.baseline import PPOConfig
 from physrl.config.environment import GeneratorName
 from physrl.config.load import Tree, merge, parse_override, read_yaml, validated
 from physrl.config.location import ExpandedPath, Location
+from physrl.config.methods import WARM_START, algorithm_type, find_method
 from physrl.config.task import TASKS, TaskName
 from physrl.errors import ConfigError
 
@@ -41,22 +42,6 @@ Training = Annotated[str, AfterValidator(_known_tasks)]
 """A task, or a mixture: `place+stability`."""
 
 
-def algorithm_type(name: str, tree: Tree) -> str:
-    """Return the algorithm type of a method of the grid.
-
-    Raises:
-        ValueError: there is no such algorithm.
-    """
-    table = tree.get("algorithm")
-    kind = str(table.get("type", name) if isinstance(table, dict) else name)
-    if kind not in ALGORITHMS:
-        raise ValueError(
-            f"has method '{name}', which is not an algorithm: choose from "
-            f"{', '.join(ALGORITHMS)}, or set methods.{name}.algorithm.type"
-        )
-    return kind
-
-
 class VariantConfig(Section):
     """Named overrides of trials, and the trials that they apply to."""
 
@@ -72,14 +57,45 @@ class VariantConfig(Section):
     """Seeds that it applies to; null: all of the grid."""
 
 
+Rate = Annotated[float, Field(gt=0)]
+
+
+class SelectionConfig(Section):
+    """Choice of each method's learning rate by validation, with the same effort for each."""
+
+    rates: dict[Name, tuple[Rate, ...]]
+    """Learning rates to try, as many for each method. Methods that differ from `grpo` or `sft` only
+    in their rewards, targets or budget take that one's rate unless they are listed."""
+    tasks: tuple[Training, ...] | None = None
+    """Tasks to try them on: the rate with the highest mean accuracy is chosen, for each method and
+    model. Null: all of the grid but mixtures."""
+    seed: int = Field(1000, ge=0, le=2**31 - 1)
+    """Random seed of the runs, which are not trials."""
+    scenes: int = Field(256, ge=2)
+    """Validation scenes on which a run is measured after its last step."""
+
+    @field_validator("rates")
+    @classmethod
+    def _same_effort(cls, rates: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+        counts = {name: len(set(each)) for name, each in rates.items()}
+        if not counts or set(counts.values()) != {max(counts.values())} or 1 in counts.values():
+            listed = ", ".join(f"{count} for {name}" for name, count in counts.items())
+            raise ValueError(
+                f"lists {listed or 'none'}: list as many different rates for each method, two or "
+                "more"
+            )
+        return rates
+
+
 class GridConfig(Section):
     """Trials: a training run for each combination of task, method, model, seed and variant."""
 
     tasks: tuple[Training, ...] = ("stability", "stabilize", "place_x", "place")
     """Tasks to train on, and mixtures such as `place+stability`."""
     methods: dict[Name, Tree] = Field({"grpo": {}, "gspo": {}, "sft": {}})
-    """Methods: a name and overrides of the run each. The name is an algorithm type, or the
-    overrides set algorithm.type. Steps, scenes and updates are those of `base` for all methods."""
+    """Methods: a name and overrides of the run each. The name is an algorithm type, a named method
+    (docs/study.md), or any other whose overrides set algorithm.type. A method inherits the keys of
+    `base.algorithm` that its type has; steps, scenes and updates are those of `base`."""
     models: dict[Name, Tree] = Field({"base": {}})
     """Models: a name and overrides of the run each."""
     seeds: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = (0,)
@@ -87,9 +103,9 @@ class GridConfig(Section):
     variants: dict[Name, VariantConfig] = Field({"default": VariantConfig()})
     """Variants: named overrides, for instance of rank, length, reasoning, curriculum or
     randomization."""
-    match: Literal["scenes", "samples"] = "scenes"
-    """Budget in which SFT equals RL: scenes, or samples (SFT gets a scene for each completion of
-    `base`)."""
+    selection: SelectionConfig | None = None
+    """Choice of learning rates before the trials; null: each method has that of its configuration.
+    """
 
     @model_validator(mode="after")
     def _check_axes(self) -> "GridConfig":
@@ -99,8 +115,32 @@ class GridConfig(Section):
                 raise ValueError(f"has no {axis}: the grid is empty; name at least one")
             if len(set(values)) < len(values):
                 raise ValueError(f"names one of its {axis} twice: {', '.join(map(str, values))}")
-        for name, tree in self.methods.items():
-            algorithm_type(name, tree)
+        for name in self.methods:
+            algorithm_type(name, self.methods)
+        return self
+
+    @model_validator(mode="after")
+    def _check_selection(self) -> "GridConfig":
+        if self.selection is None:
+            return self
+        rates = self.selection.rates
+        if self.selection.seed in self.seeds:
+            raise ValueError(
+                f"has selection.seed {self.selection.seed}, which is a seed of its trials too: set "
+                "another one"
+            )
+        for name in rates:
+            if name not in self.methods:
+                raise ValueError(
+                    f"selects rates for '{name}', which is not a method of the grid: choose from "
+                    f"{', '.join(self.methods)}"
+                )
+        for name in self.methods:
+            if name != WARM_START and name not in rates and find_method(name).parent not in rates:
+                raise ValueError(
+                    f"selects no rate for method '{name}': list as many in "
+                    f"selection.rates.{name} as for the others"
+                )
         return self
 
     @model_validator(mode="after")
@@ -137,6 +177,8 @@ class StudyEvaluationConfig(Section):
     photographs, with the question of `stability`."""
     prompting: tuple[PromptingConfig, ...] = (PromptingConfig(),)
     """Prompting conditions."""
+    min_p: float = Field(0.0, ge=0, lt=1)
+    """Smallest probability of a token of sampled answers, as a share of the likeliest one's."""
     scenes: int = Field(256, ge=2)
     """Scenes of each test set, the same ones for every model."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
@@ -212,7 +254,8 @@ class ControlsConfig(Section):
     base: bool = True
     """Measure the models before training."""
     shuffled_labels: bool = True
-    """Train by SFT on other scenes' answers: a trial for each task, model and seed."""
+    """Train by SFT on other scenes' answers: a trial of method `sft_shuffled` for each task, model
+    and seed."""
     blank_images: bool = True
     """Measure each model with blank images too, zero-shot and greedy on `iid`."""
     guesser: bool = True

@@ -102,6 +102,7 @@ def _settings(
         reward=base.reward,
         reasoning=run.model.reasoning,
         temperature=base.temperature,
+        min_p=config.evaluation.min_p,
         max_completion_tokens=run.model.max_completion_tokens,
         photos=photos,
         auxiliary=run.auxiliary,

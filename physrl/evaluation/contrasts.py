@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from physrl.config.methods import SHUFFLED
 from physrl.config.run import RunConfig
 from physrl.evaluation.families import Family, FamilyCell
 from physrl.evaluation.resampling import Estimate
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
-from physrl.evaluation.trials import SHUFFLED
 
 
 def method_contrast(results: StudyResults) -> Estimate | None:

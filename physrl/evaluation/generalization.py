@@ -4,10 +4,12 @@ The diagonal is the tasks that a family was trained on; off the diagonal are all
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
+from physrl.config.methods import WARM_START
 from physrl.evaluation.families import Family, FamilyCell, group_families, tabulate_successes
 from physrl.evaluation.matrix import Matrix
 from physrl.evaluation.resampling import Estimate, estimate, mean_success, pair_means, resample
@@ -56,7 +58,15 @@ class Generalization:
 
     def gain(self, cells: Sequence[FamilyCell]) -> Estimate | None:
         """Estimate the mean gain over the base; None if no cell has results of both."""
-        gains = self._gain(cells)
+        gains = self._gain(cells, self.base_of)
+        return None if gains is None else estimate(*gains)
+
+    def gain_over_warm_start(self, cells: Sequence[FamilyCell]) -> Estimate | None:
+        """Estimate the mean gain over the warm-started models that the families began as.
+
+        None if no cell has results of both.
+        """
+        gains = self._gain(cells, self.warm_start_of)
         return None if gains is None else estimate(*gains)
 
     def difference(
@@ -78,7 +88,7 @@ class Generalization:
 
         None if either is missing, or if the interval on the diagonal reaches zero.
         """
-        trained, others = self._gain(diagonal), self._gain(off_diagonal)
+        trained, others = (self._gain(each, self.base_of) for each in (diagonal, off_diagonal))
         if trained is None or others is None or not estimate(*trained).low > 0:
             return None
         return estimate(others[0] / trained[0], others[1] / trained[1])
@@ -88,7 +98,7 @@ class Generalization:
 
         It is never negative, so that noise alone biases it slightly upward.
         """
-        gains = [gain for cell in cells if (gain := self._gain([cell])) is not None]
+        gains = [gain for cell in cells if (gain := self._gain([cell], self.base_of)) is not None]
         if not gains:
             return None
         values = [max(0.0, -value) for value, _ in gains]
@@ -115,6 +125,14 @@ class Generalization:
             (f for f in self.families if f.kind == "base" and f.model == family.model), None
         )
 
+    def warm_start_of(self, family: Family) -> Family | None:
+        """Find the warm-started models that a family's training continued.
+
+        They are of the same model, tasks and variant; None if they are not in the study.
+        """
+        start = replace(family, name="", method=WARM_START)
+        return next((f for f in self.families if replace(f, name="") == start), None)
+
     def _mean(self, cells: Sequence[FamilyCell]) -> tuple[float, Floats] | None:
         present = [cell for cell in cells if cell in self._units]
         if not present:
@@ -123,12 +141,14 @@ class Generalization:
         resampled: Floats = np.mean([self._resampled[cell] for cell in present], axis=0)
         return value, resampled
 
-    def _gain(self, cells: Sequence[FamilyCell]) -> tuple[float, Floats] | None:
+    def _gain(
+        self, cells: Sequence[FamilyCell], start_of: Callable[[Family], Family | None]
+    ) -> tuple[float, Floats] | None:
         pairs = [
-            ((base, condition), (family, condition))
+            ((start, condition), (family, condition))
             for family, condition in cells
-            if (base := self.base_of(family)) is not None
-            and (base, condition) in self._units
+            if (start := start_of(family)) is not None
+            and (start, condition) in self._units
             and (family, condition) in self._units
         ]
         if not pairs:

@@ -1,6 +1,7 @@
 """The plan of a study: the trials of its grid and everything that is measured on each.
 
-StudyConfig -> trials -> subjects (trained models, bases, baselines, controls)
+StudyConfig -> runs that learning rates are chosen by
+            -> trials -> subjects (trained models, bases, baselines, controls)
             -> cells, adaptations and probes, each with the content key of its result
 """
 
@@ -13,6 +14,7 @@ from physrl.environments.generators import GENERATORS
 from physrl.errors import ConfigError
 from physrl.evaluation.cell_plan import plan_cells
 from physrl.evaluation.keys import content_key
+from physrl.evaluation.selection import first_rates, make_selection
 from physrl.evaluation.specs import AdaptationSpec, ProbeSpec, StudyPlan, Subject
 from physrl.evaluation.subjects import (
     base_subjects,
@@ -20,12 +22,16 @@ from physrl.evaluation.subjects import (
     control_subjects,
     trained_subject,
 )
-from physrl.evaluation.trials import base_tree, make_trials
+from physrl.evaluation.trials import Rates, base_tree, make_trials
 from physrl.tasks import TASKS
 
 
-def plan_study(config: StudyConfig) -> StudyPlan:
+def plan_study(config: StudyConfig, rates: Rates | None = None) -> StudyPlan:
     """Expand a study's configuration to its plan.
+
+    Args:
+        rates: learning rates that were chosen (`choose_rates`); None before: trials then have the
+            first rate that their method lists, and with it provisional keys.
 
     Raises:
         ConfigError: a trial's configuration is invalid, a test set does not differ from the base's
@@ -33,7 +39,7 @@ def plan_study(config: StudyConfig) -> StudyPlan:
             `max_cells` cells.
         DataError: the photographs cannot be read.
     """
-    trials = make_trials(config)
+    trials = make_trials(config, first_rates(config) if rates is None else rates)
     runs = {name: validate(base_tree(config, name)) for name in config.grid.models}
     bases = base_subjects(runs)
     models = {trained_subject(trial): trial.config for trial in trials}
@@ -60,6 +66,7 @@ def plan_study(config: StudyConfig) -> StudyPlan:
         cells=tuple(cells),
         adaptations=tuple(_plan_adaptations(config, models, base)),
         probes=tuple(_plan_probes(config, models, base)),
+        selection=make_selection(config),
     )
 
 

@@ -69,7 +69,8 @@ def cell_sampling(cell: CellSpec) -> Sampling:
     length = settings.max_completion_tokens
     if cell.condition.decoding == "greedy":
         return Sampling(1, 0.0, length, settings.seed)
-    return Sampling(1, settings.temperature, length, settings.seed + SAMPLED)
+    seed = settings.seed + SAMPLED
+    return Sampling(1, settings.temperature, length, seed, settings.min_p)
 
 
 def _examples(cell: CellSpec) -> Examples | None:

@@ -1,6 +1,7 @@
 """Specifications of a study: its subjects, the conditions they answer under, the measurements."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from physrl.config.auxiliary import OutcomeConfig
@@ -69,6 +70,8 @@ class CellSettings:
     reasoning: bool
     temperature: float
     """Temperature of sampled answers."""
+    min_p: float
+    """Smallest probability of a token of sampled answers, as a share of the likeliest one's."""
     max_completion_tokens: int
     photos: str | None = None
     """Digest of the photographs if the test set is `real`."""
@@ -115,7 +118,7 @@ class ProbeSpec:
     reasoning: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StudyPlan:
     """All trials and measurements of a study, in a fixed order."""
 
@@ -129,11 +132,14 @@ class StudyPlan:
     cells: tuple[CellSpec, ...]
     adaptations: tuple[AdaptationSpec, ...]
     probes: tuple[ProbeSpec, ...]
+    selection: tuple[TrialSpec, ...] = ()
+    """Runs that learning rates are chosen by; no subjects."""
 
     @property
     def keys(self) -> frozenset[str]:
         """The keys of all results."""
-        keys = [trial.key for trial in self.trials] + [cell.key for cell in self.cells]
+        keys = [trial.key for trial in (*self.selection, *self.trials)]
+        keys += [cell.key for cell in self.cells]
         keys += [spec.key for spec in self.adaptations] + [spec.key for spec in self.probes]
         return frozenset(keys) | frozenset(self.baselines)
 
@@ -143,4 +149,8 @@ class StudyPlan:
         Raises:
             KeyError: the subject is not a model.
         """
-        return ({trial.key: trial.config for trial in self.trials} | self.bases)[subject.key]
+        return self._configs[subject.key]
+
+    @cached_property
+    def _configs(self) -> dict[str, RunConfig]:
+        return {trial.key: trial.config for trial in self.trials} | self.bases

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
+from physrl.config.methods import CONTROLS
 from physrl.config.run import RunConfig
 from physrl.data.photos import HumanAccuracy, Photo, human_accuracy
 from physrl.evaluation.adaptation import AdaptationCurve
@@ -16,7 +17,7 @@ from physrl.evaluation.matrix import DoneCells, Matrix, make_matrix
 from physrl.evaluation.probe_results import ProbeResult
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import AdaptationSpec, Condition, ProbeSpec, StudyPlan
-from physrl.evaluation.trials import DEFAULT_VARIANT, SHUFFLED, TrialSpec
+from physrl.evaluation.trials import DEFAULT_VARIANT, TrialSpec
 
 Result = TypeVar("Result")
 
@@ -114,6 +115,6 @@ def _is_main(family: Family) -> bool:
     return (
         family.kind == "trained"
         and family.variant == DEFAULT_VARIANT
-        and family.method != SHUFFLED
+        and family.method not in CONTROLS
         and len(family.trained_on) == 1
     )

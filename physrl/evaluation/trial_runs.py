@@ -16,7 +16,11 @@ def run_name(subject: Subject) -> str:
 
 def trial_config(plan: StudyPlan, subject: Subject, folder: Path) -> RunConfig:
     """Make the configuration of a subject's run, in the study's folder and its place in storage."""
-    config = plan.config_of(subject)
+    return place_run(plan, subject, plan.config_of(subject), folder)
+
+
+def place_run(plan: StudyPlan, subject: Subject, config: RunConfig, folder: Path) -> RunConfig:
+    """Put a subject's run into the study's folder, and into the study's part of its storage."""
     changes: dict[str, object] = {"output": folder / "trials", "name": run_name(subject)}
     if config.storage is not None:
         changes["storage"] = f"{config.storage}/{plan.name}/trials"

@@ -1,19 +1,20 @@
 """Trials of a study's grid: training runs with readable names and content keys."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 from physrl.config.load import Tree, merge, validate
+from physrl.config.methods import SHUFFLED, MethodTree, find_method, method_tree
 from physrl.config.run import RunConfig
-from physrl.config.study import JOINT, GridConfig, StudyConfig, VariantConfig, algorithm_type
+from physrl.config.study import JOINT, StudyConfig, VariantConfig
 from physrl.errors import ConfigError
 from physrl.evaluation.keys import content_key, run_content
 
-SHUFFLED = "sft_shuffled"
-"""Method of the control that is trained on shuffled labels."""
 DEFAULT_VARIANT = "default"
 """Variant that is left out of names."""
+Rates = Mapping[tuple[str, str], float]
+"""Learning rates by method and model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +33,18 @@ class TrialSpec:
     config: RunConfig
 
 
-def make_trials(config: StudyConfig) -> tuple[TrialSpec, ...]:
+def make_trials(config: StudyConfig, rates: Rates) -> tuple[TrialSpec, ...]:
     """Expand the grid to trials in its order, followed by SFT on shuffled labels.
 
-    All methods have the steps, scenes and updates of the base run; those of SFT follow
-    `grid.match`.
+    All methods have the steps, scenes and updates of the base run.
+
+    Args:
+        rates: chosen learning rates; methods without one have that of their configuration.
 
     Raises:
         ConfigError: the configuration of a trial is invalid; the message names the trial.
     """
     grid = config.grid
-    base = _validate(config.base, "base")
     cases = [
         (task, method, model, seed, variant)
         for variant, task, method, model, seed in product(
@@ -50,28 +52,73 @@ def make_trials(config: StudyConfig) -> tuple[TrialSpec, ...]:
         )
         if _applies(grid.variants[variant], task, method, model, seed)
     ]
-    methods = {name: _method_tree(name, tree, base, grid) for name, tree in grid.methods.items()}
-    if config.controls.shuffled_labels:
-        sft = [tree for tree in methods.values() if tree["algorithm"]["type"] == "sft"]
-        unshuffled = sft[0] if sft else _method_tree("sft", {}, base, grid)
-        methods[SHUFFLED] = merge(unshuffled, {"algorithm": {"targets": "shuffled"}})
+    if config.controls.shuffled_labels and SHUFFLED not in grid.methods:
         cases += [
             (task, SHUFFLED, model, seed, DEFAULT_VARIANT)
             for task, model, seed in product(grid.tasks, grid.models, grid.seeds)
         ]
+    trees = method_trees(config, {(method, model) for _, method, model, _, _ in cases})
     trials = []
     for task, method, model, seed, variant in cases:
-        name = _trial_name(task, method, model, seed, variant)
-        tree = merge(base_tree(config, model), methods[method])
+        tree = trees[method, model].overrides
+        rate = rates.get((method, model), rates.get((find_method(method).parent or "", model)))
+        if rate is not None:
+            tree = merge(tree, {"algorithm": {"lr": rate}})
         if variant in grid.variants:
             tree = merge(tree, grid.variants[variant].overrides)
-        first, *others = task.split(JOINT)
-        mixture = [first, *others] if others else []
-        tree |= {"task": first, "mixture": mixture, "seed": seed, "name": name}
-        run = _validate(tree, f"trial {name}")
-        key = content_key(trial=run_content(run))
-        trials.append(TrialSpec(key, name, task, method, model, seed, variant, run))
+        trials.append(make_trial(config, tree, task, method, model, seed, variant))
     return tuple(trials)
+
+
+def make_trial(
+    config: StudyConfig,
+    changes: Tree,
+    task: str,
+    method: str,
+    model: str,
+    seed: int,
+    variant: str,
+) -> TrialSpec:
+    """Make a trial of the base run with changes.
+
+    Raises:
+        ConfigError: its configuration is invalid.
+    """
+    name = _trial_name(task, method, model, seed, variant)
+    first, *others = task.split(JOINT)
+    mixture = [first, *others] if others else []
+    tree = merge(base_tree(config, model), changes)
+    tree |= {"task": first, "mixture": mixture, "seed": seed, "name": name}
+    run = _validate(tree, f"trial {name}")
+    key = content_key(trial=run_content(run))
+    return TrialSpec(key, name, task, method, model, seed, variant, run)
+
+
+def method_trees(
+    config: StudyConfig, cases: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], MethodTree]:
+    """Make the changes of the base run by methods and models.
+
+    Raises:
+        ConfigError: the base run is invalid.
+    """
+    bases = {model: base_tree(config, model) for model in config.grid.models}
+    budgets = {model: _validate(tree, "base").algorithm for model, tree in bases.items()}
+    return {
+        (method, model): method_tree(method, config.grid.methods, bases[model], budgets[model])
+        for method, model in cases
+    }
+
+
+def untaken_keys(config: StudyConfig) -> dict[str, tuple[str, ...]]:
+    """List the keys of the base's algorithm that methods of the grid do not inherit."""
+    cases = list(product(config.grid.methods, config.grid.models))
+    trees = method_trees(config, cases)
+    untaken: dict[str, tuple[str, ...]] = {}
+    for method, model in cases:
+        keys = (*untaken.get(method, ()), *trees[method, model].untaken)
+        untaken[method] = tuple(dict.fromkeys(keys))
+    return {method: keys for method, keys in untaken.items() if keys}
 
 
 def base_tree(config: StudyConfig, model: str) -> Tree:
@@ -86,21 +133,6 @@ def _applies(variant: VariantConfig, task: str, method: str, model: str, seed: i
         and (variant.models is None or model in variant.models)
         and (variant.seeds is None or seed in variant.seeds)
     )
-
-
-def _method_tree(name: str, tree: Tree, base: RunConfig, grid: GridConfig) -> Tree:
-    """Merge a method's changes with its algorithm's type and the budget that all methods share."""
-    kind = algorithm_type(name, tree)
-    algorithm = base.algorithm
-    scenes = algorithm.prompts_per_step
-    if kind == "sft" and grid.match == "samples":
-        scenes = algorithm.completions_per_step
-    budget: dict[str, Any] = {
-        "steps": algorithm.steps,
-        "prompts_per_step": scenes,
-        "updates_per_rollout": algorithm.updates_per_rollout,
-    }
-    return merge({"algorithm": {"type": kind} | budget}, tree)
 
 
 def _trial_name(task: str, method: str, model: str, seed: int, variant: str) -> str:

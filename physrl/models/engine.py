@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from physrl.config.algorithm import OptimizationConfig
+from physrl.config.algorithm import OptimizationConfig, PolicyGradientConfig
 
 
 class Engine(Protocol):
@@ -60,7 +60,7 @@ def set_training_mode(model: torch.nn.Module, optimization: OptimizationConfig) 
     policies are equal.
     """
     model.train()
-    if optimization.uses_rollouts:
+    if isinstance(optimization, PolicyGradientConfig):
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.eval()

@@ -70,6 +70,7 @@ class TransformersGenerator:
             temperature=None if greedy else sampling.temperature,
             top_k=None if greedy else 0,
             top_p=1.0,
+            min_p=None if greedy or not sampling.min_p else sampling.min_p,
             num_return_sequences=sampling.group_size,
             max_new_tokens=sampling.max_tokens,
             suppress_tokens=list(self._collator.banned_token_ids),

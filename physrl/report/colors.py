@@ -12,6 +12,12 @@ OTHER_COLORS = ("#009e73", "#cc79a7", "#56b4e9", "#9a8c00")
 readers, darkened for white paper."""
 METHOD_COLORS = {
     "gspo": "#009e73",
+    "rejection": "#8b4513",
+    "sft_samples": "#17a2b8",
+    "observer": "#bcbd22",
+    "grpo_yoked": "#6f8fd8",
+    "grpo_random": "#b0b7c6",
+    "warm_start": "#e69f00",
     "sft_shuffled": "#cc79a7",
     "physics": "#56b4e9",
     "guesser": "#9a8c00",

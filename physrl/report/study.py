@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from physrl.config.methods import SHUFFLED
 from physrl.config.task import TaskName
 from physrl.evaluation.claims import Claim, judge_claims
 from physrl.evaluation.comparisons import Comparison
@@ -11,7 +12,6 @@ from physrl.evaluation.families import Family, family_of
 from physrl.evaluation.results import CellResult, PolicyResult
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
-from physrl.evaluation.trials import SHUFFLED
 from physrl.report import study_figures
 from physrl.report.gallery import make_gallery
 from physrl.report.page import render_page

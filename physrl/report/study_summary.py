@@ -15,6 +15,7 @@ def headline(results: StudyResults) -> dict[str, Any]:
     generalization = results.generalization
     diagonal = generalization.gain(results.diagonal)
     off_diagonal = generalization.gain(results.off_diagonal)
+    warmed = generalization.gain_over_warm_start(results.diagonal)
     photos = [
         rate.value
         for family in generalization.families
@@ -27,6 +28,7 @@ def headline(results: StudyResults) -> dict[str, Any]:
         "cells_missing": len(results.matrix.entries) - done,
         "diagonal_gain": None if diagonal is None else round(diagonal.value, 4),
         "diagonal_gain_low": None if diagonal is None else round(diagonal.low, 4),
+        "diagonal_gain_over_warm_start": None if warmed is None else round(warmed.value, 4),
         "off_diagonal_gain": None if off_diagonal is None else round(off_diagonal.value, 4),
         "real_accuracy": round(sum(photos) / len(photos), 4) if photos else None,
     }

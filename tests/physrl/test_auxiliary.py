@@ -152,7 +152,7 @@ def test_a_second_demonstration_of_each_scene(
 def test_shuffled_demonstrations_predict_the_other_scene(
     auxiliary: OutcomeConfig, simulator: Simulator, renderer: TinyRenderer
 ) -> None:
-    source = replace(PLAIN, auxiliary=auxiliary, shuffled=True)
+    source = replace(PLAIN, auxiliary=auxiliary, targets="shuffled")
     shown = demonstrate(source, range(30), renderer, simulator)
     for one in shown:
         # Answer and prediction are those of one and the same scene.

@@ -1,6 +1,9 @@
-"""Demonstrations: ideal answers, mixtures of tasks, shuffled answers."""
+"""Demonstrations: ideal answers, mixtures of tasks, shuffled answers, outcomes."""
 
+import re
 from dataclasses import replace
+
+import pytest
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.demonstrations import demonstrate
@@ -8,6 +11,7 @@ from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
 from physrl.scene_source import SceneSource, prepare
 from physrl.tasks import TASKS
+from physrl.tasks.prediction import prediction_text
 
 SOURCE = SceneSource("place", EnvironmentConfig(), 0, "train", reasoning=False)
 
@@ -28,10 +32,10 @@ def test_a_mixture_alternates_its_tasks(renderer: TinyRenderer, simulator: Simul
 def test_shuffled_answers_are_those_of_other_scenes_of_the_task(
     renderer: TinyRenderer, simulator: Simulator
 ) -> None:
-    source = replace(SOURCE, task="stability", mixture=("stability", "place_x"), shuffled=True)
+    source = replace(SOURCE, task="stability", mixture=("stability", "place_x"), targets="shuffled")
     indices = range(0, 80, 2)
     shown = demonstrate(source, indices, renderer, simulator)
-    true = demonstrate(replace(source, shuffled=False), indices, renderer, simulator)
+    true = demonstrate(replace(source, targets="ideal"), indices, renderer, simulator)
     assert {one.target for one in shown} == {"<answer>Yes</answer>", "<answer>No</answer>"}
     # As often right as a coin: 3.8 standard deviations either side of 20 of 40.
     assert 8 <= sum(a.target == b.target for a, b in zip(shown, true, strict=True)) <= 32
@@ -39,3 +43,28 @@ def test_shuffled_answers_are_those_of_other_scenes_of_the_task(
     assert again[0].target == shown[7].target
     (other,) = demonstrate(source, [1], renderer, simulator)
     assert TASKS["place_x"].parse(other.target) != TASKS["place_x"].parse("")
+
+
+@pytest.mark.parametrize("task", ["place", "place_x", "stabilize"])
+def test_an_observer_predicts_what_other_policies_cause(
+    task: str, renderer: TinyRenderer, simulator: Simulator
+) -> None:
+    source = replace(SOURCE, task=task, targets="outcomes")
+    shown = demonstrate(source, range(40), renderer, simulator)
+    assert [one.target for one in demonstrate(source, [7], renderer, simulator)] == [
+        shown[7].target
+    ]
+    scenes, _ = prepare(source, range(40), renderer)
+    taken, ideals = [], [TASKS[task].ideal(scene) for scene in scenes]
+    for scene, one in zip(scenes, shown, strict=True):
+        assert one.prompt.prompt_id == f"{scene.scene_id}#outcome"
+        values = re.search(r"moved by (-?\d+(?: -?\d+)?):", one.prompt.text)
+        assert values is not None
+        action = TASKS[task].parse(f"<answer>{values[1]}</answer>")
+        outcome = TASKS[task].act(scene, action, simulator)
+        assert outcome.motion is not None
+        assert one.target == prediction_text(outcome.motion)
+        taken.append(action)
+    # Actions vary, few are ideal, and both falling and standing are seen.
+    assert sum(a == ideal for a, ideal in zip(taken, ideals, strict=True)) < 10
+    assert 4 < sum("none" in one.target for one in shown) < 36

@@ -1,6 +1,9 @@
 """The reference loop and its generator, on the tiny base."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from physrl.config.dataset import DatasetPlan
 from physrl.config.load import validate
@@ -9,6 +12,7 @@ from physrl.environments.renderer import TinyRenderer
 from physrl.loop import ReferenceLoop
 from physrl.protocols import Sampling
 from physrl.scene_source import SceneSource, prepare
+from physrl.types import Attempt, TrainingExample
 from tests.support.paths import TINY_BASE
 
 
@@ -18,6 +22,12 @@ def make_loop(
     table = {"prompts_per_step": 4, "lr": 1e-3, "max_grad_norm": 1.0} | algorithm
     config = {"model": {"path": str(TINY_BASE)}, "task": task, "algorithm": table}
     return ReferenceLoop(validate(config | {"data": data}))
+
+
+def score(loop: ReferenceLoop, attempt: Attempt) -> float:
+    """Return the log-probability of an attempt's completion under the loop's policy."""
+    example = TrainingExample(attempt.prompt, attempt.completion.token_ids)
+    return sum(loop._learner.score([example])[0])
 
 
 def test_generated_logprobs_are_scored_under_the_policy() -> None:
@@ -47,6 +57,15 @@ def test_greedy_answers_are_never_less_likely_than_sampled_first_tokens() -> Non
         assert all(first >= other.logprobs[0] - 1e-5 for other in group.completions)
 
 
+def test_min_p_excludes_unlikely_tokens() -> None:
+    loop = make_loop({"group_size": 4})
+    prompts = [group.read().prompt for group in loop.collect(0)]
+    (greedy,) = loop.generator.generate(prompts[:1], Sampling(1, 0.0, 24, seed=0))
+    (sampled,) = loop.generator.generate(prompts[:1], Sampling(4, 1.0, 24, seed=0, min_p=1.0))
+    ids = {each.token_ids for each in sampled.completions}
+    assert ids == {greedy.completions[0].token_ids}
+
+
 def test_truncated_completions_are_marked() -> None:
     loop = make_loop({"group_size": 2})
     prompts = [group.read().prompt for group in loop.collect(0)]
@@ -67,6 +86,39 @@ def test_sft_decreases_the_loss() -> None:
     loop = make_loop({"type": "sft", "steps": 8, "prompts_per_step": 16}, task="place")
     losses = [loop.step(step)["loss"] for step in range(8)]
     assert losses[-1] < losses[0]
+
+
+def test_rejection_sampling_makes_successes_likelier() -> None:
+    loop = make_loop({"type": "rejection", "group_size": 4})
+    groups = loop.collect(0)
+    attempts = [a for group in groups for a in group.read().attempts if a.outcome.success]
+    assert 0 < len(attempts) < 16
+    before = [score(loop, attempt) for attempt in attempts]
+    metrics = loop.learn(groups, 0)
+    assert metrics["step/samples"] == len(attempts)
+    assert sum(score(loop, attempt) for attempt in attempts) > sum(before)
+
+
+def test_a_step_without_a_success_teaches_nothing() -> None:
+    loop = make_loop({"type": "rejection", "group_size": 2, "weight_decay": 0.0})
+    groups = [
+        replace(g, rollouts=tuple(replace(r, success=False) for r in g.rollouts))
+        for g in loop.collect(0)
+    ]
+    before = {name: weight.clone() for name, weight in loop.model.state_dict().items()}
+    metrics = loop.learn(groups, 0)
+    assert (metrics["loss"], metrics["grad_norm"]) == (0, 0)
+    assert all(torch.equal(before[name], w) for name, w in loop.model.state_dict().items())
+
+
+def test_yoked_rewards_change_the_update_but_not_what_is_reported() -> None:
+    rows = {
+        source: make_loop({"group_size": 4, "reward_source": source}).step(0)
+        for source in ("own", "yoked", "random")
+    }
+    for name in ("reward", "reward_std", "task/stability/accuracy", "rewards/success/mean"):
+        assert len({row[name] for row in rows.values()}) == 1
+    assert len({row["grad_norm"] for row in rows.values()}) == 3
 
 
 def test_dynamic_sampling_draws_other_scenes_for_groups_that_agree() -> None:

@@ -12,9 +12,9 @@ def test_a_run_trains_on_its_mixture_and_is_tested_on_tasks_alone() -> None:
         algorithm=SFTConfig(targets="shuffled"),
     )
     train = scene_source(config, "place", "train")
-    assert (train.tasks, train.shuffled) == (("place", "stability"), True)
+    assert (train.tasks, train.targets) == (("place", "stability"), "shuffled")
     warm = scene_source(config, "place", "warm")
-    assert (warm.tasks, warm.shuffled) == (("place", "stability"), False)
+    assert (warm.tasks, warm.targets) == (("place", "stability"), "ideal")
     assert scene_source(config, "place", "test").tasks == ("place",)
     assert scene_source(config, "stability", "train").tasks == ("stability",)
 

@@ -11,6 +11,7 @@ from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
 from physrl.scene_source import SceneSource, prepare
 from physrl.tasks import TASKS
+from physrl.tasks.examples import Examples
 from physrl.turns import carry_out, follow_ups, longest_conversation
 from physrl.types import RolloutGroup
 from tests.support.groups import first_turn, generation
@@ -71,6 +72,8 @@ def test_other_tasks_have_one_attempt(simulator: Simulator, renderer: TinyRender
 def test_the_longest_conversation_bounds_all(simulator: Simulator, renderer: TinyRenderer) -> None:
     longest = longest_conversation(SOURCE, renderer)
     assert len(longest.images) == 3
+    examples = Examples(4, SOURCE.environment, 0)
+    assert len(longest_conversation(replace(SOURCE, examples=examples), renderer).images) == 7
     group, _ = begin("place_closed_loop", simulator, renderer)
     for _ in range(2):
         prompts = follow_ups(group, renderer, SOURCE)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,15 @@ def test_greedy_decoding_is_deterministic_with_its_logprobs(
     scores = learner_logprobs(model, base.collator, prompts, generations, 1.0)
     np.testing.assert_allclose(sampled_logprobs(generations), scores, atol=TOLERANCE)
     assert generations == servers.answer(prompts, GREEDY).result()
+
+
+def test_min_p_excludes_unlikely_tokens(servers: InferenceServers) -> None:
+    prompts = image_prompts(2)
+    greedy = servers.answer(prompts, GREEDY).result()
+    # Only tokens that are as likely as the likeliest are left.
+    sampled = servers.answer(prompts, replace(SAMPLING, max_tokens=GREEDY.max_tokens, min_p=1.0))
+    for one, other in zip(greedy, sampled.result(), strict=True):
+        assert set(tokens(other)) == set(tokens(one))
 
 
 def test_completions_are_whole_and_hold_no_banned_token(

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,23 @@ import pytest
 
 from cluster.runtime.placement import required_cpus
 from cluster.runtime.stopping import StopRequest
-from cluster.study.grid import run_trials, slots_runtime, trial_bundles, trial_jobs, unfinished
+from cluster.study.grid import (
+    run_trials,
+    selection_jobs,
+    slots_runtime,
+    trial_bundles,
+    trial_jobs,
+    unfinished,
+)
 from cluster.study.trial import Train, TrialJob
 from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.config.study import StudyConfig
 from physrl.evaluation.cells import CellStore, open_cell_store
 from physrl.evaluation.plan import plan_study
+from physrl.evaluation.selection import choose_rates
 from physrl.evaluation.specs import StudyPlan
+from physrl.metrics import MetricsWriter
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
 from tests.support.paths import TINY_BASE
 
@@ -108,6 +117,31 @@ def test_trials_share_a_slot_and_are_trained_once(
     # TensorBoard's HParams: a folder with the parameters of each trial.
     params = [json.loads(path.read_text()) for path in (tmp_path / "s").rglob("params.json")]
     assert sorted(each["trial"]["name"] for each in params) == names
+
+
+def test_rates_are_chosen_by_runs_of_their_own(ray_cluster: None, tmp_path: Path) -> None:
+    grid = {
+        "tasks": ["place"],
+        "methods": {"grpo": {}, "sft": {}},
+        "selection": {"rates": {"grpo": [0.5, 0.25], "sft": [0.125, 0.75]}, "scenes": 8},
+    }
+    plan, store = study(tmp_path, grid=grid), open_cell_store(str(tmp_path / "store"))
+    commit = training()
+
+    def train(*arguments: Any) -> tuple[Checkpoint, bool]:
+        config: RunConfig = arguments[0]
+        assert config.evaluation.every == config.algorithm.steps
+        with closing(MetricsWriter(config.folder)) as metrics:
+            metrics.write(1, {"validation/place/accuracy": 1 - config.algorithm.lr})
+        return commit(*arguments)
+
+    jobs = selection_jobs(plan, tmp_path / "s")
+    assert run(jobs, store, tmp_path / "s", train)
+    assert unfinished(jobs, store) == {}
+    trained = {key: result for key in jobs if (result := store.read_trained(key)) is not None}
+    assert choose_rates(plan.selection, trained) == {("grpo", "base"): 0.25, ("sft", "base"): 0.125}
+    # They are not the study's trials, none of which has been trained.
+    assert not set(jobs) & set(trial_jobs(plan, tmp_path / "s"))
 
 
 def test_a_failing_trial_is_retried_and_recorded_while_others_run(

@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import ray
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
 from cluster.evaluation.evaluate import evaluate_policy
@@ -16,9 +18,11 @@ from cluster.rollout.stages import read_records
 from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import RunActors
 from cluster.training.controller import Controller
+from cluster.training.phases import train
 from cluster.training.rl_steps import RLSteps, check_staleness
 from physrl.algorithms.advantage import advantages as group_advantages
 from physrl.algorithms.batch import group_rewards, rollout_batch
+from physrl.algorithms.credit import credit
 from physrl.config.run import RunConfig
 from physrl.data.rollouts import read_rollouts
 from physrl.errors import GenerationError
@@ -27,7 +31,9 @@ from physrl.loop import ReferenceLoop
 from physrl.metrics import read_metrics
 from physrl.rollout import step_indices, training_request
 from physrl.scene_source import scene_source
+from physrl.storage.run_folder import open_run
 from physrl.types import Metrics, TrainingExample
+from tests.support.paths import TINY_BASE
 from tests.support.reporters import SilentReporter
 from tests.support.runs import make_config
 
@@ -104,7 +110,7 @@ def test_same_completions_give_the_reference_loops_rewards_advantages_and_loss(
     assert [record.scene for record in records] == [each.scene for each in drawn]
     for record, each in zip(records, drawn, strict=True):
         assert np.array_equal(record.prompt.image, each.prompt.image)
-    expected = reference.learn(groups, 0, config.algorithm)
+    expected = reference.learn(groups, 0)
     assert updated == pytest.approx(expected, rel=1e-3, abs=1e-5)
     assert updated["grad_norm"] > 0
     weights = ray.get(actors.learner.weights())
@@ -247,6 +253,83 @@ def test_sft_learns_the_targets(actors: RunActors, folder: Path) -> None:
     Controller(config, actors, SilentReporter(), StopRequest()).train()
     losses = [row["loss"] for row in read_metrics(config.folder)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+def logged(config: RunConfig, column: str) -> np.ndarray:
+    """Return a column of the first step's rollouts: groups x group_size."""
+    table = read_rollouts(config.folder / "rollouts" / "step-00000001.parquet")
+    return np.array(table[column].to_pylist()).reshape(PROMPTS, GROUP)
+
+
+@pytest.mark.slow
+def test_a_yoked_run_learns_from_the_rewards_of_other_scenes(
+    actors: RunActors, folder: Path
+) -> None:
+    weights, learned = {}, {}
+    for source in ("own", "yoked", "random"):
+        config = short_run(folder, f"rewards-{source}", steps=1, reward_source=source)
+        Controller(config, actors, SilentReporter(), StopRequest()).train()
+        weights[source] = ray.get(actors.learner.weights())
+        learned[source] = logged(config, "advantage")
+        # The first completions are those of the base: the same for all, and so are their rewards.
+        assert np.array_equal(
+            logged(config, "reward"), logged(short_run(folder, "rewards-own"), "reward")
+        )
+        (row,) = read_metrics(config.folder)
+        assert row["grad_norm"] > 0
+    own, yoked = learned["own"].round(5), learned["yoked"].round(5)
+    assert sorted(map(tuple, own)) == sorted(map(tuple, yoked))
+    assert (own.std(axis=1) > 0).sum() > 1
+    assert not np.array_equal(own, yoked)
+    assert not np.array_equal(own, learned["random"].round(5))
+    for control in ("yoked", "random"):
+        assert any(not torch.equal(w, weights[control][n]) for n, w in weights["own"].items())
+
+
+@pytest.mark.slow
+def test_rejection_sampling_trains_on_the_successes_alone(actors: RunActors, folder: Path) -> None:
+    config = short_run(folder, "rejection", {**GRPO, "type": "rejection"}, steps=1)
+    Controller(config, actors, SilentReporter(), StopRequest()).train()
+    (row,) = read_metrics(config.folder)
+    successes = logged(config, "success")
+    assert 0 < successes.sum() < PROMPTS * GROUP
+    assert row["step/samples"] == successes.sum()
+    assert np.array_equal(logged(config, "advantage"), successes)
+    # It is SFT on the completions that succeeded, in the reference loop as well.
+    actors.learner.load(config, None)
+    actors.weights.publish()
+    groups = collect(actors, config)
+    updated = update(actors, groups, credit(groups, config, 0))
+    reference = ReferenceLoop(config)
+    reference.collect(0)
+    assert updated == pytest.approx(reference.learn(groups, 0), rel=1e-3, abs=1e-5)
+    assert updated["loss"] == pytest.approx(row["loss"], rel=1e-3)
+    weights = ray.get(actors.learner.weights())
+    for name, weight in reference.model.state_dict().items():
+        torch.testing.assert_close(weights[name], weight, atol=1e-5, rtol=0)
+
+
+@pytest.mark.slow
+def test_a_run_of_no_steps_is_its_warm_start(actors: RunActors, folder: Path) -> None:
+    config = make_config(
+        name="warm-alone",
+        output=str(folder),
+        model={"max_prompt_tokens": 320},
+        warm_start={"steps": 2, "prompts_per_step": 8, "lr": 1e-3},
+        algorithm={"type": "sft", "steps": 0},
+    )
+    open_run(config, resume=False)
+    checkpoint, finished = train(
+        config, actors, StopRequest(), lambda *_: nullcontext(SilentReporter())
+    )
+    assert finished
+    assert checkpoint.step == 0
+    warmed = folder / "warm-alone" / "warm" / "checkpoints" / "step-00000002"
+    started = load_file(warmed / "model" / "model.safetensors")
+    final = load_file(checkpoint.path / "model" / "model.safetensors")
+    base = load_file(TINY_BASE / "model.safetensors")
+    assert all(torch.equal(started[name], final[name]) for name in started)
+    assert any(not torch.equal(base[name], final[name]) for name in final)
 
 
 def test_stale_completions_are_refused(actors: RunActors, folder: Path) -> None:

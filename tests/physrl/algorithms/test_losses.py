@@ -117,7 +117,8 @@ def test_each_algorithm_has_its_own_mean() -> None:
 
 @pytest.mark.parametrize("name", sorted(ALGORITHMS))
 def test_shares_add_up_to_the_loss_of_the_whole(name: str) -> None:
-    table = {"type": name} | ({} if name == "sft" else {"beta": 0.1, "entropy_coef": 0.1})
+    further = {} if name in ("rejection", "sft") else {"beta": 0.1, "entropy_coef": 0.1}
+    table = {"type": name} | further
     algorithm = validate({"algorithm": table, "model": {"lora": {}}}).algorithm
     noise = torch.randn(3, 2, 3, generator=torch.Generator().manual_seed(0)) / 4
     whole = replace(

@@ -60,3 +60,16 @@ def test_only_sampled_examples_have_importance_weights() -> None:
     assert gradient.importance(old, sampled)[0].tolist() == pytest.approx([2.0, 2.0**0.5])
     assert gradient.importance(old, idle) is mask
     assert strategy(type="sft").importance(old, sampled) is mask
+
+
+def test_rejection_sampling_counts_the_examples_with_credit() -> None:
+    rejection = strategy(type="rejection", updates_per_rollout=2)
+    right, wrong, other = (TrainingExample(PROMPT, (1, 2), advantage=a) for a in (1.0, 0.0, 1.0))
+    batch = rejection.training_batch(TrainingBatch((wrong, right, wrong, other)))
+    assert batch == TrainingBatch((right, other))
+    assert rejection.temperature == 1
+    # Where successes are too few for all updates, a failure fills up without being learned.
+    assert rejection.training_batch(TrainingBatch((wrong, right))).examples == (right, wrong)
+    nothing = rejection.training_batch(TrainingBatch((wrong, wrong, wrong)))
+    assert nothing.examples == (wrong, wrong)
+    assert [rejection.counted_tokens(each) for each in (right, wrong)] == [2, 0]

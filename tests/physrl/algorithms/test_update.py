@@ -64,6 +64,7 @@ ALGORITHMS = [
     {"type": "gspo", "importance_sampling_mode": "sequence_truncate"},
     {"type": "dr_grpo", "entropy_coef": 0.1, "importance_sampling_mode": "none"},
     {"type": "dapo", "importance_sampling_mode": "none"},
+    {"type": "rejection"},
     {"type": "sft"},
 ]
 

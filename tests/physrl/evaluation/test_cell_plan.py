@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from physrl.evaluation.plan import plan_study
+from physrl.evaluation.requests import cell_sampling
 from tests.support.small_studies import small_study
 
 
@@ -19,3 +21,17 @@ def test_photographs_are_evaluated_as_stability(tmp_path: Path) -> None:
     assert {cell.settings.scenes for cell in real} == {2}
     # The exact criterion does not apply to photographs.
     assert {cell.subject.kind for cell in real} == {"trained", "base", "guesser"}
+
+
+def test_min_p_applies_to_sampled_answers() -> None:
+    prompting = "evaluation.prompting=[{}, {decoding: sampled}]"
+    plan = plan_study(small_study(prompting, "evaluation.min_p=0.1"))
+    found = {cell.condition.decoding: cell_sampling(cell) for cell in plan.cells}
+    assert {decoding: each.min_p for decoding, each in found.items()} == {
+        "greedy": 0.0, "sampled": 0.1
+    }  # fmt: skip
+    plain = plan_study(small_study(prompting))
+    assert not {cell.key for cell in plan.cells} & {cell.key for cell in plain.cells}
+    assert replace(found["sampled"], min_p=0.0) == next(
+        cell_sampling(cell) for cell in plain.cells if cell.condition.decoding == "sampled"
+    )

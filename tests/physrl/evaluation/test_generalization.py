@@ -1,7 +1,13 @@
 import pytest
 
+from physrl.evaluation.plan import plan_study
 from physrl.evaluation.specs import Condition, StudyPlan
-from tests.support.small_studies import find_family, make_generalization, two_task_plan
+from tests.support.small_studies import (
+    find_family,
+    make_generalization,
+    small_study,
+    two_task_plan,
+)
 
 PLACE, STABILITY = Condition("place"), Condition("stability")
 RATES = {
@@ -65,3 +71,27 @@ def test_a_missing_seed_is_left_out(plan: StudyPlan) -> None:
     assert rate.value == 0.5
     assert generalization.gain([(sft, PLACE)]) is None
     assert generalization.seed_deviation(sft, PLACE) is None
+
+
+def test_gains_over_the_warm_start_are_those_of_training_after_it() -> None:
+    overrides = (
+        "grid.tasks=[place, stability]",
+        "grid.methods={grpo: {}, warm_start: {}}",
+        "grid.models={tiny: {}}",
+        "base.warm_start={steps: 1}",
+        "controls={shuffled_labels: false, blank_images: false}",
+    )
+    rates = RATES | {("tiny-place-warm_start", "place"): 0.7}
+    generalization = make_generalization(plan_study(small_study(*overrides)), rates)
+    on_place, on_stability = (
+        find_family(generalization, f"tiny {task} grpo") for task in ("place", "stability")
+    )
+    start = generalization.warm_start_of(on_place)
+    assert start == find_family(generalization, "tiny place warm_start")
+    over_base = generalization.gain([(on_place, PLACE)])
+    over_start = generalization.gain_over_warm_start([(on_place, PLACE)])
+    assert over_base is not None
+    assert over_start is not None
+    assert (over_base.value, over_start.value) == (pytest.approx(0.8), pytest.approx(0.2))
+    # The other warm start has no results.
+    assert generalization.gain_over_warm_start([(on_stability, STABILITY)]) is None

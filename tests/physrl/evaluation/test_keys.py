@@ -16,7 +16,11 @@ def test_keys_depend_on_the_inputs_of_a_result_alone() -> None:
     assert keys("name=other", "base.output=elsewhere", "base.runtime.threads=2") == default
     other = keys("base.algorithm.lr=1e-4")
     changed = {name for name in default if default[name] != other[name]}
-    # SFT has its own learning rate; controls and the base are not trained.
+    # All methods inherit the rate; controls and the base are not trained.
+    methods = {"grpo", "sft", "sft_shuffled"}
+    assert {name.split("-")[2].split("/")[0] for name in changed if "-" in name} == methods
+    clip = keys("base.algorithm.clip_low=0.1")
+    changed = {name for name in default if default[name] != clip[name]}
     assert {name.split("-")[2] for name in changed if "-" in name} == {"grpo"}
     assert not any(name.startswith(("base/", "physics", "guesser")) for name in changed)
     fewer = keys("evaluation.scenes=10")

@@ -8,7 +8,8 @@ from physrl.report.study_summary import headline, summarize
 def test_the_headline_and_the_summary_agree_with_the_plan(results: StudyResults) -> None:
     line = headline(results)
     assert list(line) == [
-        "cells_done", "cells_missing", "diagonal_gain", "diagonal_gain_low", "off_diagonal_gain",
+        "cells_done", "cells_missing", "diagonal_gain", "diagonal_gain_low",
+        "diagonal_gain_over_warm_start", "off_diagonal_gain",
         "real_accuracy",
     ]  # fmt: skip
     assert line["cells_done"] + line["cells_missing"] == len(results.plan.cells)
