@@ -1,6 +1,7 @@
 """Warnings about runs that go wrong in a way that the reward does not show."""
 
 import math
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from statistics import fmean, stdev
@@ -20,6 +21,10 @@ CERTAIN = 3.0
 """Number of standard errors that counts as a rise of the reward."""
 SOLVED = 0.95
 """Accuracy above which a reward may rise alone."""
+NEVER = 0.01
+"""Accuracy below which a task counts as never solved."""
+ACCURACY = re.compile(r"task/([^/]+)/accuracy")
+"""Key of a task's accuracy."""
 
 
 class HealthCheck:
@@ -73,18 +78,30 @@ def entropy_collapse(first: Rows, before: Rows, recent: Rows) -> str | None:
 
 def reward_without_accuracy(first: Rows, before: Rows, recent: Rows) -> str | None:
     """Warn about a reward that rises while the accuracy does not (reward hacking)."""
-    old, new = _values(before, "reward"), _values(recent, "reward")
-    if len(old) < WINDOW or len(new) < WINDOW:
-        return None
-    error = math.hypot(stdev(old), stdev(new)) / math.sqrt(WINDOW)
+    rise = _reward_rise(before, recent)
     accuracy_before, accuracy = _accuracy(before), _accuracy(recent)
-    rises = fmean(new) - fmean(old) > CERTAIN * error
-    if not (rises and accuracy <= accuracy_before and accuracy < SOLVED):
+    fails = accuracy <= accuracy_before and accuracy < SOLVED
+    if rise is None or not fails or accuracy_before < NEVER:
         return None
     return (
-        f"reward without accuracy: reward {fmean(old):.3g} to {fmean(new):.3g}, accuracy "
-        f"{accuracy_before:.0%} to {accuracy:.0%}; check the rollouts and the reward's parts for "
-        "reward hacking"
+        f"reward without accuracy: reward {rise}, accuracy {accuracy_before:.0%} to "
+        f"{accuracy:.0%}; check the rollouts and the reward's parts for reward hacking"
+    )
+
+
+def reward_without_success(first: Rows, before: Rows, recent: Rows) -> str | None:
+    """Warn about a reward that has risen since the start while a task was never solved."""
+    rise = _reward_rise(first, recent)
+    early, late = _accuracies(first), _accuracies(recent)
+    unsolved = [
+        task for task, accuracy in late.items() if max(accuracy, early.get(task, 0.0)) < NEVER
+    ]
+    if rise is None or not unsolved:
+        return None
+    return (
+        f"reward without success: reward {rise}, and still no success on {', '.join(unsolved)}; "
+        "look at the rollouts: unless the answers come nearer, set reward.type=simulated with its "
+        "default weights or add a warm_start"
     )
 
 
@@ -112,6 +129,7 @@ def parse_failures(first: Rows, before: Rows, recent: Rows) -> str | None:
 CHECKS: dict[str, Callable[[Rows, Rows, Rows], str | None]] = {
     "entropy": entropy_collapse,
     "reward": reward_without_accuracy,
+    "success": reward_without_success,
     "length": length_drift,
     "parse": parse_failures,
 }
@@ -127,12 +145,23 @@ def _mean(rows: Rows, key: str) -> float:
     return fmean(_values(rows, key) or [math.nan])
 
 
+def _reward_rise(old: Rows, new: Rows) -> str | None:
+    """Return the mean rewards of both rows, "old to new", if they have risen beyond noise."""
+    before, after = _values(old, "reward"), _values(new, "reward")
+    if len(before) < WINDOW or len(after) < WINDOW:
+        return None
+    error = math.hypot(stdev(before), stdev(after)) / math.sqrt(WINDOW)
+    if not fmean(after) - fmean(before) > CERTAIN * error:
+        return None
+    return f"{fmean(before):.3g} to {fmean(after):.3g}"
+
+
 def _accuracy(rows: Rows) -> float:
     """Average the accuracies of all trained tasks."""
-    values = [
-        value
-        for row in rows
-        for key, value in row.items()
-        if key.startswith("task/") and key.endswith("/accuracy")
-    ]
-    return fmean(values or [math.nan])
+    return fmean(_accuracies(rows).values() or [math.nan])
+
+
+def _accuracies(rows: Rows) -> dict[str, float]:
+    """Average the accuracy of each trained task."""
+    keys = {key for row in rows for key in row if ACCURACY.fullmatch(key)}
+    return {key.split("/")[1]: _mean(rows, key) for key in sorted(keys)}

@@ -78,6 +78,30 @@ def test_a_reward_that_rises_without_accuracy_is_reported() -> None:
     assert run(rising(accuracy=0.6)) == []
 
 
+def test_a_reward_that_rises_while_a_task_is_never_solved_is_reported() -> None:
+    """The rise is too slow for two neighboring windows: 0.002 a step with noise of 0.01."""
+    slow = [
+        {
+            "reward": 0.002 * step + 0.02 * (step % 2),
+            "task/place/accuracy": 0.5 + 0.01 * (step // WINDOW),
+            "task/stabilize/accuracy": 0.0,
+        }
+        for step in range(6 * WINDOW)
+    ]
+    (warning,) = run(slow)
+    assert warning.startswith("reward without success")
+    assert "stabilize" in warning
+    assert "place" not in warning
+    assert run([step | {"task/stabilize/accuracy": 0.02} for step in slow]) == []
+    assert run([step | {"reward": 0.02 * (n % 2)} for n, step in enumerate(slow)]) == []
+
+
+def test_a_solved_task_is_not_reported_as_never_solved() -> None:
+    """The accuracy starts at 0 and rises with the reward."""
+    steps = [{"reward": step / 50, "task/place/accuracy": step / 50} for step in range(50)]
+    assert [text for text in run(steps) if "without success" in text] == []
+
+
 def test_noise_in_the_reward_is_no_rise() -> None:
     noisy = [{"reward": float(step % 2)} for step in range(WINDOW)]
     more = [{"reward": 0.3 + step % 2, "task/place/accuracy": 0.4} for step in range(WINDOW)]
