@@ -12,7 +12,7 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.evaluation import EvaluationConfig
 from physrl.config.load import read_tree, validated
 from physrl.config.location import ExpandedPath
-from physrl.config.reward import RewardConfig, SimulatedRewardConfig
+from physrl.config.reward import RewardConfig, SimulatedRewardConfig, check_trains
 from physrl.config.task import TaskName, answer_form
 
 Size = Annotated[int, Field(ge=1)]
@@ -85,7 +85,8 @@ class BaselineConfig(Section):
         return self.output / self.name
 
     @model_validator(mode="after")
-    def _check_answer_forms(self) -> "BaselineConfig":
+    def _check_task(self) -> "BaselineConfig":
+        check_trains(self.reward, [self.task])
         form = answer_form(self.task)
         if self.evaluation.real_images is not None and form != "a verdict":
             raise ValueError(

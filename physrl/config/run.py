@@ -18,7 +18,7 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.evaluation import EvaluationConfig
 from physrl.config.location import ExpandedPath, Location
 from physrl.config.model import ModelConfig
-from physrl.config.reward import RewardConfig, SimulatedRewardConfig
+from physrl.config.reward import RewardConfig, SimulatedRewardConfig, check_trains
 from physrl.config.runtime import RuntimeConfig
 from physrl.config.task import TaskName
 from physrl.config.tracking import TrackingConfig
@@ -172,6 +172,7 @@ class RunConfig(Section):
     def _check_consistency(self) -> "RunConfig":
         if isinstance(self.algorithm, PolicyGradientConfig):
             check_fits(self.algorithm, self.model)
+            check_trains(self.reward, self.tasks)
             self._check_parts(self.algorithm)
             self._check_yoked(self.algorithm)
             if self.data is not None and self.algorithm.max_refills:

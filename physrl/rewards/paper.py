@@ -1,14 +1,18 @@
-"""Analytic reward of the study (arXiv 2602.06033, section 3), a function of the answer alone."""
+"""Reward of the final paper as this project understands it: of the answer's place alone.
+
+Schulze Buschoff et al. 2026 (arXiv 2602.06033) train by a reward of this form on the tasks of one
+answer or two; no code of the final paper is published. Its first script for `place` is
+`physrl.rewards.authors`.
+"""
 
 from collections.abc import Sequence
 
-from physrl.environments.palette import RED
 from physrl.rewards.attempt import ScoredAttempt
 from physrl.rewards.early import early
 from physrl.tasks import TASKS
-from physrl.types import Action, Block, Offset, Outcome, SceneSpec, Unparseable
+from physrl.types import Action, Offset, Outcome, SceneSpec, Unparseable
 
-PARSE_FAILURE = -5.0
+NO_ANSWER = -5.0
 ILLEGAL = -5.0
 BESIDE = 5.0
 ON_TOP = 10.0
@@ -18,7 +22,7 @@ FARTHEST = 10.0
 
 
 def parts(scene: SceneSpec, attempts: Sequence[ScoredAttempt]) -> dict[str, float]:
-    """Return the study's reward of the last attempt, and the bonus for early success."""
+    """Return the paper's reward of the last attempt, and the bonus for early success."""
     last = attempts[-1]
     allowed = TASKS[scene.task].attempts
     return {
@@ -28,25 +32,27 @@ def parts(scene: SceneSpec, attempts: Sequence[ScoredAttempt]) -> dict[str, floa
 
 
 def paper(scene: SceneSpec, action: Action, outcome: Outcome) -> float:
-    """Return the study's reward of an action.
+    """Return the paper's reward of an action.
 
-    No or illegal answer -5; beside the tower 5 - d; over the block that carries it 10 - d, where d
-    is the distance to the ideal place in block widths. Verdicts: right 1, wrong 0.
+    No or illegal answer -5; where the block belongs 10 - d, elsewhere 5 - d, where d is the
+    distance to the ideal place in block widths. A block that begins beside a tower belongs above
+    its top block, less than half that block's edge aside, however far it may drop; any other
+    belongs where its task succeeds. Verdicts: right 1, wrong 0.
     """
     if isinstance(action, Unparseable):
-        return PARSE_FAILURE
+        return NO_ANSWER
     if not isinstance(action, Offset):
         return CORRECT if outcome.success else WRONG
     if outcome.status == "illegal":
         return ILLEGAL
     assert outcome.distance is not None  # every offset task has an ideal
-    red, carrier = _red_and_carrier(scene)
-    over = abs(red.x + action.x - carrier.x) < (red.size + carrier.size) / 2
-    higher = red.y + action.y > carrier.y
-    return (ON_TOP if over and higher else BESIDE) - min(outcome.distance, FARTHEST)
+    belongs = outcome.success or _is_above(scene, action)
+    return (ON_TOP if belongs else BESIDE) - min(outcome.distance, FARTHEST)
 
 
-def _red_and_carrier(scene: SceneSpec) -> tuple[Block, Block]:
-    """Return the block to move and the one that it belongs on, which precedes it in the scene."""
-    index = next(index for index, block in enumerate(scene.blocks) if block.color == RED)
-    return scene.blocks[index], scene.blocks[index - 1]
+def _is_above(scene: SceneSpec, action: Offset) -> bool:
+    """Return whether a block that begins beside a tower is moved above it."""
+    if not scene.movable:
+        return False
+    red, top = scene.blocks[-1], scene.tower[-1]
+    return abs(red.x + action.x - top.x) < top.size / 2 and red.y + action.y > top.y

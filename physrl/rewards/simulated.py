@@ -6,9 +6,6 @@ from physrl.rewards import paper
 from physrl.rewards.attempt import ScoredAttempt
 from physrl.types import Outcome, SceneSpec
 
-FARTHEST = 3.0
-"""Distance from the ideal at which the penalty stops growing, in block widths."""
-
 
 def parts(scene: SceneSpec, attempts: Sequence[ScoredAttempt]) -> dict[str, float]:
     """Return all parts of the last attempt, and those of the study's reward."""
@@ -42,10 +39,14 @@ def moved(outcome: Outcome) -> float:
 
 
 def distance(outcome: Outcome) -> float:
-    """Return minus the distance of the answer from the ideal, over 3 block widths; -1 for none."""
+    """Return minus d / (1 + d), d the answer's distance from the ideal; -1 for no answer.
+
+    It falls everywhere: half of it lies within one block width, and an answer ten widths away
+    still earns more than one that is eleven away.
+    """
     if outcome.status == "unparseable":
         return -1.0
-    return 0.0 if outcome.distance is None else -min(outcome.distance, FARTHEST) / FARTHEST
+    return 0.0 if outcome.distance is None else -outcome.distance / (1 + outcome.distance)
 
 
 def illegal(outcome: Outcome) -> float:

@@ -1,6 +1,7 @@
 """Rewards against numbers worked out by hand, their bounds, and what they are greatest for."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -8,9 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from physrl.config.environment import EnvironmentConfig
-from physrl.config.reward import PaperRewardConfig, RewardConfig, SimulatedRewardConfig
+from physrl.config.reward import (
+    AuthorsRewardConfig,
+    PaperRewardConfig,
+    RewardConfig,
+    SimulatedRewardConfig,
+)
 from physrl.environments.simulator import Simulator
 from physrl.rewards.attempt import Move
+from physrl.rewards.authors import authors
 from physrl.rewards.early import early
 from physrl.rewards.paper import paper
 from physrl.rewards.score import score
@@ -44,10 +51,15 @@ def reward_of(outcome: Outcome, scene: SceneSpec = PLACE, attempts: int = 1) -> 
     return score(scene, [Move(action, outcome)] * attempts, WEIGHTS).total
 
 
-def earned(scene: SceneSpec, action: Action, simulator: Simulator) -> list[float]:
+def earned(
+    scene: SceneSpec,
+    action: Action,
+    simulator: Simulator,
+    configs: Sequence[RewardConfig] = CONFIGS,
+) -> list[float]:
     """Under each configuration."""
     move = Move(action, TASKS[scene.task].act(scene, action, simulator))
-    return [score(scene, [move], config).total for config in CONFIGS]
+    return [score(scene, [move], config).total for config in configs]
 
 
 def mirrored(scene: SceneSpec) -> SceneSpec:
@@ -62,21 +74,22 @@ def mirror(action: Action) -> Action:
 def test_simulated_reward_is_the_sum_of_its_parts() -> None:
     outcome = Outcome("settled", success=True, height_gain=1.0, displacement=0.2, distance=0.3)
     reward = score(PLACE, [Move(IDEAL, outcome)], WEIGHTS)
-    assert reward.total == pytest.approx(1 + 0.25 - 0.25 * 0.2 - 0.5 * 0.1)
+    assert reward.total == pytest.approx(1 + 0.25 - 0.25 * 0.2 - 0.5 * 0.3 / 1.3)
     assert reward.total == pytest.approx(sum(reward.parts.values()))
     assert reward.parts["moved"] == pytest.approx(-0.05)
 
 
-def test_movement_and_distance_are_capped() -> None:
+def test_movement_is_capped_and_distance_saturates() -> None:
     far = Outcome("settled", success=False, displacement=40.0, distance=40.0)
-    assert reward_of(far) == pytest.approx(-0.25 - 0.5)
+    assert reward_of(far) == pytest.approx(-0.25 - 0.5 * 40 / 41)
+    assert reward_of(replace(far, distance=39.0)) > reward_of(far)
 
 
 def test_unparseable_costs_more_than_any_answer() -> None:
     silent = reward_of(Outcome("unparseable", success=False))
     worst = reward_of(Outcome("illegal", success=False, distance=99.0))
     assert silent == pytest.approx(-1.5)
-    assert worst == pytest.approx(-1.0)
+    assert worst == pytest.approx(-0.5 - 0.5 * 0.99)
 
 
 def test_a_falling_tower_costs_a_right_verdict_nothing() -> None:
@@ -107,6 +120,8 @@ def test_rewards_are_bounded(
     total = score(CLOSED_LOOP, [Move(action, outcome)] * attempts, PaperRewardConfig()).total
     assert math.isfinite(total)
     assert -5 <= total <= 11
+    total = score(CLOSED_LOOP, [Move(action, outcome)] * attempts, SimulatedRewardConfig()).total
+    assert -1.5 <= total <= 1.5
 
 
 @pytest.mark.parametrize(
@@ -125,19 +140,48 @@ def test_paper_reward_of_an_offset(offset: Offset, status: str, expected: float)
 
 
 @pytest.mark.parametrize(
-    ("x", "expected"), [(-0.7, 10.0), (-0.1, 9.4), (0.15, 9.15), (0.4, 3.9), (-1.8, 3.9)]
+    ("x", "success", "expected"), [(-0.7, True, 10.0), (-0.6, True, 9.9), (0.0, False, 4.3)]
 )
-def test_paper_reward_in_a_tower_looks_at_the_block_below(x: float, expected: float) -> None:
-    # The red block is the third, 0.7 off the second; they are 0.9 wide.
-    tower = tuple(
-        Block(x, 0.45 + 0.9 * level, 0.0, 0.0, color, 0.9)
-        for level, (x, color) in enumerate(
-            [(0.0, "blue"), (0.3, "cyan"), (1.0, "red"), (1.2, "green")]
-        )
-    )
-    scene = replace(PLACE, task="stabilize", blocks=tower, movable=False)
-    outcome = Outcome("settled", success=False, distance=abs(x + 0.7))
+def test_paper_reward_in_a_tower_asks_whether_it_stands(
+    x: float, success: bool, expected: float
+) -> None:
+    """Doing nothing earns 4.3 where it is 0.7 away: the falling tower counts as beside."""
+    scene = make_scene(TASKS["stabilize"], SETTINGS, 0, "test", 0)
+    outcome = Outcome("settled", success=success, distance=abs(x + 0.7))
     assert paper(scene, Offset(x, 0.0), outcome) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "expected"),
+    [
+        (2.0, 2.01, 9.99),
+        (2.0, 2.0, -5.0),  # the exact height counts as inside the tower
+        (2.0, 3.0, 9.0),
+        (2.3, 2.4, 9.5),
+        (1.51, 2.01, 10 - math.hypot(0.49, 0.01)),
+        (2.5, 2.01, 5 - math.hypot(0.5, 0.01)),  # half a block aside is beside
+        (2.7, 2.0, 4.3),
+        (0.0, 0.0, 5 - math.sqrt(8)),  # left alone
+        (2.0, 1.0, -5.0),
+        (2.0, -1.0, -5.0),
+        (-2.0, -3.0, 5 - math.sqrt(41)),  # below the ground, but beside
+        (10.0, 10.0, 5 - math.sqrt(128)),
+    ],
+)
+def test_authors_reward_is_that_of_their_script(x: float, y: float, expected: float) -> None:
+    """The script's x_offset is -2 here, its y_offset 2, its scale 1."""
+    tower = (Block(0.3, 0.5, 0.0, 0.0, "blue"), Block(0.0, 1.5, 0.0, 0.0, "green"))
+    scene = replace(PLACE, blocks=(*tower, Block(-2.0, 0.5, 0.0, 0.0, "red")))
+    assert authors(scene, Offset(x, y)) == pytest.approx(expected)
+
+
+def test_authors_reward_where_their_script_has_none() -> None:
+    held = make_scene(TASKS["place_x"], SETTINGS, 0, "test", 0)
+    unstable = make_scene(TASKS["stabilize"], SETTINGS, 0, "test", 0)
+    assert authors(PLACE, Unparseable("words")) == -5
+    assert authors(held, Offset(1.0, 0.0)) == 0
+    assert authors(unstable, Offset(1.0, 0.0)) == 0
+    assert authors(STABILITY, Verdict(falls=True)) == 0
 
 
 def test_paper_reward_of_words_and_verdicts() -> None:
@@ -153,6 +197,27 @@ def test_both_kinds_mix() -> None:
     parts = score(PLACE, [Move(IDEAL, outcome)], mixed).parts
     assert parts["paper"] == pytest.approx(1.0)
     assert sum(parts.values()) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if TASKS[name].axes])
+def test_idle_answers_earn_little_and_far_ones_least(name: str, simulator: Simulator) -> None:
+    """Mean rewards of the default, over scenes: left alone, another scene's ideal, far away."""
+    task, default = TASKS[name], [SimulatedRewardConfig()]
+    scenes = [make_scene(task, SETTINGS, 0, "test", index) for index in range(12)]
+    ideals = [task.ideal(scene) for scene in scenes]
+    actions: dict[str, list[Action]] = {
+        "ideal": list(ideals),
+        "idle": [Offset(0.0, 0.0)] * len(scenes),
+        "other": [*ideals[1:], ideals[0]],
+        "far": [Offset(9.0 * ("x" in task.axes), 9.0 * ("y" in task.axes)) for _ in scenes],
+    }
+    means = {
+        rule: sum(earned(*pair, simulator, default)[0] for pair in zip(scenes, row, strict=True))
+        for rule, row in actions.items()
+    }
+    assert means["idle"] <= means["ideal"] / 3
+    assert means["far"] < means["idle"]
+    assert means["far"] < means["other"] < means["ideal"]
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -191,6 +256,6 @@ def test_mirrored_scenes_earn_the_same(name: str, simulator: Simulator) -> None:
         else:
             actions.append(Verdict(not ideal.falls))  # type: ignore[union-attr]
         for action in actions:
-            one = earned(scene, action, simulator)
-            other = earned(image, mirror(action), simulator)
+            one = earned(scene, action, simulator, [*CONFIGS, AuthorsRewardConfig()])
+            other = earned(image, mirror(action), simulator, [*CONFIGS, AuthorsRewardConfig()])
             assert one == pytest.approx(other, abs=5e-3), (index, action)
