@@ -51,10 +51,12 @@ class ReferenceLoop:
         if not algorithm.uses_rollouts:
             return self._learner.update(self._world.demonstrate(self._source, indices), step)
         source = self._propose(indices)
+        shift = self._curriculum.measure(self.curriculum_state, indices)
         drawn = self.collect(step)
         self.curriculum_state = self._curriculum.observe(self.curriculum_state, source, drawn)
         sampled = refill(drawn, partial(self._draw, step), self._config, algorithm, step)
-        return rollout_metrics(drawn) | self.learn(sampled.groups, step) | sampled.metrics
+        learned = self.learn(sampled.groups, step)
+        return rollout_metrics(drawn) | learned | sampled.metrics | shift
 
     def collect(self, step: int) -> list[Group]:
         """Roll out a group for every scene of a step."""

@@ -12,7 +12,6 @@ from physrl.config.task import TaskName
 from physrl.data.dataset import open_dataset
 from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer
-from physrl.errors import SceneError
 from physrl.tasks import TASKS
 from physrl.tasks.examples import Examples, blank_images, example_turns
 from physrl.tasks.prediction import request_prediction
@@ -41,8 +40,9 @@ class SceneSource:
     """Solved examples before every question, if any."""
     blank: bool = False
     """True to show blank images."""
-    proposals: Mapping[int, EnvironmentConfig] = field(default_factory=dict)
-    """Settings that a curriculum proposes for some scenes; others are sampled by `environment`."""
+    places: Mapping[int, int] = field(default_factory=dict)
+    """Indices, in the stream of their task, of the scenes that a curriculum chose for some indices
+    of this source."""
     auxiliary: OutcomeConfig | None = None
     """Auxiliary prediction of outcomes, if any."""
 
@@ -64,7 +64,7 @@ class SceneSource:
     def locate(self, index: int) -> tuple[str, int]:
         """Return the task of a scene, and the scene's index in the stream of that task."""
         place, number = divmod(index, len(self.tasks))
-        return self.tasks[number], place
+        return self.tasks[number], self.places.get(index, place)
 
     def scene_id(self, index: int) -> str:
         """Return the id of a scene."""
@@ -142,16 +142,10 @@ def prepare(
 def draw_scene(source: SceneSource, index: int) -> SceneSpec:
     """Sample scene `index` of a source.
 
-    If the settings that are proposed for it admit no scene, the source's own are used.
-
     Raises:
-        SceneError: the source's own settings do not admit one either.
+        SceneError: the source's settings do not admit one.
     """
     task, place = source.locate(index)
-    stream = (source.seed, source.split, place, source.generator)
-    try:
-        return make_scene(TASKS[task], source.proposals.get(index, source.environment), *stream)
-    except SceneError:
-        if index not in source.proposals:
-            raise
-    return make_scene(TASKS[task], source.environment, *stream)
+    return make_scene(
+        TASKS[task], source.environment, source.seed, source.split, place, source.generator
+    )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from physrl.curriculum import Curriculum, CurriculumState
 from physrl.groups import Group
 from physrl.scene_source import SceneSource
+from physrl.types import Metrics
 
 
 class LaggedCurriculum:
@@ -35,8 +36,11 @@ class LaggedCurriculum:
         Args:
             step: number of the step from 0, at most `lag` ahead of the last observed one.
         """
-        back = self._observed - max(0, step - self._lag)
-        return self._curriculum.propose(self.states[-1 - back], indices)
+        return self._curriculum.propose(self._state(step), indices)
+
+    def measure(self, step: int, indices: range) -> Metrics:
+        """Return how a step's scenes differ from uniformly drawn ones."""
+        return self._curriculum.measure(self._state(step), indices)
 
     def observe(self, step: int, indices: range, groups: Sequence[Group]) -> None:
         """Update the state with the groups of the next step."""
@@ -44,3 +48,8 @@ class LaggedCurriculum:
         self.states.append(self._curriculum.observe(self.states[-1], source, groups))
         self._observed = step + 1
         del self.states[: -self._lag - 1]
+
+    def _state(self, step: int) -> CurriculumState:
+        """Return the state that a step's scenes depend on."""
+        back = self._observed - max(0, step - self._lag)
+        return self.states[-1 - back]

@@ -62,7 +62,9 @@ class RLSteps(TrainingSteps):
                 raise LostError(NO_SCENES)
             sampled = refill(drawn, partial(self._draw, step), config, algorithm, step)
         # From here on, the step is completed even if a stop is requested.
-        self._curriculum.observe(step, step_indices(config, step), drawn)
+        indices = step_indices(config, step)
+        shift = self._curriculum.measure(step, indices)
+        self._curriculum.observe(step, indices, drawn)
         staleness = check_staleness(sampled.groups, self._published, step, config.runtime.staleness)
         # Refills replace groups of equal rewards: the policy's metrics are those of the first draw.
         metrics = rollout_metrics(drawn) | self._learn(sampled.groups, step, profile)
@@ -70,6 +72,7 @@ class RLSteps(TrainingSteps):
         return (
             metrics
             | sampled.metrics
+            | shift
             | {
                 "throughput/completions_per_s": completions / (time.monotonic() - began),
                 "policy/staleness": float(staleness),

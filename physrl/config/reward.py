@@ -67,8 +67,8 @@ REWARDS = TypedRegistry(
     (RewardSection,),
     {
         "simulated": Implementation(SimulatedRewardConfig, "physrl.rewards.simulated:parts"),
-        "authors": Implementation(AuthorsRewardConfig, "physrl.rewards.authors:parts"),
         "paper": Implementation(PaperRewardConfig, "physrl.rewards.paper:parts"),
+        "authors": Implementation(AuthorsRewardConfig, "physrl.rewards.authors:parts"),
     },
 )
 """Configuration classes and the functions of their parts."""

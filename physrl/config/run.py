@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from physrl.config.algorithm import (
     AlgorithmConfig,
@@ -48,9 +48,9 @@ class RunConfig(Section):
     alone."""
     environment: EnvironmentConfig = EnvironmentConfig()
     """Distribution and rendering of scenes."""
-    curriculum: Literal["uniform", "self_play"] = "uniform"
-    """Curriculum of training scenes: `uniform` draws from all, `self_play` prefers those on which
-    about half of a group's completions succeed."""
+    curriculum: Literal["uniform", "adaptive"] = "uniform"
+    """Curriculum of training scenes: `uniform` takes them as they come, `adaptive` (or `self_play`)
+    prefers those on which it predicts that half of a group's completions succeed."""
     data: Location | None = None
     """Collected dataset, a folder or s3://bucket/prefix, whose scenes replace newly drawn ones; it
     must have this `task` and `environment`. Null: draw scenes."""
@@ -126,17 +126,23 @@ class RunConfig(Section):
                 )
         return self
 
+    @field_validator("curriculum", mode="before")
+    @classmethod
+    def _name_curriculum(cls, value: Any) -> Any:
+        """Accept the name that the field calls it by."""
+        return "adaptive" if value == "self_play" else value
+
     @model_validator(mode="after")
     def _check_curriculum(self) -> "RunConfig":
-        if self.curriculum == "self_play":
+        if self.curriculum == "adaptive":
             if not self.algorithm.uses_rollouts:
                 raise ValueError(
-                    "curriculum is self_play but algorithm.type is sft, which samples no "
+                    "curriculum is adaptive but algorithm.type is sft, which samples no "
                     "completions to judge scenes by: set curriculum=uniform"
                 )
             if self.data is not None:
                 raise ValueError(
-                    f"curriculum is self_play but data is {self.data}, whose scenes are fixed: set "
+                    f"curriculum is adaptive but data is {self.data}, whose scenes are fixed: set "
                     "data=null or curriculum=uniform"
                 )
         return self

@@ -22,7 +22,7 @@ from tests.support.linear_reader import STARTS, Budget, LinearReader, success_ra
 
 DEFAULT = "simulated"
 RECOVERED = 0.9
-TEST_SCENES = 200
+TEST_SCENES = 100
 BUDGET = Budget()
 OFFSET_TASKS = [name for name in TASKS if TASKS[name].axes and TASKS[name].attempts == 1]
 

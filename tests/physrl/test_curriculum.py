@@ -7,17 +7,18 @@ from physrl.config import RunConfig
 from physrl.config.algorithm import SFTConfig
 from physrl.config.load import validate
 from physrl.curriculum import (
-    SelfPlay,
+    CANDIDATES,
+    UNIFORM_SHARE,
+    Adaptive,
+    CurriculumState,
     Uniform,
-    arm_shares,
-    find_arms,
-    learnability,
+    candidate_shares,
     make_curriculum,
 )
 from physrl.environments.geometry import margin
 from physrl.errors import ConfigError
 from physrl.groups import Group
-from physrl.scene_source import SceneSource, draw_scene, scene_source
+from physrl.scene_source import draw_scene, scene_source
 from physrl.types import (
     Attempt,
     Completion,
@@ -31,8 +32,9 @@ from physrl.types import (
 )
 from tests.support.groups import complete
 
-CONFIG = RunConfig(task="stability", mixture=("stability", "place_x"), curriculum="self_play")
+CONFIG = RunConfig(task="stability", mixture=("stability", "place_x"), curriculum="adaptive")
 SOURCE = scene_source(CONFIG, "stability", "train")
+PER_STEP = 16
 
 
 def group(scene: SceneSpec, successes: list[bool], index: int = 0) -> Group:
@@ -46,76 +48,77 @@ def group(scene: SceneSpec, successes: list[bool], index: int = 0) -> Group:
     return complete(RolloutGroup(scene, prompt, tuple(rollouts)), index)
 
 
-def play(edge: int, steps: int) -> tuple[SelfPlay, dict[str, dict[str, list[float]]]]:
-    """Simulate a policy that always succeeds below `edge` blocks, never above, at it by half."""
-    curriculum = SelfPlay(SOURCE)
+def play(steps: int) -> tuple[Adaptive, CurriculumState]:
+    """Simulate a policy that always succeeds with two blocks, half of the time with three."""
+    curriculum = Adaptive(SOURCE)
     state = curriculum.start()
     for step in range(steps):
-        indices = range(step * 16, step * 16 + 16)
+        indices = range(step * PER_STEP, (step + 1) * PER_STEP)
         source = curriculum.propose(state, indices)
         groups = []
         for index in indices:
             scene = draw_scene(source, index)
             blocks = len(scene.blocks)
-            outcomes = [blocks < edge or (blocks == edge and n % 2 == 0) for n in range(8)]
+            outcomes = [blocks < 3 or (blocks == 3 and n % 2 == 0) for n in range(8)]
             groups.append(group(scene, outcomes, index))
         state = curriculum.observe(state, source, groups)
     return curriculum, state
 
 
-def test_proposals_move_to_scenes_with_half_successes() -> None:
-    curriculum, state = play(edge=3, steps=8)
-    for task in ("stability", "place_x"):
-        arms = find_arms(task, CONFIG.environment, CONFIG.seed)
-        shares = arm_shares(**state[task])
-        at_edge = sum(s for arm, s in zip(arms, shares, strict=True) if arm.num_blocks == (3, 3))
-        assert at_edge > 0.6
-        assert min(shares) > 0
-    proposed = curriculum.propose(state, range(1000, 1200)).proposals
-    assert np.mean([arm.num_blocks == (3, 3) for arm in proposed.values()]) > 0.6
+def test_scenes_with_half_successes_are_preferred() -> None:
+    curriculum, state = play(steps=5)
+    indices = range(5 * PER_STEP, 8 * PER_STEP)
+    source = curriculum.propose(state, indices)
+    for task in (0, 1):
+        blocks = [len(draw_scene(source, index).blocks) for index in indices[task::2]]
+        assert np.mean(np.array(blocks) == 3) > 0.5  # a third of all scenes have three
+    metrics = curriculum.measure(state, indices)
+    assert 0.5 < metrics["curriculum/shift"] < np.log(CANDIDATES)
+    assert metrics["curriculum/predicted_success"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_first_scenes_are_drawn_uniformly() -> None:
+    curriculum = Adaptive(SOURCE)
+    metrics = curriculum.measure(curriculum.start(), range(PER_STEP))
+    assert metrics["curriculum/shift"] == pytest.approx(0, abs=1e-12)
+    assert metrics["curriculum/predicted_success"] == metrics["curriculum/uniform_success"] == 0.5
+    assert metrics["curriculum/blocks_shift"] == pytest.approx(0, abs=1e-12)
 
 
 def test_proposals_depend_on_the_state_and_the_scene_alone() -> None:
-    curriculum, state = play(edge=2, steps=2)
+    curriculum, state = play(steps=2)
     again = json.loads(json.dumps(state))
-    whole = curriculum.propose(state, range(40)).proposals
-    assert SelfPlay(SOURCE).propose(again, range(12, 40)).proposals == {
-        index: arm for index, arm in whole.items() if index >= 12
+    whole = curriculum.propose(state, range(40)).places
+    assert Adaptive(SOURCE).propose(again, range(12, 40)).places == {
+        index: place for index, place in whole.items() if index >= 12
     }
-    # The two scenes of a pair, two apart in a mixture of two, are of one arm.
-    assert all(whole[i] == whole[i + 2] for i in range(0, 40, 4))
-    assert len(set(map(repr, whole.values()))) > 3
 
 
-def test_every_proposal_is_within_the_settings_and_its_label_true() -> None:
-    curriculum = SelfPlay(SOURCE)
-    source = curriculum.propose(curriculum.start(), range(48))
-    low, high = CONFIG.environment.margin
+def test_every_scene_is_one_of_the_stream_and_pairs_stay_pairs() -> None:
+    curriculum, state = play(steps=2)
+    source = curriculum.propose(state, range(48))
     falls = []
-    for index, arm in source.proposals.items():
-        scene = draw_scene(source, index)
-        assert len(scene.blocks) == arm.num_blocks[0]
-        assert scene.margin == margin(scene.tower)
-        if scene.task == "stability":
-            assert low - 1e-9 <= abs(scene.margin) <= high
-            assert arm.margin[0] - 1e-9 <= abs(scene.margin) <= arm.margin[1] + 1e-9
-            falls.append(scene.margin < 0)
+    for index in range(0, 48, 4):
+        # The two scenes of a pair are two apart in a mixture of two tasks.
+        first, second = (draw_scene(source, index + step) for step in (0, 2))
+        assert (first.index % 2, second.index - first.index) == (0, 1)
+        assert (first.index // 2) // CANDIDATES == index // 4
+        assert first == draw_scene(SOURCE, 2 * first.index)
+        assert first.scene_id == source.scene_id(index)
+        assert first.margin == margin(first.tower)
+        falls += [first.margin < 0, second.margin < 0]
     assert np.mean(falls) == 0.5
 
 
-def test_infeasible_proposals_fall_back_to_the_configured_settings() -> None:
-    impossible = CONFIG.environment.model_copy(update={"num_blocks": (2, 2), "margin": (0.4, 0.45)})
-    plain = SceneSource("stability", CONFIG.environment, 0, "train", reasoning=False)
-    proposed = SceneSource(
-        "stability", CONFIG.environment, 0, "train", reasoning=False, proposals={0: impossible}
+def test_shares_follow_the_nearness_to_one_half() -> None:
+    even = candidate_shares(np.full((CANDIDATES, 2), 0.9))
+    assert even == pytest.approx(np.full(CANDIDATES, 1 / CANDIDATES))
+    apart = np.array([[0.5, 0.5]] + [[0.0, 1.0]] * (CANDIDATES - 1))
+    least = UNIFORM_SHARE / CANDIDATES
+    assert candidate_shares(apart) == pytest.approx(
+        [1 - (CANDIDATES - 1) * least] + [least] * (CANDIDATES - 1)
     )
-    assert draw_scene(proposed, 0) == draw_scene(plain, 0)
-
-
-@pytest.mark.parametrize(("successes", "worth"), [(4, 1.0), (0, 0.0), (8, 0.0), (2, 0.75)])
-def test_learnability_is_highest_at_one_half(successes: int, worth: float) -> None:
-    scene = draw_scene(SOURCE, 0)
-    assert learnability(group(scene, [n < successes for n in range(8)])) == worth
+    assert candidate_shares(np.zeros((CANDIDATES, 2))).sum() == pytest.approx(1)
 
 
 def test_uniform_proposes_nothing() -> None:
@@ -123,8 +126,13 @@ def test_uniform_proposes_nothing() -> None:
     assert isinstance(uniform, Uniform)
     assert uniform.propose(uniform.start(), range(3)) is SOURCE
     assert uniform.observe({}, SOURCE, []) == {}
+    assert uniform.measure({}, range(3)) == {}
 
 
-def test_self_play_with_sft_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"curriculum.*self_play"):
+def test_self_play_is_another_name_of_adaptive() -> None:
+    assert validate({"curriculum": "self_play"}).curriculum == "adaptive"
+
+
+def test_an_adaptive_curriculum_with_sft_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"curriculum.*adaptive"):
         validate({"curriculum": "self_play", "algorithm": SFTConfig().model_dump()})

@@ -18,6 +18,9 @@ class Counting:
     def propose(self, state: Any, indices: Iterable[int]) -> Any:
         return state
 
+    def measure(self, state: Any, indices: Iterable[int]) -> Any:
+        return state
+
     def observe(self, state: Any, source: Any, groups: Sequence[Group]) -> Any:
         return state + 1
 
@@ -28,6 +31,7 @@ def test_a_step_depends_on_the_state_lag_steps_before_it(lag: int) -> None:
     for step in range(8):
         for ahead in range(lag + 1):
             assert curriculum.source(step + ahead, range(1)) == max(0, step + ahead - lag)
+            assert curriculum.measure(step + ahead, range(1)) == max(0, step + ahead - lag)
         curriculum.observe(step, range(1), [])
         resumed = LaggedCurriculum(Counting(), lag)
         resumed.restore(curriculum.states, step + 1)
