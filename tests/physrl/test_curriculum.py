@@ -18,7 +18,7 @@ from physrl.curriculum import (
 from physrl.environments.geometry import margin
 from physrl.errors import ConfigError
 from physrl.groups import Group
-from physrl.scene_source import draw_scene, scene_source
+from physrl.scene_source import SceneSource, draw_scene, scene_source
 from physrl.types import (
     Attempt,
     Completion,
@@ -34,7 +34,6 @@ from tests.support.groups import complete
 
 CONFIG = RunConfig(task="stability", mixture=("stability", "place_x"), curriculum="adaptive")
 SOURCE = scene_source(CONFIG, "stability", "train")
-PER_STEP = 16
 
 
 def group(scene: SceneSpec, successes: list[bool], index: int = 0) -> Group:
@@ -48,30 +47,36 @@ def group(scene: SceneSpec, successes: list[bool], index: int = 0) -> Group:
     return complete(RolloutGroup(scene, prompt, tuple(rollouts)), index)
 
 
-def play(steps: int) -> tuple[Adaptive, CurriculumState]:
-    """Simulate a policy that always succeeds with two blocks, half of the time with three."""
-    curriculum = Adaptive(SOURCE)
+def play(source: SceneSource, steps: int, scenes: int) -> tuple[Adaptive, CurriculumState]:
+    """Simulate a policy that succeeds the more often, the larger the margin is."""
+    curriculum = Adaptive(source)
     state = curriculum.start()
     for step in range(steps):
-        indices = range(step * PER_STEP, (step + 1) * PER_STEP)
-        source = curriculum.propose(state, indices)
+        indices = range(step * scenes, (step + 1) * scenes)
+        drawn = curriculum.propose(state, indices)
         groups = []
         for index in indices:
-            scene = draw_scene(source, index)
-            blocks = len(scene.blocks)
-            outcomes = [blocks < 3 or (blocks == 3 and n % 2 == 0) for n in range(8)]
-            groups.append(group(scene, outcomes, index))
-        state = curriculum.observe(state, source, groups)
+            scene = draw_scene(drawn, index)
+            solved = round(8 * success(scene))
+            groups.append(group(scene, [n < solved for n in range(8)], index))
+        state = curriculum.observe(state, drawn, groups)
     return curriculum, state
 
 
+def success(scene: SceneSpec) -> float:
+    return min(max((abs(scene.margin) - 0.05) / 0.08, 0.0), 1.0)
+
+
 def test_scenes_with_half_successes_are_preferred() -> None:
-    curriculum, state = play(steps=5)
-    indices = range(5 * PER_STEP, 8 * PER_STEP)
-    source = curriculum.propose(state, indices)
-    for task in (0, 1):
-        blocks = [len(draw_scene(source, index).blocks) for index in indices[task::2]]
-        assert np.mean(np.array(blocks) == 3) > 0.5  # a third of all scenes have three
+    source = scene_source(RunConfig(task="stability"), "stability", "train")
+    curriculum, state = play(source, steps=4, scenes=16)
+    indices = range(64, 128)
+    chosen = curriculum.propose(state, indices)
+    away = [
+        np.mean([abs(success(draw_scene(each, index)) - 0.5) for index in indices])
+        for each in (chosen, source)
+    ]
+    assert away[0] < 0.7 * away[1]
     metrics = curriculum.measure(state, indices)
     assert 0.5 < metrics["curriculum/shift"] < np.log(CANDIDATES)
     assert metrics["curriculum/predicted_success"] == pytest.approx(0.5, abs=0.1)
@@ -79,26 +84,26 @@ def test_scenes_with_half_successes_are_preferred() -> None:
 
 def test_the_first_scenes_are_drawn_uniformly() -> None:
     curriculum = Adaptive(SOURCE)
-    metrics = curriculum.measure(curriculum.start(), range(PER_STEP))
+    metrics = curriculum.measure(curriculum.start(), range(4))
     assert metrics["curriculum/shift"] == pytest.approx(0, abs=1e-12)
     assert metrics["curriculum/predicted_success"] == metrics["curriculum/uniform_success"] == 0.5
     assert metrics["curriculum/blocks_shift"] == pytest.approx(0, abs=1e-12)
 
 
 def test_proposals_depend_on_the_state_and_the_scene_alone() -> None:
-    curriculum, state = play(steps=2)
+    curriculum, state = play(SOURCE, steps=1, scenes=8)
     again = json.loads(json.dumps(state))
-    whole = curriculum.propose(state, range(40)).places
-    assert Adaptive(SOURCE).propose(again, range(12, 40)).places == {
-        index: place for index, place in whole.items() if index >= 12
+    whole = curriculum.propose(state, range(16)).places
+    assert Adaptive(SOURCE).propose(again, range(4, 16)).places == {
+        index: place for index, place in whole.items() if index >= 4
     }
 
 
 def test_every_scene_is_one_of_the_stream_and_pairs_stay_pairs() -> None:
-    curriculum, state = play(steps=2)
-    source = curriculum.propose(state, range(48))
+    curriculum, state = play(SOURCE, steps=1, scenes=8)
+    source = curriculum.propose(state, range(16))
     falls = []
-    for index in range(0, 48, 4):
+    for index in range(0, 16, 4):
         # The two scenes of a pair are two apart in a mixture of two tasks.
         first, second = (draw_scene(source, index + step) for step in (0, 2))
         assert (first.index % 2, second.index - first.index) == (0, 1)

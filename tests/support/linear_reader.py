@@ -28,8 +28,6 @@ STARTS = ("idle", "blind", "opposite", "high", "low", "scrambled")
 """Poor starts: the block is left alone; the same answer in every scene, the mean ideal; away from
 the ideal; 6 block widths too far right and up, left and down; random weights."""
 FAR = 6.0
-POOL = 256
-"""Number of training scenes, which are used again and again: sampling them takes longest."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,8 @@ class Budget:
     steps: int = 300
     scenes: int = 8
     """Scenes a step."""
+    pool: int = 256
+    """Number of training scenes, which are used again and again: sampling them takes longest."""
     answers: int = 8
     """Answers a scene: the size of a group."""
     lr: float = 0.08
@@ -55,7 +55,7 @@ class LinearReader(torch.nn.Module):
 
     def __init__(self, task: str, start: str, noise: float, seed: int) -> None:
         super().__init__()
-        scenes = [scene_of(task, "warm", index) for index in range(64)]
+        scenes = [scene_of(task, "warm", index) for index in range(48)]
         rows = np.array([features(scene) for scene in scenes])
         self._mean, self._spread = rows.mean(axis=0), rows.std(axis=0) + 1e-6
         axes = len(TASKS[task].axes)
@@ -96,7 +96,7 @@ def train(
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, budget.steps)
     for step in range(budget.steps):
         indices = range(step * budget.scenes, (step + 1) * budget.scenes)
-        scenes = [scene_of(task, "train", index % POOL) for index in indices]
+        scenes = [scene_of(task, "train", index % budget.pool) for index in indices]
         policy = reader.answers(scenes)
         answers = policy.sample((budget.answers,))
         rows = answers.transpose(0, 1).numpy()

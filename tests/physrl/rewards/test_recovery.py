@@ -17,14 +17,14 @@ from tests.support.linear_reader import (
     train,
 )
 
-BUDGET = Budget(steps=100, scenes=6)
+BUDGET = Budget(steps=220, scenes=6, pool=60)
 
 
 def learned(task: str, start: str, reward: RewardConfig) -> float:
     exact = ExactSimulator()
     reader = LinearReader(task, start, BUDGET.noise, seed=0)
     train(reader, task, reward, BUDGET, exact, seed=0)
-    return success_rate(reader, task, reward, exact, 60)
+    return success_rate(reader, task, reward, exact, 40)
 
 
 @pytest.mark.parametrize(
