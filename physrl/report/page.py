@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from PIL import Image as PillowImage
 
-from physrl.evaluation.resampling import Estimate
+from physrl.evaluation.estimate import Estimate
 from physrl.types import Image
 
 
