@@ -1,17 +1,18 @@
 """Judges simulated studies whose truth is known, and counts wrong verdicts.
 
-    python tests/benchmarks/known_truth.py --draws 200
+    python tests/benchmarks/known_truth.py
 
 A verdict is wrong if it is *supported*, *contradicted*, *mixed* or *not testable* and the truth is
 another. It should be decided where the truth of every case is at least two smallest effects from
-every bound, with five seeds or more and the default number of scenes. The last line is JSON.
+every bound, with five seeds or more and the default number of scenes. The last line is JSON. In
+parts, `--part 1/3 --keep tallies.json`, the last one sums up all that were kept.
 """
 
 import argparse
 import json
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -80,28 +81,57 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200, help="studies of each pattern")
     parser.add_argument("--cells", type=int, default=2000, help="draws of each cell of the grids")
     parser.add_argument("--only", default="", help="patterns whose description contains this")
+    parser.add_argument("--part", default="1/1", help="part of the patterns, such as 2/3")
+    parser.add_argument("--keep", type=Path, help="file that keeps the tallies of all parts")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    patterns = {name: each for name, each in PATTERNS.items() if args.only in name}
-    tallies: list[Tally] = []
+    part, parts = map(int, args.part.split("/"))
+    kept = args.keep is not None and args.keep.exists()
+    tallies = load_tallies(args.keep) if kept else {}
     with tempfile.TemporaryDirectory() as folder:
-        for number, (name, pattern) in enumerate(patterns.items()):
+        for number, (name, pattern) in enumerate(PATTERNS.items()):
+            if args.only not in name or number % parts != part - 1:
+                continue
             rng = np.random.default_rng([args.seed, number])
-            found = judge_pattern(pattern, args.draws, rng, Path(folder))
-            tallies += found.values()
-            for claim, each in found.items():
+            tallies[name] = judge_pattern(pattern, args.draws, rng, Path(folder))
+            for claim, each in tallies[name].items():
                 _print_row(name, claim, each)
-    rng = np.random.default_rng(args.seed)
-    covered = [tally(design, args.cells, rng) for design in coverage_designs()]
-    null = [tally(design, args.cells, rng) for design in null_designs()]
+    if args.keep is not None:
+        args.keep.write_text(json.dumps({name: dump(each) for name, each in tallies.items()}))
+    if part == parts:
+        print(json.dumps(summarize(tallies, args.cells, args.seed)))
+
+
+def dump(found: dict[str, Tally]) -> dict[str, object]:
+    """Make the tallies of a pattern plain values."""
+    return {claim: asdict(each) for claim, each in found.items()}
+
+
+def load_tallies(path: Path) -> dict[str, dict[str, Tally]]:
+    """Read the tallies of earlier parts, by pattern and claim."""
+    return {
+        name: {
+            claim: Tally(Truth(**each["truth"]), each["is_clear"], Counter(each["verdicts"]))
+            for claim, each in found.items()
+        }
+        for name, found in json.loads(path.read_text()).items()
+    }
+
+
+def summarize(patterns: dict[str, dict[str, Tally]], cells: int, seed: int) -> dict[str, float]:
+    """Sum up the tallies, and run the grids of coverage and of false positives."""
+    rng = np.random.default_rng(seed)
+    covered = [tally(design, cells, rng) for design in coverage_designs()]
+    null = [tally(design, cells, rng) for design in null_designs()]
     for each in (*covered, *null):
         print(f"{each.design}: covers {each.coverage:.3f}, rejects {each.rejected:.3f}")
-    inside = [each for each in tallies if each.truth.distance > 0]
-    at_bound = [each for each in tallies if each.truth.distance == 0]
+    tallies = [each for found in patterns.values() for each in found.values()]
+    inside = [each for each in tallies if each.truth.distance > 1e-9]
+    at_bound = [each for each in tallies if each.truth.distance <= 1e-9]
     clear = [each for each in tallies if each.is_clear]
-    summary = {
+    return {
         "patterns": len(patterns),
-        "draws": args.draws,
+        "draws": max(each.draws for each in tallies),
         "wrong_share": _share([e.wrong for e in inside], inside),
         "wrong_at_bound": _share([e.wrong for e in at_bound], at_bound),
         "worst_claim": max((e.wrong / e.draws for e in inside), default=0.0),
@@ -111,7 +141,6 @@ def main() -> None:
         "coverage_high": max(each.coverage for each in covered),
         "false_positives": max(each.rejected for each in null),
     }
-    print(json.dumps(summary))
 
 
 def _share(counts: list[int], tallies: list[Tally]) -> float:
@@ -121,7 +150,7 @@ def _share(counts: list[int], tallies: list[Tally]) -> float:
 
 def _print_row(pattern: str, claim: str, each: Tally) -> None:
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in each.verdicts.most_common())
-    limit = MOST_WRONG if each.truth.distance > 0 else MOST_WRONG_AT_A_BOUND
+    limit = MOST_WRONG if each.truth.distance > 1e-9 else MOST_WRONG_AT_A_BOUND
     mark = "WRONG" if each.wrong > limit * each.draws else "clear" if each.is_clear else ""
     print(f"{pattern} | {claim} | truth {each.truth.verdict} | {verdicts} {mark}", flush=True)
 
