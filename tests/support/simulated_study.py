@@ -1,6 +1,6 @@
 """Simulated results of whole studies, in the records that claims are judged from."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -27,22 +27,10 @@ from physrl.evaluation.specs import (
 from physrl.evaluation.study_results import StudyResults
 from tests.support.answers import make_answer, make_verdict_answer
 from tests.support.interval_coverage import seed_rates
-from tests.support.simulated_world import FALLING, TASKS, World
+from tests.support.simulated_world import FALLING, TASKS, Size, World
 
 Floats = NDArray[np.float64]
 FOLDS, PROBED = 5, 512
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """The size of a simulated study."""
-
-    seeds: int = 5
-    scenes: int = 256
-    photographs: int = 400
-    methods: tuple[str, ...] = ("grpo",)
-    variants: bool = False
-    adaptation: bool = False
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The truth of a simulated study: success rates of all its models, and how they vary."""
+"""The truth of a simulated study: its size, success rates of all models, how they vary."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,18 @@ from dataclasses import dataclass, field
 TASKS = ("place", "place_x", "stability")
 BASE = {"place": 0.10, "place_x": 0.15, "stability": 0.50}
 GUESSING = {"place": 0.05, "place_x": 0.10, "stability": 0.50}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The size of a simulated study."""
+
+    seeds: int = 5
+    scenes: int = 256
+    photographs: int = 400
+    methods: tuple[str, ...] = ("grpo",)
+    variants: bool = False
+    adaptation: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.support.simulated_study import Size
-from tests.support.simulated_world import TASKS, World
+from tests.support.simulated_world import TASKS, Size, World
 
 EFFECT, ADAPTATION_EFFECT, PROBE_EFFECT, PARSED = 0.1, 0.05, 0.05, 0.95
 PAIRS = [(task, to) for task in TASKS for to in TASKS if task != to]

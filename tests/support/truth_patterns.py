@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tests.support.simulated_study import Size
-from tests.support.simulated_world import TASKS, World
+from tests.support.simulated_world import TASKS, Size, World
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import pytest
 
 from physrl.evaluation.claims import judge_claims
 from tests.support.interval_coverage import Design, tally
-from tests.support.simulated_study import Size, plan_simulated, simulate_study
-from tests.support.simulated_world import World
+from tests.support.simulated_study import plan_simulated, simulate_study
+from tests.support.simulated_world import Size, World
 from tests.support.true_verdicts import true_verdicts
 from tests.support.truth_patterns import PATTERNS
 
