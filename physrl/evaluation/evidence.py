@@ -40,9 +40,13 @@ class Evidence:
     @cached_property
     def planned(self) -> frozenset[FamilyCell]:
         """All cells of the plan, with results or without."""
-        families = {subject.key: family_of(subject) for subject in self.results.matrix.subjects}
-        entries = self.results.matrix.entries
-        return frozenset((families[key], condition) for key, condition in entries)
+        matrix = self.results.matrix
+        return frozenset(
+            (family_of(subject), condition)
+            for subject in matrix.subjects
+            for condition in matrix.conditions
+            if matrix.find(subject, condition) is not None
+        )
 
     @cached_property
     def main_families(self) -> list[Family]:
@@ -80,22 +84,26 @@ class Evidence:
         return [(family, each) for each in conditions if (family, each) in self.planned]
 
     def gains(self, cell: FamilyCell) -> tuple[tuple[str, Contrast], ...]:
-        """Estimate the increase of a cell over each reference, the base first; empty without."""
+        """Estimate the increase of a cell over each reference, the base first.
+
+        Empty without results of the cell or of a reference that is planned.
+        """
         if cell not in self._gains:
-            term = self.generalization.term(cell)
-            references = [] if term is None else self._references(cell)
+            term, references = self.generalization.term(cell), self._references(cell)
             contrasts = [
                 (name, combine([term, replace(reference, weight=-1.0)]))
                 for name, reference in references
-                if term is not None
+                if term is not None and reference is not None
             ]
             found = tuple((name, each) for name, each in contrasts if each is not None)
-            has_base = bool(found) and found[0][0] == "base"
-            self._gains[cell] = found if has_base else ()
+            self._gains[cell] = found if len(found) == len(references) else ()
         return self._gains[cell]
 
     def gain_case(self, cell: FamilyCell, gate: Gate = OPEN) -> Case:
         """Make a case of a cell's increase over the best reference."""
+        base = self.generalization.base_of(cell[0])
+        if base is None or (base, cell[1]) not in self.planned:
+            gate = Gate("closed", "the study measures no base")
         return Case(cell_name(cell), self.gains(cell), gate)
 
     def rule_case(self, cell: FamilyCell) -> Case:
@@ -158,8 +166,8 @@ class Evidence:
         ]
         return Condition(task, test_set, max(shots, default=0))  # type: ignore[arg-type]
 
-    def _references(self, cell: FamilyCell) -> list[tuple[str, Term]]:
-        """List the references of a cell that have results, the base first."""
+    def _references(self, cell: FamilyCell) -> list[tuple[str, Term | None]]:
+        """List the planned references of a cell, the base first; None for those without results."""
         family, condition = cell
         cells: list[tuple[str, FamilyCell]] = []
         base = self.generalization.base_of(family)
@@ -173,16 +181,16 @@ class Evidence:
             cells.append(("blank images", (family, replace(condition, images="blank"))))
         unprompted = replace(condition, shots=0)
         cells += [(rule.name, (rule, unprompted)) for rule in self._rules]
-        terms = [(name, self.generalization.term(each)) for name, each in cells]
-        found = [(name, term) for name, term in terms if term is not None]
-        return found + self._constant_verdicts(cell)
+        planned = [(name, each) for name, each in cells if each in self.planned]
+        terms = [(name, self.generalization.term(each)) for name, each in planned]
+        return terms + self._constant_verdicts(cell)
 
-    def _constant_verdicts(self, cell: FamilyCell) -> list[tuple[str, Term]]:
-        falls = self.generalization.scores[cell].falls
-        condition = cell[1]
-        if np.isnan(falls).any():
+    def _constant_verdicts(self, cell: FamilyCell) -> list[tuple[str, Term | None]]:
+        scores, condition = self.generalization.scores.get(cell), cell[1]
+        if scores is None or np.isnan(scores.falls).any():
             return []
-        terms = []
+        falls = scores.falls
+        terms: list[tuple[str, Term | None]] = []
         for name, correct in (("always Yes", falls), ("always No", 1 - falls)):
             row = correct[None]
             values = row if condition.test_set == "real" else pair_means(row)

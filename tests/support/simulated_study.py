@@ -27,7 +27,7 @@ from physrl.evaluation.specs import (
 from physrl.evaluation.study_results import StudyResults
 from tests.support.answers import make_answer, make_verdict_answer
 from tests.support.interval_coverage import seed_rates
-from tests.support.simulated_world import FALLING, TASKS, Size, World
+from tests.support.simulated_world import FALLING, JOINT, TASKS, Size, World
 
 Floats = NDArray[np.float64]
 FOLDS, PROBED = 5, 512
@@ -40,9 +40,11 @@ def plan_simulated(size: Size, folder: Path) -> StudyPlan:
     if not photos.exists():
         _write_photographs(photos, size.photographs)
     variants = "{default: {}, longer: {overrides: {algorithm: {steps: 900}}}}"
+    methods = ", ".join(f"{method}: {{}}" for method in size.methods)
+    methods += ", grpo_yoked: {algorithm: {type: grpo, lr: 1.0e-7}}" if size.yoked else ""
     overrides = [
-        f"grid.tasks=[{', '.join(TASKS)}]",
-        f"grid.methods={{{', '.join(f'{method}: {{}}' for method in size.methods)}}}",
+        f"grid.tasks=[{', '.join((*TASKS, JOINT) if size.joint else TASKS)}]",
+        f"grid.methods={{{methods}}}",
         "grid.models={tiny: {}}",
         f"grid.seeds={list(range(size.seeds))}",
         f"grid.variants={variants if size.variants else '{default: {}}'}",
@@ -117,7 +119,7 @@ def _mean_rate(world: World, subject: Subject, condition: Condition) -> float:
         return world.blank.get(to, world.guesser[to])
     if subject.kind == "base":
         return world.base[to]
-    return world.trained_rate(subject.trained_on[0], to, subject.method, subject.variant)
+    return world.trained_rate("+".join(subject.trained_on), to, subject.method, subject.variant)
 
 
 def _draw_difficulty(world: World, scenes: int, test_set: str, rng: np.random.Generator) -> Floats:
@@ -133,7 +135,8 @@ def _draw_cell(
     scale = (1 + world.shared + world.twins) ** 0.5
     level = difficulty + rng.normal(size=len(difficulty))
     failed = (level >= scale * ndtri(rate)).astype(int)
-    who = cell.subject.trained_on[0] if cell.subject.kind == "trained" else cell.subject.kind
+    trained_on = "+".join(cell.subject.trained_on)
+    who = trained_on if cell.subject.kind == "trained" else cell.subject.kind
     if cell.condition.test_set != "real":
         parsed = world.parsed_share(who, cell.condition.task)
         if parsed < 1:

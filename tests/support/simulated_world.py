@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 TASKS = ("place", "place_x", "stability")
+JOINT = "place+place_x"
 BASE = {"place": 0.10, "place_x": 0.15, "stability": 0.50}
 GUESSING = {"place": 0.05, "place_x": 0.10, "stability": 0.50}
 
@@ -18,6 +19,10 @@ class Size:
     methods: tuple[str, ...] = ("grpo",)
     variants: bool = False
     adaptation: bool = False
+    yoked: bool = False
+    """Whether GRPO with yoked rewards is a control."""
+    joint: bool = False
+    """Whether a mixture of both placing tasks is trained on as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,11 @@ class World:
 
     def trained_rate(self, task: str, to: str, method: str, variant: str) -> float:
         """Return the success rate of answers of the right form of a trained model."""
+        is_own = to in task.split("+")
         if method == "sft_shuffled":
-            return self.shuffled.get(to, self.base[to]) if task == to else self.base[to]
-        name, table, default = f"{task}>{to}", self.others, self.base[to]
-        if task == to:
-            name, table, default = task, self.learned, 0.85
+            return self.shuffled.get(to, self.base[to]) if is_own else self.base[to]
+        name = task if task == to else f"{task}>{to}"
+        table, default = (self.learned, 0.85) if is_own else (self.others, self.base[to])
         for key in (f"{name}:{method}@{variant}", f"{name}@{variant}", f"{name}:{method}", name):
             if key in table:
                 return table[key]

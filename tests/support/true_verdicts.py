@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.support.simulated_world import TASKS, Size, World
+from tests.support.simulated_world import JOINT, TASKS, Size, World
 
 EFFECT, ADAPTATION_EFFECT, PROBE_EFFECT, PARSED = 0.1, 0.05, 0.05, 0.95
 PAIRS = [(task, to) for task in TASKS for to in TASKS if task != to]
@@ -66,6 +66,16 @@ def true_verdicts(world: World, size: Size) -> dict[str, Truth]:
     }
     if len(methods) < 2:
         del verdicts["equal_methods"]
+    if size.yoked:
+        verdicts["interaction"] = _every(
+            [
+                _above(world.success(t, t, "grpo") - world.success(t, t, "grpo_yoked"), EFFECT)
+                for t in TASKS
+            ]
+        )
+    if size.joint:
+        verdicts["joint_training"] = _gated(_every(_joint(world, learned)), gate)
+        verdicts["left_out_task"] = _some([_above(_left_out(world), EFFECT)])
     if size.adaptation:
         cases = [_faster(world) for case in learned for _ in range(len(TASKS) - 1)]
         verdicts["adaptation"] = _gated(_every(cases), gate)
@@ -96,6 +106,21 @@ def _over_rules(world: World, task: str, method: str) -> float:
 
 def _variant_effect(world: World, task: str, to: str, method: str) -> float:
     return world.success(task, to, method, "longer") - world.success(task, to, method)
+
+
+def _joint(world: World, learned: set[tuple[str, str]]) -> list[_Case]:
+    """Judge what joint training loses on each of its tasks that were learned alone."""
+    losses = [
+        (task, world.success(task, task, "grpo") - world.success(JOINT, task, "grpo"))
+        for task in JOINT.split("+")
+    ]
+    return [_not(_above(loss, EFFECT)) for task, loss in losses if (task, "grpo") in learned]
+
+
+def _left_out(world: World) -> float:
+    to = "stability"
+    singles = [world.success(task, to, "grpo") for task in JOINT.split("+")]
+    return world.success(JOINT, to, "grpo") - max(world.reference(JOINT, to), *singles)
 
 
 def _faster(world: World) -> _Case:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tests.support.simulated_world import TASKS, Size, World
+from tests.support.simulated_world import JOINT, TASKS, Size, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ HALF, THIRD = everywhere(0.5), everywhere(0.3)
 BOTH = Size(methods=("grpo", "sft"))
 ADAPTED = Size(adaptation=True)
 VARIED = Size(variants=True)
+YOKED, MIXED = Size(yoked=True), Size(joint=True)
 FEW, ONE, TWO, THREE, TEN = (Size(scenes=32), *(Size(seeds=n) for n in (1, 2, 3, 10)))
 UNPARSED = elsewhere(0.0)
 NO_VERDICTS = {"base>stability": 0.0, "place>stability": 0.0, "place_x>stability": 0.0}
@@ -131,6 +132,18 @@ PATTERNS: dict[str, Pattern] = {
     "stability is decodable and used": Pattern(World(
         others={"place>stability": 0.9, "place_x>stability": 0.9}, probed={"model": 0.9})),
     "pixels are as decodable": Pattern(World(probed={"model": 0.9, "pixels": 0.9})),
+    # Interaction and mixtures.
+    "acting matters": Pattern(World(learned={
+        f"{task}:grpo_yoked": 0.3 for task in TASKS} | {"stability:grpo_yoked": 0.5}), YOKED),
+    "acting does not matter": Pattern(World(), YOKED),
+    "acting matters for one task": Pattern(World(learned={"place:grpo_yoked": 0.1}), YOKED),
+    "joint training loses nothing": Pattern(World(), MIXED),
+    "joint training loses much": Pattern(World(learned={
+        f"{JOINT}>place": 0.4, f"{JOINT}>place_x": 0.4}), MIXED),
+    "joint training loses on one task": Pattern(World(learned={f"{JOINT}>place": 0.4}), MIXED),
+    "two tasks transfer to the third": Pattern(World(others={f"{JOINT}>stability": 0.9}), MIXED),
+    "one task would have done": Pattern(World(others={
+        f"{JOINT}>stability": 0.9, "place>stability": 0.9}), MIXED),
     # Variants.
     "longer training harms other tasks": Pattern(World(base=HALF, others={
         f"{name}@longer": 0.15 for name in elsewhere(0)}), VARIED),
