@@ -31,5 +31,7 @@ def _percent(rate: float) -> str:
     return f"{100 * rate:.0f}"
 
 
-def _signed(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else str(estimate)
+def _signed(value: Estimate | float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:+.2f}" if isinstance(value, float) else str(value)

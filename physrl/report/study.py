@@ -15,6 +15,7 @@ from physrl.report import study_figures
 from physrl.report.gallery import make_gallery
 from physrl.report.page import render_page
 from physrl.report.probe_figure import probe_figure
+from physrl.report.psychophysics_table import psychophysics_rows
 from physrl.report.report import GalleryItem
 from physrl.report.study_conclusions import claim_groups, methods_paragraph
 from physrl.report.study_landscapes import landscape_figure
@@ -74,6 +75,7 @@ def render_study(
         tables=matrix_tables(results),
         transfers=transfer_rows(results),
         adaptations=adaptation_rows(results),
+        psychophysics=psychophysics_rows(results),
         comparisons=_main_comparisons(results.comparisons),
         significant=SIGNIFICANT,
         figures={

@@ -8,6 +8,7 @@ from physrl.evaluation.claims import Claim
 from physrl.evaluation.families import Scores
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
+from physrl.report.psychophysics_table import psychophysics_rows
 from physrl.report.study_tables import adaptation_rows, transfer_rows
 
 
@@ -51,6 +52,9 @@ def summarize(results: StudyResults, claims: Sequence[Claim]) -> dict[str, Any]:
         "transfer": [asdict(row) | {"family": row.family.name} for row in transfer_rows(results)],
         "adaptation": [
             asdict(row) | {"family": row.family.name} for row in adaptation_rows(results)
+        ],
+        "psychophysics": [
+            asdict(row) | {"family": row.family.name} for row in psychophysics_rows(results)
         ],
         "comparisons": [
             {"first": c.first.name, "second": c.second.name, **asdict(c.condition), "p": c.p}
