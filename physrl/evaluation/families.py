@@ -66,6 +66,8 @@ def group_families(subjects: Sequence[Subject]) -> dict[Family, list[Subject]]:
 
 CONTROL_METHODS = frozenset({"sft_shuffled", "grpo_yoked", "grpo_random", "observer", "warm_start"})
 """Methods that others are compared with: what is learned without that which is tested."""
+STAGES = {"unparseable": 0, "illegal": 1, "settled": 2}
+"""How far an answer came, by its status: it was parsed, it was carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +113,23 @@ def tabulate_scores(matrix: Matrix, results: Mapping[str, CellResult]) -> dict[F
             if not lengths:
                 continue
             (scenes,) = lengths
-            rows = np.array([_score_rows(cell, scenes) for cell in cells], np.float64)
+            rows = [_score_cell(cell, scenes) for cell in cells]
+            successes, stages = (np.stack(column) for column in zip(*rows, strict=True))
             first = next(cell for cell in cells if cell is not None)
-            falls = np.array([answer.falls for answer in first.answers], np.float64)
-            table[family, condition] = Scores(rows[:, 0], rows[:, 1], rows[:, 2], falls)
+            table[family, condition] = Scores(
+                successes,
+                np.minimum(stages, 1),
+                np.maximum(stages - 1, 0),
+                np.array([answer.falls for answer in first.answers], np.float64),
+            )
     return table
 
 
-def _score_rows(cell: CellResult | None, scenes: int) -> list[list[float]]:
+def _score_cell(cell: CellResult | None, scenes: int) -> tuple[Floats, Floats]:
+    """Collect the successes and stages of a cell's answers; NaN without one."""
     if cell is None:
-        return [[np.nan] * scenes] * 3
-    return [
-        [answer.success for answer in cell.answers],
-        [answer.status != "unparseable" for answer in cell.answers],
-        [answer.status == "settled" for answer in cell.answers],
-    ]
+        return np.full(scenes, np.nan), np.full(scenes, np.nan)
+    return (
+        np.fromiter((answer.success for answer in cell.answers), np.float64, scenes),
+        np.fromiter((STAGES[answer.status] for answer in cell.answers), np.float64, scenes),
+    )
