@@ -10,12 +10,15 @@ parts, `--part 1/3 --keep tallies.json`, the last one sums up all that were kept
 
 import argparse
 import json
+import sys
 import tempfile
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the tests are not installed
 
 from physrl.config.study import StudyEvaluationConfig
 from physrl.evaluation.claims import judge_claims
