@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+import scipy  # loads at first use: a second that drivers start without
 
 from physrl.config.study import Target
 from physrl.evaluation.estimate import Estimate
@@ -51,7 +51,7 @@ def fold_estimate(scores: Floats) -> Estimate:
     """Estimate a mean over folds with Student's interval, over scenes alone."""
     widened = widen_folds(scores)
     count, mean = len(scores), float(scores.mean())
-    quantile = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2))
+    quantile = float(scipy.special.stdtrit(count - 1, (1 + CONFIDENCE) / 2))
     half = quantile * float(widened.std(ddof=1)) / count**0.5
     return Estimate(mean, mean - half, mean + half, "scenes")
 

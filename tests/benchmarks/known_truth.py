@@ -107,7 +107,14 @@ def main() -> None:
 
 def dump(found: dict[str, Tally]) -> dict[str, object]:
     """Make the tallies of a pattern plain values."""
-    return {claim: asdict(each) for claim, each in found.items()}
+    return {
+        claim: {
+            "truth": asdict(each.truth),
+            "is_clear": each.is_clear,
+            "verdicts": dict(each.verdicts),
+        }
+        for claim, each in found.items()
+    }
 
 
 def load_tallies(path: Path) -> dict[str, dict[str, Tally]]:
@@ -134,7 +141,7 @@ def summarize(patterns: dict[str, dict[str, Tally]], cells: int, seed: int) -> d
     clear = [each for each in tallies if each.is_clear]
     return {
         "patterns": len(patterns),
-        "draws": max(each.draws for each in tallies),
+        "draws": max((each.draws for each in tallies), default=0),
         "wrong_share": _share([e.wrong for e in inside], inside),
         "wrong_at_bound": _share([e.wrong for e in at_bound], at_bound),
         "worst_claim": max((e.wrong / e.draws for e in inside), default=0.0),
