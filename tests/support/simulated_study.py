@@ -1,9 +1,7 @@
 """Simulated results of whole studies, in the records that claims are judged from."""
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +20,6 @@ from physrl.evaluation.specs import (
     Condition,
     StudyPlan,
     Subject,
-    SubjectKind,
 )
 from physrl.evaluation.study_results import StudyResults
 from tests.support.answers import make_answer, make_verdict_answer
@@ -57,18 +54,7 @@ def plan_simulated(size: Size, folder: Path) -> StudyPlan:
         else "adaptation=null",
         "probes={tasks: [stability], targets: [stability]}",
     ]
-    return _with_rule(plan_study(load_study_config(None, overrides)))
-
-
-def _with_rule(plan: StudyPlan) -> StudyPlan:
-    """Add a control that answers by a rule that is not physics, besides the guesser."""
-    rule = Subject(cast(SubjectKind, "rule"), "rule", "rule")
-    cells = tuple(
-        replace(cell, key=f"rule {cell.key}", subject=rule)
-        for cell in plan.cells
-        if cell.subject.kind == "guesser"
-    )
-    return replace(plan, subjects=(*plan.subjects, rule), cells=plan.cells + cells)
+    return plan_study(load_study_config(None, overrides))
 
 
 def simulate_study(plan: StudyPlan, world: World, rng: np.random.Generator) -> StudyResults:

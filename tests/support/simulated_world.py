@@ -40,7 +40,7 @@ class World:
     base: Mapping[str, float] = field(default_factory=lambda: BASE)
     guesser: Mapping[str, float] = field(default_factory=lambda: GUESSING)
     rule: Mapping[str, float] = field(default_factory=dict)
-    """Rates of the second rule that is not physics; the guesser's where not listed."""
+    """Rates of the rules that are not physics; the guesser's where not listed."""
     blank: Mapping[str, float] = field(default_factory=dict)
     """Rates with blank images by task; the guesser's where not listed."""
     shuffled: Mapping[str, float] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class World:
         )
 
     def rule_rate(self, to: str) -> float:
-        """Return the success rate of the rule that is not physics."""
+        """Return the success rate of the rules that are not physics."""
         return self.rule.get(to, self.guesser[to])
 
     def photo_rate(self, who: str) -> float:
@@ -101,7 +101,7 @@ class World:
 
     def photo_reference(self) -> float:
         """Return the success rate of the best reference on photographs."""
-        return max(FALLING, *(self.photo_rate(who) for who in ("base", "guesser", "rule")))
+        return max(FALLING, *(self.photo_rate(who) for who in ("base", "guesser")))
 
 
 FALLING = 0.6
