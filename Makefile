@@ -36,7 +36,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install client doctor demo test test-slow test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters audit \
+.PHONY: help install client doctor demo test test-slow test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters known-truth audit \
 	e2e e2e-head submit-train submit-sft submit-sweep pull-checkpoint
 
 help: ## List the commands
@@ -55,6 +55,9 @@ demo: install ## Train, evaluate and report on this machine (REAL_IMAGES=photogr
 study-smoke: install ## Run the study at laptop size (REAL_IMAGES=photographs)
 	@OMP_NUM_THREADS=1 $(BIN)/physrl sweep --config jobs/configs/sweep-smoke.yaml \
 		$(if $(REAL_IMAGES),$(PHOTOGRAPHS))
+
+known-truth: install ## Judge simulated studies of known truth: wrong verdicts, coverage, false positives (15 minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/known_truth.py
 
 bench-adapters: install ## Benchmark many adapters on one server against one server per adapter
 	@$(BIN)/python tests/benchmarks/many_adapters.py

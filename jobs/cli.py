@@ -259,6 +259,20 @@ def status(
     job.run(location)
 
 
+@app.command(epilog="Example: physrl tidy s3://bucket/study --out answers")
+def tidy(
+    location: Annotated[str, typer.Argument(help="Store of a study: a folder or s3://...")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder to write into.")],
+    study: Annotated[
+        str | None, typer.Option(help="Name of the study, if the store has several.")
+    ] = None,
+) -> None:
+    """Write all answers of a study as one Parquet and CSV table, with a codebook."""
+    from jobs import tidy as job
+
+    job.run(location, study, out)
+
+
 @app.command(epilog="Example: physrl baseline --config jobs/configs/baseline.yaml task=place_x")
 def baseline(
     overrides: Overrides = None, config: OptionalConfigFile = None, resume: Resume = False

@@ -26,7 +26,8 @@ def adapt(spec: AdaptationSpec, checkpoint: Path | None, actors: RunActors) -> A
         actors: actors of the same base model; they hold the adapted model afterwards.
     """
     config = _started(spec, checkpoint)
-    source = scene_source(config, config.task, "train")
+    demonstrated = config.model_copy(update={"seed": spec.seed})
+    source = scene_source(demonstrated, config.task, "train")
     successes: list[tuple[bool, ...]] = []
 
     def measure() -> None:

@@ -46,7 +46,8 @@ class TrialJob:
         """Names of the trial's results by their keys."""
         trained = {self.subject.key: self.subject.name} if self.subject.kind == "trained" else {}
         return trained | {
-            spec.key: f"{spec.subject.name} to {spec.task}" for spec in self.adaptations
+            spec.key: f"{spec.subject.name} to {spec.task}, seed {spec.seed}"
+            for spec in self.adaptations
         }
 
 

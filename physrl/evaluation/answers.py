@@ -1,9 +1,12 @@
 """Scored answers about held-out scenes and photographs."""
 
+import math
+
 from physrl.data.photos import Photo
 from physrl.evaluation.results import Answer
 from physrl.tasks import TASKS
 from physrl.tasks.answers import format_action
+from physrl.tasks.placing import height
 from physrl.tasks.task import question_text
 from physrl.types import (
     Action,
@@ -42,6 +45,12 @@ def scene_answer(scene: SceneSpec, rollout: Rollout) -> Answer:
         ideal_offset=_offset(ideal),
         predicted_falls=_verdict(last.action),
         falls=_verdict(ideal),
+        probability=_probability(last.completion),
+        margin=scene.margin,
+        blocks=len(scene.tower),
+        height=height(scene.tower),
+        side="right" if scene.blocks[-1].x >= scene.blocks[0].x else "left",
+        generator=scene.generator,
     )
 
 
@@ -62,6 +71,12 @@ def photo_answer(photo: Photo, completion: Completion) -> Answer:
         ideal_offset=None,
         predicted_falls=predicted,
         falls=photo.falls,
+        probability=_probability(completion),
+        margin=None,
+        blocks=None,
+        height=None,
+        side=None,
+        generator="real",
     )
 
 
@@ -74,6 +89,10 @@ def photo_prompt(photo: Photo, *, reasoning: bool) -> Prompt:
 
 def _offset(action: Action) -> tuple[float, float] | None:
     return (action.x, action.y) if isinstance(action, Offset) else None
+
+
+def _probability(completion: Completion) -> float | None:
+    return math.exp(sum(completion.logprobs)) if completion.logprobs else None
 
 
 def _verdict(action: Action) -> bool | None:

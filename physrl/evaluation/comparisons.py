@@ -1,15 +1,15 @@
 """Comparisons between training methods on the same scenes, with corrected p values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-
-from physrl.evaluation.families import Family, FamilyCell
+from physrl.evaluation.contrast import Contrast
+from physrl.evaluation.estimate import Estimate
+from physrl.evaluation.families import Family
 from physrl.evaluation.generalization import Generalization
-from physrl.evaluation.resampling import Estimate
 from physrl.evaluation.specs import Condition
-from physrl.evaluation.statistics import adjust_p_values, paired_test
+from physrl.evaluation.statistics import adjust_p_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,32 +21,44 @@ class Comparison:
     second: Family
     difference: Estimate
     """Success rate of the second family minus that of the first."""
-    p: float
-    """P value, corrected for all comparisons of the study."""
+    p: float | None
+    """P value, corrected for all comparisons of the protocol; None with too few seeds."""
 
 
 def compare_methods(generalization: Generalization) -> tuple[Comparison, ...]:
-    """Compare every two methods, all else equal, under every condition with results of both."""
-    cases = [
-        (condition, first, second)
+    """Compare every two methods, all else equal, under every condition with results of both.
+
+    The family of tests is fixed by the plan: all comparisons of a protocol, made or not.
+    """
+    planned = [
+        (first, second)
         for first, second in combinations(generalization.families, 2)
         if _differ_in_method(first, second)
-        for condition in generalization.conditions
-        if (first, condition) in generalization.successes
-        and (second, condition) in generalization.successes
     ]
-    p_values = adjust_p_values(
-        [
-            _test(generalization, (first, condition), (second, condition))
+    by_protocol: dict[str, list[Condition]] = {}
+    for condition in generalization.conditions:
+        by_protocol.setdefault(condition.protocol, []).append(condition)
+    comparisons: list[Comparison] = []
+    for conditions in by_protocol.values():
+        cases = [(each, first, second) for first, second in planned for each in conditions]
+        contrasts = [
+            generalization.contrast({(second, condition): 1.0, (first, condition): -1.0})
             for condition, first, second in cases
         ]
-    )
-    comparisons = []
-    for (condition, first, second), p in zip(cases, p_values, strict=True):
-        difference = generalization.difference([(first, condition)], [(second, condition)])
-        assert difference is not None  # both have results
-        comparisons.append(Comparison(condition, first, second, difference, p))
+        p_values = _corrected(contrasts)
+        comparisons += [
+            Comparison(*case, contrast.estimate, p)
+            for case, contrast, p in zip(cases, contrasts, p_values, strict=True)
+            if contrast is not None
+        ]
     return tuple(comparisons)
+
+
+def _corrected(contrasts: Sequence[Contrast | None]) -> list[float | None]:
+    """Adjust the p values of contrasts; those that are missing count as tests all the same."""
+    raw = [None if contrast is None else contrast.p_value for contrast in contrasts]
+    adjusted = adjust_p_values([1.0 if p is None else p for p in raw])
+    return [None if p is None else value for p, value in zip(raw, adjusted, strict=True)]
 
 
 def _differ_in_method(first: Family, second: Family) -> bool:
@@ -56,9 +68,3 @@ def _differ_in_method(first: Family, second: Family) -> bool:
         and (first.model, first.variant, first.trained_on)
         == (second.model, second.variant, second.trained_on)
     )
-
-
-def _test(generalization: Generalization, *cells: FamilyCell) -> float:
-    successes = [generalization.successes[cell] for cell in cells]
-    first, second = (each[~np.isnan(each).any(axis=1)] for each in successes)
-    return paired_test(first, second)

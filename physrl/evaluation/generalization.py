@@ -1,4 +1,4 @@
-"""Generalization of a study's families: success rates, gains over the base, transfer, forgetting.
+"""Generalization of a study's families: success rates, gains over the base, transfer.
 
 The diagonal is the tasks that a family was trained on; off the diagonal are all other tasks.
 """
@@ -7,67 +7,88 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-import numpy as np
-
 from physrl.config.methods import WARM_START
-from physrl.evaluation.families import Family, FamilyCell, group_families, tabulate_successes
+from physrl.evaluation.contrast import Contrast
+from physrl.evaluation.crossed import Term, combine, pair_means
+from physrl.evaluation.estimate import Estimate
+from physrl.evaluation.families import (
+    Family,
+    FamilyCell,
+    group_families,
+    tabulate_scores,
+)
 from physrl.evaluation.matrix import Matrix
-from physrl.evaluation.resampling import Estimate, estimate, mean_success, pair_means, resample
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.statistics import Count, Floats, seed_deviation
 
+SAMPLED_KINDS = ("trained", "baseline")
+"""Kinds of subjects whose seeds are a sample; others stand for themselves."""
+
 
 class Generalization:
-    """Estimates over families and conditions, resampled together so that they are paired."""
+    """Estimates over families and conditions; cells are paired by seed and by scene."""
 
     def __init__(self, matrix: Matrix, results: Mapping[str, CellResult]) -> None:
         self.families = tuple(group_families(matrix.subjects))
         self.conditions = matrix.conditions
-        self.successes = tabulate_successes(matrix, results)
-        """Seeds x scenes by family and condition; families without results are absent."""
+        self.scores = tabulate_scores(matrix, results)
+        """Scores by family and condition; families without results are absent."""
 
     @cached_property
     def _units(self) -> dict[FamilyCell, Floats]:
         return {
-            (family, condition): cell if condition.test_set == "real" else pair_means(cell)
-            for (family, condition), cell in self.successes.items()
+            (family, condition): scores.successes
+            if condition.test_set == "real"
+            else pair_means(scores.successes)
+            for (family, condition), scores in self.scores.items()
         }
 
-    @cached_property
-    def _resampled(self) -> dict[FamilyCell, Floats]:
-        return resample(self._units)
+    def term(self, cell: FamilyCell, weight: float = 1.0) -> Term | None:
+        """Make a cell a term of a contrast; None without results."""
+        if cell not in self._units:
+            return None
+        family, condition = cell
+        seeds = family if family.kind in SAMPLED_KINDS else None
+        scenes = self.scores[cell].successes.shape[1]
+        return Term(self._units[cell], scenes_of(condition), seeds, weight, scenes)
+
+    def contrast(self, weights: Mapping[FamilyCell, float]) -> Contrast | None:
+        """Estimate a weighted sum of success rates; None if a cell has no results."""
+        terms = [self.term(cell, weight) for cell, weight in weights.items()]
+        present = [term for term in terms if term is not None]
+        return combine(present) if present and len(present) == len(terms) else None
 
     def success_rate(self, family: Family, condition: Condition) -> Estimate | None:
         """Estimate the success rate under a condition; None without results.
 
-        At 0 and 1 resampling has no spread: the interval is Wilson's over scenes.
+        Where all succeed or none does, the interval is Wilson's over units.
         """
         cell = (family, condition)
-        if cell not in self._units:
+        contrast = self.contrast({cell: 1.0})
+        if contrast is None:
             return None
-        rate, scenes = mean_success(self._units[cell]), self.successes[cell].shape[1]
-        if rate in (0.0, 1.0):
-            return Estimate(rate, *Count(round(rate) * scenes, scenes).interval)
-        return estimate(rate, self._resampled[cell])
+        found = contrast.estimate
+        if found.value in (0.0, 1.0):
+            units = self._units[cell].shape[1]
+            low, high = Count(round(found.value) * units, units).interval
+            return Estimate(found.value, low, high, found.over)
+        return Estimate(found.value, max(0.0, found.low), min(1.0, found.high), found.over)
 
     def mean(self, cells: Sequence[FamilyCell]) -> Estimate | None:
         """Estimate the mean success rate over cells; None if all are missing."""
-        means = self._mean(cells)
-        return None if means is None else estimate(*means)
+        return _estimate(self.contrast(self._equal_weights(cells)))
 
     def gain(self, cells: Sequence[FamilyCell]) -> Estimate | None:
         """Estimate the mean gain over the base; None if no cell has results of both."""
-        gains = self._gain(cells, self.base_of)
-        return None if gains is None else estimate(*gains)
+        return _estimate(self._gain(cells))
 
     def gain_over_warm_start(self, cells: Sequence[FamilyCell]) -> Estimate | None:
         """Estimate the mean gain over the warm-started models that the families began as.
 
         None if no cell has results of both.
         """
-        gains = self._gain(cells, self.warm_start_of)
-        return None if gains is None else estimate(*gains)
+        return _estimate(self.contrast(self._gain_weights(cells, self.warm_start_of)))
 
     def difference(
         self, first: Sequence[FamilyCell], second: Sequence[FamilyCell]
@@ -76,39 +97,32 @@ class Generalization:
 
         None if either is missing.
         """
-        before, after = self._mean(first), self._mean(second)
-        if before is None or after is None:
-            return None
-        return estimate(after[0] - before[0], after[1] - before[1])
+        return _estimate(self._difference(first, second))
 
     def transfer_ratio(
         self, diagonal: Sequence[FamilyCell], off_diagonal: Sequence[FamilyCell]
     ) -> Estimate | None:
         """Estimate the mean gain off the diagonal divided by that on it.
 
-        None if either is missing, or if the interval on the diagonal reaches zero.
+        The interval is linearized. None if either is missing, or if the interval on the diagonal
+        reaches zero.
         """
-        trained, others = (self._gain(each, self.base_of) for each in (diagonal, off_diagonal))
-        if trained is None or others is None or not estimate(*trained).low > 0:
+        trained, others = self._gain(diagonal), self._gain(off_diagonal)
+        if trained is None or others is None or trained.estimate.low <= 0:
             return None
-        return estimate(others[0] / trained[0], others[1] / trained[1])
-
-    def forgetting(self, cells: Sequence[FamilyCell]) -> Estimate | None:
-        """Estimate the mean drop below the base over cells, where a gain counts as 0.
-
-        It is never negative, so that noise alone biases it slightly upward.
-        """
-        gains = [gain for cell in cells if (gain := self._gain([cell], self.base_of)) is not None]
-        if not gains:
-            return None
-        values = [max(0.0, -value) for value, _ in gains]
-        resampled = np.mean([np.maximum(0.0, -drawn) for _, drawn in gains], axis=0)
-        return estimate(float(np.mean(values)), resampled)
+        ratio = others.value / trained.value
+        weights = self._gain_weights(off_diagonal, self.base_of)
+        for cell, weight in self._gain_weights(diagonal, self.base_of).items():
+            weights[cell] = weights.get(cell, 0.0) - ratio * weight
+        residual = self.contrast(weights)
+        assert residual is not None  # both gains have results
+        half = residual.estimate.high / trained.value
+        return Estimate(ratio, ratio - half, ratio + half, residual.over)
 
     def seed_deviation(self, family: Family, condition: Condition) -> float | None:
         """Compute the standard deviation of success rates over seeds; None below two seeds."""
-        cell = self.successes.get((family, condition))
-        return None if cell is None else seed_deviation(cell)
+        scores = self.scores.get((family, condition))
+        return None if scores is None else seed_deviation(scores.successes)
 
     def select(self, predicate: Callable[[Family, Condition], bool]) -> list[FamilyCell]:
         """List the cells that have results and satisfy a predicate."""
@@ -116,7 +130,7 @@ class Generalization:
             (family, condition)
             for family in self.families
             for condition in self.conditions
-            if (family, condition) in self.successes and predicate(family, condition)
+            if (family, condition) in self.scores and predicate(family, condition)
         ]
 
     def base_of(self, family: Family) -> Family | None:
@@ -133,27 +147,48 @@ class Generalization:
         start = replace(family, name="", method=WARM_START)
         return next((f for f in self.families if replace(f, name="") == start), None)
 
-    def _mean(self, cells: Sequence[FamilyCell]) -> tuple[float, Floats] | None:
-        present = [cell for cell in cells if cell in self._units]
-        if not present:
+    def _difference(
+        self, first: Sequence[FamilyCell], second: Sequence[FamilyCell]
+    ) -> Contrast | None:
+        before, after = self._equal_weights(first), self._equal_weights(second)
+        if not before or not after:
             return None
-        value = float(np.mean([mean_success(self._units[cell]) for cell in present]))
-        resampled: Floats = np.mean([self._resampled[cell] for cell in present], axis=0)
-        return value, resampled
+        weights = dict(after)
+        for cell, weight in before.items():
+            weights[cell] = weights.get(cell, 0.0) - weight
+        return self.contrast(weights)
 
-    def _gain(
+    def _gain(self, cells: Sequence[FamilyCell]) -> Contrast | None:
+        return self.contrast(self._gain_weights(cells, self.base_of))
+
+    def _gain_weights(
         self, cells: Sequence[FamilyCell], start_of: Callable[[Family], Family | None]
-    ) -> tuple[float, Floats] | None:
+    ) -> dict[FamilyCell, float]:
         pairs = [
             ((start, condition), (family, condition))
             for family, condition in cells
             if (start := start_of(family)) is not None
-            and (start, condition) in self._units
-            and (family, condition) in self._units
+            and (start, condition) in self.scores
+            and (family, condition) in self.scores
         ]
-        if not pairs:
-            return None
-        before, after = (self._mean([pair[side] for pair in pairs]) for side in (0, 1))
-        assert before is not None
-        assert after is not None
-        return after[0] - before[0], after[1] - before[1]
+        weights: dict[FamilyCell, float] = {}
+        for before, after in pairs:
+            weights[after] = weights.get(after, 0.0) + 1 / len(pairs)
+            weights[before] = weights.get(before, 0.0) - 1 / len(pairs)
+        return weights
+
+    def _equal_weights(self, cells: Sequence[FamilyCell]) -> dict[FamilyCell, float]:
+        present = [cell for cell in cells if cell in self.scores]
+        weights: dict[FamilyCell, float] = {}
+        for cell in present:
+            weights[cell] = weights.get(cell, 0.0) + 1 / len(present)
+        return weights
+
+
+def scenes_of(condition: Condition) -> tuple[str, str]:
+    """Name the scenes that a condition is about; conditions of the same scenes are paired."""
+    return condition.task, condition.test_set
+
+
+def _estimate(contrast: Contrast | None) -> Estimate | None:
+    return None if contrast is None else contrast.estimate

@@ -6,6 +6,7 @@ StudyConfig -> runs that learning rates are chosen by
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 
 from physrl.config.load import validate
 from physrl.config.run import RunConfig
@@ -73,32 +74,38 @@ def plan_study(config: StudyConfig, rates: Rates | None = None) -> StudyPlan:
 def _plan_adaptations(
     config: StudyConfig, models: Mapping[Subject, RunConfig], base: RunConfig
 ) -> list[AdaptationSpec]:
-    """Adapt every model to every task that it was not trained on."""
+    """Adapt every model to every task that it was not trained on.
+
+    A trained model adapts with demonstrations of its own seed, and a base once with those of each
+    seed of the grid: what adaptation varies by is then known on both sides.
+    """
     adaptation = config.adaptation
     if adaptation is None:
         return []
     specs = []
-    for subject, run in models.items():
-        for task in adaptation.tasks:
-            if task in subject.trained_on:
-                continue
-            changes = {
-                "name": f"{subject.name}-to-{task}",
-                "seed": config.evaluation.seed,
-                "task": task,
-                "mixture": (),
-                "environment": base.environment.model_dump(),
-                "curriculum": "uniform",
-                "data": None,
-                "warm_start": None,
-                "auxiliary": None,
-                "algorithm": adaptation.algorithm.model_dump() | {"steps": adaptation.steps[-1]},
-            }
-            adapted = validate(run.model_dump() | changes)
-            inputs = [subject.key, adapted.algorithm, task, adapted.seed, adaptation.steps]
+    for (subject, run), task in product(models.items(), adaptation.tasks):
+        if task in subject.trained_on:
+            continue
+        changes = {
+            "name": f"{subject.name}-to-{task}",
+            "seed": config.evaluation.seed,
+            "task": task,
+            "mixture": (),
+            "environment": base.environment.model_dump(),
+            "curriculum": "uniform",
+            "data": None,
+            "warm_start": None,
+            "auxiliary": None,
+            "algorithm": adaptation.algorithm.model_dump() | {"steps": adaptation.steps[-1]},
+        }
+        adapted = validate(run.model_dump() | changes)
+        for seed in (subject.seed,) if subject.kind == "trained" else config.grid.seeds:
+            inputs = [subject.key, adapted.algorithm, task, adapted.seed, adaptation.steps, seed]
             key = content_key(adaptation=[*inputs, adaptation.scenes, adapted.environment])
             specs.append(
-                AdaptationSpec(key, subject, task, adaptation.steps, adaptation.scenes, adapted)
+                AdaptationSpec(
+                    key, subject, task, adaptation.steps, adaptation.scenes, adapted, seed
+                )
             )
     return specs
 

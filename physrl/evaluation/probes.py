@@ -9,6 +9,7 @@ from PIL import Image as PillowImage
 
 from physrl.config.study import Target
 from physrl.environments.renderer import Renderer
+from physrl.evaluation.pair_ridge import fit_pair_ridge
 from physrl.evaluation.probe_results import ProbeResult, ProbeScore, Source
 from physrl.evaluation.probe_targets import Floats, centered, probe_score, target_values
 from physrl.evaluation.specs import ProbeSpec
@@ -17,8 +18,6 @@ from physrl.types import Image
 
 PIXELS = 28
 """Width and height to which images are resized for the pixel control."""
-ALPHAS = np.logspace(-1, 5, 13)
-"""Ridge penalties, chosen by leave-one-out on the training scenes."""
 
 
 def probe_model(spec: ProbeSpec, model: Any, processor: Any, renderer: Renderer) -> ProbeResult:
@@ -64,9 +63,7 @@ def fit_probes(
         targets: one value a scene; `stability` is 1 or 0, and is predicted by the sign of a
             regression to 1 and -1.
     """
-    from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import GroupKFold
-    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     names = list(targets)
@@ -81,9 +78,9 @@ def fit_probes(
     for depth, (layer, features) in enumerate(layers.items()):
         fold_scores = []
         for train, test in splits:
-            ridge = make_pipeline(StandardScaler(), RidgeCV(ALPHAS, alpha_per_target=True))
-            ridge.fit(features[train], truth[train])
-            predicted = np.asarray(ridge.predict(features[test])).reshape(len(test), -1)
+            scaler = StandardScaler().fit(features[train])
+            ridge = fit_pair_ridge(scaler.transform(features[train]), truth[train])
+            predicted = ridge.predict(scaler.transform(features[test]))
             fold_scores.append(
                 [
                     probe_score(names[column % len(names)], truth[test, column], values)

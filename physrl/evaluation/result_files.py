@@ -37,6 +37,12 @@ ANSWER = {
     "ideal_offset": pa.list_(pa.float64()),
     "predicted_falls": pa.bool_(),
     "falls": pa.bool_(),
+    "probability": pa.float64(),
+    "margin": pa.float64(),
+    "blocks": pa.int64(),
+    "height": pa.float64(),
+    "side": pa.string(),
+    "generator": pa.string(),
 }
 """Columns of the fields of `Answer`."""
 SCHEMA = pa.schema(CONDITION | ANSWER)

@@ -31,6 +31,18 @@ class Answer:
     """Verdict of the answer."""
     falls: bool | None
     """True verdict."""
+    probability: float | None
+    """Probability of the whole completion under the sampling policy; None for controls."""
+    margin: float | None
+    """Exact static margin of the tower, positive if it stands; None for photographs, as below."""
+    blocks: int | None
+    """Number of the tower's blocks, without a red one beside it."""
+    height: float | None
+    """Height of the tower's highest upper face, in block widths."""
+    side: str | None
+    """`left` or `right`: where the red block is, or to where the tower's top leans."""
+    generator: str
+    """Name of the set of scenes, or `real`."""
 
 
 @dataclass(frozen=True, slots=True)

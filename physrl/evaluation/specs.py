@@ -100,7 +100,10 @@ class AdaptationSpec:
     """Step counts at which the model is measured; 0 is before the first step."""
     scenes: int
     config: RunConfig
-    """Configuration of the run; the subject's weights replace those of its model."""
+    """Configuration of the run; the subject's weights replace those of its model. Its seed is that
+    of the held-out scenes, the same for all."""
+    seed: int
+    """Seed of the demonstrations."""
 
 
 @dataclass(frozen=True, slots=True)

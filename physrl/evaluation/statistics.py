@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,6 @@ from numpy.typing import NDArray
 CONFIDENCE = 0.95
 Z = 1.96
 """Half-width of a 95 % interval of a normal variable, in standard errors."""
-PERMUTATIONS = 9999
-TOLERANCE = 1e-9
-"""Rounding error up to which two permutation statistics count as equal."""
 Floats = NDArray[np.float64]
 
 
@@ -64,41 +60,14 @@ def compare(before: Count, after: Count) -> Difference:
     return Difference(after.rate - before.rate, math.sqrt(variance))
 
 
-def paired_test(first: Floats, second: Floats) -> float:
-    """Compute the two-sided p value of a difference between two methods on the same scenes.
-
-    With one seed each this is McNemar's exact test; with several it is a permutation test that
-    flips the signs of the scenes' mean differences. Both generalize over scenes for the given
-    models, not over seeds.
-
-    Args:
-        first: successes, seeds x scenes, 0 or 1.
-        second: the same shape but for the number of seeds.
-    """
-    differences = second.mean(axis=0) - first.mean(axis=0)
-    if not differences.any():
-        return 1.0
-    if len(first) == len(second) == 1:
-        better, worse = int((differences > 0).sum()), int((differences < 0).sum())
-        from scipy import stats
-
-        return float(stats.binomtest(better, better + worse).pvalue)
-    permuted = np.abs(_random_signs(len(differences)) @ differences)
-    as_extreme = int((permuted >= abs(differences.sum()) - TOLERANCE).sum())
-    return (as_extreme + 1) / (PERMUTATIONS + 1)
-
-
 def adjust_p_values(p_values: Sequence[float]) -> list[float]:
-    """Adjust the p values of multiple comparisons to control the false discovery rate.
-
-    Benjamini and Hochberg 1995; it holds under the positive dependence of models that share scenes
-    (Benjamini and Yekutieli 2001).
-    """
-    if not p_values:
-        return []
-    from scipy import stats
-
-    return [float(p) for p in stats.false_discovery_control(p_values)]
+    """Adjust the p values of a family of tests so that all hold at once (Holm 1979)."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = largest
+    return adjusted
 
 
 def seed_deviation(successes: Floats) -> float | None:
@@ -110,12 +79,3 @@ def seed_deviation(successes: Floats) -> float | None:
     rates = successes.mean(axis=1)
     present = rates[~np.isnan(rates)]
     return float(present.std(ddof=1)) if len(present) > 1 else None
-
-
-@lru_cache(maxsize=8)
-def _random_signs(count: int) -> Floats:
-    """Draw random signs, permutations x count.
-
-    They are cached: scipy.stats.permutation_test would draw them anew for every pair of methods.
-    """
-    return np.random.default_rng(0).choice([-1.0, 1.0], (PERMUTATIONS, count))

@@ -5,19 +5,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from physrl.config.methods import CONTROLS
 from physrl.config.run import RunConfig
 from physrl.data.photos import HumanAccuracy, Photo, human_accuracy
 from physrl.evaluation.adaptation import AdaptationCurve
 from physrl.evaluation.cells import CellStore, Failure, Trained
 from physrl.evaluation.comparisons import Comparison, compare_methods
-from physrl.evaluation.families import Family, FamilyCell, family_of
+from physrl.evaluation.families import Family, FamilyCell, family_of, is_main
 from physrl.evaluation.generalization import Generalization
 from physrl.evaluation.matrix import DoneCells, Matrix, make_matrix
 from physrl.evaluation.probe_results import ProbeResult
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import AdaptationSpec, Condition, ProbeSpec, StudyPlan
-from physrl.evaluation.trials import DEFAULT_VARIANT, TrialSpec
+from physrl.evaluation.trials import TrialSpec
 
 Result = TypeVar("Result")
 
@@ -59,7 +58,7 @@ class StudyResults:
         """Single-task families of the default variant, each on the task that it was trained on."""
         return self.generalization.select(
             lambda family, condition: (
-                _is_main(family) and condition == Condition(family.trained_on[0])
+                is_main(family) and condition == Condition(family.trained_on[0])
             )
         )
 
@@ -68,7 +67,7 @@ class StudyResults:
         """The families of the diagonal, each on every other task."""
         return self.generalization.select(
             lambda family, condition: (
-                _is_main(family)
+                is_main(family)
                 and condition == Condition(condition.task)
                 and condition.task != family.trained_on[0]
             )
@@ -108,13 +107,4 @@ def read_study_results(
         probes=read_all(plan.probes, store.read_probe),
         failures={key: each for key, each in store.failures().items() if key in planned},
         human=human_accuracy(photos),
-    )
-
-
-def _is_main(family: Family) -> bool:
-    return (
-        family.kind == "trained"
-        and family.variant == DEFAULT_VARIANT
-        and family.method not in CONTROLS
-        and len(family.trained_on) == 1
     )

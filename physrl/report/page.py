@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from PIL import Image as PillowImage
 
-from physrl.evaluation.resampling import Estimate
+from physrl.evaluation.estimate import Estimate
 from physrl.types import Image
 
 
@@ -31,5 +31,7 @@ def _percent(rate: float) -> str:
     return f"{100 * rate:.0f}"
 
 
-def _signed(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else str(estimate)
+def _signed(value: Estimate | float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:+.2f}" if isinstance(value, float) else str(value)

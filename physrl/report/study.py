@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from physrl.config.methods import SHUFFLED
+from physrl.config.methods import CONTROLS
 from physrl.config.task import TaskName
 from physrl.evaluation.claims import Claim, judge_claims
 from physrl.evaluation.comparisons import Comparison
@@ -16,7 +16,9 @@ from physrl.report import study_figures
 from physrl.report.gallery import make_gallery
 from physrl.report.page import render_page
 from physrl.report.probe_figure import probe_figure
+from physrl.report.psychophysics_table import psychophysics_rows
 from physrl.report.report import GalleryItem
+from physrl.report.study_conclusions import claim_groups, methods_paragraph
 from physrl.report.study_landscapes import landscape_figure
 from physrl.report.study_summary import headline, summarize
 from physrl.report.study_tables import adaptation_rows, matrix_tables, transfer_rows
@@ -68,11 +70,13 @@ def render_study(
     return render_page(
         TEMPLATE,
         results=results,
-        claims=claims,
+        claim_groups=claim_groups(claims),
+        methods=methods_paragraph(results),
         headline=headline(results),
         tables=matrix_tables(results),
         transfers=transfer_rows(results),
         adaptations=adaptation_rows(results),
+        psychophysics=psychophysics_rows(results),
         comparisons=_main_comparisons(results.comparisons),
         significant=SIGNIFICANT,
         figures={
@@ -109,10 +113,10 @@ def study_gallery(results: StudyResults, per_cell: int) -> tuple[GalleryItem, ..
 
 
 def _main_comparisons(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Select the comparisons under default conditions, without the shuffled control."""
+    """Select the comparisons under default conditions, without controls."""
     return [
         c
         for c in comparisons
         if c.condition == Condition(c.condition.task)
-        and SHUFFLED not in (c.first.method, c.second.method)
+        and not CONTROLS & {c.first.method, c.second.method}
     ]

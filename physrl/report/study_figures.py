@@ -183,6 +183,10 @@ def _draw_test_sets(
                 color=color, marker="o", markersize=4, capsize=2, linewidth=1, label=label,
             )  # fmt: skip
             label = None
+            scores = results.generalization.scores[family, Condition(task, test_set)]
+            given = scores.success_if_legal
+            if given is not None and scores.legal_share < 1:
+                axes.plot(position + offset, given, "o", color=color, fillstyle="none")
 
 
 def _spread(count: int) -> list[float]:

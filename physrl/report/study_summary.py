@@ -5,8 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 from physrl.evaluation.claims import Claim
+from physrl.evaluation.families import Scores
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
+from physrl.report.psychophysics_table import psychophysics_rows
 from physrl.report.study_tables import adaptation_rows, transfer_rows
 
 
@@ -39,9 +41,12 @@ def summarize(results: StudyResults, claims: Sequence[Claim]) -> dict[str, Any]:
     generalization = results.generalization
     return headline(results) | {
         "study": results.plan.name,
-        "claims": [asdict(claim) for claim in claims],
+        "claims": [
+            asdict(claim) | {"cases": [asdict(case) for case in claim.cases]} for claim in claims
+        ],
         "cells": [
             {"family": family.name, **asdict(condition), **asdict(rate)}
+            | _told_apart(generalization.scores[family, condition])
             for family in generalization.families
             for condition in generalization.conditions
             if (rate := generalization.success_rate(family, condition))
@@ -49,6 +54,9 @@ def summarize(results: StudyResults, claims: Sequence[Claim]) -> dict[str, Any]:
         "transfer": [asdict(row) | {"family": row.family.name} for row in transfer_rows(results)],
         "adaptation": [
             asdict(row) | {"family": row.family.name} for row in adaptation_rows(results)
+        ],
+        "psychophysics": [
+            asdict(row) | {"family": row.family.name} for row in psychophysics_rows(results)
         ],
         "comparisons": [
             {"first": c.first.name, "second": c.second.name, **asdict(c.condition), "p": c.p}
@@ -61,4 +69,12 @@ def summarize(results: StudyResults, claims: Sequence[Claim]) -> dict[str, Any]:
             for entry in results.matrix.entries.values()
             if entry.status != "done"
         ],
+    }
+
+
+def _told_apart(scores: Scores) -> dict[str, float | None]:
+    return {
+        "parsed": scores.parsed_share,
+        "legal": scores.legal_share,
+        "success_if_legal": scores.success_if_legal,
     }

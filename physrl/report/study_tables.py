@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from physrl.evaluation.adaptation import AdaptationCurve, area_under, samples_saved
-from physrl.evaluation.families import Family, family_of
-from physrl.evaluation.resampling import Estimate
+from physrl.evaluation.estimate import Estimate
+from physrl.evaluation.families import Family, Scores, family_of
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
 
@@ -16,6 +16,9 @@ class MatrixCell:
 
     rate: Estimate | None
     """Success rate; None without results."""
+    told_apart: str
+    """Shares of parsed and of legal answers, and success given a legal one; empty if all are legal.
+    """
     status: str
     """`done`, the status of the first seed that is not, or empty if the cell is not planned."""
     seeds: str
@@ -43,7 +46,6 @@ class TransferRow:
     diagonal: Estimate | None
     off_diagonal: Estimate | None
     ratio: Estimate | None
-    forgetting: Estimate | None
     seed_deviation: float | None
 
 
@@ -83,7 +85,6 @@ def transfer_rows(results: StudyResults) -> tuple[TransferRow, ...]:
                 diagonal=generalization.gain([(family, condition)]),
                 off_diagonal=generalization.gain(others),
                 ratio=generalization.transfer_ratio([(family, condition)], others),
-                forgetting=generalization.forgetting(others),
                 seed_deviation=generalization.seed_deviation(family, condition),
             )
         )
@@ -102,19 +103,26 @@ def adaptation_rows(results: StudyResults) -> tuple[AdaptationRow, ...]:
         if family.kind == "base":
             continue
         base = results.generalization.base_of(family)
-        base_curve = None if base is None else curves.get((base, task), [None])[0]
-        saved = [None if base_curve is None else samples_saved(each, base_curve) for each in seeds]
+        base_curves = [] if base is None else curves.get((base, task), [])
+        saved = [
+            samples_saved(each, base_curve)
+            for each, base_curve in zip(seeds, base_curves, strict=False)
+        ]
         reached = [count for count in saved if count is not None]
         rows.append(
             AdaptationRow(
                 family=family,
                 task=task,
                 area=sum(map(area_under, seeds)) / len(seeds),
-                area_of_base=None if base_curve is None else area_under(base_curve),
-                saved=sum(reached) / len(reached) if len(reached) == len(seeds) else None,
+                area_of_base=_mean(list(map(area_under, base_curves))),
+                saved=_mean(reached) if len(reached) == len(seeds) else None,
             )
         )
     return tuple(rows)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _matrix_table(
@@ -140,8 +148,17 @@ def _matrix_cell(results: StudyResults, family: Family, condition: Condition) ->
     done = len(entries) - len(unfinished)
     return MatrixCell(
         rate=results.generalization.success_rate(family, condition),
+        told_apart=_told_apart(results.generalization.scores.get((family, condition))),
         status=status,
         seeds=f"{done} of {len(entries)} seeds" if unfinished and len(entries) > 1 else "",
         reason="; ".join(dict.fromkeys(entry.reason for entry in unfinished if entry.reason)),
         diagonal=condition.task in family.trained_on,
     )
+
+
+def _told_apart(scores: Scores | None) -> str:
+    if scores is None or scores.legal_share == 1:
+        return ""
+    given = scores.success_if_legal
+    success = "no legal answer" if given is None else f"{given:.0%} of legal"
+    return f"form {scores.parsed_share:.0%}, legal {scores.legal_share:.0%}: {success}"

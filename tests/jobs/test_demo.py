@@ -10,11 +10,12 @@ from physrl.config.study import load_study_config
 from physrl.evaluation.results import Answer, CellResult, PolicyResult
 from physrl.evaluation.specs import Condition
 from physrl.storage.checkpoints import Checkpoint
+from tests.support.answers import make_answer
 from tests.support.paths import CONFIGS
 
 
 def answered(success: bool) -> Answer:
-    return Answer("s", "", "", "", success, "settled", 0.0, None, None, None, None)
+    return make_answer(success=success)
 
 
 def test_the_last_line_counts_successes() -> None:

@@ -5,7 +5,8 @@ import pytest
 from physrl.config.study import load_study_config
 from physrl.evaluation.cells import open_cell_store
 from physrl.evaluation.plan import plan_study
-from physrl.evaluation.results import Answer, CellResult
+from physrl.evaluation.results import CellResult
+from tests.support.answers import make_answer
 from tests.support.command_line import call, call_refused
 from tests.support.study_files import write_study
 
@@ -20,10 +21,7 @@ def test_done_running_and_failed_are_shown(
         next(cell for cell in plan.cells if cell.subject.kind == kind)
         for kind in ("base", "physics")
     )
-    right, wrong = (
-        Answer("s", "", "1", "1", success, "settled", 1.0, None, None, None, None)
-        for success in (True, False)
-    )
+    right, wrong = (make_answer(success=success) for success in (True, False))
     store.write_cell(base.key, CellResult(base.condition, (right, wrong, wrong, wrong)))
     store.start(physics.key, "physics")
     store.fail(plan.trials[0].key, plan.trials[0].name, "it fell over", 3)

@@ -22,6 +22,12 @@ def make_answer(index: int = 0, success: bool = True, **changes: Any) -> Answer:
         ideal_offset=(1.5, 2.0),
         predicted_falls=None,
         falls=None,
+        probability=0.5,
+        margin=0.25,
+        blocks=3,
+        height=3.0,
+        side="left",
+        generator="iid",
     )
     return replace(answer, **changes)
 
@@ -41,6 +47,12 @@ def make_verdict_answer(scene_id: str, verdict: bool | None, falls: bool) -> Ans
         ideal_offset=None,
         predicted_falls=verdict,
         falls=falls,
+        probability=0.5,
+        margin=-0.25 if falls else 0.25,
+        blocks=3,
+        height=3.0,
+        side="right",
+        generator="iid",
     )
 
 

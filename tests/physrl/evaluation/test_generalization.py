@@ -33,14 +33,14 @@ def test_success_rates_are_means_over_seeds(plan: StudyPlan) -> None:
     rate = generalization.success_rate(sft, PLACE)
     assert rate is not None
     assert rate.value == pytest.approx(0.6)
-    # Half of the resamples contain both seeds: the interval spans the two.
-    assert rate.low < 0.5
-    assert rate.high > 0.7
+    # Two seeds tell nothing about others: the interval is about other scenes.
+    assert rate.over == "scenes"
+    assert rate.low < 0.6 < rate.high
     assert generalization.seed_deviation(sft, PLACE) == pytest.approx(0.2 / 2**0.5)
     assert generalization.success_rate(sft, STABILITY) is None
 
 
-def test_gains_ratios_and_forgetting_by_hand(plan: StudyPlan) -> None:
+def test_gains_and_ratios_by_hand(plan: StudyPlan) -> None:
     generalization = make_generalization(plan, RATES)
     on_place, on_stability = (
         find_family(generalization, f"tiny {task} grpo") for task in ("place", "stability")
@@ -55,9 +55,6 @@ def test_gains_ratios_and_forgetting_by_hand(plan: StudyPlan) -> None:
     assert ratio is not None
     assert ratio.value == pytest.approx((-0.1 + 0.0) / 2 / 0.6)
     assert ratio.low < ratio.value < ratio.high
-    forgetting = generalization.forgetting(off_diagonal)
-    assert forgetting is not None
-    assert forgetting.value == pytest.approx(0.05)
     # Without a gain in the denominator there is no ratio.
     assert generalization.transfer_ratio(off_diagonal, diagonal) is None
     assert generalization.gain([]) is None

@@ -1,0 +1,93 @@
+"""Table of a study's psychophysics: how families' verdicts depend on the tower's margin."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from physrl.evaluation.estimate import Estimate
+from physrl.evaluation.families import Family, group_families
+from physrl.evaluation.psychophysics import (
+    Curve,
+    Detection,
+    detect,
+    error_consistency,
+    fit_curve,
+    over_seeds,
+    verdicts_of,
+)
+from physrl.evaluation.results import CellResult
+from physrl.evaluation.specs import Condition, Subject
+from physrl.evaluation.study_results import StudyResults
+
+STABILITY = Condition("stability")
+Value = Estimate | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PsychophysicsRow:
+    """The verdicts of a family on held-out towers; each value is a mean over seeds.
+
+    A value is None if no seed has it, because all verdicts are equal for instance, and a number
+    without an interval below three seeds.
+    """
+
+    family: Family
+    threshold: Value
+    slope: Value
+    sensitivity: Value
+    bias: Value
+    consistency: Value
+    """Cohen's kappa of successes with the base's."""
+
+
+def psychophysics_rows(results: StudyResults) -> tuple[PsychophysicsRow, ...]:
+    """Make a row for each family with verdicts on towers."""
+    rows = []
+    for family, subjects in group_families(results.plan.subjects).items():
+        cells = _cells(results, subjects)
+        if any(answer.margin is not None for cell in cells for answer in cell.answers):
+            rows.append(_row(results, family, cells))
+    return tuple(rows)
+
+
+def _row(results: StudyResults, family: Family, cells: Sequence[CellResult]) -> PsychophysicsRow:
+    verdicts = [verdicts_of(cell.answers) for cell in cells]
+    curves = [fit_curve(margins, answered) for margins, _, answered in verdicts]
+    found = [detect(falls, answered) for _, falls, answered in verdicts]
+
+    def curve(value: Callable[[Curve], float | None]) -> Value:
+        return over_seeds([None if each is None else value(each) for each in curves])
+
+    def detection(value: Callable[[Detection], float]) -> Value:
+        return over_seeds([None if each is None else value(each) for each in found])
+
+    return PsychophysicsRow(
+        family=family,
+        threshold=curve(lambda each: each.threshold),
+        slope=curve(lambda each: each.slope),
+        sensitivity=detection(lambda each: each.sensitivity),
+        bias=detection(lambda each: each.bias),
+        consistency=over_seeds(_consistencies(results, family, cells)),
+    )
+
+
+def _consistencies(
+    results: StudyResults, family: Family, cells: Sequence[CellResult]
+) -> list[float | None]:
+    base = results.generalization.base_of(family)
+    if family.kind == "base" or base is None:
+        return []
+    subjects = group_families(results.plan.subjects)[base]
+    of_base = _cells(results, subjects)
+    if not of_base:
+        return []
+    reference = np.array([answer.success for answer in of_base[0].answers], np.float64)
+    successes = [np.array([a.success for a in cell.answers], np.float64) for cell in cells]
+    return [error_consistency(each, reference) for each in successes]
+
+
+def _cells(results: StudyResults, subjects: Sequence[Subject]) -> list[CellResult]:
+    entries = [results.matrix.find(subject, STABILITY) for subject in subjects]
+    cells = [None if entry is None else results.cells.get(entry.cell.key) for entry in entries]
+    return [cell for cell in cells if cell is not None]

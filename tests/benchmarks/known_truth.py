@@ -1,0 +1,169 @@
+"""Judges simulated studies whose truth is known, and counts wrong verdicts.
+
+    python tests/benchmarks/known_truth.py
+
+A verdict is wrong if it is *supported*, *contradicted*, *mixed* or *not testable* and the truth is
+another. It should be decided where the truth of every case is at least two smallest effects from
+every bound, with five seeds or more and the default number of scenes. The last line is JSON. In
+parts, `--part 1/3 --keep tallies.json`, the last one sums up all that were kept.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the tests are not installed
+
+from physrl.config.study import StudyEvaluationConfig
+from physrl.evaluation.claims import judge_claims
+from tests.support.interval_coverage import coverage_designs, null_designs, tally
+from tests.support.simulated_study import plan_simulated, simulate_study
+from tests.support.true_verdicts import Truth, true_verdicts
+from tests.support.truth_patterns import PATTERNS, Pattern
+
+UNDECIDED = "too little data"
+CLEAR = 2.0
+"""Distance from every bound, in smallest effects, from which a verdict is expected."""
+DEFAULT_SCENES = StudyEvaluationConfig().scenes
+MOST_WRONG, MOST_WRONG_AT_A_BOUND = 0.01, 0.05
+
+
+@dataclass
+class Tally:
+    """Verdicts on one claim about one pattern."""
+
+    truth: Truth
+    is_clear: bool
+    verdicts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def draws(self) -> int:
+        return self.verdicts.total()
+
+    @property
+    def right(self) -> int:
+        return self.verdicts[self.truth.verdict]
+
+    @property
+    def wrong(self) -> int:
+        return self.draws - self.right - self.verdicts[UNDECIDED]
+
+
+def judge_pattern(
+    pattern: Pattern, draws: int, rng: np.random.Generator, folder: Path
+) -> dict[str, Tally]:
+    """Simulate a pattern's study many times and tally the verdicts on each claim."""
+    plan = plan_simulated(pattern.size, folder)
+    truths = true_verdicts(pattern.world, pattern.size)
+    tallies = {
+        name: Tally(truth, _is_clear(name, truth, pattern)) for name, truth in truths.items()
+    }
+    for _ in range(draws):
+        claims = judge_claims(simulate_study(plan, pattern.world, rng))
+        for claim in claims:
+            if claim.name in tallies:
+                tallies[claim.name].verdicts[claim.verdict] += 1
+    return tallies
+
+
+def _is_clear(claim: str, truth: Truth, pattern: Pattern) -> bool:
+    size = pattern.size
+    items = min(size.scenes, size.photographs) if claim == "photographs" else size.scenes
+    return size.seeds >= 5 and items >= DEFAULT_SCENES and truth.distance >= CLEAR - 1e-9
+
+
+def main() -> None:
+    """Run the patterns and the grids of coverage and of false positives."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draws", type=int, default=200, help="studies of each pattern")
+    parser.add_argument("--cells", type=int, default=2000, help="draws of each cell of the grids")
+    parser.add_argument("--only", default="", help="patterns whose description contains this")
+    parser.add_argument("--part", default="1/1", help="part of the patterns, such as 2/3")
+    parser.add_argument("--keep", type=Path, help="file that keeps the tallies of all parts")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    part, parts = map(int, args.part.split("/"))
+    kept = args.keep is not None and args.keep.exists()
+    tallies = load_tallies(args.keep) if kept else {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, pattern) in enumerate(PATTERNS.items()):
+            if args.only not in name or number % parts != part - 1:
+                continue
+            rng = np.random.default_rng([args.seed, number])
+            tallies[name] = judge_pattern(pattern, args.draws, rng, Path(folder))
+            for claim, each in tallies[name].items():
+                _print_row(name, claim, each)
+    if args.keep is not None:
+        args.keep.write_text(json.dumps({name: dump(each) for name, each in tallies.items()}))
+    if part == parts:
+        print(json.dumps(summarize(tallies, args.cells, args.seed)))
+
+
+def dump(found: dict[str, Tally]) -> dict[str, object]:
+    """Make the tallies of a pattern plain values."""
+    return {
+        claim: {
+            "truth": asdict(each.truth),
+            "is_clear": each.is_clear,
+            "verdicts": dict(each.verdicts),
+        }
+        for claim, each in found.items()
+    }
+
+
+def load_tallies(path: Path) -> dict[str, dict[str, Tally]]:
+    """Read the tallies of earlier parts, by pattern and claim."""
+    return {
+        name: {
+            claim: Tally(Truth(**each["truth"]), each["is_clear"], Counter(each["verdicts"]))
+            for claim, each in found.items()
+        }
+        for name, found in json.loads(path.read_text()).items()
+    }
+
+
+def summarize(patterns: dict[str, dict[str, Tally]], cells: int, seed: int) -> dict[str, float]:
+    """Sum up the tallies, and run the grids of coverage and of false positives."""
+    rng = np.random.default_rng(seed)
+    covered = [tally(design, cells, rng) for design in coverage_designs()]
+    null = [tally(design, cells, rng) for design in null_designs()]
+    for each in (*covered, *null):
+        print(f"{each.design}: covers {each.coverage:.3f}, rejects {each.rejected:.3f}")
+    tallies = [each for found in patterns.values() for each in found.values()]
+    inside = [each for each in tallies if each.truth.distance > 1e-9]
+    at_bound = [each for each in tallies if each.truth.distance <= 1e-9]
+    clear = [each for each in tallies if each.is_clear]
+    return {
+        "patterns": len(patterns),
+        "draws": max((each.draws for each in tallies), default=0),
+        "wrong_share": _share([e.wrong for e in inside], inside),
+        "wrong_at_bound": _share([e.wrong for e in at_bound], at_bound),
+        "worst_claim": max((e.wrong / e.draws for e in inside), default=0.0),
+        "decided_share": _share([e.right for e in clear], clear),
+        "least_decided": min((e.right / e.draws for e in clear), default=1.0),
+        "coverage_low": min(each.coverage for each in covered),
+        "coverage_high": max(each.coverage for each in covered),
+        "false_positives": max(each.rejected for each in null),
+    }
+
+
+def _share(counts: list[int], tallies: list[Tally]) -> float:
+    draws = sum(each.draws for each in tallies)
+    return round(sum(counts) / draws, 5) if draws else 0.0
+
+
+def _print_row(pattern: str, claim: str, each: Tally) -> None:
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in each.verdicts.most_common())
+    limit = MOST_WRONG if each.truth.distance > 1e-9 else MOST_WRONG_AT_A_BOUND
+    mark = "WRONG" if each.wrong > limit * each.draws else "clear" if each.is_clear else ""
+    print(f"{pattern} | {claim} | truth {each.truth.verdict} | {verdicts} {mark}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
