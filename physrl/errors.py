@@ -1,5 +1,11 @@
 """Error types, one per boundary; a bad completion is data, not an error."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LONGEST_REASON = 200
+"""Characters of a library's message that are repeated in ours."""
+
 
 class PhysRLError(Exception):
     """Base class of the errors that this project raises on purpose."""
@@ -67,3 +73,26 @@ class MissingObjectError(StorageError):
 
 class CollectionError(PhysRLError):
     """A shard of a dataset that could not be collected in any attempt."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an error of the system or of a library in one line."""
+    text = " ".join((getattr(error, "strerror", None) or str(error)).split())
+    return text[:LONGEST_REASON] or type(error).__name__
+
+
+@contextmanager
+def boundary(kind: type[PhysRLError], subject: str, remedy: str) -> Iterator[None]:
+    """Turn every error of the block that is not ours into one of `kind`, in one line.
+
+    Libraries raise more types than they document, above all for damaged input.
+
+    Args:
+        subject: names the input and says what is wrong with it.
+    """
+    try:
+        yield
+    except PhysRLError:
+        raise
+    except Exception as error:
+        raise kind(f"{subject} ({reason_of(error)}): {remedy}") from error

@@ -56,11 +56,11 @@ class LearnerRank:
         from physrl.data.collate import Collator
         from physrl.models.deepspeed_engine import DeepSpeedEngine
         from physrl.models.loading import load_model
-        from physrl.models.processor import load_processor
+        from physrl.models.processor import configured_processor
 
         self._loaded.close()
         torch.manual_seed(config.seed)  # the initial adapter must be the same on every rank
-        self._processor = load_processor(config.model.path)
+        self._processor = configured_processor(config.model)
         self._engine = DeepSpeedEngine(
             load_model(config.model),
             config.algorithm,

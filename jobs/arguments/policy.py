@@ -29,6 +29,7 @@ def policy_model(policy: str, model: ModelConfig) -> ModelConfig:
     path = str(folder) if folder.is_dir() else policy
     changes = {
         "path": absolute_if_local(path),
+        "revision": None,
         "lora": None,
         "adapter": None,
         "quantization": None,

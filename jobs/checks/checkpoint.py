@@ -35,7 +35,7 @@ def check_model(key: str, path: str, model: ModelConfig) -> None:
     if not folder.is_dir():
         if _looks_local(path):
             raise UserError(f"{key} is {path}: no such folder; name one that exists")
-        folder = _download_config(key, path).parent
+        folder = _download_config(key, path, model.revision).parent
     _check_checkpoint(f"{key} is {path}", folder, model)
 
 
@@ -74,16 +74,17 @@ def _looks_local(path: str) -> bool:
     return path.startswith(("/", ".", "~")) or path.count("/") != 1 or Path(path).parent.is_dir()
 
 
-def _download_config(key: str, name: str) -> Path:
+def _download_config(key: str, name: str, revision: str | None) -> Path:
     """Fetch the config.json of a model on the hub, which loading the model needs first."""
     from huggingface_hub import hf_hub_download, logging
     from huggingface_hub.errors import HfHubHTTPError
 
     logging.set_verbosity_error()  # hides the message of each retry
     try:
-        return Path(hf_hub_download(name, "config.json"))
+        return Path(hf_hub_download(name, "config.json", revision=revision))
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise UserError(
             f"{key} is {name}: no such folder, and the download from the hub failed "
-            f"({type(error).__name__}); check the name, the network and HF_HUB_OFFLINE"
+            f"({type(error).__name__}); check the name, model.revision, the network and "
+            "HF_HUB_OFFLINE"
         ) from None

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from physrl.config.model import MODEL_TYPES, LoRAConfig, ModelConfig
 from physrl.errors import ConfigError
-from physrl.models.processor import load_processor
+from physrl.models.processor import configured_processor
 from physrl.models.without_sklearn import without_sklearn
 
 with without_sklearn():
@@ -60,13 +60,13 @@ def save_dequantized(config: ModelConfig, folder: Path) -> None:
     vLLM 0.32 reads no bitsandbytes, and the unquantized base has other weights.
     """
     _load_base(config).dequantize(DTYPES[config.dtype]).save_pretrained(folder)
-    load_processor(config.path).save_pretrained(folder)
+    configured_processor(config).save_pretrained(folder)
 
 
 def _load_base(config: ModelConfig) -> Any:
     dtype = DTYPES[config.dtype]
     # Unpickling weights runs code.
-    safe = {"use_safetensors": True, "dtype": dtype}
+    safe = {"use_safetensors": True, "dtype": dtype, "revision": config.revision}
     if config.quantization is None:
         return AutoModelForImageTextToText.from_pretrained(config.path, **safe)
     nf4 = BitsAndBytesConfig(
