@@ -77,8 +77,12 @@ class CollectionError(PhysRLError):
 
 def reason_of(error: BaseException) -> str:
     """Return an error of the system or of a library in one line."""
-    text = " ".join((getattr(error, "strerror", None) or str(error)).split())
-    return text[:LONGEST_REASON] or type(error).__name__
+    return one_line(getattr(error, "strerror", None) or str(error)) or type(error).__name__
+
+
+def one_line(text: str) -> str:
+    """Return a library's or server's text in one line of limited length."""
+    return " ".join(text.split())[:LONGEST_REASON]
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from botocore.config import Config
 from physrl.errors import MissingObjectError, StorageError
 from physrl.storage import s3_transfer as transfer
 from physrl.storage.object_store import S3, Entry, Progress, no_progress
-from physrl.storage.s3_errors import ConflictError, LostRaceError, S3Errors, without_password
+from physrl.storage.passwords import without_password
+from physrl.storage.s3_errors import ConflictError, LostRaceError, S3Errors
 
 ATTEMPTS = 5
 """Attempts of each request, with exponential backoff and jitter."""
@@ -79,7 +80,7 @@ class S3Store:
     def size(self, key: str) -> int | None:
         try:
             with self._errors.translated(f"read ({key})"):
-                head = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+                head = transfer.head(self._client, self._bucket, self._prefix + key)
         except MissingObjectError:
             return None
         return int(head["ContentLength"])
