@@ -14,7 +14,14 @@ import typer
 from typer.exceptions import TyperException
 
 from jobs.arguments.match import Match, matched
-from jobs.arguments.options import ConfigFile, OptionalConfigFile, Overrides, Resume
+from jobs.arguments.options import (
+    ConfigFile,
+    OptionalConfigFile,
+    Overrides,
+    Resume,
+    local_folder,
+    local_path,
+)
 from jobs.arguments.policy import policy_model
 from jobs.arguments.preview import preview
 from jobs.checks import run as run_checks
@@ -59,7 +66,11 @@ def train(
     resume: Resume = False,
     match: Annotated[
         Path | None,
-        typer.Option(help="Folder of a finished RL run whose scenes and updates SFT repeats."),
+        typer.Option(
+            parser=local_path,
+            metavar="PATH",
+            help="Folder of a finished RL run whose scenes and updates SFT repeats.",
+        ),
     ] = None,
     match_by: Annotated[
         Match, typer.Option(help="Match the scenes, or the samples (group_size times as many).")
@@ -175,7 +186,11 @@ def pull(
     ] = "latest",
     out: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder to download into; by default the run's name."),
+        typer.Option(
+            parser=local_folder,
+            metavar="DIRECTORY",
+            help="Folder to download into; by default the run's name.",
+        ),
     ] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="List the checkpoints, or a study's trials, instead.")

@@ -1,9 +1,9 @@
 """The configuration of a training run."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from physrl.config.algorithm import (
     AlgorithmConfig,
@@ -16,7 +16,7 @@ from physrl.config.base import Section
 from physrl.config.checkpoint import CheckpointConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.evaluation import EvaluationConfig
-from physrl.config.location import ExpandedPath, Location
+from physrl.config.location import LocalPath, Location, parse_place
 from physrl.config.model import ModelConfig
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
 from physrl.config.runtime import RuntimeConfig
@@ -34,9 +34,7 @@ class RunConfig(Section):
     """Name of the run, and of its folder inside `output`."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
     """Random seed of scenes, sampling and new weights."""
-    output: Annotated[ExpandedPath, AfterValidator(Path.absolute)] = Field(
-        Path("runs"), validate_default=True
-    )
+    output: LocalPath = Field(Path("runs"), validate_default=True)
     """Folder of all runs."""
     storage: Location | None = None
     """Second location of the run, a folder or s3://bucket/prefix: another machine resumes from it,
@@ -117,7 +115,7 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _check_storage(self) -> "RunConfig":
-        if self.storage is not None and not self.storage.startswith("s3://"):
+        if self.storage is not None and parse_place(self.storage).bucket is None:
             place = Path(self.storage)
             if place == self.output or place.is_relative_to(self.folder):
                 raise ValueError(
