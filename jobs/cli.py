@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
@@ -26,18 +26,15 @@ from jobs.arguments.policy import policy_model
 from jobs.arguments.preview import preview
 from jobs.checks import run as run_checks
 from jobs.checks.checkpoint import check_model
-from jobs.display.printable import printable
+from jobs.last_resort import FAILURE, USER_ERROR, fail, last_resort
 from physrl.config import RunConfig, load_config
 from physrl.config.baseline import load_baseline_config
 from physrl.config.load import load_collect_config
 from physrl.config.study import load_study_config
 from physrl.config.verbs import check_demo, check_sft, check_training
-from physrl.errors import PhysRLError, UserError
 from physrl.storage.run_folder import open_run
 
 DEMO = Path(__file__).parent / "configs" / "demo.yaml"
-FAILURE = 1
-USER_ERROR = 2
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -287,7 +284,7 @@ def baseline(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; an error is one line on stderr, and exit code 2 if it is the user's.
+    """Run a command; an error is one line on stderr (`last_resort`).
 
     Args:
         arguments: replace those of the process.
@@ -296,18 +293,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # operator that `make install` compiled for this environment.
     os.environ["PATH"] = os.pathsep.join((f"{sys.prefix}/bin", os.environ.get("PATH", "")))
     os.environ.setdefault("TORCH_EXTENSIONS_DIR", f"{sys.prefix}/torch-extensions")
-    try:
-        code = app(arguments, prog_name="physrl", standalone_mode=False)
-    except TyperException as error:
-        _fail(error.format_message(), USER_ERROR)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("physrl", "cluster", "jobs"):
-            raise
-        _fail(f"{error.name} is not installed: make install, which this needs", USER_ERROR)
-    except PhysRLError as error:
-        # The text of an actor's error is a remote traceback; the original error is its cause.
-        message = str(getattr(error, "cause", error))
-        _fail(message, USER_ERROR if isinstance(error, UserError) else FAILURE)
+    with last_resort():
+        try:
+            code = app(arguments, prog_name="physrl", standalone_mode=False)
+        except TyperException as error:
+            fail(error.format_message(), USER_ERROR)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in ("physrl", "cluster", "jobs"):
+                raise
+            fail(f"{error.name} is not installed: make install, which this needs", USER_ERROR)
     if code == INTERRUPTED:
         typer.echo("interrupted", err=True)
     sys.exit(code)
@@ -318,11 +312,6 @@ def _open(config: RunConfig, resume: bool) -> None:
     check_training(config.environment)
     run_checks.check(config)
     open_run(config, resume=resume)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"error: {printable(' '.join(message.split()))}", err=True)
-    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+LONGEST = 900
+"""Characters of a message, which may repeat a damaged value."""
 LONGEST_REASON = 200
 """Characters of a library's message that are repeated in ours."""
 
 
 class PhysRLError(Exception):
-    """Base class of the errors that this project raises on purpose."""
+    """Base class of the errors that this project raises on purpose; its text is one short line."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_shortened(message))
 
 
 class UserError(PhysRLError):
@@ -78,6 +83,12 @@ class CollectionError(PhysRLError):
 def reason_of(error: BaseException) -> str:
     """Return an error of the system or of a library in one line."""
     return one_line(getattr(error, "strerror", None) or str(error)) or type(error).__name__
+
+
+def _shortened(text: str) -> str:
+    """Return a text in one line, without the middle of a long one: its end says what to do."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 3 :]}"
 
 
 def one_line(text: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic_core import from_json
 
 from physrl.config.model import MODEL_TYPES, ModelConfig
-from physrl.errors import UserError
+from physrl.errors import UserError, boundary
 
 
 def check_quantization(model: ModelConfig) -> None:
@@ -52,14 +52,16 @@ def _check_checkpoint(named: str, folder: Path, model: ModelConfig) -> None:
         raise UserError(
             f"{named}: model_type {family} is not supported; choose {' or '.join(MODEL_TYPES)}"
         )
-    text = settings.get("text_config") or settings
-    rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
-    if family == "qwen3_vl" and not rope.get("mrope_interleaved"):
+    with boundary(UserError, f"{named}: its config.json is damaged", "replace it"):
+        text = settings.get("text_config") or settings
+        rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
+        interleaved, longest = rope.get("mrope_interleaved"), text.get("max_position_embeddings")
+        longest = None if longest is None else int(longest)
+    if family == "qwen3_vl" and not interleaved:
         raise UserError(
             f"{named}: text_config.rope_parameters.mrope_interleaved is not set in its "
             "config.json, so vLLM's token positions would differ from the learner's: set it to true"
         )
-    longest = text.get("max_position_embeddings")
     tokens = model.max_prompt_tokens + model.max_completion_tokens
     if longest is not None and tokens > longest:
         raise UserError(

@@ -10,7 +10,6 @@ RAY_AUTH_TOKEN.
 import http.client
 import os
 import re
-import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -22,6 +21,7 @@ from typing import Annotated
 import typer
 
 from jobs.checks.working_directory import check_config, check_folder
+from jobs.last_resort import last_resort
 from physrl.errors import UserError
 from physrl.storage.passwords import without_password
 
@@ -124,16 +124,13 @@ def main(
     config: Annotated[str | None, typer.Option(help="Configuration file of the run.")] = None,
 ) -> None:
     """Check a submission; on a mistake print one line and exit with code 2."""
-    try:
+    with last_resort():
         if name is not None:
             check_name(name)
         check_folder(folder)
         if config is not None:
             check_config(folder, config)
         check_cluster(os.environ)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":

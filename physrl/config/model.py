@@ -1,5 +1,6 @@
 """Configuration of the model and its adapters."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,8 +11,8 @@ from physrl.config.base import Section
 
 def absolute_if_local(path: str) -> str:
     """Return a folder's absolute path, valid in every process; other text is returned unchanged."""
-    folder = Path(path).expanduser()
-    return str(folder.absolute()) if folder.is_dir() else path
+    folder = os.path.expanduser(path)  # unlike pathlib's, these raise nothing for odd text
+    return os.path.abspath(folder) if os.path.isdir(folder) else path
 
 
 MODEL_TYPES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
