@@ -1,7 +1,6 @@
 """A rank of the learner: a DeepSpeed engine and the update of the algorithm."""
 
 import shutil
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -32,18 +31,23 @@ class LearnerRank:
         self._rank = rank
         self._loaded = ExitStack()
 
-    def rendezvous(self) -> tuple[str, int]:
-        """Return the address of this machine and a free port, for the process group's store."""
-        with socket.socket() as free:
-            free.bind(("", 0))
-            port = int(free.getsockname()[1])
-        return ray.util.get_node_ip_address(), port
+    def rendezvous(self, world_size: int) -> tuple[str, int]:
+        """Open the process group's store on a port of this machine, and return where it listens.
+
+        The store holds the port from the beginning, so that no other process can take it.
+        """
+        from physrl.models.deepspeed_engine import open_store
+
+        self._store = open_store("", 0, world_size, serves=True)
+        return ray.util.get_node_ip_address(), self._store.port
 
     def join(self, world_size: int, address: str, port: int) -> None:
         """Join the process group of all ranks; to be called once in a process."""
-        from physrl.models.deepspeed_engine import join_ranks
+        from physrl.models.deepspeed_engine import join_ranks, open_store
 
-        join_ranks(self._rank, world_size, address, port)
+        if self._rank > 0:
+            self._store = open_store(address, port, world_size, serves=False)
+        join_ranks(self._rank, world_size, self._store)
 
     def load(self, config: RunConfig, state: Path | None) -> None:
         """Load the configured model, and a saved optimizer state or a fresh one.

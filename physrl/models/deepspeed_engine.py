@@ -28,19 +28,25 @@ with without_sklearn():
 OFFLOADED = {"none": (), "optimizer": ("optimizer",), "all": ("optimizer", "param")}
 
 
-def join_ranks(rank: int, world_size: int, address: str, port: int) -> None:
+def open_store(address: str, port: int, world_size: int, *, serves: bool) -> Any:
+    """Open the store through which ranks find each other.
+
+    Args:
+        port: 0 for the rank that serves it: the system chooses a free port, which it then holds.
+        serves: whether this rank serves the store.
+    """
+    return torch.distributed.TCPStore(
+        address or "0.0.0.0", port, world_size, is_master=serves, wait_for_workers=False
+    )
+
+
+def join_ranks(rank: int, world_size: int, store: Any) -> None:
     """Join the process group of the ranks; once per process."""
     deepspeed_logger.setLevel(logging.WARNING)
     os.environ["LOCAL_RANK"] = "0"  # each process sees only its own device
     backend = "nccl" if torch.cuda.is_available() else "gloo"
-    deepspeed.init_distributed(
-        dist_backend=backend,
-        auto_mpi_discovery=False,
-        init_method=f"tcp://{address}:{port}",
-        rank=rank,
-        world_size=world_size,
-        verbose=False,
-    )
+    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size)
+    adopt_ranks()
 
 
 def adopt_ranks() -> None:
