@@ -10,7 +10,7 @@ from physrl.errors import CheckpointError, MissingObjectError
 from physrl.storage.checkpoints import FOLDER, step_name, step_of
 from physrl.storage.manifest import MANIFEST, STATE, parse_manifest
 from physrl.storage.object_store import PARTIAL, Entry, ObjectStore
-from physrl.storage.retention import best_first
+from physrl.storage.retention import best_first, score_of
 from physrl.types import JSON
 
 PARALLEL = 4
