@@ -76,6 +76,7 @@ class LearnerRank:
         self._learner = Learner(self._engine, Collator(self._processor), config)
         if state is not None:
             self._engine.load(state)
+            self._learner.load_reference(state)
 
     def update(self, step: int, profile: Path | None, *parts: Any) -> Metrics:
         """Compute this rank's share of a step's updates.
@@ -131,6 +132,8 @@ class LearnerRank:
         it here.
         """
         self._engine.save(folder)
+        if self._rank == 0:
+            self._learner.save_reference(folder)
 
     def files(self, folder: Path) -> tuple[str, dict[str, int]]:
         """Return the id of this rank's machine, and the sizes of a folder's files on it."""

@@ -170,6 +170,7 @@ class RunConfig(Section):
     def _check_consistency(self) -> "RunConfig":
         if isinstance(self.algorithm, PolicyGradientConfig):
             check_fits(self.algorithm, self.model)
+            self._check_reference(self.algorithm)
             self._check_parts(self.algorithm)
             self._check_yoked(self.algorithm)
             if self.data is not None and self.algorithm.max_refills:
@@ -188,6 +189,15 @@ class RunConfig(Section):
                 "and RL uses no dropout: set model.lora.dropout=0"
             )
         return self
+
+    def _check_reference(self, algorithm: PolicyGradientConfig) -> None:
+        if not algorithm.beta or self.runtime.zero_stage != 3:
+            return
+        if self.model.lora is None or algorithm.sync_every:
+            raise ValueError(
+                f"algorithm.beta is {algorithm.beta:g} and runtime.zero_stage is 3, which cannot "
+                "exchange all weights for a reference, nor sync one: set runtime.zero_stage=2"
+            )
 
     def _check_parts(self, algorithm: PolicyGradientConfig) -> None:
         parts = [*type(self.reward).model_fields, "overlong"]
@@ -230,10 +240,15 @@ def check_fits(algorithm: PolicyGradientConfig, model: ModelConfig) -> None:
     Raises:
         ValueError: it does not fit.
     """
-    if algorithm.beta > 0 and model.lora is None:
+    if algorithm.beta > 0 and algorithm.reference == "base" and model.lora is None:
         raise ValueError(
-            f"algorithm.beta is {algorithm.beta:g} but model.lora is null: the KL term needs the "
-            "base model under an adapter; set model.lora.rank=16 or algorithm.beta=0"
+            "algorithm.reference is base but model.lora is null: there is no base model under an "
+            "adapter; set algorithm.reference=start or model.lora.rank=16"
+        )
+    if algorithm.sync_every and algorithm.reference == "base":
+        raise ValueError(
+            f"algorithm.sync_every is {algorithm.sync_every} but algorithm.reference is base, "
+            "which never changes: set algorithm.reference=start or algorithm.sync_every=0"
         )
     if algorithm.overlong_cache > model.max_completion_tokens:
         raise ValueError(

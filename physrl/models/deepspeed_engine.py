@@ -5,6 +5,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,12 @@ class DeepSpeedEngine:
         else:
             self._engine.zero_grad()
         return norm
+
+    def gathered(self, parameters: list[torch.nn.Parameter]) -> AbstractContextManager[None]:
+        whole: AbstractContextManager[None] = deepspeed.zero.GatheredParameters(
+            parameters, enabled=self._stage == 3
+        )
+        return whole
 
     def _gradient_norm(self) -> float:
         """Compute the norm before clipping, which DeepSpeed does not report without ZeRO."""
