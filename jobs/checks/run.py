@@ -1,7 +1,5 @@
 """Checks of a whole configuration, before anything slow starts."""
 
-from pathlib import Path
-
 from jobs.checks.adapter import check_start_adapter
 from jobs.checks.checkpoint import check_model, check_quantization
 from jobs.checks.lengths import check_answers, check_conversation
@@ -25,7 +23,7 @@ def check(config: RunConfig) -> None:
     check_quantization(config.model)
     check_tracking(config.tracking)
     if config.model.adapter is not None:
-        check_start_adapter(Path(config.model.adapter), config.model.lora)
+        check_start_adapter(config.model)
     if config.evaluation.real_images is not None:
         check_photos(config, config.evaluation.real_images)
     if config.data is not None or config.evaluation.data:
