@@ -11,7 +11,7 @@ from physrl.config.run import RunConfig
 from physrl.errors import DataError, MissingObjectError
 from physrl.storage.object_store import open_store
 
-SAMPLES = 16
+SAMPLES = 17
 SAMPLE_BYTES = 1 << 16
 """Number and length of the evenly spaced pieces of a file that are hashed; all of a small file."""
 DATASET_MANIFEST = "manifest.json"
