@@ -22,16 +22,18 @@ from jobs.arguments.options import (
     local_folder,
     local_path,
 )
-from jobs.arguments.policy import policy_model
+from jobs.arguments.policy import DType, merged_model, policy_model
 from jobs.arguments.preview import preview
 from jobs.checks import run as run_checks
 from jobs.checks.checkpoint import check_model
+from jobs.checks.storage import check_writable
 from jobs.last_resort import FAILURE, USER_ERROR, fail, last_resort
 from physrl.config import RunConfig, load_config
 from physrl.config.baseline import load_baseline_config
 from physrl.config.load import load_collect_config
 from physrl.config.study import load_study_config
 from physrl.config.verbs import check_demo, check_sft, check_training
+from physrl.errors import UserError
 from physrl.storage.run_folder import open_run
 
 DEMO = Path(__file__).parent / "configs" / "demo.yaml"
@@ -214,6 +216,31 @@ def ask(
     from jobs import ask as job
 
     job.run(folder, image, job.find_config(folder, overrides or []))
+
+
+@app.command(epilog="Example: physrl merge runs/demo/checkpoints/step-00000060 --out models/demo")
+def merge(
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="Step, adapter or model folder.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(parser=local_folder, metavar="DIRECTORY", help="Folder to write, empty yet."),
+    ],
+    base: Annotated[
+        str | None,
+        typer.Option(help="Model of the adapter, instead of the one that it names."),
+    ] = None,
+    dtype: Annotated[DType, typer.Option(help="Type of the weights.")] = "bfloat16",
+) -> None:
+    """Write a checkpoint as plain weights, which transformers and vLLM load."""
+    if out.exists() and any(out.iterdir()):
+        raise UserError(f"--out is {out}, which is not empty: name another folder")
+    model = merged_model(checkpoint, base, dtype)
+    check_writable(out)
+    from jobs import merge as job
+
+    job.run(model, checkpoint, out)
 
 
 @app.command(
