@@ -14,7 +14,6 @@ checkpointing) nor attention counts. `peak` is the device's dense bfloat16 figur
 import argparse
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -238,12 +237,6 @@ def peak_gib(device: torch.device, before: int) -> float | None:
 
 def device_name(device: torch.device) -> str:
     return str(torch.cuda.get_device_name(device))
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 if __name__ == "__main__":
