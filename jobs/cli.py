@@ -8,29 +8,35 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from jobs.arguments.match import Match, matched
-from jobs.arguments.options import ConfigFile, OptionalConfigFile, Overrides, Resume
-from jobs.arguments.policy import policy_model
+from jobs.arguments.options import (
+    ConfigFile,
+    OptionalConfigFile,
+    Overrides,
+    Resume,
+    local_folder,
+    local_path,
+)
+from jobs.arguments.policy import DType, merged_model, policy_model
 from jobs.arguments.preview import preview
 from jobs.checks import run as run_checks
 from jobs.checks.checkpoint import check_model
-from jobs.display.printable import printable
+from jobs.checks.storage import check_writable
+from jobs.last_resort import FAILURE, USER_ERROR, fail, last_resort
 from physrl.config import RunConfig, load_config
 from physrl.config.baseline import load_baseline_config
 from physrl.config.load import load_collect_config
 from physrl.config.study import load_study_config
 from physrl.config.verbs import check_demo, check_sft, check_training
-from physrl.errors import PhysRLError, UserError
+from physrl.errors import UserError
 from physrl.storage.run_folder import open_run
 
 DEMO = Path(__file__).parent / "configs" / "demo.yaml"
-FAILURE = 1
-USER_ERROR = 2
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -59,7 +65,11 @@ def train(
     resume: Resume = False,
     match: Annotated[
         Path | None,
-        typer.Option(help="Folder of a finished RL run whose scenes and updates SFT repeats."),
+        typer.Option(
+            parser=local_path,
+            metavar="PATH",
+            help="Folder of a finished RL run whose scenes and updates SFT repeats.",
+        ),
     ] = None,
     match_by: Annotated[
         Match, typer.Option(help="Match the scenes, or the samples (group_size times as many).")
@@ -175,7 +185,11 @@ def pull(
     ] = "latest",
     out: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder to download into; by default the run's name."),
+        typer.Option(
+            parser=local_folder,
+            metavar="DIRECTORY",
+            help="Folder to download into; by default the run's name.",
+        ),
     ] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="List the checkpoints, or a study's trials, instead.")
@@ -202,6 +216,31 @@ def ask(
     from jobs import ask as job
 
     job.run(folder, image, job.find_config(folder, overrides or []))
+
+
+@app.command(epilog="Example: physrl merge runs/demo/checkpoints/step-00000060 --out models/demo")
+def merge(
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="Step, adapter or model folder.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(parser=local_folder, metavar="DIRECTORY", help="Folder to write, empty yet."),
+    ],
+    base: Annotated[
+        str | None,
+        typer.Option(help="Model of the adapter, instead of the one that it names."),
+    ] = None,
+    dtype: Annotated[DType, typer.Option(help="Type of the weights.")] = "bfloat16",
+) -> None:
+    """Write a checkpoint as plain weights, which transformers and vLLM load."""
+    if out.exists() and any(out.iterdir()):
+        raise UserError(f"--out is {out}, which is not empty: name another folder")
+    model = merged_model(checkpoint, base, dtype)
+    check_writable(out)
+    from jobs import merge as job
+
+    job.run(model, checkpoint, out)
 
 
 @app.command(
@@ -286,7 +325,7 @@ def baseline(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; an error is one line on stderr, and exit code 2 if it is the user's.
+    """Run a command; an error is one line on stderr (`last_resort`).
 
     Args:
         arguments: replace those of the process.
@@ -295,18 +334,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # operator that `make install` compiled for this environment.
     os.environ["PATH"] = os.pathsep.join((f"{sys.prefix}/bin", os.environ.get("PATH", "")))
     os.environ.setdefault("TORCH_EXTENSIONS_DIR", f"{sys.prefix}/torch-extensions")
-    try:
-        code = app(arguments, prog_name="physrl", standalone_mode=False)
-    except TyperException as error:
-        _fail(error.format_message(), USER_ERROR)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("physrl", "cluster", "jobs"):
-            raise
-        _fail(f"{error.name} is not installed: make install, which this needs", USER_ERROR)
-    except PhysRLError as error:
-        # The text of an actor's error is a remote traceback; the original error is its cause.
-        message = str(getattr(error, "cause", error))
-        _fail(message, USER_ERROR if isinstance(error, UserError) else FAILURE)
+    with last_resort():
+        try:
+            code = app(arguments, prog_name="physrl", standalone_mode=False)
+        except TyperException as error:
+            fail(error.format_message(), USER_ERROR)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in ("physrl", "cluster", "jobs"):
+                raise
+            fail(f"{error.name} is not installed: make install, which this needs", USER_ERROR)
     if code == INTERRUPTED:
         typer.echo("interrupted", err=True)
     sys.exit(code)
@@ -317,11 +353,6 @@ def _open(config: RunConfig, resume: bool) -> None:
     check_training(config.environment)
     run_checks.check(config)
     open_run(config, resume=resume)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"error: {printable(' '.join(message.split()))}", err=True)
-    sys.exit(code)
 
 
 if __name__ == "__main__":

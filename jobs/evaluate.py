@@ -2,6 +2,7 @@
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from cluster.evaluation.evaluate import evaluate_policy
@@ -21,6 +22,7 @@ def run(config: RunConfig, policy: str) -> None:
     """Evaluate the configured model; print the counts, and write the answers under its name."""
     photos = load_configured_photos(config)
     name = short_name(policy)
+    path = config.folder / "evaluation" / f"{name}{SUFFIX}"
     with start_actors(config) as actors:
         with console.status("waiting for vLLM"):
             actors.servers.wait()
@@ -28,10 +30,14 @@ def run(config: RunConfig, policy: str) -> None:
             actors.weights.publish_adapter(Path(config.model.adapter))
         with console.status("evaluating"):
             result = evaluate_policy(
-                actors.rollouts, actors.servers, config, name, photos, StopRequest()
+                actors.rollouts,
+                actors.servers,
+                config,
+                name,
+                photos,
+                StopRequest(),
+                partial(save_policy_result, path=path),
             )
-    path = config.folder / "evaluation" / f"{name}{SUFFIX}"
-    save_policy_result(result, path)
     console.print(make_table([result], name))
     console.print(f"answers: {path}")
 

@@ -13,14 +13,14 @@ from jobs.display.console import console
 from jobs.display.loading import loading_lines
 from jobs.display.progress import download_progress
 from jobs.display.trial_table import show_trials
-from physrl.config.location import absolute_unless_remote
+from physrl.config.location import parse_place
 from physrl.errors import CheckpointError, MissingObjectError, StorageError
 from physrl.evaluation.cells import find_cell_store
 from physrl.evaluation.trial_runs import choose_trial
 from physrl.storage.checkpoint_download import download
 from physrl.storage.checkpoints import only_writer, step_name
 from physrl.storage.manifest import read_manifest, verify
-from physrl.storage.object_store import S3, ObjectStore, open_store
+from physrl.storage.object_store import ObjectStore, open_store
 from physrl.storage.run_files import CONFIG
 from physrl.storage.stored_checkpoints import StoredCheckpoint, choose, list_checkpoints
 
@@ -90,16 +90,16 @@ def _show_checkpoints(store: ObjectStore) -> None:
 
 def _open_run_store(location: str) -> ObjectStore:
     try:
-        place = absolute_unless_remote(location)
+        place = parse_place(location)
     except ValueError as error:
         raise StorageError(f"the run {error}") from None
-    if not place.startswith(S3) and not Path(place).is_dir():
+    store = open_store(str(place))
+    if place.bucket is not None:
+        store.check()
+    elif not Path(place.path).is_dir():
         raise StorageError(
             f"{location} is not a folder: name a run's folder, or s3://bucket/prefix/run"
         )
-    store = open_store(place)
-    if place.startswith(S3):
-        store.check()
     return store
 
 

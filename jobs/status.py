@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from jobs.display.console import console
+from physrl.config.location import parse_place
 from physrl.errors import DataError
 from physrl.evaluation.cells import CellStore, find_cell_store
 from physrl.evaluation.matrix import STATUSES, DoneCells, Entry, make_matrix
@@ -23,9 +24,13 @@ def run(location: str) -> None:
     Raises:
         DataError: the store does not exist or holds no study.
     """
-    if "://" not in location and not Path(location).is_dir():
+    try:
+        place = parse_place(location)
+    except ValueError as error:
+        raise DataError(f"the store {error}") from None
+    if place.bucket is None and not Path(place.path).is_dir():
         raise DataError(f"store {location} does not exist: name the store= of a study")
-    store = find_cell_store(location)
+    store = find_cell_store(str(place))
     plans = () if store is None else store.plans()
     if store is None or not plans:
         raise DataError(f"store {location} holds no study: run physrl sweep with store={location}")

@@ -5,6 +5,7 @@ python -m jobs.train --config jobs/configs/demo.yaml name=mine
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from cluster.evaluation.evaluate import evaluate_policy
 from cluster.runtime.stopping import Stopped, StopRequest, stop_on_signals
@@ -18,6 +19,7 @@ from physrl.evaluation.result_files import SUFFIX, load_policy_result, save_poli
 from physrl.evaluation.results import PolicyResult
 from physrl.report.table import make_table
 from physrl.storage.mirror import store_files
+from physrl.storage.object_store import PARTIAL
 
 RESUME = "continue with the same command and --resume"
 
@@ -49,7 +51,8 @@ def evaluate_once(
 ) -> PolicyResult:
     """Evaluate the servers' policy, and write the answers into the run's folder.
 
-    If the file exists, it is read instead.
+    If the file exists, it is read instead. Until it is complete, its name begins with
+    `.partial-`.
 
     Raises:
         Stopped: a stop was requested.
@@ -60,8 +63,17 @@ def evaluate_once(
     with console.status("waiting for vLLM"):
         actors.servers.wait()
     with console.status(f"evaluating {policy}"):
-        result = evaluate_policy(actors.rollouts, actors.servers, config, policy, photos, stop)
-    save_policy_result(result, path)
+        partial_path = path.with_name(f"{PARTIAL}{path.name}")
+        result = evaluate_policy(
+            actors.rollouts,
+            actors.servers,
+            config,
+            policy,
+            photos,
+            stop,
+            partial(save_policy_result, path=partial_path),
+        )
+    partial_path.replace(path)
     return result
 
 

@@ -1,8 +1,19 @@
 """Error types, one per boundary; a bad completion is data, not an error."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LONGEST = 900
+"""Characters of a message, which may repeat a damaged value."""
+LONGEST_REASON = 200
+"""Characters of a library's message that are repeated in ours."""
+
 
 class PhysRLError(Exception):
-    """Base class of the errors that this project raises on purpose."""
+    """Base class of the errors that this project raises on purpose; its text is one short line."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_shortened(message))
 
 
 class UserError(PhysRLError):
@@ -67,3 +78,36 @@ class MissingObjectError(StorageError):
 
 class CollectionError(PhysRLError):
     """A shard of a dataset that could not be collected in any attempt."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an error of the system or of a library in one line."""
+    return one_line(getattr(error, "strerror", None) or str(error)) or type(error).__name__
+
+
+def _shortened(text: str) -> str:
+    """Return a text in one line, without the middle of a long one: its end says what to do."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 3 :]}"
+
+
+def one_line(text: str) -> str:
+    """Return a library's or server's text in one line of limited length."""
+    return " ".join(text.split())[:LONGEST_REASON]
+
+
+@contextmanager
+def boundary(kind: type[PhysRLError], subject: str, remedy: str) -> Iterator[None]:
+    """Turn every error of the block that is not ours into one of `kind`, in one line.
+
+    Libraries raise more types than they document, above all for damaged input.
+
+    Args:
+        subject: names the input and says what is wrong with it.
+    """
+    try:
+        yield
+    except PhysRLError:
+        raise
+    except Exception as error:
+        raise kind(f"{subject} ({reason_of(error)}): {remedy}") from error

@@ -22,7 +22,7 @@ from physrl.local_stages import LocalStages
 from physrl.models.engine import TorchEngine
 from physrl.models.generate import TransformersGenerator
 from physrl.models.loading import load_model
-from physrl.models.processor import load_processor
+from physrl.models.processor import configured_processor
 from physrl.rollout import run_rollouts, step_indices, training_request
 from physrl.scene_source import SceneSource, scene_source
 from physrl.types import Metrics
@@ -37,7 +37,7 @@ class ReferenceLoop:
         self._source = scene_source(config, config.task, "train")
         self._curriculum = make_curriculum(config, self._source)
         self.curriculum_state = self._curriculum.start()
-        processor = load_processor(config.model.path)
+        processor = configured_processor(config.model)
         self.model: Any = load_model(config.model)
         self.generator = TransformersGenerator(self.model, processor)
         engine = TorchEngine(self.model, config.algorithm)

@@ -1,6 +1,7 @@
 """Evaluation of the servers' current policy on held-out scenes and on photographs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from cluster.inference.servers import InferenceServers
 from cluster.rollout.workers import Rollouts
@@ -9,13 +10,12 @@ from physrl.config.run import RunConfig
 from physrl.config.study import Decoding
 from physrl.config.task import TaskName
 from physrl.data.photos import Photo
-from physrl.evaluation.answers import photo_answer, photo_prompt
-from physrl.evaluation.requests import SAMPLED
+from physrl.evaluation.answers import photo_answer
+from physrl.evaluation.requests import SAMPLED, run_photo_prompts
 from physrl.evaluation.results import CellResult, PolicyResult
 from physrl.evaluation.specs import Condition
 from physrl.protocols import RolloutRequest, Sampling
 from physrl.scene_source import scene_source
-from physrl.tasks.prediction import request_prediction
 from physrl.types import Split
 
 
@@ -26,21 +26,29 @@ def evaluate_policy(
     policy: str,
     photos: Sequence[Photo],
     stop: StopRequest,
+    save: Callable[[PolicyResult], None],
 ) -> PolicyResult:
     """Evaluate every configured task, greedy and sampled, and the photographs, greedy.
+
+    Args:
+        save: is called with all results so far after each, so that a failure loses none of them.
 
     Raises:
         Stopped: a stop was requested.
     """
     decodings: tuple[Decoding, ...] = ("greedy", "sampled")
-    results = [
-        evaluate_task(rollouts, config, task, "test", decoding, stop)
+    measures: list[Callable[[], CellResult]] = [
+        partial(evaluate_task, rollouts, config, task, "test", decoding, stop)
         for task in config.evaluation.tasks
         for decoding in decodings
     ]
     if photos:
-        results.append(_evaluate_photos(servers, config, photos, stop))
-    return PolicyResult(policy, tuple(results))
+        measures.append(partial(_evaluate_photos, servers, config, photos, stop))
+    result = PolicyResult(policy, ())
+    for measure in measures:
+        result = PolicyResult(policy, (*result.results, measure()))
+        save(result)
+    return result
 
 
 def evaluate_task(
@@ -78,9 +86,7 @@ def evaluation_sampling(config: RunConfig, decoding: Decoding) -> Sampling:
 def _evaluate_photos(
     servers: InferenceServers, config: RunConfig, photos: Sequence[Photo], stop: StopRequest
 ) -> CellResult:
-    prompts = [photo_prompt(photo, reasoning=config.model.reasoning) for photo in photos]
-    if config.auxiliary is not None and config.auxiliary.predicts:
-        prompts = [request_prediction(prompt) for prompt in prompts]
+    prompts = run_photo_prompts(config, photos)
     generations = stop.wait_for(servers.answer(prompts, evaluation_sampling(config, "greedy")))
     answers = [
         photo_answer(photo, generation.completions[0])

@@ -22,7 +22,7 @@ def served_model(model: ModelConfig, placement: Placement, folder: Path) -> Mode
         scheduling_strategy=placement.rank(0),
     )
     ray.get(task.remote(model, folder))
-    return model.model_copy(update={"path": str(folder)})
+    return model.model_copy(update={"path": str(folder), "revision": None})
 
 
 def _dequantize(model: ModelConfig, folder: Path) -> None:

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from PIL import Image as PillowImage
+
 from cluster.weights.sync import FetchedWeights, Policy
 from physrl.config.model import ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator
 from physrl.errors import GenerationError
-from physrl.models.processor import load_processor
+from physrl.models.processor import configured_processor, image_size
 from physrl.protocols import Sampling, Weights, prompt_seed
 from physrl.types import Completion, Generation, Prompt
 
@@ -60,7 +62,7 @@ class VLLMEngine:
 
         from cluster.weights import in_process
 
-        processor = load_processor(model.path)
+        processor = configured_processor(model)
         self._tokenizer = processor.tokenizer
         self._collator = Collator(processor)
         self._model = model
@@ -73,6 +75,8 @@ class VLLMEngine:
         """True if the last load of full weights succeeded."""
         options: dict[str, Any] = {
             "model": model.path,
+            "revision": model.revision,
+            "tokenizer_revision": model.revision,
             "dtype": model.dtype,
             "seed": seed,
             "kv_cache_memory_bytes": runtime.kv_cache_mb << 20,
@@ -81,6 +85,7 @@ class VLLMEngine:
             "limit_mm_per_prompt": {"image": model.max_images, "video": 0},
             # Every step has new images, of which vLLM would keep 4 GB, preprocessed.
             "mm_processor_cache_gb": 0,
+            "mm_processor_kwargs": {"size": image_size(model, processor.image_processor.size)},
             "logprobs_mode": "processed_logprobs",
             "weight_transfer_config": {"backend": in_process.BACKEND},
             **_device_options(model, runtime),
@@ -187,7 +192,8 @@ class VLLMEngine:
         from physrl.models.loading import load_model  # slow, and most servers do not need it
 
         path = self._model.path if weights is None else str(weights.folder)
-        plain = self._model.model_copy(update={"path": path, "lora": None, "adapter": None})
+        revision = self._model.revision if weights is None else None
+        plain = self._model.base.model_copy(update={"path": path, "revision": revision})
         try:
             state_dict: Weights = load_model(plain).state_dict()
         except OSError as error:
@@ -204,8 +210,10 @@ class VLLMEngine:
 
     def _inputs(self, prompt: Prompt) -> dict[str, Any]:
         """Convert a prompt into vLLM's inputs."""
-        images = {"image": list(prompt.images)} if prompt.images else {}
-        return {"prompt": self._collator.chat_text(prompt), "multi_modal_data": images}
+        # As Pillow's images: of an array, vLLM takes heights of 1 or 3 pixels for channels.
+        images = [PillowImage.fromarray(image) for image in prompt.images]
+        data = {"image": images} if images else {}
+        return {"prompt": self._collator.chat_text(prompt), "multi_modal_data": data}
 
     def _checked_ids(self, prompt: Prompt) -> tuple[int, ...]:
         if len(prompt.images) > self._model.max_images:

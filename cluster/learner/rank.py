@@ -1,7 +1,6 @@
 """A rank of the learner: a DeepSpeed engine and the update of the algorithm."""
 
 import shutil
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -32,18 +31,23 @@ class LearnerRank:
         self._rank = rank
         self._loaded = ExitStack()
 
-    def rendezvous(self) -> tuple[str, int]:
-        """Return the address of this machine and a free port, for the process group's store."""
-        with socket.socket() as free:
-            free.bind(("", 0))
-            port = int(free.getsockname()[1])
-        return ray.util.get_node_ip_address(), port
+    def rendezvous(self, world_size: int) -> tuple[str, int]:
+        """Open the process group's store on a port of this machine, and return where it listens.
+
+        The store holds the port from the beginning, so that no other process can take it.
+        """
+        from physrl.models.deepspeed_engine import open_store
+
+        self._store = open_store("", 0, world_size, serves=True)
+        return ray.util.get_node_ip_address(), self._store.port
 
     def join(self, world_size: int, address: str, port: int) -> None:
         """Join the process group of all ranks; to be called once in a process."""
-        from physrl.models.deepspeed_engine import join_ranks
+        from physrl.models.deepspeed_engine import join_ranks, open_store
 
-        join_ranks(self._rank, world_size, address, port)
+        if self._rank > 0:
+            self._store = open_store(address, port, world_size, serves=False)
+        join_ranks(self._rank, world_size, self._store)
 
     def load(self, config: RunConfig, state: Path | None) -> None:
         """Load the configured model, and a saved optimizer state or a fresh one.
@@ -56,11 +60,11 @@ class LearnerRank:
         from physrl.data.collate import Collator
         from physrl.models.deepspeed_engine import DeepSpeedEngine
         from physrl.models.loading import load_model
-        from physrl.models.processor import load_processor
+        from physrl.models.processor import configured_processor
 
         self._loaded.close()
         torch.manual_seed(config.seed)  # the initial adapter must be the same on every rank
-        self._processor = load_processor(config.model.path)
+        self._processor = configured_processor(config.model)
         self._engine = DeepSpeedEngine(
             load_model(config.model),
             config.algorithm,
@@ -72,6 +76,7 @@ class LearnerRank:
         self._learner = Learner(self._engine, Collator(self._processor), config)
         if state is not None:
             self._engine.load(state)
+            self._learner.load_reference(state)
 
     def update(self, step: int, profile: Path | None, *parts: Any) -> Metrics:
         """Compute this rank's share of a step's updates.
@@ -127,6 +132,8 @@ class LearnerRank:
         it here.
         """
         self._engine.save(folder)
+        if self._rank == 0:
+            self._learner.save_reference(folder)
 
     def files(self, folder: Path) -> tuple[str, dict[str, int]]:
         """Return the id of this rank's machine, and the sizes of a folder's files on it."""

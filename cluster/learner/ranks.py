@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError
+from ray.exceptions import GetTimeoutError, RayTaskError
 
 from cluster.learner.rank import PIECE_BYTES, LearnerRank, file_sizes
-from cluster.runtime.actor_pool import ACTOR_LOST, actor_loss
+from cluster.runtime.actor_pool import actor_loss
+from cluster.runtime.faults import ACTOR_LOST, classify, user_error
 from cluster.runtime.placement import RANK_CPUS, Placement
 from cluster.runtime.session import actor_environment
 from physrl.config.runtime import RuntimeConfig
@@ -49,7 +50,7 @@ class Ranks:
     def join(self) -> None:
         """Wait for the ranks to start and to form a process group, if they have not."""
         if not self._joined:
-            address, port = self._get([self.handles[0].rendezvous.remote()])[0]
+            address, port = self._get([self.handles[0].rendezvous.remote(len(self.handles))])[0]
             self.call("join", len(self.handles), address, port)
             self._joined = True
 
@@ -104,6 +105,10 @@ class Ranks:
                 f"a learner rank gave no response within {self._timeout_s:g} s "
                 "(runtime.update_timeout_s)"
             ) from None
-        except ACTOR_LOST as error:
+        except (*ACTOR_LOST, RayTaskError) as error:
+            if (mistake := user_error(error)) is not None:
+                raise mistake from error
+            if classify(error) == "ours":
+                raise
             reason = actor_loss(error, self._timeout_s)
             raise LearnerLostError(f"a learner rank is lost: {reason}") from error

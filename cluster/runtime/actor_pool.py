@@ -12,26 +12,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import (
-    ActorUnschedulableError,
-    OutOfMemoryError,
-    RayActorError,
-    RuntimeEnvSetupError,
-)
 
-from physrl.errors import LostCallError, LostError
+from cluster.runtime.faults import ACTOR_LOST, classify, last_line, user_error
+from physrl.errors import LostCallError, LostError, PhysRLError
 from physrl.tracing import Trace
 from physrl.types import Metrics
 
 ATTEMPTS = 3
 """Number of actors that a call may lose before it fails."""
 START_ATTEMPTS = 3
-"""Number of failed restarts in a row after which a pool without any other actor fails; an actor
-that fails its very first start fails the pool at once."""
+"""Number of failed starts in a row after which a pool without any other actor fails. A first start
+that fails for a reason that would come again fails the pool at once."""
 MAX_BACKOFF_S = 30.0
 """Longest pause between two attempts to restart an actor."""
-ACTOR_LOST = (RayActorError, OutOfMemoryError, RuntimeEnvSetupError, ActorUnschedulableError)
-"""Errors of Ray for an actor that died or could not be created."""
 logger = logging.getLogger(__name__)
 
 
@@ -92,7 +85,7 @@ class ActorPool:
         self._timeout_s, self._start_timeout_s = timeout_s, start_timeout_s
         self._changed = asyncio.Condition()
         self._starting: set[asyncio.Task[None]] = set()
-        self._failure: LostError | None = None
+        self._failure: PhysRLError | None = None
         self._statistics = PoolStatistics()
         self._members = [_Member(number, make(number)) for number in range(count)]
         for member in self._members:
@@ -223,7 +216,7 @@ class ActorPool:
         try:
             await asyncio.wait_for(ready, self._start_timeout_s)
         except Exception as error:  # any error at all: callers must not wait for this actor forever
-            await self._handle_failed_start(member, actor_loss(error, self._start_timeout_s))
+            await self._handle_failed_start(member, error)
             return
         async with self._changed:
             member.started = True
@@ -231,14 +224,16 @@ class ActorPool:
                 self._statistics.recoveries_s.append(time.monotonic() - member.lost_at)
             self._changed.notify_all()
 
-    async def _handle_failed_start(self, member: _Member, reason: str) -> None:
+    async def _handle_failed_start(self, member: _Member, error: Exception) -> None:
         """Retry with exponential backoff, or fail the pool."""
+        reason, kind = actor_loss(error, self._start_timeout_s), classify(error)
         async with self._changed:
             member.failed_starts += 1
             others = any(each.started for each in self._members)
             exhausted = member.failed_starts >= START_ATTEMPTS and not others
-            if exhausted or not member.has_started_before:
-                self._failure = LostError(
+            retried = member.has_started_before or kind == "transient"
+            if exhausted or not retried or kind == "user":
+                self._failure = user_error(error) or LostError(
                     f"{self._name} {member.number + 1} did not start: {reason}; fix the cause and "
                     "continue the run with --resume"
                 )
@@ -259,7 +254,7 @@ def actor_loss(error: Exception, timeout_s: float) -> str:
     """Describe the loss of an actor by one line of Ray's message, without its further guesses."""
     if isinstance(error, TimeoutError):
         return f"no response within {timeout_s:g} s"
-    return str(error).strip().splitlines()[-1].strip().split(". ")[0]
+    return last_line(error).split(". ")[0]
 
 
 def pool_metrics(

@@ -50,7 +50,8 @@ def by_base(plan: StudyPlan, subjects: Sequence[Subject]) -> list[list[Subject]]
     for subject in subjects:
         model = plan.config_of(subject).model
         sides = None if model.lora is None else (model.lora.vision or model.lora.projector)
-        groups.setdefault((model.path, model.dtype, model.quantization, sides), []).append(subject)
+        base = (model.path, model.revision, model.min_pixels, model.max_pixels)
+        groups.setdefault((*base, model.dtype, model.quantization, sides), []).append(subject)
     return list(groups.values())
 
 

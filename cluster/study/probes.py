@@ -49,11 +49,11 @@ def _compute_probe(spec: ProbeSpec, model: ModelConfig, store: str) -> None:
 
     from physrl.evaluation.probes import probe_model
     from physrl.models.loading import load_model
-    from physrl.models.processor import load_processor
+    from physrl.models.processor import configured_processor
 
     loaded = load_model(model)
     if torch.cuda.is_available() and model.quantization is None:
         loaded = loaded.cuda()
     with closing(make_renderer(spec.environment)) as renderer:
-        result = probe_model(spec, loaded, load_processor(model.path), renderer)
+        result = probe_model(spec, loaded, configured_processor(model), renderer)
     open_cell_store(store).write_probe(result)

@@ -67,5 +67,6 @@ def started_from(config: RunConfig, checkpoint: Checkpoint) -> RunConfig:
 
 def trained_model(model: ModelConfig, checkpoint: Path) -> ModelConfig:
     """Return a model with the weights of a checkpoint that was trained from it."""
-    key, folder = ("path", "model") if model.lora is None else ("adapter", "adapter")
-    return model.model_copy(update={key: str(checkpoint / folder)})
+    if model.lora is not None:
+        return model.model_copy(update={"adapter": str(checkpoint / "adapter")})
+    return model.model_copy(update={"path": str(checkpoint / "model"), "revision": None})

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import ray
 
 from cluster.rollout.queue import RolloutQueue
@@ -12,6 +13,7 @@ from cluster.rollout.queued_steps import load_queued_steps, save_queued_steps
 from cluster.rollout.stages import read_records
 from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import RunActors
+from cluster.training.agreement import EXAMPLES, check_agreement
 from cluster.training.lagged_curriculum import LaggedCurriculum
 from cluster.training.steps import NO_SCENES, TrainingSteps
 from cluster.training.timing import StepMeter
@@ -52,6 +54,8 @@ class RLSteps(TrainingSteps):
         self._rollout_log = RolloutLog(config.folder)
         self._published: dict[int, int] = {}
         """Number of steps that each published policy version was trained on."""
+        self._compared = False
+        """True once learner and servers have scored the same completions."""
 
     def step(self, step: int, profile: Path | None) -> Metrics:
         config, algorithm = self._config, self._algorithm
@@ -66,6 +70,8 @@ class RLSteps(TrainingSteps):
         shift = self._curriculum.measure(step, indices)
         self._curriculum.observe(step, indices, drawn)
         staleness = check_staleness(sampled.groups, self._published, step, config.runtime.staleness)
+        if not self._compared and not staleness:
+            self._compare(sampled.groups)
         # Refills replace groups of equal rewards: the policy's metrics are those of the first draw.
         metrics = rollout_metrics(drawn) | self._learn(sampled.groups, step, profile)
         completions = sampled.drawn * algorithm.group_size
@@ -123,6 +129,15 @@ class RLSteps(TrainingSteps):
         with self._meter.phase("writing"):
             self._rollout_log.write(step + 1, records, advantages.ravel().tolist())
         return updated
+
+    def _compare(self, groups: Sequence[Group]) -> None:
+        """Compare learner and servers on some of the first completions."""
+        records = read_records(groups)
+        batch = rollout_batch(records, np.zeros((len(records), self._algorithm.group_size)))
+        examples = batch.examples[:EXAMPLES]
+        with self._actors.learning(), self._meter.phase("updating"):
+            check_agreement(examples, self._actors.learner.logprobs(examples))
+        self._compared = True
 
     def _publish(self, steps: int) -> None:
         """Publish the learner's weights, which were trained on `steps` steps."""

@@ -96,7 +96,9 @@ class WeightSync:
 
     def publish_adapter(self, folder: Path) -> None:
         """Sample completions from an adapter in a local folder from now on."""
-        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        from physrl.models.adapter import adapter_content  # imports torch
+
+        files = adapter_content(folder)
         self.version += 1
         policy = Policy(BASE.name, self.version, "adapter", ray.put(files))
         self._servers.serve(policy, wait=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from physrl.config.algorithm import ALGORITHMS
+from physrl.config.location import parse_folder
 from physrl.config.reward import REWARDS
 from physrl.config.task import TASKS
 from physrl.errors import PluginError
@@ -36,3 +37,28 @@ Overrides = Annotated[
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")]
+
+
+def local_path(text: str) -> Path:
+    """Parse an option that names a folder or file on this machine.
+
+    Raises:
+        BadParameter: it is a place in a bucket, or none.
+    """
+    try:
+        parse_folder(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return Path(text.strip()).expanduser()
+
+
+def local_folder(text: str) -> Path:
+    """Parse an option that names a folder on this machine, which need not exist.
+
+    Raises:
+        BadParameter: as `local_path`, or it is a file.
+    """
+    path = local_path(text)
+    if path.exists() and not path.is_dir():
+        raise typer.BadParameter(f"is '{text}', a file: name a folder")
+    return path

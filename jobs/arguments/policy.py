@@ -1,9 +1,35 @@
 """The model that a policy's name stands for."""
 
 from pathlib import Path
+from typing import Literal
 
-from jobs.checks.adapter import read_adapter
+from jobs.checks.adapter import check_start_adapter, read_adapter
+from jobs.checks.checkpoint import check_model
 from physrl.config.model import ModelConfig, absolute_if_local
+from physrl.json_text import parse_object
+
+DType = Literal["float32", "bfloat16"]
+
+
+def merged_model(checkpoint: str, base: str | None, dtype: DType) -> ModelConfig:
+    """Resolve a checkpoint into the model to merge.
+
+    Args:
+        base: model of an adapter; None for the one that its configuration names.
+
+    Raises:
+        UserError: the checkpoint cannot be read, or does not fit the base.
+    """
+    model = policy_model(checkpoint, ModelConfig(dtype=dtype))
+    if model.adapter is None:
+        check_model("CHECKPOINT", model.path, model)
+        return model
+    recorded = parse_object((Path(model.adapter) / "adapter_config.json").read_bytes())
+    path = base or str(recorded.get("base_model_name_or_path"))
+    model = model.model_copy(update={"path": absolute_if_local(path)})
+    check_model("--base", model.path, model)
+    check_start_adapter(model)
+    return model
 
 
 def policy_model(policy: str, model: ModelConfig) -> ModelConfig:
@@ -29,6 +55,7 @@ def policy_model(policy: str, model: ModelConfig) -> ModelConfig:
     path = str(folder) if folder.is_dir() else policy
     changes = {
         "path": absolute_if_local(path),
+        "revision": None,
         "lora": None,
         "adapter": None,
         "quantization": None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.arguments.options import Overrides, registered
+from jobs.arguments.options import Overrides, local_path, registered
 from physrl.config import load_config
 from physrl.config.task import TASKS
 from physrl.errors import UserError
@@ -18,7 +18,12 @@ def preview(
     task: Annotated[str, typer.Argument(help=f"Name of a task: {registered(TASKS)}.")],
     overrides: Overrides = None,
     out: Annotated[
-        Path | None, typer.Option(help="Output file: .png, or .gif or .mp4 for a video.")
+        Path | None,
+        typer.Option(
+            parser=local_path,
+            metavar="PATH",
+            help="Output file: .png, or .gif or .mp4 for a video.",
+        ),
     ] = None,
     count: Annotated[int, typer.Option(min=1, max=200, help="Number of scenes.")] = 12,
     seed: Annotated[

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic_core import from_json
 
 from physrl.config.model import MODEL_TYPES, ModelConfig
-from physrl.errors import UserError
+from physrl.errors import UserError, boundary
 
 
 def check_quantization(model: ModelConfig) -> None:
@@ -35,7 +35,7 @@ def check_model(key: str, path: str, model: ModelConfig) -> None:
     if not folder.is_dir():
         if _looks_local(path):
             raise UserError(f"{key} is {path}: no such folder; name one that exists")
-        folder = _download_config(key, path).parent
+        folder = _download_config(key, path, model.revision).parent
     _check_checkpoint(f"{key} is {path}", folder, model)
 
 
@@ -52,14 +52,16 @@ def _check_checkpoint(named: str, folder: Path, model: ModelConfig) -> None:
         raise UserError(
             f"{named}: model_type {family} is not supported; choose {' or '.join(MODEL_TYPES)}"
         )
-    text = settings.get("text_config") or settings
-    rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
-    if family == "qwen3_vl" and not rope.get("mrope_interleaved"):
+    with boundary(UserError, f"{named}: its config.json is damaged", "replace it"):
+        text = settings.get("text_config") or settings
+        rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
+        interleaved, longest = rope.get("mrope_interleaved"), text.get("max_position_embeddings")
+        longest = None if longest is None else int(longest)
+    if family == "qwen3_vl" and not interleaved:
         raise UserError(
             f"{named}: text_config.rope_parameters.mrope_interleaved is not set in its "
             "config.json, so vLLM's token positions would differ from the learner's: set it to true"
         )
-    longest = text.get("max_position_embeddings")
     tokens = model.max_prompt_tokens + model.max_completion_tokens
     if longest is not None and tokens > longest:
         raise UserError(
@@ -74,16 +76,17 @@ def _looks_local(path: str) -> bool:
     return path.startswith(("/", ".", "~")) or path.count("/") != 1 or Path(path).parent.is_dir()
 
 
-def _download_config(key: str, name: str) -> Path:
+def _download_config(key: str, name: str, revision: str | None) -> Path:
     """Fetch the config.json of a model on the hub, which loading the model needs first."""
     from huggingface_hub import hf_hub_download, logging
     from huggingface_hub.errors import HfHubHTTPError
 
     logging.set_verbosity_error()  # hides the message of each retry
     try:
-        return Path(hf_hub_download(name, "config.json"))
+        return Path(hf_hub_download(name, "config.json", revision=revision))
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise UserError(
             f"{key} is {name}: no such folder, and the download from the hub failed "
-            f"({type(error).__name__}); check the name, the network and HF_HUB_OFFLINE"
+            f"({type(error).__name__}); check the name, model.revision, the network and "
+            "HF_HUB_OFFLINE"
         ) from None

@@ -29,13 +29,13 @@ def check_conversation(name: TaskName, config: RunConfig) -> None:
         )
     from physrl.data.collate import Collator
     from physrl.environments.renderer import make_renderer
-    from physrl.models.processor import load_processor
+    from physrl.models.processor import configured_processor
     from physrl.scene_source import scene_source
     from physrl.turns import longest_conversation
 
     with closing(make_renderer(config.environment)) as renderer:
         prompt = longest_conversation(scene_source(config, name, "validation"), renderer)
-    length = Collator(load_processor(config.model.path)).prompt_length(prompt)
+    length = Collator(configured_processor(config.model)).prompt_length(prompt)
     if length > config.model.max_prompt_tokens:
         raise UserError(
             f"model.max_prompt_tokens is {config.model.max_prompt_tokens}, but the last prompt of "

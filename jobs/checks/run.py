@@ -1,10 +1,9 @@
 """Checks of a whole configuration, before anything slow starts."""
 
-from pathlib import Path
-
 from jobs.checks.adapter import check_start_adapter
 from jobs.checks.checkpoint import check_model, check_quantization
 from jobs.checks.lengths import check_answers, check_conversation
+from jobs.checks.photos import check_photos
 from jobs.checks.ray_cluster import check_cluster, check_dashboard
 from jobs.checks.scenes import check_scenes
 from jobs.checks.storage import check_storage, check_writable
@@ -24,11 +23,9 @@ def check(config: RunConfig) -> None:
     check_quantization(config.model)
     check_tracking(config.tracking)
     if config.model.adapter is not None:
-        check_start_adapter(Path(config.model.adapter), config.model.lora)
+        check_start_adapter(config.model)
     if config.evaluation.real_images is not None:
-        from physrl.data.photos import load_photos
-
-        load_photos(config.evaluation.real_images)
+        check_photos(config, config.evaluation.real_images)
     if config.data is not None or config.evaluation.data:
         from physrl.data.dataset import check_data
 

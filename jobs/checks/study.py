@@ -4,6 +4,8 @@ from contextlib import closing
 from pathlib import Path
 
 from jobs.checks import run as run_checks
+from jobs.checks.photos import check_cell_photos
+from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.config.study import StudyConfig
 from physrl.config.verbs import check_training
@@ -24,6 +26,8 @@ def check(config: StudyConfig, plan: StudyPlan, store: CellStore) -> None:
         evaluation = run.evaluation.model_copy(update=tasks)
         run_checks.check(run.model_copy(update={"evaluation": evaluation}))
     check_examples(plan)
+    if config.evaluation.real_images is not None:
+        check_cell_photos(plan, config.evaluation.real_images)
     check_trained(plan, store)
 
 
@@ -33,11 +37,11 @@ def check_examples(plan: StudyPlan) -> None:
     Raises:
         ConfigError: names the key and the length needed.
     """
-    longest: dict[tuple[str, int, str], CellSpec] = {}
+    longest: dict[tuple[ModelConfig, str], CellSpec] = {}
     for cell in plan.cells:
         if cell.condition.shots and cell.condition.test_set != "real":
             model = plan.config_of(cell.subject).model
-            kind = (model.path, model.max_prompt_tokens, cell.condition.task)
+            kind = (model.base, cell.condition.task)
             known = longest.get(kind)
             if known is None or cell.condition.shots > known.condition.shots:
                 longest[kind] = cell
@@ -46,18 +50,18 @@ def check_examples(plan: StudyPlan) -> None:
     from physrl.data.collate import Collator
     from physrl.environments.renderer import make_renderer
     from physrl.evaluation.requests import cell_source
-    from physrl.models.processor import load_processor
+    from physrl.models.processor import configured_processor
     from physrl.turns import longest_conversation
 
-    collators = {path: Collator(load_processor(path)) for path, _, _ in longest}
-    for (path, allowed, task), cell in longest.items():
+    collators = {model: Collator(configured_processor(model)) for model, _ in longest}
+    for (model, task), cell in longest.items():
         with closing(make_renderer(cell.settings.environment)) as renderer:
             prompt = longest_conversation(cell_source(cell), renderer)
-        length = collators[path].prompt_length(prompt)
-        if length > allowed:
+        length = collators[model].prompt_length(prompt)
+        if length > model.max_prompt_tokens:
             raise ConfigError(
-                f"model.max_prompt_tokens is {allowed}, but a prompt of {task} with "
-                f"{cell.condition.shots} examples has up to {length} tokens: set "
+                f"model.max_prompt_tokens is {model.max_prompt_tokens}, but a prompt of {task} "
+                f"with {cell.condition.shots} examples has up to {length} tokens: set "
                 f"base.model.max_prompt_tokens={length}, or lower shots"
             )
 

@@ -7,24 +7,29 @@ address and token from the same variables: RAY_API_SERVER_ADDRESS or RAY_ADDRESS
 RAY_AUTH_TOKEN.
 """
 
+import http.client
 import os
 import re
-import subprocess
-import sys
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from jobs.checks.working_directory import check_config, check_folder
+from jobs.last_resort import last_resort
 from physrl.errors import UserError
+from physrl.storage.passwords import without_password
 
 ADDRESS_SECONDS = 5
-LARGEST_BYTES = 512 << 20
-"""Largest packed working directory that Ray's head accepts; compressible files may be larger."""
+LONGEST_TEXT = 2000
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+RAYS_OWN = re.compile("authentication token")
+"""Text of Ray's own refusals, which a proxy's do not have."""
 LONGEST_NAME = 47
 """Characters of a RayJob's name, which KubeRay extends to other names and labels."""
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -43,10 +48,22 @@ def check_cluster(environment: Mapping[str, str]) -> None:
             f"RAY_ADDRESS is '{address}': set it to the URL of the cluster's dashboard, such as "
             f"http://localhost:8265 ({FORWARD})"
         )
+    proxy = _proxy_of(address)
+    host = urllib.parse.urlsplit(address).hostname or ""
+    if proxy and host in LOOPBACK:
+        raise UserError(
+            f"the proxy {without_password(proxy)} of this environment would get the requests to "
+            f"{address}, and the token: set NO_PROXY={host}"
+        )
     token = environment.get("RAY_AUTH_TOKEN", "")
     if environment.get("RAY_AUTH_MODE") != "token":
         token = ""  # as in Ray's own client
-    status = _status(address, token)
+    status, text = _answer(address, token)
+    if proxy and (status == 407 or (status in (401, 403) and not RAYS_OWN.search(text))):
+        raise UserError(
+            f"the proxy {without_password(proxy)} refuses the requests to {address} (status "
+            f"{status}): set NO_PROXY={host}, or the proxy's user in its URL"
+        )
     if status == 401:
         raise UserError(
             f"the cluster at {address} requires a token: set RAY_AUTH_MODE=token and "
@@ -61,72 +78,31 @@ def check_cluster(environment: Mapping[str, str]) -> None:
         raise UserError(f"{address} is not a Ray dashboard (status {status}): check RAY_ADDRESS")
 
 
-def _status(address: str, token: str) -> int:
+def _proxy_of(address: str) -> str | None:
+    """Return the proxy that requests to an address go through; Ray's client follows the same."""
+    parts = urllib.parse.urlsplit(address)
+    bypassed = urllib.request.proxy_bypass(parts.hostname or "")
+    return None if bypassed else urllib.request.getproxies().get(parts.scheme)
+
+
+def _answer(address: str, token: str) -> tuple[int, str]:
+    """Return the status and the beginning of the text that answer a list of jobs."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
+    opener = urllib.request.build_opener()  # with the proxies of the present environment
     request = urllib.request.Request(f"{address.rstrip('/')}/api/jobs/", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=ADDRESS_SECONDS) as response:
-            return int(response.status)
+        with opener.open(request, timeout=ADDRESS_SECONDS) as response:
+            return int(response.status), ""
     except urllib.error.HTTPError as error:
-        return error.code
-    except (OSError, ValueError) as error:
+        with suppress(Exception):  # the text only helps
+            return error.code, error.read(LONGEST_TEXT).decode(errors="replace")
+        return error.code, ""
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise UserError(
             f"no Ray dashboard answers at {address} ({reason}): check RAY_ADDRESS and the network; "
             f"on Kubernetes {FORWARD}"
         ) from None
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a working directory that is too large for Ray.
-
-    Raises:
-        UserError: names its size and its largest entry.
-    """
-    if not folder.is_dir():
-        raise UserError(f"--folder is {folder}: no such folder; name the project's")
-    sizes = Counter[str]()
-    for path in _sent_files(folder):
-        sizes[path.parts[0]] += (folder / path).stat().st_size
-    if sizes.total() > LARGEST_BYTES:
-        name, size = sizes.most_common(1)[0]
-        raise UserError(
-            f"working directory {folder} is {_mib(sizes.total())}, more than Ray's limit of "
-            f"{_mib(LARGEST_BYTES)}; {name} is {_mib(size)}: list it in .gitignore, or submit from "
-            "another folder"
-        )
-
-
-def check_config(folder: Path, config: str) -> None:
-    """Refuse a configuration file that is not sent with the working directory.
-
-    Raises:
-        UserError: names the file.
-    """
-    if Path(os.path.normpath(config)) not in _sent_files(folder):
-        raise UserError(
-            f"--config is '{config}', which is not sent with working directory {folder}: give the "
-            "relative path of a file in that folder that .gitignore does not exclude, such as "
-            "jobs/configs/demo.yaml"
-        )
-
-
-def _sent_files(folder: Path) -> list[Path]:
-    """List the files that Ray sends: those that git does not ignore; without git, all."""
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=folder,
-        capture_output=True,
-        check=False,
-    )
-    if listing.returncode:
-        return [p.relative_to(folder) for p in folder.rglob("*") if p.is_file()]
-    names = os.fsdecode(listing.stdout).split("\0")
-    return [Path(name) for name in names if name and (folder / name).is_file()]
-
-
-def _mib(size: int) -> str:
-    return f"{size / (1 << 20):.0f} MiB"
 
 
 def check_name(name: str) -> None:
@@ -148,16 +124,13 @@ def main(
     config: Annotated[str | None, typer.Option(help="Configuration file of the run.")] = None,
 ) -> None:
     """Check a submission; on a mistake print one line and exit with code 2."""
-    try:
+    with last_resort():
         if name is not None:
             check_name(name)
         check_folder(folder)
         if config is not None:
             check_config(folder, config)
         check_cluster(os.environ)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":

@@ -25,14 +25,12 @@ class PolicyGradientStrategy:
     Attributes:
         temperature: divisor of the logits that completions are scored with.
         needs_old_logprobs: True if the loss compares the policy with that of the step's start.
-        needs_reference: True if the loss has a KL term.
     """
 
     needs_old_logprobs = True
 
     def __init__(self, config: PolicyGradientConfig, temperature: float) -> None:
         self.temperature = temperature
-        self.needs_reference = config.beta > 0
         self._config = config
 
     def training_batch(self, samples: Samples) -> TrainingBatch:
@@ -63,7 +61,7 @@ class SFTStrategy:
     """Updates on demonstrations, which have no sampler, old policy or reference."""
 
     temperature = 1.0
-    needs_old_logprobs = needs_reference = False
+    needs_old_logprobs = False
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer

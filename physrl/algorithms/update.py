@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,11 +18,16 @@ from physrl.config.run import RunConfig
 from physrl.data.collate import Collator, ModelInputs
 from physrl.models.engine import Engine
 from physrl.models.logprobs import completion_logprobs
+from physrl.models.reference import make_reference
 from physrl.types import Metrics, TrainingExample
 
 
 class Learner:
-    """Applies an algorithm's updates to the model of one engine."""
+    """Applies an algorithm's updates to the model of one engine.
+
+    To be made before a saved state is loaded: the reference of a KL term is what training starts
+    from.
+    """
 
     def __init__(self, engine: Engine, collator: Collator, config: RunConfig) -> None:
         self._engine = engine
@@ -31,6 +37,7 @@ class Learner:
         self._strategy = make_strategy(config, collator)
         self._micro_batches = MicroBatcher(engine, collator, config)
         self._guard = Guard()
+        self._reference = make_reference(config, engine)
 
     def update(self, samples: Samples, step: int) -> Metrics:
         """Take the optimizer updates of one step; every rank is given all samples.
@@ -55,7 +62,19 @@ class Learner:
             metrics = self._one_update(part, old, parts[index], lr)
             if self._guard.applied(metrics["grad_norm"], metrics["loss"], step):
                 applied.append(metrics)
+        if self._reference is not None:
+            self._reference.follow(step + 1)
         return average(applied) | self._counts(examples, applied=len(applied))
+
+    def save_reference(self, folder: Path) -> None:
+        """Write the reference policy if steps change it: the run's start does not give it."""
+        if self._reference is not None:
+            self._reference.save(folder)
+
+    def load_reference(self, folder: Path) -> None:
+        """Read what `save_reference` wrote, if it wrote something."""
+        if self._reference is not None:
+            self._reference.load(folder)
 
     def score(self, examples: Sequence[TrainingExample]) -> list[list[float]]:
         """Compute each example's completion log-probabilities on this rank, as the sampler does."""
@@ -96,7 +115,7 @@ class Learner:
                 mask=micro_batch.mask,
                 advantages=torch.tensor(advantages, device=logprobs.device),
                 importance=self._strategy.importance(old, micro_batch),
-                ref_logprobs=self._reference(micro_batch),
+                ref_logprobs=self._reference_logprobs(micro_batch),
                 sequences=len(examples),
                 tokens=tokens,
                 max_length=self._config.model.max_completion_tokens,
@@ -137,11 +156,11 @@ class Learner:
         with torch.no_grad():
             return self._forward(micro_batch.inputs, self._strategy.temperature)[0]
 
-    def _reference(self, micro_batch: MicroBatch) -> Tensor | None:
-        """Score under the base model, with the adapters disabled."""
-        if not self._strategy.needs_reference:
+    def _reference_logprobs(self, micro_batch: MicroBatch) -> Tensor | None:
+        """Score under the reference policy."""
+        if self._reference is None:
             return None
-        with self._engine.model.disable_adapter():
+        with self._reference.active():
             return self._score(micro_batch)
 
 

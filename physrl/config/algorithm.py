@@ -102,7 +102,14 @@ class PolicyGradientConfig(RolloutConfig):
     """Dynamic sampling (DAPO): the largest number of times a step replaces groups of equal rewards
     by groups of other scenes; 0 disables it."""
     beta: float = Field(0.0, ge=0)
-    """Coefficient of the KL divergence from the base model; above 0 it needs `model.lora`."""
+    """Coefficient of the KL divergence from the reference policy."""
+    reference: Literal["start", "base"] = "start"
+    """Reference policy of the KL term: the weights that reinforcement starts from, which are those
+    of the warm start or start adapter if there is one (as in TRL), or the base model under the
+    adapter."""
+    sync_every: int = Field(0, ge=0)
+    """Updates of the policy after which it becomes the reference (TRL: ref_model_sync_steps, with
+    ref_model_mixup_alpha 1), counted in steps; 0: never."""
     use_bias_correction_kl: bool = True
     """Multiply the KL estimate by the probability ratio, which makes its gradient unbiased."""
     entropy_coef: float = Field(0.0, ge=0)

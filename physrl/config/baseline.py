@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from physrl.config.base import Section
 from physrl.config.checkpoint import CheckpointConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.evaluation import EvaluationConfig
 from physrl.config.load import read_tree, validated
-from physrl.config.location import ExpandedPath
+from physrl.config.location import LocalPath
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig, check_trains
 from physrl.config.task import TaskName, answer_form
 
@@ -60,9 +60,7 @@ class BaselineConfig(Section):
     """Name of the run: its folder inside `output`, and the policy's row in tables."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
     """Random seed of scenes, sampling and initial weights."""
-    output: Annotated[ExpandedPath, AfterValidator(Path.absolute)] = Field(
-        Path("runs"), validate_default=True
-    )
+    output: LocalPath = Field(Path("runs"), validate_default=True)
     """Folder of all runs."""
     task: TaskName = "place_x"
     """Task to train on."""

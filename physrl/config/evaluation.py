@@ -3,7 +3,7 @@
 from pydantic import Field, field_validator
 
 from physrl.config.base import Section
-from physrl.config.location import ExpandedPath, Location
+from physrl.config.location import LocalPath, Location
 from physrl.config.task import TASKS, TaskName
 
 
@@ -14,7 +14,7 @@ class EvaluationConfig(Section):
     """Tasks to measure, each named once."""
     scenes: int = Field(256, ge=1)
     """Held-out scenes of each task, the same ones for every policy."""
-    real_images: ExpandedPath | None = None
+    real_images: LocalPath | None = None
     """Photographs of real towers to measure as well: a folder with labels.csv, or a Parquet
     file."""
     data: dict[TaskName, Location] = Field({})

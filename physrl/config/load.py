@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from physrl.config.base import Section
 from physrl.config.dataset import CollectConfig
 from physrl.config.run import DEFAULT_TYPES, RunConfig
+from physrl.config.strict_yaml import YamlError, load_yaml
 from physrl.errors import ConfigError
 
 Tree = dict[str, Any]
@@ -94,10 +95,9 @@ def read_yaml(path: Path) -> Tree:
 
 def _parse_yaml(text: str, name: str) -> Tree:
     try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        line = " ".join(str(error).split())
-        raise ConfigError(f"config file {name} is not valid YAML: {line}") from None
+        tree = load_yaml(text)
+    except YamlError as error:
+        raise ConfigError(f"config file {name} is not valid YAML: {error}") from None
     if not isinstance(tree, dict | None):
         raise ConfigError(
             f"config file {name} holds a {type(tree).__name__}, not a table of keys: write lines "
@@ -120,9 +120,11 @@ def parse_override(text: str) -> Tree:
             "algorithm.lr=1e-5"
         )
     try:
-        tree: Any = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"override '{text}': '{value}' is not a YAML value; quote it") from None
+        tree: Any = load_yaml(value)
+    except YamlError as error:
+        raise ConfigError(
+            f"override '{text}': '{value}' is not a YAML value ({error}): quote it"
+        ) from None
     for name in reversed(names):
         tree = {name: tree}
     return dict(tree)

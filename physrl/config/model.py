@@ -1,5 +1,6 @@
 """Configuration of the model and its adapters."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,8 +11,8 @@ from physrl.config.base import Section
 
 def absolute_if_local(path: str) -> str:
     """Return a folder's absolute path, valid in every process; other text is returned unchanged."""
-    folder = Path(path).expanduser()
-    return str(folder.absolute()) if folder.is_dir() else path
+    folder = os.path.expanduser(path)  # unlike pathlib's, these raise nothing for odd text
+    return os.path.abspath(folder) if os.path.isdir(folder) else path
 
 
 MODEL_TYPES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
@@ -62,6 +63,9 @@ class ModelConfig(Section):
 
     path: LocalOrHub = Field("assets/tiny-base", validate_default=True)
     """Checkpoint folder, or name on the Hugging Face Hub."""
+    revision: str | None = None
+    """Commit, tag or branch of a model on the Hugging Face Hub; a commit of 40 digits pins it.
+    Null: the default branch."""
     adapter: LocalOrHub | None = None
     """Adapter folder to start from; requires `lora` of the same rank."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -80,9 +84,36 @@ class ModelConfig(Section):
     """Longest prompt in tokens, images included; longer ones are refused, never truncated."""
     max_images: int = Field(3, ge=1, le=64)
     """Most images in a conversation; more are refused."""
+    min_pixels: int | None = Field(None, ge=1)
+    """Fewest pixels of an image (its area): smaller ones are enlarged, in the learner and in vLLM.
+    Null: the checkpoint's own limit."""
+    max_pixels: int | None = Field(None, ge=1)
+    """Most pixels of an image: larger ones are reduced. Null: the checkpoint's own limit."""
     max_completion_tokens: int = Field(24, ge=1)
     """Longest completion in tokens (TRL: max_completion_length); longer ones are truncated and
     counted in `completions/clipped_ratio`."""
+
+    @property
+    def base(self) -> "ModelConfig":
+        """This model without adapters."""
+        return self.model_copy(update={"lora": None, "adapter": None})
+
+    @model_validator(mode="after")
+    def _check_pixels(self) -> "ModelConfig":
+        if self.min_pixels and self.max_pixels and self.min_pixels > self.max_pixels:
+            raise ValueError(
+                f"has min_pixels {self.min_pixels} above max_pixels {self.max_pixels}: swap them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_revision(self) -> "ModelConfig":
+        if self.revision is not None and Path(self.path).is_absolute():
+            raise ValueError(
+                f"has revision {self.revision} but path {self.path} is a folder, which has none: "
+                "set model.revision=null"
+            )
+        return self
 
     @model_validator(mode="after")
     def _quantizes_under_adapters(self) -> "ModelConfig":

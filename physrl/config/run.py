@@ -1,9 +1,9 @@
 """The configuration of a training run."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from physrl.config.algorithm import (
     AlgorithmConfig,
@@ -16,7 +16,7 @@ from physrl.config.base import Section
 from physrl.config.checkpoint import CheckpointConfig
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.evaluation import EvaluationConfig
-from physrl.config.location import ExpandedPath, Location
+from physrl.config.location import LocalPath, Location, parse_place
 from physrl.config.model import ModelConfig
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig, check_trains
 from physrl.config.runtime import RuntimeConfig
@@ -34,9 +34,7 @@ class RunConfig(Section):
     """Name of the run, and of its folder inside `output`."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
     """Random seed of scenes, sampling and new weights."""
-    output: Annotated[ExpandedPath, AfterValidator(Path.absolute)] = Field(
-        Path("runs"), validate_default=True
-    )
+    output: LocalPath = Field(Path("runs"), validate_default=True)
     """Folder of all runs."""
     storage: Location | None = None
     """Second location of the run, a folder or s3://bucket/prefix: another machine resumes from it,
@@ -117,7 +115,7 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _check_storage(self) -> "RunConfig":
-        if self.storage is not None and not self.storage.startswith("s3://"):
+        if self.storage is not None and parse_place(self.storage).bucket is None:
             place = Path(self.storage)
             if place == self.output or place.is_relative_to(self.folder):
                 raise ValueError(
@@ -179,6 +177,7 @@ class RunConfig(Section):
         if isinstance(self.algorithm, PolicyGradientConfig):
             check_fits(self.algorithm, self.model)
             check_trains(self.reward, self.tasks)
+            self._check_reference(self.algorithm)
             self._check_parts(self.algorithm)
             self._check_yoked(self.algorithm)
             if self.data is not None and self.algorithm.max_refills:
@@ -197,6 +196,15 @@ class RunConfig(Section):
                 "and RL uses no dropout: set model.lora.dropout=0"
             )
         return self
+
+    def _check_reference(self, algorithm: PolicyGradientConfig) -> None:
+        if not algorithm.beta or self.runtime.zero_stage != 3:
+            return
+        if self.model.lora is None or algorithm.sync_every:
+            raise ValueError(
+                f"algorithm.beta is {algorithm.beta:g} and runtime.zero_stage is 3, which cannot "
+                "exchange all weights for a reference, nor sync one: set runtime.zero_stage=2"
+            )
 
     def _check_parts(self, algorithm: PolicyGradientConfig) -> None:
         parts = [*type(self.reward).model_fields, "overlong"]
@@ -239,10 +247,15 @@ def check_fits(algorithm: PolicyGradientConfig, model: ModelConfig) -> None:
     Raises:
         ValueError: it does not fit.
     """
-    if algorithm.beta > 0 and model.lora is None:
+    if algorithm.beta > 0 and algorithm.reference == "base" and model.lora is None:
         raise ValueError(
-            f"algorithm.beta is {algorithm.beta:g} but model.lora is null: the KL term needs the "
-            "base model under an adapter; set model.lora.rank=16 or algorithm.beta=0"
+            "algorithm.reference is base but model.lora is null: there is no base model under an "
+            "adapter; set algorithm.reference=start or model.lora.rank=16"
+        )
+    if algorithm.sync_every and algorithm.reference == "base":
+        raise ValueError(
+            f"algorithm.sync_every is {algorithm.sync_every} but algorithm.reference is base, "
+            "which never changes: set algorithm.reference=start or algorithm.sync_every=0"
         )
     if algorithm.overlong_cache > model.max_completion_tokens:
         raise ValueError(

@@ -11,7 +11,7 @@ from physrl.config.base import Section
 from physrl.config.baseline import PPOConfig
 from physrl.config.environment import GeneratorName
 from physrl.config.load import Tree, merge, parse_override, read_yaml, validated
-from physrl.config.location import ExpandedPath, Location
+from physrl.config.location import LocalPath, Location
 from physrl.config.methods import WARM_START, algorithm_type, find_method
 from physrl.config.task import TASKS, TaskName
 from physrl.errors import ConfigError
@@ -183,7 +183,7 @@ class StudyEvaluationConfig(Section):
     """Scenes of each test set, the same ones for every model."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
     """Random seed of the test sets, independent of the seeds of the trials."""
-    real_images: ExpandedPath | None = None
+    real_images: LocalPath | None = None
     """Photographs: a folder with labels.csv, or a Parquet file."""
 
     @field_validator("tasks", "test_sets", "prompting")

@@ -96,7 +96,7 @@ class Collator:
 
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
         """Tokenize a prompt and repeat each placeholder once per token of its image."""
-        repeats = map(self._image_tokens, prompt.images)
+        repeats = map(self.image_tokens, prompt.images)
         ids: list[int] = []
         for token in self._text_ids(_outline(prompt)):
             ids += [token] * (next(repeats) if token == self._image_token_id else 1)
@@ -105,7 +105,17 @@ class Collator:
     def prompt_length(self, prompt: Prompt) -> int:
         """Compute the number of tokens of `prompt_ids`."""
         text = len(self._text_ids(_outline(prompt))) - len(prompt.images)
-        return text + sum(map(self._image_tokens, prompt.images))
+        return text + sum(map(self.image_tokens, prompt.images))
+
+    def image_tokens(self, image: Image) -> int:
+        """Compute the number of tokens of an image from its size.
+
+        Raises:
+            ValueError: the image processor refuses the size.
+        """
+        height, width, _ = image.shape
+        patches = self._processor.image_processor.get_number_of_image_patches(height, width)
+        return int(patches) // self._merge
 
     def __call__(self, examples: Sequence[TrainingExample]) -> ModelInputs:
         """Collate examples into one micro-batch.
@@ -162,16 +172,13 @@ class Collator:
 
     def _process_images(self, images: Sequence[Image]) -> tuple[Tensor, Tensor]:
         """Compute the patches of all images (patches x features) and their grids (images x 3)."""
-        # Copies: images from Ray's object store are read-only, which torch does not support.
-        copies = [np.array(image) for image in images]
-        output = self._processor.image_processor(images=copies, return_tensors="pt")
+        # Copies: images from Ray's object store are read-only, which torch does not support. The
+        # format is named, because heights of 1 or 3 pixels look like channels.
+        tensors = [torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in images]
+        output = self._processor.image_processor(
+            images=tensors, input_data_format="channels_first", return_tensors="pt"
+        )
         return output["pixel_values"], output["image_grid_thw"]
-
-    def _image_tokens(self, image: Image) -> int:
-        """Compute the number of tokens of an image from its size."""
-        height, width, _ = image.shape
-        patches = self._processor.image_processor.get_number_of_image_patches(height, width)
-        return int(patches) // self._merge
 
     def _encode_text(self, outline: Outline) -> list[int]:
         return list(

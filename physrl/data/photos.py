@@ -1,30 +1,21 @@
 """Labeled photographs of real towers, from a folder with labels.csv or from a Parquet file."""
 
-import csv
-import io
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image as PillowImage
-from PIL import ImageOps
 
 from physrl.config.run import RunConfig
-from physrl.errors import DataError
+from physrl.data.labels import LABELS, LabelRow, read_labels
+from physrl.data.photo_image import decode_photo
+from physrl.errors import DataError, boundary
 from physrl.types import Image
 
-LABELS = "labels.csv"
-REQUIRED_COLUMNS = ("file", "falls")
 HUMAN_COLUMN = "human_falls_fraction"
 NAME_COLUMNS = ("file", "scene_id")
 """Columns of a Parquet file that may hold the name of a photograph, by priority."""
-DEEP_MODES = ("I", "F")
-"""Prefixes of Pillow modes whose values would be clipped, not scaled, to 8 bits."""
 KNOWN_COLUMNS = ("image", "falls", "answer", HUMAN_COLUMN, *NAME_COLUMNS)
 
 
@@ -69,7 +60,9 @@ def load_photos(path: Path) -> tuple[Photo, ...]:
         raise DataError(
             f"{path} is neither a folder nor a Parquet file: check evaluation.real_images"
         )
-    return tuple(_load_photo(path, line, row) for line, row in _read_labels(path / LABELS))
+    rows = read_labels(path / LABELS)
+    _refuse_repeated(path, rows)
+    return tuple(_load_photo(path, row) for row in rows)
 
 
 def load_configured_photos(config: RunConfig) -> tuple[Photo, ...]:
@@ -95,44 +88,43 @@ def human_accuracy(photos: Sequence[Photo]) -> HumanAccuracy | None:
     return HumanAccuracy(correct, len(shares), sum(shares) / len(shares))
 
 
-def _read_labels(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Read the rows with their line numbers."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, restval="")
-            rows = [(reader.line_num, row) for row in reader]
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing: create it with columns file,falls") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read: {error}: save it as UTF-8 CSV") from None
-    for column in REQUIRED_COLUMNS:
-        if column not in (reader.fieldnames or ()):
-            raise DataError(f"{path} has no column '{column}': add it to the first line")
-    if not rows:
-        raise DataError(f"{path} has no rows: add a line for each photograph")
-    return rows
+def _refuse_repeated(folder: Path, rows: Sequence[LabelRow]) -> None:
+    """Refuse a photograph with two labels, which would count twice."""
+    lines: dict[str, int] = {}
+    for row in rows:
+        name = row.values["file"]
+        if name in lines:
+            raise DataError(
+                f"{folder / LABELS} names {name} in lines {lines[name]} and {row.line}: remove one"
+            )
+        lines[name] = row.line
 
 
-def _load_photo(folder: Path, line: int, row: dict[str, str]) -> Photo:
-    location = f"{folder / LABELS} line {line}"
-    if row["falls"] not in ("0", "1"):
-        raise DataError(f"{location}: falls is '{row['falls']}': use 1 (it fell) or 0 (it stood)")
+def _load_photo(folder: Path, row: LabelRow) -> Photo:
+    location, values = f"{folder / LABELS} line {row.line}", row.values
+    if values["falls"] not in ("0", "1"):
+        raise DataError(
+            f"{location}: falls is '{values['falls']}': use 1 (it fell) or 0 (it stood)"
+        )
     return Photo(
-        file=row["file"],
-        falls=row["falls"] == "1",
-        human_falls_fraction=_fraction(row.get(HUMAN_COLUMN, ""), location),
-        image=_read_image(folder / row["file"], location),
+        file=values["file"],
+        falls=values["falls"] == "1",
+        human_falls_fraction=_fraction(values.get(HUMAN_COLUMN, ""), location),
+        image=_read_image(_find(folder, values["file"]), location),
     )
 
 
+def _find(folder: Path, name: str) -> Path:
+    """Return the path of a file whose name may have been written on Windows."""
+    found = folder / name.replace("\\", "/")
+    return found if "\\" in name and found.is_file() else folder / name
+
+
 def _load_table(path: Path) -> tuple[Photo, ...]:
-    try:
+    with boundary(DataError, f"{path} is not a readable Parquet file", "replace it"):
         file = pq.ParquetFile(path)
         columns = [name for name in file.schema_arrow.names if name in KNOWN_COLUMNS]
         rows = file.read(columns=columns).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        line = " ".join(str(error).split())
-        raise DataError(f"{path} is not a readable Parquet file ({line}): replace it") from None
     if "image" not in columns or not {"falls", "answer"} & set(columns):
         raise DataError(
             f"{path} has the columns {', '.join(file.schema_arrow.names)}: photographs need "
@@ -155,7 +147,7 @@ def _load_row(path: Path, number: int, row: dict[str, Any]) -> Photo:
         file=next(names, f"{path.name}/{number}"),
         falls=_falls(row, location),
         human_falls_fraction=_fraction("" if fraction is None else str(fraction), location),
-        image=_decode(data, f"{location}: its image"),
+        image=decode_photo(data, f"{location}: its image"),
     )
 
 
@@ -192,7 +184,7 @@ def _read_image(path: Path, location: str) -> Image:
         raise DataError(f"{location}: {path} is missing: add it or remove the line") from None
     except OSError as error:
         raise DataError(f"{location}: {path} cannot be read: {error.strerror}") from None
-    return _decode(data, str(path))
+    return decode_photo(data, str(path))
 
 
 def read_image(path: Path) -> Image:
@@ -205,15 +197,4 @@ def read_image(path: Path) -> Image:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}: name a PNG or JPEG") from None
-    return _decode(data, str(path))
-
-
-def _decode(data: bytes, name: str) -> Image:
-    try:
-        with PillowImage.open(io.BytesIO(data)) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith(DEEP_MODES):
-                raise DataError(f"{name} has more than 8 bits per channel: save it with 8 bits")
-            return np.asarray(upright.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, struct.error, PillowImage.DecompressionBombError):
-        raise DataError(f"{name} is not a readable image: save it as PNG or JPEG") from None
+    return decode_photo(data, str(path))

@@ -199,6 +199,8 @@ class CellStore:
         try:
             found: Record = _adapter(kind).validate_json(self._store.get(name))
             return found
+        except RecursionError:
+            raise self._damaged(name, "it is nested too deeply") from None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "file"

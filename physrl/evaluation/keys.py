@@ -11,6 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
+from physrl.storage.contents import dataset_content, files_content
 from physrl.storage.provenance import scene_generator_hash
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 IRRELEVANT = {"name", "output", "evaluation", "checkpoint", "runtime"}
 """Sections of a run that do not affect its weights: placement, outputs and monitoring."""
-HASHED_BYTES = 1 << 20
-"""Bytes hashed at either end of a checkpoint's file; together with the size they tell files of
-several gigabytes apart."""
 
 _scene_hash = cache(scene_generator_hash)
 
@@ -35,35 +33,19 @@ def content_key(**content: Any) -> str:
 def run_content(config: RunConfig) -> dict[str, Any]:
     """Collect the settings of a run that determine its final weights."""
     tree = config.model_dump(mode="json", exclude=IRRELEVANT)
-    return tree | {"model": model_content(config.model)}
+    data = None if config.data is None else dataset_content(config.data) or config.data
+    return tree | {"model": model_content(config.model), "data": data}
 
 
 def model_content(model: ModelConfig) -> dict[str, Any]:
     """Collect a model's settings, with digests of its folders in place of their paths."""
     tree = model.model_dump(mode="json")
     folders = {
-        name: checkpoint_content(path)
+        name: files_content(Path(path)) or path
         for name in ("path", "adapter")
         if (path := tree[name]) is not None
     }
     return tree | folders
-
-
-def checkpoint_content(path: str) -> str:
-    """Compute the digest of a folder's files; a name on the hub is returned as it is."""
-    folder = Path(path)
-    if not folder.is_dir():
-        return path
-    digest = hashlib.sha256()
-    for file in sorted(each for each in folder.rglob("*") if each.is_file()):
-        size = file.stat().st_size
-        digest.update(f"{file.relative_to(folder).as_posix()} {size}\n".encode())
-        with file.open("rb") as stream:
-            digest.update(stream.read(HASHED_BYTES))
-            if size > HASHED_BYTES:
-                stream.seek(max(HASHED_BYTES, size - HASHED_BYTES))
-                digest.update(stream.read())
-    return digest.hexdigest()
 
 
 def photos_content(photos: "Sequence[Photo]") -> str:

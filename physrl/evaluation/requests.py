@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from physrl.config.run import RunConfig
 from physrl.data.photos import Photo
 from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer
@@ -50,6 +51,14 @@ def cell_source(cell: CellSpec) -> SceneSource:
         examples=_examples(cell),
         blank=_is_blank(cell),
     )
+
+
+def run_photo_prompts(config: RunConfig, photos: Sequence[Photo]) -> list[Prompt]:
+    """Make a stability prompt for each photograph, as a run's evaluation asks it."""
+    prompts = [photo_prompt(photo, reasoning=config.model.reasoning) for photo in photos]
+    if config.auxiliary is not None and config.auxiliary.predicts:
+        return [request_prediction(prompt) for prompt in prompts]
+    return prompts
 
 
 def photo_prompts(cell: CellSpec, photos: Sequence[Photo], renderer: Renderer) -> list[Prompt]:

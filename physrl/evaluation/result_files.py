@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from physrl.errors import DataError
+from physrl.errors import DataError, reason_of
 from physrl.evaluation.results import Answer, CellResult, PolicyResult
 from physrl.evaluation.specs import Condition
 
@@ -69,8 +69,8 @@ def parse_results(data: bytes) -> tuple[tuple[CellResult, ...], dict[str, str]]:
     """
     try:
         table = pq.read_table(pa.BufferReader(data))
-    except pa.ArrowException as error:
-        raise ValueError(" ".join(str(error).split())) from None
+    except Exception as error:  # pyarrow raises more than its own types
+        raise ValueError(reason_of(error)) from None
     if table.schema.remove_metadata() != SCHEMA:
         raise ValueError(f"the columns are {', '.join(table.schema.names)}")
     rows = ((_condition(row), _answer(row)) for row in table.to_pylist())
@@ -83,9 +83,11 @@ def parse_results(data: bytes) -> tuple[tuple[CellResult, ...], dict[str, str]]:
 
 
 def save_policy_result(result: PolicyResult, path: Path) -> None:
-    """Write the results of a policy, and create the folder if needed."""
+    """Write the results of a policy in one piece, and create the folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(dump_results(result.results, {"policy": result.policy}))
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_bytes(dump_results(result.results, {"policy": result.policy}))
+    partial.replace(path)
 
 
 def load_policy_result(path: Path) -> PolicyResult:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from physrl.errors import DataError
+from physrl.errors import DataError, reason_of
 from physrl.metrics.appending import append
 from physrl.metrics.sink import Row
 
@@ -59,11 +59,16 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     path = folder / FILE
     if not path.exists():
         return []
-    lines = path.read_text().split("\n")
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {reason_of(error)}: check it") from None
     rows = []
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            rows.append(dict(from_json(line)))
-        except (ValueError, TypeError):
+            row = dict(from_json(line))
+            int(row["step"])
+            rows.append(row)
+        except (ValueError, TypeError, KeyError, OverflowError):
             raise DataError(f"{path} line {number} is damaged: remove the line") from None
     return rows

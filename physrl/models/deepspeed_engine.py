@@ -5,6 +5,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +29,25 @@ with without_sklearn():
 OFFLOADED = {"none": (), "optimizer": ("optimizer",), "all": ("optimizer", "param")}
 
 
-def join_ranks(rank: int, world_size: int, address: str, port: int) -> None:
+def open_store(address: str, port: int, world_size: int, *, serves: bool) -> Any:
+    """Open the store through which ranks find each other.
+
+    Args:
+        port: 0 for the rank that serves it: the system chooses a free port, which it then holds.
+        serves: whether this rank serves the store.
+    """
+    return torch.distributed.TCPStore(
+        address or "0.0.0.0", port, world_size, is_master=serves, wait_for_workers=False
+    )
+
+
+def join_ranks(rank: int, world_size: int, store: Any) -> None:
     """Join the process group of the ranks; once per process."""
     deepspeed_logger.setLevel(logging.WARNING)
     os.environ["LOCAL_RANK"] = "0"  # each process sees only its own device
     backend = "nccl" if torch.cuda.is_available() else "gloo"
-    deepspeed.init_distributed(
-        dist_backend=backend,
-        auto_mpi_discovery=False,
-        init_method=f"tcp://{address}:{port}",
-        rank=rank,
-        world_size=world_size,
-        verbose=False,
-    )
+    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size)
+    adopt_ranks()
 
 
 def adopt_ranks() -> None:
@@ -108,6 +115,12 @@ class DeepSpeedEngine:
         else:
             self._engine.zero_grad()
         return norm
+
+    def gathered(self, parameters: list[torch.nn.Parameter]) -> AbstractContextManager[None]:
+        whole: AbstractContextManager[None] = deepspeed.zero.GatheredParameters(
+            parameters, enabled=self._stage == 3
+        )
+        return whole
 
     def _gradient_norm(self) -> float:
         """Compute the norm before clipping, which DeepSpeed does not report without ZeRO."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
 import torch
@@ -27,6 +27,9 @@ class Engine(Protocol):
         Gradients whose norm is not finite are dropped, on every rank alike.
         """
 
+    def gathered(self, parameters: list[torch.nn.Parameter]) -> AbstractContextManager[None]:
+        """Hold whole parameters on every rank within the block."""
+
 
 class TorchEngine:
     """The reference engine: one process, plain PyTorch."""
@@ -41,6 +44,9 @@ class TorchEngine:
 
     def backward(self, loss: Tensor, *, last: bool) -> None:
         loss.backward()
+
+    def gathered(self, parameters: list[torch.nn.Parameter]) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def step(self, lr: float) -> float:
         norm = float(torch.nn.utils.clip_grad_norm_(trainable(self.model), self._max_grad_norm))

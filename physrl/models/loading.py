@@ -12,13 +12,14 @@ from torch import Tensor
 
 from physrl.config.model import MODEL_TYPES, LoRAConfig, ModelConfig
 from physrl.errors import ConfigError
-from physrl.models.processor import load_processor
+from physrl.models.adapter import put_on
+from physrl.models.processor import configured_processor
 from physrl.models.without_sklearn import without_sklearn
 
 with without_sklearn():
     from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
     from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
-    from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
+    from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesConfig
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -32,6 +33,7 @@ def load_model(config: ModelConfig) -> Any:
 
     Raises:
         ConfigError: the checkpoint is of another model family.
+        DataError: the adapter has other weights than it needs.
     """
     model = _load_base(config)
     if model.config.model_type not in MODEL_TYPES:
@@ -49,9 +51,19 @@ def load_model(config: ModelConfig) -> Any:
         model.enable_input_require_grads()
     if config.adapter is None:
         return get_peft_model(model, peft_config(config.lora, model))
-    saved = LoraConfig.from_pretrained(config.adapter)
-    saved.lora_dropout = config.lora.dropout
-    return PeftModel.from_pretrained(model, config.adapter, is_trainable=True, config=saved)
+    return put_on(model, Path(config.adapter), config.lora.dropout)
+
+
+def check_adapter(config: ModelConfig) -> None:
+    """Compare a start adapter's weights with the model that it is to be put on, without loading it.
+
+    Raises:
+        DataError: the weights do not fit.
+    """
+    assert config.adapter is not None
+    architecture = AutoConfig.from_pretrained(config.path, revision=config.revision)
+    with torch.device("meta"):
+        put_on(AutoModelForImageTextToText.from_config(architecture), Path(config.adapter), 0.0)
 
 
 def save_dequantized(config: ModelConfig, folder: Path) -> None:
@@ -60,13 +72,13 @@ def save_dequantized(config: ModelConfig, folder: Path) -> None:
     vLLM 0.32 reads no bitsandbytes, and the unquantized base has other weights.
     """
     _load_base(config).dequantize(DTYPES[config.dtype]).save_pretrained(folder)
-    load_processor(config.path).save_pretrained(folder)
+    configured_processor(config).save_pretrained(folder)
 
 
 def _load_base(config: ModelConfig) -> Any:
     dtype = DTYPES[config.dtype]
     # Unpickling weights runs code.
-    safe = {"use_safetensors": True, "dtype": dtype}
+    safe = {"use_safetensors": True, "dtype": dtype, "revision": config.revision}
     if config.quantization is None:
         return AutoModelForImageTextToText.from_pretrained(config.path, **safe)
     nf4 = BitsAndBytesConfig(

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 
 from physrl.rewards.attempt import ScoredAttempt
+from physrl.tasks.answers import UNITS
 from physrl.types import Action, Offset, SceneSpec, Unparseable
 
 NO_ANSWER = -5.0
@@ -40,7 +41,7 @@ def authors(scene: SceneSpec, action: Action) -> float:
         return 0.0
     red, top = scene.blocks[-1], scene.tower[-1]
     rise = top.y + (top.size + red.size) / 2 - red.y
-    if rise <= 0:
+    if round(rise * UNITS) <= 0:
         return 0.0
     aside = red.x + action.x - top.x
     distance = math.hypot(aside, action.y - rise)

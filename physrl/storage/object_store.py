@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from physrl.config.location import parse_place
 from physrl.errors import StorageError
 
-S3 = "s3://"
 PARTIAL = ".partial-"
 """Prefix of the names of incomplete files."""
 Progress = Callable[[int], None]
@@ -109,18 +109,22 @@ class ObjectStore(Protocol):
 
 
 def open_store(location: str) -> ObjectStore:
-    """Open the store at a folder's path or `s3://bucket/prefix`, without accessing it.
+    """Open the store at a place, a folder's path or `s3://bucket/prefix`, without accessing it.
 
     Raises:
-        StorageError: the location names no bucket, or the environment's settings are invalid.
+        StorageError: it is not a place, or the environment's settings are invalid.
     """
-    if location.startswith(S3):
+    try:
+        place = parse_place(location)
+    except ValueError as error:
+        raise StorageError(f"the location {error}") from None
+    if place.bucket is not None:
         from physrl.storage.s3 import S3Store  # importing boto3 is slow
 
-        return S3Store(location)
+        return S3Store(place)
     from physrl.storage.folder_store import FolderStore
 
-    return FolderStore(Path(location))
+    return FolderStore(Path(place.path))
 
 
 def open_source(path: Path) -> BinaryIO:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -14,6 +15,7 @@ PACKAGES = (
 SCENE_SOURCES = ("environments", "tasks")
 """Packages of physrl whose source decides the scenes."""
 _WORKING_DIRECTORY = "working directory"
+_CONTENT = "content of "
 
 
 def versions() -> dict[str, str]:
@@ -45,9 +47,14 @@ def scene_generator_hash() -> str:
     return digest.hexdigest()
 
 
-def provenance_comments() -> str:
-    """Write versions and working directory as YAML comments, a line each."""
+def provenance_comments(contents: Mapping[str, str]) -> str:
+    """Write versions, working directory and digests of the inputs as YAML comments, a line each.
+
+    Args:
+        contents: digests of what the run reads, by configuration key.
+    """
     facts = versions() | {_WORKING_DIRECTORY: str(Path.cwd())}
+    facts |= {f"{_CONTENT}{key}": digest for key, digest in contents.items()}
     return "".join(f"# {name}: {fact}\n" for name, fact in facts.items())
 
 
@@ -55,6 +62,11 @@ def working_directory(text: str) -> Path | None:
     """Read the directory that a run was started in from its config.yaml; None if not noted."""
     found = re.search(f"^# {_WORKING_DIRECTORY}: (.+)$", text, re.MULTILINE)
     return None if found is None else Path(found[1])
+
+
+def noted_contents(text: str) -> dict[str, str]:
+    """Read the digests of a run's inputs, by configuration key, from its config.yaml."""
+    return dict(re.findall(f"^# {_CONTENT}(\\S+): ([0-9a-f]{{64}})$", text, re.MULTILINE))
 
 
 def has_same_scenes(text: str) -> bool:

@@ -9,7 +9,8 @@ from physrl.config import RunConfig
 from physrl.config.load import parse_config
 from physrl.config.runtime import RuntimeConfig
 from physrl.errors import ConfigError
-from physrl.storage.provenance import has_same_scenes, working_directory
+from physrl.storage.contents import input_contents
+from physrl.storage.provenance import has_same_scenes, noted_contents, working_directory
 from physrl.storage.run_files import CONFIG
 
 MAY_DIFFER: dict[str, bool | set[str]] = {
@@ -33,7 +34,8 @@ def check_resumable(config: RunConfig, location: str, text: str, resume: bool) -
         resume: whether --resume is given.
 
     Raises:
-        ConfigError: `resume` is false, or a key differs; names both values.
+        ConfigError: `resume` is false, a key differs (names both values), or the content of an
+            input does.
     """
     if not resume:
         raise ConfigError(
@@ -56,8 +58,20 @@ def check_resumable(config: RunConfig, location: str, text: str, resume: bool) -
             f"{location} holds a run with {key}={old_value}, not {new_value}: resume it with "
             f"{key}={old_value}, or choose another name="
         )
+    _check_contents(config, location, text)
     if not has_same_scenes(text):
         _logger.warning("%s was started with another scene generator: its scenes differ", location)
+
+
+def _check_contents(config: RunConfig, location: str, text: str) -> None:
+    """Refuse inputs that were replaced under the same name since the run was started."""
+    noted = noted_contents(text)
+    for key, digest in input_contents(config).items():
+        if noted.get(key, digest) != digest:
+            raise ConfigError(
+                f"{location} holds a run whose {key} had another content (what was there has been "
+                "replaced since): put it back, or choose another name="
+            )
 
 
 def _moved(tree: Any, old: Path, new: Path) -> Any:

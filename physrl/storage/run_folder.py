@@ -5,6 +5,7 @@ from pathlib import Path
 from physrl.config import RunConfig
 from physrl.config.load import dump_yaml
 from physrl.errors import ConfigError, MissingObjectError
+from physrl.storage.contents import input_contents
 from physrl.storage.object_store import ObjectStore, open_store
 from physrl.storage.provenance import provenance_comments
 from physrl.storage.restore import restore
@@ -35,10 +36,7 @@ def open_run(config: RunConfig, *, resume: bool) -> Path:
         if store is not None:
             _restore_stored(config, store, resume)
         started = (folder / CONFIG).exists()
-        # Comments keep the file a configuration that can be run again.
-        text = (
-            (folder / CONFIG).read_text() if started else provenance_comments() + dump_yaml(config)
-        )
+        text = (folder / CONFIG).read_text() if started else _new_text(config)
         if store is not None:
             _claim_name(config, store, text, resume)
         if not started:
@@ -51,6 +49,11 @@ def open_run(config: RunConfig, *, resume: bool) -> Path:
             "set output= to another folder"
         ) from None
     return folder
+
+
+def _new_text(config: RunConfig) -> str:
+    """Write a run's config.yaml; comments keep it a configuration that can be run again."""
+    return provenance_comments(input_contents(config)) + dump_yaml(config)
 
 
 def _restore_stored(config: RunConfig, store: ObjectStore, resume: bool) -> None:

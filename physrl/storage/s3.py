@@ -15,10 +15,12 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from physrl.errors import MissingObjectError, StorageError
+from physrl.config.location import Place
+from physrl.errors import MissingObjectError
 from physrl.storage import s3_transfer as transfer
-from physrl.storage.object_store import S3, Entry, Progress, no_progress
-from physrl.storage.s3_errors import ConflictError, LostRaceError, S3Errors, without_password
+from physrl.storage.object_store import Entry, Progress, no_progress
+from physrl.storage.passwords import without_password
+from physrl.storage.s3_errors import ConflictError, LostRaceError, S3Errors
 
 ATTEMPTS = 5
 """Attempts of each request, with exponential backoff and jitter."""
@@ -33,19 +35,17 @@ CONNECTIONS = 32
 class S3Store:
     """An object store whose keys are those of a bucket under a prefix."""
 
-    def __init__(self, location: str) -> None:
-        self._bucket, _, prefix = location.removeprefix(S3).partition("/")
-        prefix = prefix.strip("/")
-        self._prefix = f"{prefix}/" if prefix else ""
-        self.location = f"{S3}{self._bucket}/{prefix}".rstrip("/")
-        if not self._bucket:
-            raise StorageError(f"{location} names no bucket: write s3://bucket/prefix")
+    def __init__(self, place: Place) -> None:
+        assert place.bucket is not None  # `open_store` chooses
+        self._place, self._bucket = place, place.bucket
+        self._prefix = f"{place.path}/" if place.path else ""
+        self.location = str(place)
         self._errors = S3Errors(self.location, self._bucket)
         self._client = self._connect(READ_SECONDS, ATTEMPTS)
         self._errors.endpoint = without_password(self._client.meta.endpoint_url)
 
-    def __reduce__(self) -> tuple[type["S3Store"], tuple[str]]:
-        return S3Store, (self.location,)
+    def __reduce__(self) -> tuple[type["S3Store"], tuple[Place]]:
+        return S3Store, (self._place,)
 
     def check(self) -> None:
         # Unlike HEAD of a bucket, a list says why it is refused; and some servers create a
@@ -79,7 +79,7 @@ class S3Store:
     def size(self, key: str) -> int | None:
         try:
             with self._errors.translated(f"read ({key})"):
-                head = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+                head = transfer.head(self._client, self._bucket, self._prefix + key)
         except MissingObjectError:
             return None
         return int(head["ContentLength"])

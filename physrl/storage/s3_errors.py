@@ -1,6 +1,5 @@
 """Translation of boto3's errors into StorageErrors of one line with a remedy."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,17 +14,15 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
 )
+from botocore.parsers import ResponseParserError
 
-from physrl.errors import MissingObjectError, StorageError
+from physrl.errors import MissingObjectError, PhysRLError, StorageError, one_line, reason_of
+from physrl.storage.passwords import without_password
+from physrl.storage.s3_causes import cause
 
-FORBIDDEN = {
-    "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"
-}  # fmt: skip
 LOST_RACE = "PreconditionFailed"
 CONFLICT = "ConditionalRequestConflict"
 """Code of a conditional write while another one of the key, which may yet fail, is in progress."""
-_PASSWORD = re.compile(r"(\w+://)?[^\s'\"]*@")
-"""The scheme, user and password before the host of a URL."""
 
 
 class ConflictError(StorageError):
@@ -71,20 +68,34 @@ class S3Errors:
                 f"{self.location}: '{self.bucket}' is not a valid bucket name: write "
                 "s3://bucket/prefix"
             ) from None
+        except ResponseParserError:
+            raise StorageError(
+                f"{self.location} cannot be {action}: {self.endpoint} does not answer like an S3 "
+                "server: check AWS_ENDPOINT_URL, and proxies"
+            ) from None
         except BotoCoreError as error:
             raise StorageError(
                 f"{self.location} cannot be {action}: {without_password(str(error))}: "
                 "check the AWS_ settings"
             ) from None
-        except ValueError as error:  # raised by boto3 for an endpoint that is not a URL
+        except PhysRLError:
+            raise
+        except Exception as error:
+            reason = without_password(reason_of(error))
+            if isinstance(error, ValueError) and "endpoint" in reason.lower():
+                raise StorageError(
+                    f"{self.location}: {reason}: set AWS_ENDPOINT_URL to a URL such as "
+                    "https://host:9000, or unset it"
+                ) from None
             raise StorageError(
-                f"{self.location}: {without_password(str(error))}: set AWS_ENDPOINT_URL to a URL "
-                "such as https://host:9000, or unset it"
-            ) from None
+                f"{self.location} cannot be {action} ({type(error).__name__}: {reason}): check "
+                "the server and the AWS_ settings"
+            ) from error
 
     def _client_error(self, action: str, error: ClientError) -> StorageError:
-        code, message = (error.response["Error"].get(key, "") for key in ("Code", "Message"))
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        told = error.response.get("Error", {})
+        code, message = (one_line(str(told.get(key) or "")) for key in ("Code", "Message"))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         failed = f"{self.location} cannot be {action}"
         if code == "NoSuchBucket":
             return StorageError(
@@ -95,17 +106,8 @@ class S3Errors:
             return LostRaceError(f"{failed}: another process is writing it: try again")
         if code == "NoSuchKey" or (status == 404 and action.startswith("read")):
             return MissingObjectError(f"{failed}: the object does not exist")
-        if code in FORBIDDEN or status == 403:
-            return StorageError(
-                f"{failed}: {self.endpoint} refuses these credentials ({code}): check "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role's permissions"
-            )
         kind = ConflictError if code == CONFLICT else StorageError
+        said = f"{code}: {message}" if message else code
         return kind(
-            f"{failed}: {self.endpoint} returned {code} ({message}): try again, or check the server"
+            f"{failed}: {self.endpoint} answers {without_password(said)}; {cause(code, status)}"
         )
-
-
-def without_password(text: str) -> str:
-    """Remove user and password from the URLs in a text."""
-    return _PASSWORD.sub(r"\1", text)

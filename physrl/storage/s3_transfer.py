@@ -36,6 +36,7 @@ PARALLEL = 8
 """Concurrent parts of a file."""
 ATTEMPTS = 5
 """Attempts to read a body; botocore retries requests themselves."""
+NOT_FOUND = "404"
 BROKEN_BODY = (FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 """Errors of reading a body when the connection is lost or bytes are corrupt."""
 
@@ -78,8 +79,8 @@ def download(client: Any, bucket: str, key: str, path: Path, progress: Progress)
     Raises:
         StorageError: the file cannot be written.
     """
-    head = client.head_object(Bucket=bucket, Key=key)
-    size, version = int(head["ContentLength"]), head["ETag"]
+    found = head(client, bucket, key)
+    size, version = int(found["ContentLength"]), found["ETag"]
     partial = path.with_name(PARTIAL + path.name)
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +95,24 @@ def download(client: Any, bucket: str, key: str, path: Path, progress: Progress)
         log.unlink(missing_ok=True)
     with writing_to(path):
         partial.replace(path)
+
+
+def head(client: Any, bucket: str, key: str) -> dict[str, Any]:
+    """Read the size and version of an object.
+
+    Raises:
+        BotoCoreError, ClientError: the request failed.
+    """
+    try:
+        found: dict[str, Any] = client.head_object(Bucket=bucket, Key=key)
+        return found
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if not code.isdecimal() or code == NOT_FOUND:
+            raise
+        # The answer to HEAD has no body, which would name the cause: ask for one byte.
+        client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0")["Body"].close()
+        raise
 
 
 def read(client: Any, **request: str) -> bytes:

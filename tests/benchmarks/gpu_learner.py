@@ -14,7 +14,6 @@ checkpointing) nor attention counts. `peak` is the device's dense bfloat16 figur
 import argparse
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -120,14 +119,14 @@ def head(function: Any, count: int, width: int, vocabulary: int, device: torch.d
 
 def update(tiny: bool, sequences: int, completion: int, device: torch.device) -> Any:
     """Measure a GRPO update under LoRA and DeepSpeed, with the learner of a run."""
-    from physrl.models.deepspeed_engine import DeepSpeedEngine, join_ranks
+    from physrl.models.deepspeed_engine import DeepSpeedEngine, join_ranks, open_store
 
     processor = load_processor(str(BASE))
     collator = Collator(processor)
     config = run_config(tiny, completion)
     model = build_model(tiny, processor, config, device)
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
-    join_ranks(0, 1, "127.0.0.1", free_port())
+    join_ranks(0, 1, open_store("127.0.0.1", 0, 1, serves=True))
     engine = DeepSpeedEngine(model, config.algorithm, 0 if tiny else 2)
     learner = Learner(engine, collator, config)
     batch = random_batch(sequences, completion)
@@ -238,12 +237,6 @@ def peak_gib(device: torch.device, before: int) -> float | None:
 
 def device_name(device: torch.device) -> str:
     return str(torch.cuda.get_device_name(device))
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def test_a_prediction_is_requested_and_rewarded_in_addition(
     # The fourth predicts it, but nothing is let go for lack of an answer.
     assert parts == [0.5, 0, 0, 0, 0, 0]
     totals = [rollout.reward.total for rollout in group.rollouts]
-    assert totals == [1.5, 1.0, 1.0, -1.0, -1.0, -1.0]
+    assert totals == [1.5, 1.0, 1.0, -1.5, -1.5, -1.5]
     metrics = rollout_metrics([complete(group)])
     assert metrics["outcome/accuracy"] == pytest.approx(1 / 6)
     assert metrics["rewards/outcome/mean"] == pytest.approx(0.5 / 6)

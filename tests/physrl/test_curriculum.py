@@ -64,7 +64,7 @@ def play(source: SceneSource, steps: int, scenes: int) -> tuple[Adaptive, Curric
 
 
 def success(scene: SceneSpec) -> float:
-    return min(max((abs(scene.margin) - 0.05) / 0.08, 0.0), 1.0)
+    return min(max((abs(scene.margin) - 0.05) / 0.035, 0.0), 1.0)
 
 
 def test_scenes_with_half_successes_are_preferred() -> None:

@@ -162,9 +162,9 @@ def test_reward_split_and_rounding_are_as_configured() -> None:
     scene = make_scene(TASKS["place_x"], SMALL, 1, "validation", 0)
     ideal = TASKS["place_x"].ideal(scene)
     assert isinstance(ideal, Offset)
-    _, reward, *_, info = env.step(np.array([ideal.x + 0.104], np.float32))
-    assert reward == pytest.approx(9.9)
-    assert info["answer"] == str(round(100 * (ideal.x + 0.1)))
+    _, reward, *_, info = env.step(np.array([ideal.x + 0.014], np.float32))
+    assert reward == pytest.approx(9.99)
+    assert info["answer"] == str(round(100 * (ideal.x + 0.01)))
     env.close()
 
 

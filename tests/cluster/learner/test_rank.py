@@ -3,7 +3,6 @@
 Run as a script, this file is such a rank.
 """
 
-import socket
 import subprocess
 import sys
 import weakref
@@ -39,7 +38,7 @@ def rank_main() -> None:
         return load_model(config)
 
     loading.load_model = watched
-    rank.join(1, *free_address())
+    rank.join(1, *rank.rendezvous(1))
     for stage, lora in ((0, None), (1, None), (2, None), (3, None), (3, {"rank": 4}), (0, None)):
         rank.load(
             validate(
@@ -57,12 +56,6 @@ def rank_main() -> None:
         held.append(weakref.ref(rank._engine._engine.optimizer))
         del model
     print(left_over)
-
-
-def free_address() -> tuple[str, int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return "127.0.0.1", int(free.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from physrl.algorithms.credit import credit
 from physrl.config.run import RunConfig
 from physrl.data.rollouts import read_rollouts
 from physrl.errors import GenerationError
+from physrl.evaluation.results import PolicyResult
 from physrl.groups import Group
 from physrl.loop import ReferenceLoop
 from physrl.metrics import read_metrics
@@ -346,7 +347,12 @@ def test_stale_completions_are_refused(actors: RunActors, folder: Path) -> None:
 
 def test_evaluation_counts_every_scene(actors: RunActors, folder: Path) -> None:
     config = short_run(folder, "evaluated")
-    result = evaluate_policy(actors.rollouts, actors.servers, config, "policy", (), StopRequest())
+    saved: list[PolicyResult] = []
+    result = evaluate_policy(
+        actors.rollouts, actors.servers, config, "policy", (), StopRequest(), saved.append
+    )
+    assert [len(each.results) for each in saved] == [1, 2, 3, 4]
+    assert saved[-1] == result
     assert [(each.task, each.decoding, each.count.total) for each in result.results] == [
         ("place", "greedy", 8),
         ("place", "sampled", 8),

@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from jobs.checks.adapter import check_start_adapter, read_adapter
-from physrl.config.model import LoRAConfig
+from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.errors import UserError
 from tests.support.models import save_adapter
+from tests.support.paths import TINY_BASE
 
 
 @pytest.mark.parametrize(
@@ -40,13 +41,14 @@ def test_a_damaged_adapter(tmp_path: Path) -> None:
 
 def test_a_start_adapter_without_lora(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"model\.lora is null"):
-        check_start_adapter(tmp_path, None)
+        check_start_adapter(ModelConfig(path=str(TINY_BASE), adapter=str(tmp_path)))
 
 
 def test_a_start_adapter_is_as_configured(tmp_path: Path) -> None:
     saved = LoRAConfig(rank=4, vision=True)
     save_adapter(tmp_path, saved)
-    check_start_adapter(tmp_path, saved)
+    model = ModelConfig(path=str(TINY_BASE), adapter=str(tmp_path), lora=saved)
+    check_start_adapter(model)
     for key, value, remedy in (
         ("rank", 8, "rank=4"),
         ("alpha", 8, "alpha=16"),
@@ -56,4 +58,4 @@ def test_a_start_adapter_is_as_configured(tmp_path: Path) -> None:
     ):
         configured = saved.model_copy(update={key: value})
         with pytest.raises(UserError, match=rf"model\.lora\.{key} .*model\.lora\.{remedy}"):
-            check_start_adapter(tmp_path, configured)
+            check_start_adapter(model.model_copy(update={"lora": configured}))

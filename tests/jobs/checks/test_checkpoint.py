@@ -17,9 +17,18 @@ def test_a_model_on_the_hub_is_checked_by_its_config(
 ) -> None:
     write_model_config(tmp_path, model_type="llama")
     download = "huggingface_hub.hf_hub_download"
-    monkeypatch.setattr(download, lambda name, file: str(tmp_path / file))
-    with pytest.raises(UserError, match=r"model\.path is Some/Model: .*llama"):
-        check_model("model.path", "Some/Model", MODEL)
+    revisions: list[str | None] = []
+
+    def fetch(name: str, file: str, revision: str | None) -> str:
+        revisions.append(revision)
+        return str(tmp_path / file)
+
+    monkeypatch.setattr(download, fetch)
+    pinned = MODEL.model_copy(update={"revision": "abc"})
+    for model in (MODEL, pinned):
+        with pytest.raises(UserError, match=r"model\.path is Some/Model: .*llama"):
+            check_model("model.path", "Some/Model", model)
+    assert revisions == [None, "abc"]
 
 
 def test_a_model_that_the_hub_does_not_have() -> None:

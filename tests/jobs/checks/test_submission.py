@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.checks import submission
-from jobs.checks.submission import check_cluster, check_config, check_folder, check_name
+from jobs.checks import working_directory
+from jobs.checks.submission import check_cluster, check_name
+from jobs.checks.working_directory import check_config, check_folder
 from physrl.errors import UserError
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
@@ -94,7 +95,7 @@ def test_an_address_that_does_not_answer() -> None:
 def test_a_folder_that_is_too_large_is_refused_by_its_largest_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submission, "LARGEST_BYTES", 3 << 20)
+    monkeypatch.setattr(working_directory, "LARGEST_BYTES", 3 << 20)
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "weights").write_bytes(bytes(3 << 20))
     (tmp_path / "code.py").write_bytes(bytes(1 << 20))

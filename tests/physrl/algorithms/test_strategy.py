@@ -30,7 +30,6 @@ def test_sft_needs_nothing_of_a_sampler() -> None:
     sft = strategy(type="sft")
     assert sft.temperature == 1
     assert not sft.needs_old_logprobs
-    assert not sft.needs_reference
     assert sft.counted_tokens(CUT) == 3
 
 
@@ -38,7 +37,6 @@ def test_a_policy_gradient_follows_its_configuration() -> None:
     plain, masking = strategy(type="grpo"), strategy(type="dapo", beta=0.1, mask_truncated=True)
     assert plain.temperature == 0.5
     assert plain.needs_old_logprobs
-    assert [plain.needs_reference, masking.needs_reference] == [False, True]
     assert [plain.counted_tokens(CUT), masking.counted_tokens(CUT)] == [3, 0]
 
 

@@ -18,33 +18,15 @@ from physrl.models.logprobs import completion_logprobs
 from physrl.models.processor import load_processor
 from physrl.types import (
     Metrics,
-    Prompt,
     TrainingBatch,
-    TrainingExample,
 )
 from tests.support.paths import TINY_BASE
+from tests.support.training_batches import make_batch
 
 
 def make_config(algorithm: dict[str, object], **others: object) -> RunConfig:
     table = {"lr": 1e-3, "max_grad_norm": 1.0} | algorithm
     return validate({"model": {"path": str(TINY_BASE)}, "algorithm": table} | others)
-
-
-def make_batch() -> TrainingBatch:
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (2, 84, 84, 3), dtype=np.uint8)
-    prompts = [Prompt.ask(str(place), "How many?", images[place]) for place in range(2)]
-    return TrainingBatch(
-        tuple(
-            TrainingExample(
-                prompts[row // 4],
-                tuple(rng.integers(20, 90, size=2 + row).tolist()),
-                advantage=float(rng.normal()),
-                sampling_logprobs=(-4.0,) * (2 + row),
-            )
-            for row in range(8)
-        )
-    )
 
 
 def demonstrations() -> TrainingBatch:

@@ -31,7 +31,10 @@ def test_place_and_workers_are_no_part_of_the_plan() -> None:
         ([], "out is missing: set out=VALUE"),
         (["out="], "out is None"),
         (["out=''"], "out is '': name a folder or s3://bucket/prefix"),
-        (["out=s3://"], "out is 's3://': name a folder or s3://bucket/prefix"),
+        (
+            ["out=s3://"],
+            "out is 's3://': '' is not the name of a bucket; name a folder or s3://bucket/prefix",
+        ),
         (["out=gs://bucket/x"], "out is 'gs://bucket/x': name a folder or s3://bucket/prefix"),
         (["out=a", "scenes=0"], "scenes is 0"),
         (["out=a", "task=stack"], "task is 'stack'"),

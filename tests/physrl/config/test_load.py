@@ -120,7 +120,10 @@ def test_dump_loads_back() -> None:
         (["seed=many"], "seed is 'many'"),
         (["algorithm.group_size=1"], "algorithm.group_size is 1.*at least 2"),
         (["model.lora.rank=0"], "model.lora.rank is 0.*model.lora=null"),
-        (["algorithm.beta=0.1"], "algorithm.beta is 0.1 but model.lora is null"),
+        (
+            ["algorithm.beta=0.1", "algorithm.reference=base"],
+            "algorithm.reference is base but model.lora is null",
+        ),
         (
             ["algorithm.overlong_cache=99"],
             "algorithm.overlong_cache is 99 .* model.max_completion_tokens = 24",

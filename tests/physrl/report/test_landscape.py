@@ -36,7 +36,7 @@ def test_rewards_are_those_of_the_answers(simulator: Simulator) -> None:
     scene = make_scene(TASKS["place_x"], EnvironmentConfig(), 0, "test", 0)
     surface = compute_landscape(scene, PaperRewardConfig(), simulator)
     distance = np.abs(surface.xs - surface.ideal.x)
-    assert surface.rewards[0, distance < 0.4] == pytest.approx(10 - distance[distance < 0.4])
+    assert surface.rewards[0, distance < 0.05] == pytest.approx(10 - distance[distance < 0.05])
     assert (distance > 1.05).any()
     assert (surface.rewards[0, distance > 1.05] < 5).all()
     assert surface.ys.tolist() == [0.0]

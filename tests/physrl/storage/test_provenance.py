@@ -20,7 +20,7 @@ def test_versions_are_short_lines() -> None:
 
 
 def test_comments_are_read_back() -> None:
-    text = f"{provenance_comments()}seed: 1\n"
+    text = f"{provenance_comments({})}seed: 1\n"
     assert working_directory(text) == Path.cwd()
     assert has_same_scenes(text)
     assert not has_same_scenes(text.replace(scene_generator_hash(), "0" * 64))

@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError
 from physrl.errors import StorageError
 from physrl.storage import s3
 from physrl.storage.object_store import open_store
-from physrl.storage.s3 import S3Store
 from physrl.storage.s3_errors import CONFLICT
 
 
@@ -96,7 +95,7 @@ class ScriptedClient:
 def test_a_conflict_is_retried(last: str, created: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "ATTEMPTS", 3)
     monkeypatch.setattr("time.sleep", lambda _: None)
-    store: Any = S3Store("s3://bucket")
+    store: Any = open_store("s3://bucket")
     store._client = ScriptedClient(CONFLICT, CONFLICT, last)
     assert store.create("manifest.json", b"1") is created
     assert store._client.codes == []
@@ -106,7 +105,7 @@ def test_a_conflict_is_retried(last: str, created: bool, monkeypatch: pytest.Mon
 def test_a_persistent_conflict_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "ATTEMPTS", 3)
     monkeypatch.setattr("time.sleep", lambda _: None)
-    store: Any = S3Store("s3://bucket")
+    store: Any = open_store("s3://bucket")
     store._client = ScriptedClient(*[CONFLICT] * 3)
     with pytest.raises(StorageError, match=r"\(manifest\.json\).*ConditionalRequestConflict"):
         store.create("manifest.json", b"1")

@@ -12,7 +12,7 @@ from tests.support.ports import free_port
     ("environment", "place", "named"),
     [
         ({}, "s3://no-such-bucket/x", "'no-such-bucket' .*http://127"),
-        ({}, "s3:///x", "s3:///x "),
+        ({}, "s3:///x", "'s3:///x': "),
         ({}, "s3://Bad!Name/x", "'Bad!Name'"),
         ({"AWS_SECRET_ACCESS_KEY": "wrong"}, None, "SignatureDoesNotMatch"),
         ({"AWS_ACCESS_KEY_ID": "nobody"}, None, "InvalidAccessKeyId"),

@@ -1,0 +1,159 @@
+"""The readers of files that come from elsewhere, each with an intact input to damage.
+
+A reader takes bytes and a scratch folder. It may refuse with one of this project's errors, and
+raise nothing else.
+"""
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import safetensors.numpy
+from PIL import Image as PillowImage
+
+from jobs.checks.adapter import read_adapter
+from jobs.checks.checkpoint import check_model
+from physrl.config.dataset import DatasetPlan
+from physrl.config.load import parse_config
+from physrl.config.model import ModelConfig
+from physrl.data.labels import read_labels
+from physrl.data.manifest import describe_shard, make_manifest
+from physrl.data.manifest import read_manifest as read_dataset_manifest
+from physrl.data.photo_image import decode_photo
+from physrl.data.photos import load_photos
+from physrl.data.rollouts import read_rollouts
+from physrl.evaluation.result_files import load_policy_result, save_policy_result
+from physrl.evaluation.results import Answer, CellResult, PolicyResult
+from physrl.evaluation.specs import Condition
+from physrl.metrics.lines import FILE, MetricsLines
+from physrl.storage.manifest import parse_manifest
+from tests.support.paths import ROOT, TINY_BASE
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A reader, and intact inputs of its."""
+
+    read: Callable[[bytes, Path], Any]
+    seeds: tuple[bytes, ...]
+
+
+def _as_file(name: str, read: Callable[[Path], Any]) -> Callable[[bytes, Path], Any]:
+    """Make a reader of bytes from one of a file in the scratch folder."""
+
+    def reader(data: bytes, folder: Path) -> Any:
+        (folder / name).write_bytes(data)
+        return read(folder / name)
+
+    return reader
+
+
+def _images() -> tuple[bytes, ...]:
+    pixels = np.random.default_rng(1).integers(0, 255, (12, 16, 3), np.uint8)
+    found = []
+    for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "DDS", "ICO", "JPEG2000"):
+        stream = io.BytesIO()
+        PillowImage.fromarray(pixels).save(stream, kind)
+        found.append(stream.getvalue())
+    return tuple(found)
+
+
+def _photo_table() -> bytes:
+    image = {"bytes": _images()[0], "path": None}
+    table = pa.table({"image": [image, image], "answer": ["Yes", "No"], "file": ["a", "b"]})
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    return stream.getvalue()
+
+
+def _dataset_manifest() -> bytes:
+    plan = DatasetPlan(scenes=4, scenes_per_shard=2)
+    return make_manifest(plan, [describe_shard(plan, number, b"x") for number in range(2)])
+
+
+def _result(folder: Path) -> bytes:
+    answer = Answer("s", "1", "1", "1", True, "settled", 1.0, (0.1, 0.2), None, None, None)
+    result = PolicyResult("base", (CellResult(Condition("place"), (answer, answer)),))
+    save_policy_result(result, folder / "a.parquet")
+    return (folder / "a.parquet").read_bytes()
+
+
+def _adapter_weights() -> bytes:
+    name = "base_model.model.model.language_model.layers.0.mlp.up_proj.lora_{}.weight"
+    shapes = {"A": (4, 8), "B": (8, 4)}
+    return safetensors.numpy.save(
+        {name.format(half): np.zeros(shape, np.float32) for half, shape in shapes.items()}
+    )
+
+
+ADAPTER = {
+    "peft_type": "LORA",
+    "r": 4,
+    "lora_alpha": 8,
+    "target_modules": ["model.language_model.layers.0.mlp.up_proj"],
+    "base_model_name_or_path": "Some/Base",
+    "task_type": "CAUSAL_LM",
+}
+
+
+def _read_adapter(name: str) -> Callable[[bytes, Path], Any]:
+    other = {
+        "adapter_config.json": json.dumps(ADAPTER).encode(),
+        "adapter_model.safetensors": _adapter_weights(),
+    }
+
+    def read(data: bytes, folder: Path) -> Any:
+        for file, content in (other | {name: data}).items():
+            (folder / file).write_bytes(content)
+        return read_adapter("model.adapter is", folder)
+
+    return read
+
+
+def _read_model(data: bytes, folder: Path) -> None:
+    (folder / "config.json").write_bytes(data)
+    check_model("model.path", str(folder), ModelConfig(path=str(folder)))
+
+
+def _read_metrics(data: bytes, folder: Path) -> None:
+    (folder / FILE).write_bytes(data)
+    MetricsLines(folder).truncate_after(1)
+
+
+def readers(scratch: Path) -> dict[str, Reader]:
+    """Make the table of readers.
+
+    Args:
+        scratch: a folder for files of intact inputs.
+    """
+    config = (ROOT / "jobs" / "configs" / "demo.yaml").read_bytes()
+    manifest = {"files": {"state.json": {"size": 1, "sha256": "0" * 64}}}
+    rows = b'{"step": 1, "time": 2.5, "kl": 0.1}\n{"step": 2, "time": 3.5, "kl": null}\n'
+    return {
+        "yaml": Reader(
+            lambda data, _: parse_config(data.decode("utf-8", "replace"), "mine.yaml"), (config,)
+        ),
+        "csv": Reader(_as_file("labels.csv", read_labels), (b"file,falls\na.png,1\nb.png,0\n",)),
+        "images": Reader(lambda data, _: decode_photo(data, "a.png"), _images()),
+        "photo table": Reader(_as_file("photos.parquet", load_photos), (_photo_table(),)),
+        "results": Reader(_as_file("base.parquet", load_policy_result), (_result(scratch),)),
+        "rollouts": Reader(_as_file("part.parquet", read_rollouts), (_result(scratch),)),
+        "dataset manifest": Reader(
+            lambda data, _: read_dataset_manifest(data, "s3://bucket/data"), (_dataset_manifest(),)
+        ),
+        "checkpoint manifest": Reader(
+            lambda data, _: parse_manifest(data, "runs/a"), (json.dumps(manifest).encode(),)
+        ),
+        "adapter config": Reader(
+            _read_adapter("adapter_config.json"), (json.dumps(ADAPTER).encode(),)
+        ),
+        "safetensors": Reader(_read_adapter("adapter_model.safetensors"), (_adapter_weights(),)),
+        "model config": Reader(_read_model, ((TINY_BASE / "config.json").read_bytes(),)),
+        "json lines": Reader(_read_metrics, (rows,)),
+    }
