@@ -59,10 +59,10 @@ def run(folder: Path, image: Path, config: RunConfig) -> None:
     from physrl.data.collate import Collator
     from physrl.models.generate import TransformersGenerator
     from physrl.models.loading import load_model
-    from physrl.models.processor import load_processor
+    from physrl.models.processor import configured_processor
 
     disable_progress_bar()
-    processor = load_processor(model.path)
+    processor = configured_processor(model)
     length = Collator(processor).prompt_length(prompt)
     if length > model.max_prompt_tokens:
         raise DataError(
