@@ -78,7 +78,25 @@ def _dataset_manifest() -> bytes:
 
 
 def _result(folder: Path) -> bytes:
-    answer = Answer("s", "1", "1", "1", True, "settled", 1.0, (0.1, 0.2), None, None, None)
+    answer = Answer(
+        "s",
+        "1",
+        "1",
+        "1",
+        True,
+        "settled",
+        1.0,
+        (0.1, 0.2),
+        None,
+        None,
+        None,
+        None,
+        0.1,
+        3,
+        3.0,
+        "left",
+        "iid",
+    )
     result = PolicyResult("base", (CellResult(Condition("place"), (answer, answer)),))
     save_policy_result(result, folder / "a.parquet")
     return (folder / "a.parquet").read_bytes()

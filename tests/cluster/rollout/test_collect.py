@@ -43,7 +43,7 @@ def test_a_named_set_is_collected_from_its_own_settings(tmp_path: Path) -> None:
     DatasetWriter(plan, str(tmp_path)).commit([shard])
     scene, _, _ = open_dataset(str(tmp_path))[0]
     source = plan_source(plan)
-    assert source.environment.num_blocks == (5, 6)
+    assert source.environment.num_blocks == (6, 6)
     assert scene == make_scene(TASKS["place"], source.environment, 0, "train", 0, "tall")
 
 

@@ -29,7 +29,7 @@ from physrl.evaluation.cells import CellStore, open_cell_store
 from physrl.evaluation.plan import plan_study
 from physrl.evaluation.selection import choose_rates
 from physrl.evaluation.specs import StudyPlan
-from physrl.metrics import MetricsWriter
+from physrl.metrics.writer import MetricsWriter
 from physrl.storage.checkpoints import Checkpoint, Checkpoints
 from tests.support.paths import TINY_BASE
 

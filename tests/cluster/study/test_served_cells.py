@@ -80,7 +80,9 @@ def test_results_are_stored_and_failures_reported(tmp_path: Path) -> None:
     assert started == finished.keys() == {cell.key for cell in cells}
     for cell in cells:
         failed = cell.condition.task == "stability"
-        assert finished[cell.key] == ("LostCallError: kills every worker" if failed else None)
+        assert finished[cell.key] == (
+            "LostCallError: a scene kills every worker" if failed else None
+        )
         assert (store.read_cell(cell.key) is None) == failed
     assert served.kept == sorted(served.kept, reverse=True)
     assert (served.kept[0], served.kept[-1]) == (2, 0)

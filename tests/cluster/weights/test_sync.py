@@ -1,9 +1,12 @@
 """The weight sync with fakes: versions, and the weights that a server fetches."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load, save_file
 
 from cluster.weights import sync
 from cluster.weights.sync import BASE, FetchedWeights, Policy, WeightSync
@@ -75,13 +78,20 @@ def test_versions_continue_from_a_checkpoint_and_never_decrease() -> None:
 
 def test_an_adapter_of_a_folder_is_published_by_its_files(store: FakeStore, tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text("{}")
+    save_file({"a": torch.ones(1)}, tmp_path / "adapter_model.safetensors")
     (tmp_path / "nested").mkdir()
     servers = FakeServers()
     weights = WeightSync(FakeLearner(), servers, adapters=True, wait=False)
     weights.publish_adapter(tmp_path)
     [(policy, waits)] = servers.served
     assert (policy.version, policy.form, waits) == (1, "adapter", True)
-    assert store.objects == [{"adapter_config.json": b"{}"}]
+    ((name, config), (other, weights)) = sorted(store.objects[0].items())
+    assert (name, json.loads(config), other) == (
+        "adapter_config.json",
+        {},
+        "adapter_model.safetensors",
+    )
+    assert load(weights).keys() == {"a"}
 
 
 def test_a_fetched_adapter_is_a_folder_that_goes_with_it(store: FakeStore) -> None:
