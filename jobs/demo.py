@@ -33,8 +33,8 @@ INSTALL_SECONDS = Path(".venv") / "install-seconds"
 """File in which `make install` writes its duration."""
 
 MEASURES: dict[str, tuple[str, Decoding]] = {
-    "place": ("place", "sampled"),
-    "place_greedy": ("place", "greedy"),
+    "place_x": ("place_x", "sampled"),
+    "place_x_greedy": ("place_x", "greedy"),
     "stability": ("stability", "greedy"),
     "real": ("real", "greedy"),
 }

@@ -40,7 +40,7 @@ CHUNK = 250
 
 def main(
     out: Annotated[Path, typer.Option(help="Output folder of the checkpoint.")],
-    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 4500,
+    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 4000,
     images: Annotated[int, typer.Option(help="Training images to render.")] = 24_000,
     images_per_step: Annotated[int, typer.Option(help="Images per step.")] = 16,
     questions: Annotated[int, typer.Option(help="Questions per image.")] = 4,

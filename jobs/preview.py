@@ -12,13 +12,14 @@ from physrl import types
 from physrl.config import RunConfig
 from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer, make_renderer
-from physrl.environments.simulator import Simulator, start_pose
+from physrl.environments.simulator import Simulator
 from physrl.errors import UserError
 from physrl.report.landscape import compute_landscape, draw_landscape
 from physrl.report.video import check_suffix, render_video, write_video
 from physrl.tasks import TASKS
 from physrl.tasks.answers import answer_text, format_action
-from physrl.tasks.task import Task, make_scene
+from physrl.tasks.plan import ideal_plan
+from physrl.tasks.task import Task, make_scene, scene_image
 
 LARGE = 336
 """Pixels of the side of a video, and of a landscape's image."""
@@ -58,8 +59,7 @@ def run_landscape(
     _check_image_file(out)
     scene = _draw_scene(task, config, seed, index, generator)
     with _open_tools(config) as (simulator, renderer):
-        poses = [start_pose(block) for block in scene.blocks]
-        image = renderer.render(poses, scene.camera, scene.appearance, LARGE)
+        image = scene_image(scene, renderer, LARGE)
         landscape = compute_landscape(scene, config.reward, simulator)
     with _name_file(out):
         # Pillow writes more formats than matplotlib does.
@@ -79,7 +79,7 @@ def run_video(
     out: Path,
     generator: str = "iid",
 ) -> None:
-    """Film a test scene after an answer, or after the ideal one.
+    """Film a test scene after an answer, or after the ideal ones to all attempts.
 
     Raises:
         UserError: the task or generator is unknown, the answer cannot be parsed or moves the
@@ -93,13 +93,19 @@ def run_video(
     if isinstance(action, types.Unparseable):
         ideal = format_action(task.ideal(scene), task.axes)
         raise UserError(f"--answer is '{answer}': {action.reason}; the ideal answer is '{ideal}'")
-    release = task.release(scene, action)
-    if release is None:
+    if task.release(scene, action) is None:
         raise UserError(
             f"--answer is '{answer}': the red block would overlap another: move it away"
         )
     with _open_tools(config) as (simulator, renderer):
-        frames = render_video(scene, release, simulator, renderer, LARGE)
+        moves: list[tuple[types.SceneSpec, types.Action]] = [(scene, action)]
+        if answer is None:
+            moves = [(step.scene, step.action) for step in ideal_plan(task, scene, simulator)]
+        frames = list[types.Image]()
+        for begun, move in moves:
+            release = task.release(begun, move)
+            assert release is not None  # ideal answers are legal
+            frames += render_video(begun, release, simulator, renderer, LARGE)
     with _name_file(out):
         write_video(frames, out)
     print(out)

@@ -1,6 +1,7 @@
 """Demonstrations: prompts with target answers, which SFT trains on."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from physrl.config.auxiliary import OutcomeConfig
 from physrl.environments.randomness import stream
@@ -8,12 +9,14 @@ from physrl.environments.renderer import Renderer
 from physrl.environments.simulator import Simulator
 from physrl.scene_source import SceneSource, dataset, draw_scene, prepare
 from physrl.tasks import TASKS
+from physrl.tasks.plan import ideal_plan
 from physrl.tasks.prediction import (
     hypothetical_action,
     prediction_prompt,
     prediction_text,
     true_motion,
 )
+from physrl.turns import continue_prompt
 from physrl.types import Demonstration, Prompt, SceneSpec
 
 SHUFFLED_SCENES = 1 << 20
@@ -25,7 +28,8 @@ def demonstrate(
 ) -> list[Demonstration]:
     """Make the demonstrations of scenes: ideal answers, those of other scenes, or outcomes.
 
-    An auxiliary task prepends a prediction to each answer, or adds a second demonstration.
+    An auxiliary task prepends a prediction to each answer, or adds a second demonstration. A task
+    of several moves adds one for each further move; shuffled or auxiliary ones show the first only.
 
     Raises:
         SimulationError: PyBullet returned values that are not finite.
@@ -46,6 +50,28 @@ def demonstrate(
     demonstrations = []
     for scene, prompt, (other, target) in zip(scenes, prompts, targets, strict=True):
         demonstrations += _demonstrations(source.auxiliary, scene, prompt, other, target, simulator)
+        if source.auxiliary is None and source.targets == "ideal":
+            demonstrations += _later_demonstrations(source, scene, prompt, renderer, simulator)
+    return demonstrations
+
+
+def _later_demonstrations(
+    source: SceneSource,
+    scene: SceneSpec,
+    prompt: Prompt,
+    renderer: Renderer,
+    simulator: Simulator,
+) -> list[Demonstration]:
+    """Make the demonstrations of further moves after ideal ones."""
+    task, demonstrations = TASKS[scene.task], list[Demonstration]()
+    if task.attempts == 1:
+        return demonstrations
+    steps = list(ideal_plan(task, scene, simulator))
+    for number, (step, following) in enumerate(pairwise(steps), 1):
+        prompt = continue_prompt(
+            prompt, step.scene, step.action, step.outcome, f"0.{number}", renderer, source
+        )
+        demonstrations.append(Demonstration(prompt, task.target(following.scene)))
     return demonstrations
 
 

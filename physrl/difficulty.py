@@ -69,7 +69,7 @@ def scene_facts(scene: SceneSpec) -> Floats:
     task: Task = TASKS[scene.task]
     ideal = task.ideal(scene)
     released = task.release(scene, ideal)
-    blocks = scene.tower if released is None else released.blocks
+    blocks = scene.tower if released is None else released.upright
     x, y = (ideal.x, ideal.y) if isinstance(ideal, Offset) else (0.0, 0.0)
     centers = [block.x for block in scene.tower]
     return np.array(

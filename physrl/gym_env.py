@@ -22,13 +22,13 @@ from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig
 from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import make_renderer
-from physrl.environments.simulator import Simulator, start_pose
+from physrl.environments.simulator import Simulator
 from physrl.rewards.attempt import Move
 from physrl.rewards.score import score
 from physrl.tasks import TASKS
 from physrl.tasks.answers import UNITS, format_action
-from physrl.tasks.task import make_scene
-from physrl.types import Action, Image, Offset, Pose, SceneSpec, Split, Verdict
+from physrl.tasks.task import feedback_image, make_scene, scene_image
+from physrl.types import Action, Image, Offset, SceneSpec, Split, Verdict
 
 REACH = 8.0
 """Largest offset of an action, in block widths: across the widest scene, over the tallest."""
@@ -92,7 +92,7 @@ class TowerEnv(gymnasium.Env[Image, Any]):
         self.action_space = action_space(len(self._task.axes))
         self._seed: int | None = None
         self._next = 0
-        self._scene: SceneSpec | None = None
+        self._scenes: list[SceneSpec] = []
         self._moves: list[Move] = []
 
     def reset(
@@ -120,11 +120,11 @@ class TowerEnv(gymnasium.Env[Image, Any]):
                 f"index is {index}: choose one from 0 to {SCENES - 1}"
             )
         self._next = index + 1
-        self._scene = make_scene(
+        scene = make_scene(
             self._task, self._settings, self._seed, self._split, index, self._generator
         )
-        self._moves = []
-        return self._image(self._settings.image_size), {"scene_id": self._scene.scene_id}
+        self._scenes, self._moves = [scene], []
+        return self._image(self._settings.image_size), {"scene_id": scene.scene_id}
 
     def step(self, action: Any) -> tuple[Image, float, bool, bool, dict[str, Any]]:
         """Simulate the action and return an image of the outcome.
@@ -135,15 +135,17 @@ class TowerEnv(gymnasium.Env[Image, Any]):
             gymnasium.error.ClosedEnvironmentError: the environment is closed.
         """
         self._check_open()
-        if self._scene is None or self._is_over():
+        if not self._scenes or self._is_over():
             raise gymnasium.error.ResetNeeded("the episode is over: call reset()")
         decoded = self._decode(self._checked(action))
-        outcome = self._task.act(self._scene, decoded, self._simulator)
+        first, scene = self._scenes[0], self._scenes[-1]
+        outcome = self._task.act(scene, decoded, self._simulator)
         self._moves.append(Move(decoded, outcome))
         over = self._is_over()
-        reward = score(self._scene, self._moves, self._reward).total if over else 0.0
+        self._scenes.append(scene if over else self._task.advance(scene, outcome))
+        reward = score(first, self._moves, self._reward).total if over else 0.0
         info = {
-            "scene_id": self._scene.scene_id,
+            "scene_id": first.scene_id,
             "answer": format_action(decoded, self._task.axes),
             "status": outcome.status,
             "success": outcome.success,
@@ -152,7 +154,7 @@ class TowerEnv(gymnasium.Env[Image, Any]):
 
     def render(self) -> Image | None:
         """Return a larger image of the current observation."""
-        if self.render_mode is None or self._scene is None:
+        if self.render_mode is None or not self._scenes:
             return None
         return self._image(RENDERED_SIZE)
 
@@ -192,10 +194,11 @@ class TowerEnv(gymnasium.Env[Image, Any]):
         )
 
     def _image(self, size: int) -> Image:
-        assert self._scene is not None
-        poses: tuple[Pose, ...] = self._moves[-1].outcome.poses if self._moves else ()
-        poses = poses or tuple(map(start_pose, self._scene.blocks))
-        return self._renderer.render(poses, self._scene.camera, self._scene.appearance, size)
+        if not self._moves:
+            return scene_image(self._scenes[0], self._renderer, size)
+        outcome = self._moves[-1].outcome
+        scene, following = self._scenes[-2:]
+        return feedback_image(scene, following, outcome, self._renderer, size)
 
 
 def _check(what: str, name: str, names: Collection[str]) -> None:

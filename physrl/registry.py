@@ -3,7 +3,7 @@
 A distribution adds a task, an algorithm or a reward without a change here, by an entry point:
 
     [project.entry-points."physrl.tasks"]
-    counterweight = "physrl_counterweight.task:Counterweight"
+    keystone = "physrl_keystone.task:Keystone"
 """
 
 from collections.abc import Callable, Iterator, Mapping

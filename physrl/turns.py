@@ -6,14 +6,14 @@ from dataclasses import replace
 from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.reward import RewardConfig
 from physrl.environments.renderer import Renderer
-from physrl.environments.simulator import Simulator, start_pose
+from physrl.environments.simulator import Simulator
 from physrl.rewards.score import score
 from physrl.scene_source import SceneSource, prepare
 from physrl.tasks import TASKS
 from physrl.tasks.answers import LARGEST_OFFSET, answer_text, format_action
 from physrl.tasks.examples import blank_images
 from physrl.tasks.prediction import parse_prediction
-from physrl.tasks.task import Task, feedback_text
+from physrl.tasks.task import Task, feedback_image, feedback_text
 from physrl.types import (
     Action,
     Attempt,
@@ -21,6 +21,7 @@ from physrl.types import (
     Generation,
     Offset,
     Outcome,
+    Pose,
     Prompt,
     Rollout,
     RolloutGroup,
@@ -50,14 +51,17 @@ def carry_out(
     Raises:
         SimulationError: PyBullet returned values that are not finite.
     """
-    act = _Executor(group.scene, simulator, auxiliary)
+    act, task, scenes = _Executor(simulator, auxiliary), TASKS[group.scene.task], [group.scene]
+    if group.rollouts:
+        going_on = [rollout for rollout in group.rollouts if _may_retry(rollout, task)]
+        scenes = [next_scene(group.scene, rollout.attempts) for rollout in going_on]
     attempts = [
-        act(prompt, generation.prompt_token_ids, completion)
-        for prompt, generation in zip(prompts, generations, strict=True)
+        act(scene, prompt, generation.prompt_token_ids, completion)
+        for prompt, generation, scene in zip(prompts, generations, scenes, strict=True)
         for completion in generation.completions
     ]
     if group.rollouts:
-        new, task = iter(attempts), TASKS[group.scene.task]
+        new = iter(attempts)
         histories = [
             (*rollout.attempts, next(new)) if _may_retry(rollout, task) else rollout.attempts
             for rollout in group.rollouts
@@ -86,18 +90,42 @@ def follow_ups(group: RolloutGroup, renderer: Renderer, source: SceneSource) -> 
 
 def _follow_up(group: RolloutGroup, number: int, renderer: Renderer, source: SceneSource) -> Prompt:
     """Extend a rollout's conversation by its last answer, the outcome, and another question."""
-    rollout, scene = group.rollouts[number], group.scene
-    last = rollout.last
-    poses = last.outcome.poses or tuple(map(start_pose, scene.blocks))
-    image = renderer.render(poses, scene.camera, scene.appearance, source.environment.image_size)
-    turns = (
-        *last.prompt.turns,
-        Turn("assistant", quote_answer(last.action, TASKS[scene.task])),
-        Turn("user", feedback_text(last.outcome, reasoning=source.reasoning), (image,)),
-    )
-    prompt = Prompt(scene.scene_id, turns, f"{number}.{len(rollout.attempts)}")
-    prompt = source.with_auxiliary(prompt)
+    rollout = group.rollouts[number]
+    scene = next_scene(group.scene, rollout.attempts[:-1])
+    last, label = rollout.last, f"{number}.{len(rollout.attempts)}"
+    prompt = continue_prompt(last.prompt, scene, last.action, last.outcome, label, renderer, source)
     return blank_images(prompt) if source.blank else prompt
+
+
+def next_scene(scene: SceneSpec, attempts: Sequence[Attempt]) -> SceneSpec:
+    """Return the scene that is left for the next attempt."""
+    for attempt in attempts:
+        scene = TASKS[scene.task].advance(scene, attempt.outcome)
+    return scene
+
+
+def continue_prompt(
+    prompt: Prompt,
+    scene: SceneSpec,
+    action: Action,
+    outcome: Outcome,
+    label: str,
+    renderer: Renderer,
+    source: SceneSource,
+) -> Prompt:
+    """Extend a conversation by an answer, the image of what is left after it, and a question.
+
+    Args:
+        scene: scene of the answer.
+    """
+    task, size = TASKS[scene.task], source.environment.image_size
+    image = feedback_image(scene, task.advance(scene, outcome), outcome, renderer, size)
+    turns = (
+        *prompt.turns,
+        Turn("assistant", quote_answer(action, task)),
+        Turn("user", feedback_text(task, outcome, reasoning=source.reasoning), (image,)),
+    )
+    return source.with_auxiliary(Prompt(scene.scene_id, turns, label))
 
 
 def longest_conversation(source: SceneSource, renderer: Renderer) -> Prompt:
@@ -107,7 +135,7 @@ def longest_conversation(source: SceneSource, renderer: Renderer) -> Prompt:
     answer = Turn("assistant", quote_answer(Offset(-LARGEST_OFFSET, -LARGEST_OFFSET), task))
     failed = Outcome("illegal", success=False)
     shown = prompt.turns[-1].images  # without those of examples
-    question = Turn("user", feedback_text(failed, reasoning=source.reasoning), shown)
+    question = Turn("user", feedback_text(task, failed, reasoning=source.reasoning), shown)
     (question,) = source.with_auxiliary(Prompt(scene.scene_id, (question,))).turns
     return Prompt(scene.scene_id, prompt.turns + (answer, question) * (task.attempts - 1))
 
@@ -123,24 +151,27 @@ def _may_retry(rollout: Rollout, task: Task) -> bool:
 
 
 class _Executor:
-    """The execution of completions in one scene; equal actions are simulated once."""
+    """The execution of completions; equal actions in equal scenes are simulated once."""
 
-    def __init__(
-        self, scene: SceneSpec, simulator: Simulator, auxiliary: OutcomeConfig | None
-    ) -> None:
-        self._scene, self._simulator = scene, simulator
+    def __init__(self, simulator: Simulator, auxiliary: OutcomeConfig | None) -> None:
+        self._simulator = simulator
         self._predicts = auxiliary is not None and auxiliary.predicts
-        self._outcomes: dict[Action, Outcome] = {}
+        self._outcomes: dict[tuple[tuple[Pose, ...], Action], Outcome] = {}
 
     def __call__(
-        self, prompt: Prompt, prompt_token_ids: tuple[int, ...], completion: Completion
+        self,
+        scene: SceneSpec,
+        prompt: Prompt,
+        prompt_token_ids: tuple[int, ...],
+        completion: Completion,
     ) -> Attempt:
-        task = TASKS[self._scene.task]
+        task = TASKS[scene.task]
         prediction, answer = (
             parse_prediction(completion.text) if self._predicts else (None, completion.text)
         )
         action = task.parse(answer)
-        if action not in self._outcomes:
-            self._outcomes[action] = task.act(self._scene, action, self._simulator)
-        outcome = self._outcomes[action]
+        key = (scene.rest, action)
+        if key not in self._outcomes:
+            self._outcomes[key] = task.act(scene, action, self._simulator)
+        outcome = self._outcomes[key]
         return Attempt(prompt, prompt_token_ids, completion, action, outcome, prediction)

@@ -22,7 +22,7 @@ Split = Literal["train", "warm", "validation", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """An upright cube: center, yaw about the vertical axis, name of its color, edge length."""
+    """An upright box: center, yaw about the vertical axis, name of its color, edge lengths."""
 
     x: float
     y: float
@@ -30,6 +30,14 @@ class Block:
     yaw: float
     color: str
     size: float = 1.0
+    """Height."""
+    stretch: tuple[float, float] = (1.0, 1.0)
+    """Width and depth over the height: those of a cube are 1."""
+
+    @property
+    def edges(self) -> Vector:
+        """Width, height and depth."""
+        return _edges(self.size, self.stretch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,17 @@ class Pose:
     orientation: Quaternion
     color: str
     size: float = 1.0
+    stretch: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def edges(self) -> Vector:
+        """Width, height and depth."""
+        return _edges(self.size, self.stretch)
+
+
+def _edges(size: float, stretch: tuple[float, float]) -> Vector:
+    width, depth = stretch
+    return (size * width, size, size * depth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +120,18 @@ class SceneSpec:
     movable: bool
     """True if the last block is a red one apart from the tower."""
     margin: float
-    """Exact static margin of the tower: positive if it stands."""
+    """Exact static margin of the tower, with the block in the outlined place if there is one:
+    positive if it stands."""
     camera: Camera
     appearance: Appearance
     generator: str = "iid"
     """Name of the set of scenes that it belongs to."""
     wording: int = 0
     """Index of the question's wording among those of the task; training uses 0."""
+    outline: Block | None = None
+    """Place of the red block of which the image shows the outline, if any."""
+    rest: tuple[Pose, ...] = ()
+    """Poses in which earlier moves left the first blocks; the others are upright."""
 
     @property
     def scene_id(self) -> str:

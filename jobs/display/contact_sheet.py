@@ -8,6 +8,7 @@ from physrl import types
 from physrl.config import RunConfig
 from physrl.environments.renderer import Renderer
 from physrl.environments.simulator import Simulator
+from physrl.tasks.plan import ideal_plan
 from physrl.tasks.task import Task, make_prompt, question_text
 
 SIDE = 200
@@ -54,7 +55,8 @@ def _draw_tile(
     size = config.environment.image_size
     prompt = make_prompt(task, scene, renderer, size, reasoning=config.model.reasoning)
     (before,) = prompt.images
-    outcome = task.act(scene, task.ideal(scene), simulator)
+    *_, last = ideal_plan(task, scene, simulator)
+    outcome = last.outcome
     after = renderer.render(outcome.poses, scene.camera, scene.appearance, size)
     tile = Image.new("RGB", (TILE_WIDTH, TILE_HEIGHT), BACKGROUND)
     tile.paste(_enlarge(before), (0, 0))

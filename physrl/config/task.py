@@ -7,12 +7,15 @@ from pydantic import AfterValidator
 from physrl.registry import Registry
 
 FACTS = ("name", "wordings", "achievement", "axes", "movable", "shortcuts", "attempts")
+FACTS_OF_SEVERAL = ("again", "advance")
+"""Further facts about tasks with several attempts."""
 ANSWER_FORMS = ("a verdict", "one number", "two numbers")
 
 
 def _make_task(name: str, kind: Any) -> Any:
     """Return the task of a class that states all facts of one."""
-    if missing := [fact for fact in FACTS if not hasattr(kind, fact)]:
+    facts = FACTS + (FACTS_OF_SEVERAL if getattr(kind, "attempts", 1) > 1 else ())
+    if missing := [fact for fact in facts if not hasattr(kind, fact)]:
         raise ValueError(f"has no {', '.join(missing)}: state them in the class (docs/tasks.md)")
     if kind.name != name:
         raise ValueError(f"has the name '{kind.name}': register it under its own name")
@@ -23,11 +26,15 @@ TASKS: Registry[Any] = Registry(
     "physrl.tasks",
     {
         "stability": "physrl.tasks.stability:Stability",
+        "judge": "physrl.tasks.judge:Judge",
         "stabilize": "physrl.tasks.stabilize:Stabilize",
         "place_x": "physrl.tasks.place_x:PlaceX",
         "place_y": "physrl.tasks.place_y:PlaceY",
         "place": "physrl.tasks.place:Place",
         "place_closed_loop": "physrl.tasks.place_closed_loop:PlaceClosedLoop",
+        "counterweight": "physrl.tasks.counterweight:Counterweight",
+        "build": "physrl.tasks.build:Build",
+        "bridge": "physrl.tasks.bridge:Bridge",
     },
     _make_task,
 )

@@ -1,5 +1,6 @@
-"""Exact static stability of a single stack of cubes."""
+"""Exact static stability of boxes of which each rests on the ground or on one other box."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,40 +11,68 @@ from physrl.types import Block
 Floats = NDArray[np.float64]
 
 
+HEIGHT_TOLERANCE = 1e-6
+"""Largest difference in height, in block widths, at which a block rests on another."""
+
+
+def carriers(tower: Sequence[Block]) -> list[int]:
+    """Find what each block but the first rests on: the last block before it that ends below it.
+
+    In a stack each block rests on the one before it; blocks side by side on a plank share theirs.
+    """
+    found = []
+    for index, block in enumerate(tower[1:], 1):
+        bottom = block.y - block.size / 2 + HEIGHT_TOLERANCE
+        ends = (below.y + below.size / 2 for below in reversed(tower[:index]))
+        found.append(next((index - k for k, end in enumerate(ends, 1) if end <= bottom), 0))
+    return found
+
+
 def centers_of_mass(tower: Sequence[Block]) -> Floats:
-    """Compute the center of mass of all blocks above each level but the top, bottom first.
+    """Compute the center of mass of each block but the first with all that it carries.
 
     Returns:
-        Levels x 3: x, y, z in block widths. All blocks have one density: mass is the edge cubed.
+        Blocks x 3: x, y, z in block widths. All blocks have one density: mass is the volume.
     """
-    centers = np.array([[(block.x, block.y, block.z) for block in tower]])
-    above: Floats = _centers_above(centers, np.array([[block.size for block in tower]]))[0]
-    return above
+    stretches = np.array([math.prod(block.stretch) for block in tower])
+    masses = np.array([block.size for block in tower]) ** 3 * stretches
+    moments = masses[:, None] * np.array([(block.x, block.y, block.z) for block in tower])
+    below = carriers(tower)
+    for index in range(len(tower) - 1, 1, -1):
+        masses[below[index - 1]] += masses[index]
+        moments[below[index - 1]] += moments[index]
+    centers: Floats = moments[1:] / masses[1:, None]
+    return centers
 
 
 def level_margins(tower: Sequence[Block]) -> Floats:
-    """Compute the margin of every level but the top, in block widths, bottom first.
+    """Compute the margin of every block but the first, in block widths, in their order.
 
-    Level k is stable while the center of mass of all blocks above k lies over k's top face. Its
-    margin is size_k / 2 - max(|dx|, |dz|), where (dx, dz) is the offset of that center of mass from
-    k's center in k's own frame. A single block has no level and gives an empty result.
+    A block stands while the center of mass of it and all that it carries lies over the top face of
+    the block below. Its margin is the smaller of width / 2 - |dx| and depth / 2 - |dz|, where (dx,
+    dz) is the offset of that center from the middle of the block below, in the latter's own frame.
+    A block that stands alone gives an empty result.
 
-    Strictly, the blocks above k are supported only where k's top face and the lower face of block
-    k + 1 overlap, but the top faces suffice for any sizes and yaws. Suppose that every level is
-    stable. The center of mass of all blocks above k is an average of block k + 1's own center and
-    the center of mass of all blocks above k + 1. The first lies over k + 1's face, so does the
-    second because level k + 1 is stable, and a face is convex: the average lies over both faces,
-    and the contact supports it.
+    Strictly, a block is supported only where its lower face and the top face below overlap, but the
+    top faces suffice for any sizes and yaws. Suppose that all that block k carries stands. The
+    center of mass of k with all of it is an average of k's own center and the centers of mass of
+    what rests on k, each with all that it carries. They all lie over k's face, and a face is
+    convex: so does their average. If it also lies over the face below, it lies over both faces, and
+    the contact supports it.
     """
-    centers = np.array([[(block.x, block.z) for block in tower]])
-    yaws = np.array([[block.yaw for block in tower]])
-    sizes = np.array([[block.size for block in tower]])
-    margins: Floats = sizes[0, :-1] / 2 - overhangs(centers, yaws, sizes)[0]
+    if len(tower) < 2:
+        return np.empty(0)
+    below = [tower[index] for index in carriers(tower)]
+    offsets = centers_of_mass(tower) - np.array([(block.x, block.y, block.z) for block in below])
+    yaws = np.array([block.yaw for block in below])
+    halves = np.array([block.edges for block in below]) / 2
+    dx, dz = np.abs(_own_frame(offsets[:, 0], offsets[:, 2], yaws))
+    margins: Floats = np.minimum(halves[:, 0] - dx, halves[:, 2] - dz)
     return margins
 
 
 def overhangs(centers: Floats, yaws: Floats, sizes: Floats) -> Floats:
-    """Compute how far the center of mass above each block is from its middle, for many towers.
+    """Compute how far the center of mass above each block is from its middle, for stacks of cubes.
 
     Args:
         centers: towers x blocks x 2: x and z, bottom first.
@@ -54,10 +83,15 @@ def overhangs(centers: Floats, yaws: Floats, sizes: Floats) -> Floats:
         Towers x levels: max(|dx|, |dz|) of `level_margins`.
     """
     offsets = _centers_above(centers, sizes) - centers[:, :-1]
-    dx, dz = offsets[..., 0], offsets[..., 1]
-    cos, sin = np.cos(yaws[:, :-1]), np.sin(yaws[:, :-1])
-    largest: Floats = np.maximum(np.abs(cos * dx - sin * dz), np.abs(sin * dx + cos * dz))
+    dx, dz = np.abs(_own_frame(offsets[..., 0], offsets[..., 1], yaws[:, :-1]))
+    largest: Floats = np.maximum(dx, dz)
     return largest
+
+
+def _own_frame(dx: Floats, dz: Floats, yaws: Floats) -> tuple[Floats, Floats]:
+    """Turn offsets into the frames of blocks."""
+    cos, sin = np.cos(yaws), np.sin(yaws)
+    return cos * dx - sin * dz, sin * dx + cos * dz
 
 
 def _centers_above(centers: Floats, sizes: Floats) -> Floats:
@@ -69,24 +103,31 @@ def _centers_above(centers: Floats, sizes: Floats) -> Floats:
 
 
 def margin(tower: Sequence[Block]) -> float:
-    """Compute the smallest level margin: positive if the tower stands, half the edge if alone."""
-    return float(level_margins(tower).min(initial=tower[0].size / 2))
+    """Compute the smallest margin: positive if all stand, half the narrower side if alone."""
+    width, _, depth = tower[0].edges
+    return float(level_margins(tower).min(initial=min(width, depth) / 2))
 
 
 def overlaps(first: Block, second: Block, tolerance: float) -> bool:
-    """Return whether two upright cubes overlap by more than `tolerance` along every axis.
+    """Return whether two upright boxes overlap by more than `tolerance` along every axis.
 
-    Exact, by separating axes: the vertical and the sides of both squares.
+    Exact, by separating axes: the vertical and the sides of both rectangles.
     """
     if abs(first.y - second.y) >= (first.size + second.size) / 2 - tolerance:
         return False
     gap = np.array([second.x - first.x, second.z - first.z])
     turn = second.yaw - first.yaw
-    spread = abs(np.cos(turn)) + abs(np.sin(turn))
+    along, across = abs(np.cos(turn)), abs(np.sin(turn))
     for block, other in ((first, second), (second, first)):
-        reach = block.size / 2 + spread * other.size / 2
+        width, _, depth = block.edges
+        other_width, _, other_depth = other.edges
+        reaches = (
+            (width + along * other_width + across * other_depth) / 2,
+            (depth + across * other_width + along * other_depth) / 2,
+        )
         cos, sin = np.cos(block.yaw), np.sin(block.yaw)
-        for axis in (np.array([cos, -sin]), np.array([sin, cos])):
-            if abs(gap @ axis) >= reach - tolerance:
+        sides = (np.array([cos, -sin]), np.array([sin, cos]))
+        for side, reach in zip(sides, reaches, strict=True):
+            if abs(gap @ side) >= reach - tolerance:
                 return False
     return True

@@ -3,6 +3,8 @@
 from physrl.types import Appearance, Vector
 
 RED = "red"
+OUTLINE = "outline"
+"""Name instead of a color for a place of the red block, of which only the outline is drawn."""
 COLORS: dict[str, Vector] = {
     RED: (0.80, 0.07, 0.09),
     "yellow": (0.88, 0.80, 0.16),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from physrl.environments.palette import rgb
-from physrl.environments.projection import axes, pose_window, view
+from physrl.environments.projection import axes, half_extents, pose_window, view
 from physrl.environments.ray_caster import LIGHT_RAYS, cast, develop
 from physrl.environments.renderer import check_size
 from physrl.environments.scene_arrays import (
@@ -107,7 +107,7 @@ def _boxes(poses: Sequence[Pose], camera: Camera, appearance: Appearance, size: 
     return Boxes(
         np.array([pose.position for pose in poses], np.float64).reshape(count, 3),
         np.array([axes(pose) for pose in poses]).reshape(count, 3, 3),
-        np.array([pose.size / 2 for pose in poses], np.float64),
+        np.array([half_extents(pose) for pose in poses]).reshape(count, 3),
         np.array([_linear(rgb(pose.color, appearance)) for pose in poses]).reshape(count, 3),
         np.array([appearance.texture_seed * 31 + 17 * n for n in range(count)], np.int64),
         windows,
@@ -132,7 +132,7 @@ def _shadow_area(boxes: Boxes, rays: Floats) -> Rectangle:
     """Compute the bounding rectangle of the boxes' shadows on the ground."""
     if not len(boxes.halves):
         return (0.0, 0.0, 0.0, 0.0)
-    reach = boxes.halves[:, None] * np.sqrt(3)
+    reach = np.sqrt((boxes.halves**2).sum(axis=1, keepdims=True))
     height = boxes.centers[:, 1, None] + reach
     slopes = rays / np.maximum(rays[:, 1:2], 0.05)
     feet = [(axis, boxes.centers[:, axis, None] - height * slopes[:, axis]) for axis in (0, 2)]

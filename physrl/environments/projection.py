@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from physrl.types import Block, Camera, Pose
+from physrl.types import Block, Camera, Pose, Vector
 
 Floats = NDArray[np.float64]
 NEAR_PLANE, FAR_PLANE = 0.5, 100.0
@@ -51,7 +51,7 @@ def project(camera: Camera, points: Floats) -> tuple[Floats, Floats]:
 
 
 def axes(pose: Pose) -> Floats:
-    """Compute the block's own axes in the scene: unit vectors, in rows."""
+    """Compute the block's own axes in the scene, along width, depth and height, in rows."""
     x, y, z, w = pose.orientation
     rotation = np.array(
         [
@@ -64,9 +64,16 @@ def axes(pose: Pose) -> Floats:
     return own
 
 
+def half_extents(pose: Pose) -> Vector:
+    """Return half the edge lengths of a block along its own axes: width, depth, height."""
+    width, height, depth = pose.edges
+    return (width / 2, depth / 2, height / 2)
+
+
 def pose_corners(pose: Pose) -> Floats:
     """Compute the eight corners of a block in any pose, 8 x 3."""
-    corners: Floats = np.array(pose.position) + pose.size / 2 * CORNERS @ axes(pose)
+    halves = np.array(half_extents(pose))
+    corners: Floats = np.array(pose.position) + halves * CORNERS @ axes(pose)
     return corners
 
 
@@ -76,7 +83,8 @@ def corners(blocks: Sequence[Block]) -> Floats:
     for block in blocks:
         cos, sin = np.cos(block.yaw), np.sin(block.yaw)
         own = np.array([[cos, 0.0, -sin], [0.0, 1.0, 0.0], [sin, 0.0, cos]])
-        points.append(np.array([block.x, block.y, block.z]) + block.size / 2 * CORNERS @ own)
+        halves = np.array(block.edges) / 2
+        points.append(np.array([block.x, block.y, block.z]) + halves * CORNERS @ own)
     return np.concatenate(points)
 
 

@@ -66,14 +66,15 @@ def smooth_noise(x: float, y: float, z: float, seed: int) -> float:
 def hit_box(boxes, n, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
     """Compute where a ray enters box n: (distance, face 0..5), or (MISS, 0)."""
     px, py, pz = boxes.centers[n, 0] - ox, boxes.centers[n, 1] - oy, boxes.centers[n, 2] - oz
-    half = boxes.halves[n]
+    halves = boxes.halves
     along = px * dx + py * dy + pz * dz
-    reach = 3.0 * half * half
+    reach = halves[n, 0] * halves[n, 0] + halves[n, 1] * halves[n, 1] + halves[n, 2] * halves[n, 2]
     squared = px * px + py * py + pz * pz
     if squared - along * along > reach or (along < 0 and squared > reach):
         return MISS, 0
     enter, leave, face = -MISS, MISS, 0
     for a in range(3):
+        half = halves[n, a]
         ax, ay, az = boxes.axes[n, a, 0], boxes.axes[n, a, 1], boxes.axes[n, a, 2]
         center = ax * px + ay * py + az * pz
         speed = ax * dx + ay * dy + az * dz
@@ -292,7 +293,7 @@ def shade(boxes, light, cloth, finish, surface, point, direction, direct, ambien
     sign = -1.0 if surface % 2 == 0 else 1.0
     axes = boxes.axes
     px, py, pz = x - boxes.centers[n, 0], y - boxes.centers[n, 1], z - boxes.centers[n, 2]
-    edge = 0.5 / boxes.halves[n]
+    edge = 0.5 / max(boxes.halves[n, 0], boxes.halves[n, 1], boxes.halves[n, 2])
     p = edge * (axes[n, 0, 0] * px + axes[n, 0, 1] * py + axes[n, 0, 2] * pz)
     q = edge * (axes[n, 1, 0] * px + axes[n, 1, 1] * py + axes[n, 1, 2] * pz)
     r = edge * (axes[n, 2, 0] * px + axes[n, 2, 1] * py + axes[n, 2, 2] * pz)

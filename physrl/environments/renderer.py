@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.palette import rgb
-from physrl.environments.projection import FAR_PLANE, NEAR_PLANE, pose_window, project
+from physrl.environments.projection import (
+    FAR_PLANE,
+    NEAR_PLANE,
+    half_extents,
+    pose_window,
+    project,
+)
 from physrl.environments.quiet_bullet import pybullet
 from physrl.environments.simulator import start_pose
 from physrl.errors import SceneError, SimulationError
@@ -124,7 +130,7 @@ class TinyRenderer:
     def _add(self, pose: Pose, color: Vector) -> int:
         shape = pybullet.createVisualShape(
             pybullet.GEOM_BOX,
-            halfExtents=[pose.size / 2] * 3,
+            halfExtents=half_extents(pose),
             rgbaColor=[*color, 1],
             physicsClientId=self._client,
         )

@@ -20,7 +20,7 @@ class Boxes(NamedTuple):
     axes: Floats
     """N x 3 x 3: each box's own axes, in rows."""
     halves: Floats
-    """Half edge lengths."""
+    """N x 3: half edge lengths along its own axes."""
     colors: Floats
     """N x 3, linear RGB."""
     seeds: NDArray[np.int64]

@@ -3,12 +3,12 @@
 import hashlib
 from dataclasses import astuple
 
-from physrl.types import SceneSpec
+from physrl.types import Block, SceneSpec
 
 
 def scene_hash(scene: SceneSpec) -> str:
     """Hash everything that is visible in a scene or affects its physics, but not its id."""
-    blocks = tuple(map(astuple, scene.blocks))
+    blocks = tuple(map(astuple, _places(scene)))
     return _digest((blocks, scene.movable, astuple(scene.camera), astuple(scene.appearance)))
 
 
@@ -19,10 +19,18 @@ def geometry_hash(scene: SceneSpec) -> str:
     Rounding to hundredths would make single blocks of independent scenes collide by chance.
     """
     blocks = [
-        tuple(round(value * 1000) for value in (block.x, block.y, block.z, block.yaw, block.size))
-        for block in scene.blocks
+        tuple(
+            round(value * 1000)
+            for value in (block.x, block.y, block.z, block.yaw, block.size, *block.stretch)
+        )
+        for block in _places(scene)
     ]
     return _digest((blocks, scene.movable))
+
+
+def _places(scene: SceneSpec) -> tuple[Block, ...]:
+    """Return the blocks of a scene and the outlined one."""
+    return scene.blocks if scene.outline is None else (*scene.blocks, scene.outline)
 
 
 def _digest(value: object) -> str:

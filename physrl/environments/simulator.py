@@ -7,19 +7,30 @@ state, new ones in an empty world are reproducible bit for bit, also across proc
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import mul
 
+from physrl.environments.projection import half_extents
 from physrl.environments.quiet_bullet import pybullet
 from physrl.errors import SimulationError
-from physrl.types import Block, FirstMove, Motion, Pose, Quaternion, Side, Still, Vector
+from physrl.types import (
+    Block,
+    FirstMove,
+    Motion,
+    Pose,
+    Quaternion,
+    SceneSpec,
+    Side,
+    Still,
+    Vector,
+)
 
 GRAVITY = 9.81
 TIME_STEP = 1 / 240
 SOLVER_ITERATIONS = 50
 MANY_SOLVER_ITERATIONS = 150
-"""Solver iterations with blocks of several sizes or six blocks: with fewer, heavy blocks on light
+"""Solver iterations with blocks of several shapes or six blocks: with fewer, heavy blocks on light
 ones and tall towers creep until they fall."""
 FRICTION = 0.7
 TAU = math.sqrt(1.0 / GRAVITY)
@@ -70,51 +81,67 @@ class Simulator:
         pybullet.disconnect(self._client)
 
     def settle(
-        self, blocks: Sequence[Block], drop: float = 0.0, give_up_beyond: float = math.inf
+        self,
+        blocks: Sequence[Block | Pose],
+        drop: float = 0.0,
+        give_up_beyond: float = math.inf,
+        patience: float = 1.0,
     ) -> Settled:
         """Release the blocks and simulate until they are at rest.
 
         Args:
-            blocks: initial positions; bottom first is fastest to solve.
+            blocks: initial positions, upright or in any pose; bottom first is fastest to solve.
             drop: height that a block falls before it touches another, in block widths; extends the
                 time limit.
             give_up_beyond: displacement of any block at which to stop early, in block widths: for
                 callers whose result cannot change after that.
+            patience: multiple of the time limit.
 
         Raises:
             SimulationError: a position is not finite.
         """
-        bodies = self._build(blocks)
-        *_, (steps, at_rest, motion) = self._advance(bodies, blocks, drop, give_up_beyond)
-        poses = self._poses(bodies, blocks)
+        start = tuple(map(start_pose, blocks))
+        bodies = self._build(start)
+        *_, (steps, at_rest, motion) = self._advance(bodies, start, drop, give_up_beyond, patience)
+        poses = self._poses(bodies, start)
         displacements = tuple(
-            math.dist(pose.position, (block.x, block.y, block.z))
-            for pose, block in zip(poses, blocks, strict=True)
+            math.dist(after.position, before.position)
+            for after, before in zip(poses, start, strict=True)
         )
         if not all(map(math.isfinite, displacements)):
             raise SimulationError(f"a block's position is not finite after {steps} steps: {blocks}")
         return Settled(poses, displacements, at_rest, steps, motion)
 
     def watch(
-        self, blocks: Sequence[Block], drop: float = 0.0, give_up_beyond: float = math.inf
+        self,
+        blocks: Sequence[Block | Pose],
+        drop: float = 0.0,
+        give_up_beyond: float = math.inf,
+        patience: float = 1.0,
     ) -> Iterator[tuple[Pose, ...]]:
         """Simulate like `settle` and yield frames: initial poses, then FRAMES_PER_SECOND.
 
         The last frame equals the poses of `settle`, bit for bit. Exhaust the iterator before the
         next simulation: both share one world.
         """
-        bodies = self._build(blocks)
-        yield tuple(map(start_pose, blocks))
-        for _ in self._advance(bodies, blocks, drop, give_up_beyond):
-            yield self._poses(bodies, blocks)
+        start = tuple(map(start_pose, blocks))
+        bodies = self._build(start)
+        yield start
+        for _ in self._advance(bodies, start, drop, give_up_beyond, patience):
+            yield self._poses(bodies, start)
 
     def _advance(
-        self, bodies: Sequence[int], blocks: Sequence[Block], drop: float, give_up_beyond: float
+        self,
+        bodies: Sequence[int],
+        poses: Sequence[Pose],
+        drop: float,
+        give_up_beyond: float,
+        patience: float,
     ) -> Iterator[tuple[int, bool, Motion]]:
         """Step until rest or the time limit; yield (steps so far, all at rest, first motion)."""
-        start = [(block.x, -block.z, block.y) for block in blocks]
+        start = [_bullet_position(pose) for pose in poses]
         fall = math.sqrt(2 * max(drop, 0.0))
-        max_steps = round((MAX_DURATION + fall * TAU) / TIME_STEP)
+        max_steps = round((MAX_DURATION + fall * TAU) * patience / TIME_STEP)
         min_steps = round((1 + fall) * TAU / TIME_STEP)
         steps, at_rest = 0, False
         motion: Motion = Still()
@@ -144,10 +171,10 @@ class Simulator:
         plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, physicsClientId=client)
         self._set_contact(pybullet.createMultiBody(0, plane, physicsClientId=client))
         self._bodies: list[int] = []
-        self._shapes: dict[float, int] = {}
+        self._shapes: dict[Vector, int] = {}
         self._simulations = 0
 
-    def _build(self, blocks: Sequence[Block]) -> list[int]:
+    def _build(self, poses: Sequence[Pose]) -> list[int]:
         """Replace the bodies of the last simulation by these blocks."""
         client = self._client
         while self._bodies:
@@ -155,33 +182,33 @@ class Simulator:
         if self._simulations == RESET_AFTER:
             self._reset()
         self._simulations += 1
-        easy = len({block.size for block in blocks}) == 1 and len(blocks) < 6
+        easy = len({pose.edges for pose in poses}) == 1 and len(poses) < 6
         pybullet.setPhysicsEngineParameter(
             numSolverIterations=SOLVER_ITERATIONS if easy else MANY_SOLVER_ITERATIONS,
             physicsClientId=client,
         )
-        for size, group in groupby(blocks, key=lambda block: block.size):
-            self._bodies += self._add(size, list(group))
+        for _, group in groupby(poses, key=lambda pose: pose.edges):
+            self._bodies += self._add(list(group))
         return list(self._bodies)
 
-    def _add(self, size: float, blocks: Sequence[Block]) -> tuple[int, ...]:
-        """Add blocks of one size in a single call, which costs little more than adding one."""
-        client = self._client
-        if size not in self._shapes:
-            self._shapes[size] = pybullet.createCollisionShape(
-                pybullet.GEOM_BOX, halfExtents=[size / 2] * 3, physicsClientId=client
+    def _add(self, poses: Sequence[Pose]) -> tuple[int, ...]:
+        """Add blocks of one shape in a single call, which costs little more than adding one."""
+        client, first = self._client, poses[0]
+        if first.edges not in self._shapes:
+            self._shapes[first.edges] = pybullet.createCollisionShape(
+                pybullet.GEOM_BOX, halfExtents=half_extents(first), physicsClientId=client
             )
-        positions = [(block.x, -block.z, block.y) for block in blocks]
+        positions = [_bullet_position(pose) for pose in poses]
         bodies: tuple[int, ...] = pybullet.createMultiBody(
-            size**3,
-            self._shapes[size],
+            first.size**3 * math.prod(first.stretch),
+            self._shapes[first.edges],
             batchPositions=positions,
             useMaximalCoordinates=True,
             physicsClientId=client,
         )
-        for body, block, position in zip(bodies, blocks, positions, strict=True):
+        for body, pose, position in zip(bodies, poses, positions, strict=True):
             pybullet.resetBasePositionAndOrientation(
-                body, position, upright(block.yaw), physicsClientId=client
+                body, position, pose.orientation, physicsClientId=client
             )
             self._set_contact(body)
         return bodies
@@ -197,13 +224,13 @@ class Simulator:
             physicsClientId=self._client,
         )
 
-    def _poses(self, bodies: Sequence[int], blocks: Sequence[Block]) -> tuple[Pose, ...]:
+    def _poses(self, bodies: Sequence[int], start: Sequence[Pose]) -> tuple[Pose, ...]:
         poses = []
-        for body, block in zip(bodies, blocks, strict=True):
+        for body, before in zip(bodies, start, strict=True):
             (x, depth, y), orientation = pybullet.getBasePositionAndOrientation(
                 body, physicsClientId=self._client
             )
-            poses.append(Pose((x, y, -depth), orientation, block.color, block.size))
+            poses.append(replace(before, position=(x, y, -depth), orientation=orientation))
         return tuple(poses)
 
     def _positions(self, bodies: Sequence[int]) -> list[Vector]:
@@ -265,6 +292,19 @@ def upright(yaw: float) -> Quaternion:
     return (0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2))
 
 
-def start_pose(block: Block) -> Pose:
+def start_pose(block: Block | Pose) -> Pose:
     """Return the pose of a block before it is released."""
-    return Pose((block.x, block.y, block.z), upright(block.yaw), block.color, block.size)
+    if isinstance(block, Pose):
+        return block
+    position = (block.x, block.y, block.z)
+    return Pose(position, upright(block.yaw), block.color, block.size, block.stretch)
+
+
+def scene_poses(scene: SceneSpec) -> tuple[Pose, ...]:
+    """Return the poses of a scene's blocks before they are released."""
+    return (*scene.rest, *map(start_pose, scene.blocks[len(scene.rest) :]))
+
+
+def _bullet_position(pose: Pose) -> Vector:
+    x, y, z = pose.position
+    return (x, -z, y)

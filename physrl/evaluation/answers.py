@@ -8,6 +8,7 @@ from physrl.tasks import TASKS
 from physrl.tasks.answers import format_action
 from physrl.tasks.placing import height
 from physrl.tasks.task import question_text
+from physrl.turns import next_scene
 from physrl.types import (
     Action,
     Completion,
@@ -31,7 +32,7 @@ def group_answers(record: RolloutGroup) -> list[Answer]:
 def scene_answer(scene: SceneSpec, rollout: Rollout) -> Answer:
     """Make the answer of a rollout from its last attempt."""
     task = TASKS[scene.task]
-    ideal = task.ideal(scene)
+    ideal = task.ideal(next_scene(scene, rollout.attempts[:-1]))
     last = rollout.last
     return Answer(
         scene_id=scene.scene_id,

@@ -9,6 +9,7 @@ import numpy as np
 from physrl.data.photos import Photo
 from physrl.environments.randomness import stream
 from physrl.environments.renderer import make_renderer
+from physrl.environments.simulator import Simulator
 from physrl.evaluation.answers import STABILITY, photo_prompt
 from physrl.evaluation.local import evaluate_cell
 from physrl.evaluation.requests import cell_source
@@ -19,6 +20,7 @@ from physrl.protocols import Sampling
 from physrl.scene_source import draw_scene
 from physrl.tasks import TASKS
 from physrl.tasks.answers import answer_text, format_action
+from physrl.tasks.plan import ideal_plan
 from physrl.tasks.task import Task, make_scene
 from physrl.types import (
     Appearance,
@@ -69,9 +71,17 @@ def _answers(cell: CellSpec, photos: Sequence[Photo]) -> dict[str, Iterator[str]
         return {source.scene_id(index): _guesses(cell, task, index) for index in indices}
     if cell.subject.kind == "rule":
         return _rule_answers(cell, task, [draw_scene(source, index) for index in indices])
-    return {
-        source.scene_id(index): repeat(task.target(draw_scene(source, index))) for index in indices
-    }
+    return {source.scene_id(index): _ideal(task, draw_scene(source, index)) for index in indices}
+
+
+def _ideal(task: Task, scene: SceneSpec) -> Iterator[str]:
+    """Yield the ideal answer to each attempt."""
+    if task.attempts == 1:
+        yield task.target(scene)
+        return
+    with closing(Simulator()) as simulator:
+        for step in ideal_plan(task, scene, simulator):
+            yield task.target(step.scene)
 
 
 def _rule_answers(

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.renderer import Renderer
-from physrl.environments.simulator import start_pose
-from physrl.tasks.task import Task, make_scene
-from physrl.types import Action, Image, Offset, SceneSpec, Verdict
+from physrl.tasks.task import Task, make_scene, scene_image
+from physrl.types import Action, Offset, SceneSpec, Verdict
 
 Rule = Callable[[SceneSpec], Action]
 
@@ -135,6 +134,4 @@ _MAKERS: Mapping[str, Callable[[Known], Rule]] = {
 
 
 def _look(scene: SceneSpec, renderer: Renderer) -> NDArray[np.float32]:
-    poses = [start_pose(block) for block in scene.blocks]
-    image: Image = renderer.render(poses, scene.camera, scene.appearance, PIXELS)
-    return image.astype(np.float32).ravel()
+    return scene_image(scene, renderer, PIXELS).astype(np.float32).ravel()

@@ -29,6 +29,9 @@ def make_gallery(
 ) -> tuple[GalleryItem, ...]:
     """Select up to `per_task` greedy answers of each policy to each simulated task.
 
+    Tasks whose attempts start from what earlier ones left are omitted: an answer is the last
+    attempt alone.
+
     Args:
         settings: scene settings of the evaluation.
         reasoning: True if the prompts asked for reasoning.
@@ -37,13 +40,14 @@ def make_gallery(
         DataError: an answer's scene id is not of the form task/split/generator/seed/index.
     """
     with closing(Simulator()) as simulator, closing(make_renderer(settings)) as renderer:
-        return tuple(
+        items = (
             _make_item(policy.policy, answered, settings, reasoning, simulator, renderer)
             for policy in policies
             for result in policy.results
             if result.task in TASKS and result.decoding == "greedy"
             for answered in choose_spread(result.answers, per_task)
         )
+        return tuple(item for item in items if item is not None)
 
 
 def choose_spread(answers: Sequence[Answer], count: int) -> tuple[Answer, ...]:
@@ -83,13 +87,15 @@ def _make_item(
     reasoning: bool,
     simulator: Simulator,
     renderer: Renderer,
-) -> GalleryItem:
+) -> GalleryItem | None:
     scene = rebuild_scene(answered.scene_id, settings)
     task = TASKS[scene.task]
     prompt = make_prompt(task, scene, renderer, IMAGE_SIZE, reasoning=reasoning)
     (before,) = prompt.images
     action = task.parse(answered.completion)
     outcome = task.act(scene, action, simulator)
+    if task.attempts > 1 and task.advance(scene, outcome) is not scene:
+        return None
     after = (
         renderer.render(outcome.poses, scene.camera, scene.appearance, IMAGE_SIZE)
         if outcome.poses

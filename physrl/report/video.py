@@ -7,9 +7,10 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from physrl.environments.renderer import Renderer
-from physrl.environments.simulator import FRAMES_PER_SECOND, Simulator, start_pose
+from physrl.environments.simulator import FRAMES_PER_SECOND, Simulator
 from physrl.errors import UserError
 from physrl.tasks.release import Release
+from physrl.tasks.task import scene_image
 from physrl.types import Image, SceneSpec
 
 HOLD_FRAMES = FRAMES_PER_SECOND // 2
@@ -23,10 +24,12 @@ def render_video(
 
     The first image is the scene as the model saw it.
     """
-    start = tuple(map(start_pose, scene.blocks))
-    poses = [start, *simulator.watch(release.blocks, release.drop)]
-    images = [renderer.render(each, scene.camera, scene.appearance, size) for each in poses]
-    return [images[0]] * HOLD_FRAMES + images[1:] + [images[-1]] * HOLD_FRAMES
+    first = scene_image(scene, renderer, size)
+    images = [
+        renderer.render(poses, scene.camera, scene.appearance, size)
+        for poses in simulator.watch(release.blocks, release.drop, patience=release.patience)
+    ]
+    return [first] * HOLD_FRAMES + images + [images[-1]] * HOLD_FRAMES
 
 
 def write_video(frames: Sequence[Image], path: Path) -> None:

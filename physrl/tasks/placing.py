@@ -100,10 +100,15 @@ def resting_on(block: Block, below: Block) -> Block:
     return replace(block, y=below.y + (below.size + block.size) / 2)
 
 
+def carrying_block(tower: Sequence[Block]) -> Block:
+    """Return the block that a red one is put on: the plank if there is one, else the top block."""
+    return next((block for block in tower if block.stretch[0] > 1), tower[-1])
+
+
 def ideal_on_top(scene: SceneSpec) -> Offset:
     """Return the offset after which the taller tower stands with the largest margin."""
-    red, top = scene.blocks[-1], scene.tower[-1]
-    lifted = resting_on(red, top)
+    red = scene.blocks[-1]
+    lifted = resting_on(red, carrying_block(scene.tower))
     x, _ = best_shift((*scene.tower, lifted), len(scene.tower))
     return Offset(x, round((lifted.y - red.y) * UNITS) / UNITS)
 

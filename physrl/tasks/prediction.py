@@ -28,6 +28,7 @@ SIDES = "left, right, towards or away"
 FORM = f"a number and {SIDES}, or none"
 FIRST = f" Before the answer, say between <outcome> and </outcome> {QUESTION}: {FORM}."
 LET_GO = "All is let go as it is"
+OUTLINED = "The red block is put at the outline"
 MOVED = "The red block is moved by {offset}"
 ALONE = f"{{what}}: {QUESTION}? Say between <outcome> and </outcome> {FORM}."
 FARTHEST = 0.6
@@ -92,17 +93,22 @@ def hypothetical_action(task: Task, scene: SceneSpec) -> Action:
     ideal = task.ideal(scene)
     if not isinstance(ideal, Offset):
         return ideal
-    units = round(FARTHEST * UNITS)
-    error = int(stream(f"{scene.scene_id}/outcome", scene.index).integers(-units, units + 1))
-    if "x" in task.axes:
-        return replace(ideal, x=round(ideal.x * UNITS + error) / UNITS)
-    return replace(ideal, y=round(ideal.y * UNITS + abs(error)) / UNITS)
+    units, rng = round(FARTHEST * UNITS), stream(f"{scene.scene_id}/outcome", scene.index)
+    while True:  # until it is legal: beside the best place there may be another block
+        error = int(rng.integers(-units, units + 1))
+        if "x" in task.axes:
+            action = replace(ideal, x=round(ideal.x * UNITS + error) / UNITS)
+        else:
+            action = replace(ideal, y=round(ideal.y * UNITS + abs(error)) / UNITS)
+        if task.release(scene, action) is not None:
+            return action
 
 
 def prediction_prompt(prompt: Prompt, task: Task, action: Action) -> Prompt:
     """Return the second question about a prompt's image: the outcome of this action."""
     offset = format_action(action, task.axes)
-    what = MOVED.format(offset=offset) if task.axes else LET_GO
+    without_number = OUTLINED if task.movable else LET_GO
+    what = MOVED.format(offset=offset) if task.axes else without_number
     *before, question = prompt.turns
     second = Turn("user", ALONE.format(what=what), question.images)
     return Prompt(prompt.scene_id, (*before, second), "outcome")

@@ -8,13 +8,15 @@ import numpy as np
 from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.environments.appearance import sample_view
 from physrl.environments.geometry import margin
+from physrl.environments.outline import draw_outline
+from physrl.environments.palette import OUTLINE
 from physrl.environments.randomness import Streams, scene_streams
 from physrl.environments.renderer import Renderer
-from physrl.environments.simulator import Simulator, start_pose
+from physrl.environments.simulator import Simulator, scene_poses
 from physrl.tasks.answers import Axis
-from physrl.tasks.placing import resting_on
+from physrl.tasks.placing import carrying_block, resting_on
 from physrl.tasks.release import Release
-from physrl.types import Action, Block, Outcome, Prompt, SceneSpec, Shortcuts, Split
+from physrl.types import Action, Block, Image, Outcome, Prompt, SceneSpec, Shortcuts, Split
 
 REASONING = " Think first between <think> and </think>, then answer."
 FORMAT = " Put the answer between <answer> and </answer>."
@@ -49,9 +51,14 @@ class Task(Protocol):
     controls, beside those that all tasks share (`physrl.evaluation.rules`)."""
     attempts: int
     """Most answers to one scene; after a failure the model sees an image of the outcome."""
+    again: str
+    """Request for the next answer, after a sentence on the last one; only with several attempts."""
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
-        """Draw a scene's blocks: the tower from bottom to top, then a red block that is apart."""
+        """Draw a scene's blocks: the tower from bottom to top, then a red block that is apart.
+
+        A block of the color `OUTLINE` at the end is a place of which only the outline is drawn.
+        """
         ...
 
     def parse(self, completion: str) -> Action:
@@ -74,6 +81,10 @@ class Task(Protocol):
         """Simulate the action and return its outcome."""
         ...
 
+    def advance(self, scene: SceneSpec, outcome: Outcome) -> SceneSpec:
+        """Return the scene of the next attempt; only with several attempts."""
+        ...
+
 
 def make_scene(
     task: Task,
@@ -92,9 +103,13 @@ def make_scene(
         SceneError: the settings admit no such scene.
     """
     streams = scene_streams(seed, task.name, split, generator, index)
-    blocks = task.sample(streams, settings)
+    drawn = task.sample(streams, settings)
+    blocks = tuple(block for block in drawn if block.color != OUTLINE)
+    outlines = tuple(block for block in drawn if block.color == OUTLINE)
     tower = blocks[:-1] if task.movable else blocks
-    targets = _places_on_top(tower, blocks[-1]) if task.movable else ()
+    targets = outlines
+    if task.movable and not outlines:
+        targets = _places_on_top(tower, blocks[-1])
     camera, appearance = sample_view(
         streams.own, settings.randomization, blocks, settings.camera, targets
     )
@@ -105,11 +120,12 @@ def make_scene(
         index=index,
         blocks=blocks,
         movable=task.movable,
-        margin=margin(tower),
+        margin=margin((*tower, *outlines)),
         camera=camera,
         appearance=appearance,
         generator=generator,
         wording=_draw_wording(task, settings, streams.own),
+        outline=next(iter(outlines), None),
     )
 
 
@@ -117,10 +133,17 @@ def make_prompt(
     task: Task, scene: SceneSpec, renderer: Renderer, image_size: int, *, reasoning: bool
 ) -> Prompt:
     """Render a scene and ask the task's question about it."""
-    poses = [start_pose(block) for block in scene.blocks]
-    image = renderer.render(poses, scene.camera, scene.appearance, image_size)
+    image = scene_image(scene, renderer, image_size)
     question = question_text(task, scene.wording, reasoning=reasoning)
     return Prompt.ask(scene.scene_id, question, image)
+
+
+def scene_image(scene: SceneSpec, renderer: Renderer, size: int) -> Image:
+    """Render a scene as the model sees it before its answer."""
+    image = renderer.render(scene_poses(scene), scene.camera, scene.appearance, size)
+    if scene.outline is None:
+        return image
+    return draw_outline(image, scene.outline, scene.camera, scene.appearance)
 
 
 def question_text(task: Task, wording: int = 0, *, reasoning: bool) -> str:
@@ -128,20 +151,28 @@ def question_text(task: Task, wording: int = 0, *, reasoning: bool) -> str:
     return task.wordings[wording] + FORMAT + (REASONING if reasoning else "")
 
 
-def feedback_text(outcome: Outcome, *, reasoning: bool) -> str:
-    """Return the text beside the image of a failed attempt; the next one starts from the scene."""
-    again = " Try again from the first picture." + FORMAT
-    return FEEDBACK[outcome.status] + again + (REASONING if reasoning else "")
+def feedback_text(task: Task, outcome: Outcome, *, reasoning: bool) -> str:
+    """Return the text beside the image of an attempt that is followed by another."""
+    return f"{FEEDBACK[outcome.status]} {task.again}{FORMAT}" + (REASONING if reasoning else "")
+
+
+def feedback_image(
+    scene: SceneSpec, following: SceneSpec, outcome: Outcome, renderer: Renderer, size: int
+) -> Image:
+    """Render the scene of the next attempt, or the outcome where that begins like the last one."""
+    if following is scene and outcome.poses:
+        return renderer.render(outcome.poses, scene.camera, scene.appearance, size)
+    return scene_image(following, renderer, size)
 
 
 def _places_on_top(tower: tuple[Block, ...], red: Block) -> tuple[Block, ...]:
-    """Return the leftmost and the rightmost place at which the top block could carry the red one.
+    """Return the leftmost and the rightmost place at which a block could carry the red one.
 
     The camera is fitted to both: an image fitted to the best place would give it away.
     """
-    lifted = resting_on(red, tower[-1])
-    reach = tower[-1].size / 2
-    return tuple(replace(lifted, x=tower[-1].x + shift) for shift in (-reach, reach))
+    carrier = carrying_block(tower)
+    lifted, reach = resting_on(red, carrier), carrier.edges[0] / 2
+    return tuple(replace(lifted, x=carrier.x + shift) for shift in (-reach, reach))
 
 
 def _draw_wording(task: Task, settings: EnvironmentConfig, rng: np.random.Generator) -> int:

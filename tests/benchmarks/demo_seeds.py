@@ -16,7 +16,7 @@ from physrl.evaluation.statistics import Count, compare
 
 
 def count(run: Path, policy: str, decoding: Decoding) -> Count:
-    result = load_policy_result(run / "evaluation" / f"{policy}{SUFFIX}").find("place", decoding)
+    result = load_policy_result(run / "evaluation" / f"{policy}{SUFFIX}").find("place_x", decoding)
     assert result is not None
     return result.count
 

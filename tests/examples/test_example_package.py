@@ -16,7 +16,7 @@ from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-PACKAGE = ROOT / "examples" / "physrl-counterweight"
+PACKAGE = ROOT / "examples" / "physrl-keystone"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory, sheet: Path) -> dict[str, Any
     install += ["--no-build-isolation", "--target", str(folder / "site"), str(source)]
     subprocess.run(install, check=True, cwd=folder)
     environment = os.environ | {"PYTHONPATH": f"{folder / 'site'}{os.pathsep}{ROOT}"}
-    use = [sys.executable, "-m", "tests.examples.use_counterweight", str(sheet)]
+    use = [sys.executable, "-m", "tests.examples.use_keystone", str(sheet)]
     done = subprocess.run(
         use, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -44,10 +44,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory, sheet: Path) -> dict[str, Any
 def test_configurations_accept_its_names(seen: dict[str, Any]) -> None:
     found = seen["configurations"]
     assert found["round_trip"]
-    for name in ("counterweight", "reinforce", "success_only"):
+    for name in ("keystone", "reinforce", "success_only"):
         assert name in found["help"]
-    assert found["baseline"] == ["counterweight"]
-    assert found["asked_of_baseline"] == ["counterweight", "stability"]
+    assert found["baseline"] == ["keystone"]
+    assert found["asked_of_baseline"] == ["keystone", "stability"]
     assert "reinforce" in found["trials"]
     assert "{share}" in found["achievement"]
 
@@ -80,5 +80,5 @@ def test_the_reference_loop_trains_with_its_algorithm_and_reward(seen: dict[str,
 
 
 def test_without_it_its_names_are_unknown() -> None:
-    with pytest.raises(ConfigError, match=r"^task is 'counterweight'"):
-        validate({"task": "counterweight"})
+    with pytest.raises(ConfigError, match=r"^task is 'keystone'"):
+        validate({"task": "keystone"})

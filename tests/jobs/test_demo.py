@@ -19,12 +19,12 @@ def answered(success: bool) -> Answer:
 
 
 def test_the_last_line_counts_successes() -> None:
-    sampled = CellResult(Condition("place", decoding="sampled"), (answered(True), answered(False)))
-    greedy = CellResult(Condition("place"), (answered(True), answered(True)))
+    sampled = CellResult(Condition("place_x", decoding="sampled"), (answered(True), answered(False)))
+    greedy = CellResult(Condition("place_x"), (answered(True), answered(True)))
     line = summary([PolicyResult("base", (sampled, greedy))], {"train": 1.26}, 4.567)
     assert line == {
-        "place": {"base": [1, 2]},
-        "place_greedy": {"base": [2, 2]},
+        "place_x": {"base": [1, 2]},
+        "place_x_greedy": {"base": [2, 2]},
         "stability": {},
         "real": {},
         "seconds": {"train": 1.3},

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -68,3 +69,14 @@ def test_an_observer_predicts_what_other_policies_cause(
     # Actions vary, few are ideal, and both falling and standing are seen.
     assert sum(a == ideal for a, ideal in zip(taken, ideals, strict=True)) < 10
     assert 4 < sum("none" in one.target for one in shown) < 36
+
+
+def test_each_move_of_a_plan_is_demonstrated(renderer: TinyRenderer, simulator: Simulator) -> None:
+    shown = demonstrate(replace(SOURCE, task="build"), [0, 1], renderer, simulator)
+    assert [len(one.prompt.images) for one in shown] == [1, 2, 3, 1, 2, 3]
+    assert len({one.prompt.prompt_id for one in shown}) == 6
+    for before, after in pairwise(shown[:3]):
+        assert after.prompt.turns[: len(before.prompt.turns)] == before.prompt.turns
+        assert after.prompt.turns[-2].text == before.target
+    retried = demonstrate(replace(SOURCE, task="place_closed_loop"), [0], renderer, simulator)
+    assert len(retried) == 1

@@ -11,8 +11,10 @@ from gymnasium.utils.env_checker import check_env
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.reward import PaperRewardConfig, SimulatedRewardConfig
 from physrl.environments.generators import GENERATORS
+from physrl.environments.simulator import Simulator
 from physrl.gym_env import TowerEnv, environment_id
 from physrl.tasks import TASKS
+from physrl.tasks.plan import ideal_plan
 from physrl.tasks.task import make_scene
 from physrl.types import Offset, Verdict
 
@@ -36,11 +38,15 @@ def closed_loop() -> Iterator[TowerEnv]:
 def test_names() -> None:
     assert [environment_id(name) for name in TASKS] == [
         "physrl/Stability-v0",
+        "physrl/Judge-v0",
         "physrl/Stabilize-v0",
         "physrl/PlaceX-v0",
         "physrl/PlaceY-v0",
         "physrl/Place-v0",
         "physrl/PlaceClosedLoop-v0",
+        "physrl/Counterweight-v0",
+        "physrl/Build-v0",
+        "physrl/Bridge-v0",
     ]
 
 
@@ -55,7 +61,7 @@ def test_gymnasiums_checker_passes(name: str) -> None:
     env.close()
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "build"])
 def test_the_ideal_action_succeeds_at_once(name: str) -> None:
     env = TowerEnv(name, SMALL)
     for index in range(3):
@@ -188,4 +194,20 @@ def test_rendered_images_are_larger() -> None:
     env = gymnasium.make(environment_id("stability"), environment=SMALL, render_mode="rgb_array")
     env.reset(seed=0)
     assert env.render().shape == (224, 224, 3)  # type: ignore[union-attr]
+    env.close()
+
+
+def test_moves_of_build_follow_each_other() -> None:
+    env, task = TowerEnv("build", SMALL), TASKS["build"]
+    image, _ = env.reset(seed=7)
+    simulator = Simulator()
+    steps = list(ideal_plan(task, make_scene(task, SMALL, 7, "train", 0), simulator))
+    simulator.close()
+    for number, step in enumerate(steps, 1):
+        before = image
+        action = np.array([step.action.x], np.float32)  # type: ignore[union-attr]
+        image, reward, over, _, info = env.step(action)
+        assert (image != before).any()
+        assert (over, info["success"]) == (number == 3, number == 3)
+        assert (reward > 1) == over
     env.close()

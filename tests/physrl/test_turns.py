@@ -12,6 +12,7 @@ from physrl.environments.simulator import Simulator
 from physrl.scene_source import SceneSource, prepare
 from physrl.tasks import TASKS
 from physrl.tasks.examples import Examples
+from physrl.tasks.plan import ideal_plan
 from physrl.turns import carry_out, follow_ups, longest_conversation
 from physrl.types import RolloutGroup
 from tests.support.groups import first_turn, generation
@@ -83,3 +84,25 @@ def test_the_longest_conversation_bounds_all(simulator: Simulator, renderer: Tin
     assert max(texts) <= sum(len(turn.text) for turn in longest.turns)
     thinking = follow_ups(begin("place_closed_loop", simulator, renderer)[0], renderer, THINKING)
     assert all("<think>" in prompt.text for prompt in thinking)
+
+
+def test_moves_of_build_follow_each_other(simulator: Simulator, renderer: TinyRenderer) -> None:
+    source = replace(SOURCE, task="build")
+    (scene,), _ = prepare(source, [0], renderer)
+    steps = list(ideal_plan(TASKS["build"], scene, simulator))
+    targets = [TASKS["build"].target(step.scene) for step in steps]
+    group = first_turn(source, 0, (targets[0], WORDS), simulator, renderer, REWARD)
+    for target in targets[1:]:
+        prompts = follow_ups(group, renderer, source)
+        assert len(prompts) == 2
+        # Nothing was placed by words, so the image shows the same as before.
+        assert np.array_equal(prompts[1].images[-1], prompts[1].images[0])
+        assert (prompts[0].images[-1] != prompts[0].images[-2]).any()
+        assert prompts[0].text.startswith("This is what happened. Now move the next red block.")
+        answers = [generation(target), generation(WORDS)]
+        group = carry_out(group, prompts, answers, REWARD, simulator)
+    planned, idle = group.rollouts
+    assert planned.last.outcome == steps[-1].outcome
+    assert planned.last.outcome.success
+    assert not idle.last.outcome.success
+    assert follow_ups(group, renderer, source) == ()

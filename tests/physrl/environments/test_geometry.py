@@ -1,9 +1,16 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from physrl.environments.geometry import centers_of_mass, level_margins, margin, overlaps
+from physrl.environments.geometry import (
+    carriers,
+    centers_of_mass,
+    level_margins,
+    margin,
+    overlaps,
+)
 from physrl.types import Block
 
 
@@ -48,6 +55,31 @@ def test_a_small_block_supports_less_overhang() -> None:
 
 def test_a_single_block_has_no_center_of_mass_above() -> None:
     assert centers_of_mass([block(0.7)]).shape == (0, 3)
+
+
+def test_blocks_on_a_plank_rest_side_by_side() -> None:
+    # The plank weighs 4 * 0.5 * 0.5 = 1; the blocks 1 and 0.512 on it, 1 left and 1.5 right.
+    post, plank = Block(0, 0.5, 0, 0, "blue", 1.0, (0.2, 1.0)), Block(0.2, 1.25, 0, 0, "cyan", 0.5)
+    plank = replace(plank, stretch=(8.0, 1.0))
+    blocks = [post, plank, block(-0.8, 2.0), block(1.7, 1.9, size=0.8)]
+    assert carriers(blocks) == [0, 1, 1]
+    center = (0.2 - 0.8 + 0.512 * 1.7) / 2.512
+    assert centers_of_mass(blocks)[0, 0] == pytest.approx(center)
+    assert level_margins(blocks) == pytest.approx([0.1 - abs(center), 0.25, 0.25])
+    assert margin([plank]) == 0.25
+
+
+def test_a_block_on_a_block_on_a_plank_counts_for_both() -> None:
+    plank = Block(0, 0.25, 0, 0, "cyan", 0.5, (8.0, 2.0))
+    blocks = [plank, block(-1.0, 1.0), block(1.0, 1.0), block(1.3, 2.0)]
+    assert carriers(blocks) == [0, 0, 2]
+    assert level_margins(blocks) == pytest.approx([0.5, 0.5, 0.2])
+    assert centers_of_mass(blocks)[:, 0] == pytest.approx([-1.0, 1.15, 1.3])
+
+
+def test_a_narrow_block_supports_less_along_its_narrow_side() -> None:
+    narrow = Block(0, 0.5, 0, math.pi / 2, "blue", 1.0, (0.4, 1.0))
+    assert margin([narrow, block(0.1, 1.5, 0.15)]) == pytest.approx(0.05)  # 0.2 - 0.15, turned
 
 
 def test_depth_offsets_count_like_sideways_offsets() -> None:
@@ -100,3 +132,13 @@ def test_margins_are_measured_in_the_frame_of_the_lower_block(
 def test_overlaps_beyond_the_tolerance(second: Block, expected: bool) -> None:
     assert overlaps(block(0), second, 0.05) is expected
     assert overlaps(second, block(0), 0.05) is expected
+
+
+@pytest.mark.parametrize(
+    ("x", "degrees", "expected"),
+    [(2.4, 0, True), (2.6, 0, False), (1.1, 90, False), (0.9, 90, True)],
+)
+def test_planks_overlap_along_their_length(x: float, degrees: float, expected: bool) -> None:
+    plank = Block(0.0, 0.5, 0.0, math.radians(degrees), "cyan", 1.0, (4.0, 1.0))
+    assert overlaps(plank, block(x), 0.0) is expected
+    assert overlaps(block(x), plank, 0.0) is expected

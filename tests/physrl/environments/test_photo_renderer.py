@@ -47,8 +47,11 @@ def brightness(image: Image, x: float, z: float) -> float:
     return float(image[int(row * SIZE), int(column * SIZE)].mean())
 
 
-def test_a_block_covers_the_pixels_between_its_corners(photo: PhotoRenderer) -> None:
-    block = Block(0.7, 1.2, -0.4, 0.0, "red", 0.8)
+@pytest.mark.parametrize("stretch", [(1.0, 1.0), (3.0, 0.5), (0.4, 2.0)])
+def test_a_block_covers_the_pixels_between_its_corners(
+    stretch: tuple[float, float], photo: PhotoRenderer
+) -> None:
+    block = Block(0.7, 1.2, -0.4, 0.0, "red", 0.8, stretch)
     rows, columns = np.nonzero(reddish(draw(photo, block, size=224)))
     across, down = (224 * coordinates for coordinates in project(CAMERA, corners([block])))
     box = [columns.min(), columns.max() + 1, rows.min(), rows.max() + 1]

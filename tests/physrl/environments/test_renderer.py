@@ -7,6 +7,7 @@ import pytest
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.palette import COLORS
+from physrl.environments.projection import corners, project
 from physrl.environments.quiet_bullet import pybullet
 from physrl.environments.renderer import TinyRenderer, make_renderer
 from physrl.environments.simulator import start_pose
@@ -38,6 +39,17 @@ def test_blocks_are_drawn_where_a_pinhole_projects_them(renderer: TinyRenderer) 
     for x, column in ((1.5, 61.8), (-1.5, 22.2)):
         _, columns = np.nonzero(reddish(draw(renderer, Block(x, 0.5, 0, 0, "red"))))
         assert columns.mean() == pytest.approx(column, abs=2.5)
+
+
+@pytest.mark.parametrize("stretch", [(1.0, 1.0), (3.0, 0.5), (0.4, 2.0)])
+def test_boxes_cover_the_pixels_between_their_corners(
+    stretch: tuple[float, float], renderer: TinyRenderer
+) -> None:
+    box = Block(0.7, 1.2, -0.4, 0.0, "red", 0.8, stretch)
+    rows, columns = np.nonzero(reddish(draw(renderer, box, size=224)))
+    across, down = (224 * coordinates for coordinates in project(CAMERA, corners([box])))
+    edges = [columns.min(), columns.max() + 1, rows.min(), rows.max() + 1]
+    assert edges == pytest.approx([across.min(), across.max(), down.min(), down.max()], abs=1.5)
 
 
 def test_higher_blocks_are_drawn_higher(renderer: TinyRenderer) -> None:

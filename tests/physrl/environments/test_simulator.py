@@ -1,3 +1,6 @@
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -125,3 +128,21 @@ def test_mixed_sizes_agree_with_the_exact_criterion(simulator: Simulator) -> Non
         assert margin(tower) == pytest.approx(expected, abs=1e-3)
         farthest = max(simulator.settle(tower, give_up_beyond=0.2).displacements)
         assert (farthest <= FALL_DISPLACEMENT) is (x < 0.511)
+
+
+def test_the_mass_of_a_box_is_its_volume(simulator: Simulator) -> None:
+    # A plank of mass 4 * 0.5 * 0.5 = 1, 0.4 right of a post 0.2 wide, balances a cube 0.4 left.
+    post = Block(0.0, 0.5, 0.0, 0.0, "blue", 1.0, (0.2, 1.0))
+    plank = Block(0.4, 1.25, 0.0, 0.0, "cyan", 0.5, (8.0, 1.0))
+    for x, stands in ((-0.4, True), (-0.25, True), (-0.15, False), (-0.65, False)):
+        settled = simulator.settle((post, plank, Block(x, 2.0, 0.0, 0.0, "green")))
+        assert (max(settled.displacements) <= FALL_DISPLACEMENT) is stands, x
+
+
+def test_blocks_may_begin_in_any_pose(simulator: Simulator) -> None:
+    tower = (Block(0.0, 0.5, 0.0, 0.3, "blue"), Block(0.2, 1.5, 0.0, 0.1, "red"))
+    rest = simulator.settle(tower)
+    assert simulator.settle(tuple(map(start_pose, tower))) == rest
+    tilted = replace(rest.poses[1], orientation=(0.0, math.sin(0.2), 0.0, math.cos(0.2)))
+    fallen = simulator.settle((replace(tilted, position=(0.0, 0.8, 0.0)),))
+    assert fallen.poses[0].position[1] == pytest.approx(0.5, abs=0.01)  # back on a face

@@ -1,6 +1,7 @@
 import pytest
 from pydantic import TypeAdapter
 
+from physrl.config.task import TASKS
 from physrl.errors import ConfigError
 from physrl.evaluation.plan import plan_study
 from physrl.evaluation.requests import cell_source
@@ -15,8 +16,9 @@ def test_a_plan_measures_every_model_on_every_task() -> None:
     assert len(plan.cells) == 13 * 4 + 2 * 2 + 8 + 2
     keys = [cell.key for cell in plan.cells]
     assert len(set(keys)) == len(keys)
-    # 6 trials of one task adapt to 5 others, 6 joint trials to 4, the base to 6 with 2 seeds.
-    assert len(plan.adaptations) == 6 * 5 + 6 * 4 + 6 * 2
+    # Trials of one task adapt to all others, joint trials of two too, the base to all with 2 seeds.
+    tasks = len(TASKS.built_in)
+    assert len(plan.adaptations) == 6 * (tasks - 1) + 6 * (tasks - 2) + 2 * tasks
 
 
 def test_all_models_adapt_on_the_same_scenes() -> None:

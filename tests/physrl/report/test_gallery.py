@@ -93,3 +93,9 @@ def test_photographs_and_sampled_answers_are_left_out() -> None:
         CellResult(Condition("place", decoding="sampled"), (make_answer(0, True),)),
     )
     assert make_gallery([PolicyResult("base", results)], SETTINGS, reasoning=False) == ()
+
+
+def test_later_moves_are_omitted_because_earlier_ones_are_unknown() -> None:
+    answer = replace(make_answer(), scene_id="build/test/iid/0/0", completion="<answer>5</answer>")
+    result = CellResult(Condition("build"), (answer,))
+    assert make_gallery([PolicyResult("base", (result,))], SETTINGS, reasoning=False) == ()

@@ -14,6 +14,8 @@ from physrl.tasks import TASKS
 from physrl.tasks.task import make_prompt, make_scene, question_text
 
 SETTINGS = EnvironmentConfig()
+UNBOUND = ("stabilize", "counterweight", "bridge")
+"""Tasks whose red block, or whose plank, is not yet where the towers of others end."""
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -40,12 +42,12 @@ def test_seeds_splits_and_indices_share_no_scene(name: str) -> None:
 def test_scenes_keep_to_the_settings(name: str) -> None:
     for index in range(60):
         scene = make_scene(TASKS[name], SETTINGS, 0, "test", index)
-        assert 3 <= len(scene.blocks) <= 5
+        assert 3 <= len(scene.blocks) <= 5 + (name == "bridge")  # which has two piers
         assert abs(scene.margin) >= 0.05
-        assert name == "stabilize" or abs(scene.margin) <= 0.4
+        assert name in UNBOUND or abs(scene.margin) <= 0.4
         assert len({block.color for block in scene.blocks}) == len(scene.blocks)
         steps = np.diff([block.x for block in scene.tower])
-        assert name == "stabilize" or np.abs(steps).max(initial=0) <= 0.6
+        assert name in UNBOUND or np.abs(steps).max(initial=0) <= 0.6
 
 
 @pytest.mark.parametrize("twins", [True, False])

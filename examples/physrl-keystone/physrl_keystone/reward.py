@@ -25,4 +25,4 @@ def parts(scene: SceneSpec, attempts: Sequence[ScoredAttempt]) -> dict[str, floa
     return {"success": float(attempts[-1].outcome.success)}
 
 
-SUCCESS_ONLY = Implementation(SuccessOnlyConfig, "physrl_counterweight.reward:parts")
+SUCCESS_ONLY = Implementation(SuccessOnlyConfig, "physrl_keystone.reward:parts")

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from physrl.algorithms.loss import Loss, LossInputs
-from physrl_counterweight.algorithm import ReinforceConfig
+from physrl_keystone.algorithm import ReinforceConfig
 
 
 def reinforce_loss(config: ReinforceConfig) -> Loss:

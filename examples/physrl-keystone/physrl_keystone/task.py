@@ -1,4 +1,4 @@
-"""`counterweight`: the red block on top is taken away; will any other block fall?"""
+"""`keystone`: the red block on top is taken away; will any other block fall?"""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -21,14 +21,14 @@ EQUAL = 0.02
 TOWERS = 20_000
 
 
-class Counterweight:
+class Keystone:
     """A standing tower whose red top block may be what holds it; of a pair one falls without it.
 
     Both towers of a pair (scenes 2k and 2k + 1) have equally many blocks, and equally large margins
     once the red block is gone. So neither of the two numbers tells the answer.
     """
 
-    name = "counterweight"
+    name = "keystone"
     wordings: tuple[str, ...] = (
         "The red block is taken away. Will any other block fall? Answer Yes or No.",
         "Someone lifts the red cube off. Does at least one other drop? Answer Yes or No.",

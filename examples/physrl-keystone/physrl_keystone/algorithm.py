@@ -13,4 +13,4 @@ class ReinforceConfig(PolicyGradientConfig):
     """Selects this table."""
 
 
-REINFORCE = Implementation(ReinforceConfig, "physrl_counterweight.loss:reinforce_loss")
+REINFORCE = Implementation(ReinforceConfig, "physrl_keystone.loss:reinforce_loss")

@@ -29,7 +29,7 @@ from physrl.tasks.task import make_scene
 from tests.support.paths import TINY_BASE
 
 RUN: dict[str, Any] = {
-    "task": "counterweight",
+    "task": "keystone",
     "model": {"path": str(TINY_BASE)},
     "algorithm": {
         "type": "reinforce",
@@ -39,19 +39,19 @@ RUN: dict[str, Any] = {
         "lr": 1e-3,
     },
     "reward": {"type": "success_only", "success": 2.0},
-    "evaluation": {"tasks": ["counterweight", "place"]},
+    "evaluation": {"tasks": ["keystone", "place"]},
 }
 
 
 def configurations() -> dict[str, Any]:
     config = validate(RUN)
-    baseline = load_baseline_config(None, ["task=counterweight"])
+    baseline = load_baseline_config(None, ["task=keystone"])
     study = load_study_config(
         None,
         [
-            "grid.tasks=[counterweight]",
+            "grid.tasks=[keystone]",
             "grid.methods={reinforce: {}}",
-            "evaluation.tasks=[counterweight, stability, place]",
+            "evaluation.tasks=[keystone, stability, place]",
             "baseline={iterations: 1}",
             f"base.model.path={TINY_BASE}",
             "probes=null",
@@ -68,12 +68,12 @@ def configurations() -> dict[str, Any]:
             {cell.condition.task for cell in plan.cells if cell.subject.kind == "baseline"}
         ),
         "trials": [trial.config.algorithm.type for trial in plan.trials],
-        "achievement": ACHIEVEMENTS["counterweight"],
+        "achievement": ACHIEVEMENTS["keystone"],
     }
 
 
 def scenes() -> dict[str, Any]:
-    task, simulator = TASKS["counterweight"], Simulator()
+    task, simulator = TASKS["keystone"], Simulator()
     drawn = [make_scene(task, EnvironmentConfig(), 0, "test", index) for index in range(40)]
     outcomes = [task.act(scene, task.ideal(scene), simulator) for scene in drawn]
     return {
@@ -83,7 +83,7 @@ def scenes() -> dict[str, Any]:
 
 
 def episode() -> dict[str, Any]:
-    env = gymnasium.make("physrl/Counterweight-v0")
+    env = gymnasium.make("physrl/Keystone-v0")
     image, _ = env.reset(seed=0)
     later, reward, over, _, info = env.step(1)
     env.close()
@@ -107,6 +107,6 @@ def training() -> dict[str, Any]:
 
 if __name__ == "__main__":
     sheet = Path(sys.argv[1])
-    preview("counterweight", validate({}), seed=0, count=2, out=sheet)
+    preview("keystone", validate({}), seed=0, count=2, out=sheet)
     seen = {"configurations": configurations(), "scenes": scenes(), "episode": episode()}
     print(json.dumps(seen | {"training": training()}))

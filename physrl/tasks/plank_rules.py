@@ -1,0 +1,46 @@
+"""Rules without physics for tasks with a plank, each a place of the red block."""
+
+from physrl.environments.palette import RED
+from physrl.tasks.answers import UNITS
+from physrl.tasks.placing import carrying_block
+from physrl.types import Block, Offset, SceneSpec
+
+
+def aligned(scene: SceneSpec) -> Offset:
+    """Return the answer that puts the red block's middle over or under the plank's."""
+    return _answer(scene, _plank(scene).x)
+
+
+def mean(scene: SceneSpec) -> Offset:
+    """Return the answer that puts the red block over or under the mean of the loads' middles."""
+    return _answer(scene, _mean(scene))
+
+
+def midway(scene: SceneSpec) -> Offset:
+    """Return the answer that puts the red block midway between the plank's middle and that mean."""
+    return _answer(scene, (_plank(scene).x + _mean(scene)) / 2)
+
+
+def opposite(scene: SceneSpec) -> Offset:
+    """Return the answer that puts the red block as far from the post as the largest load is."""
+    largest = max(_loads(scene), key=lambda block: block.size)
+    return _answer(scene, 2 * scene.blocks[0].x - largest.x)
+
+
+def _answer(scene: SceneSpec, place: float) -> Offset:
+    red = next(block for block in scene.blocks if block.color == RED)
+    return Offset(round((place - red.x) * UNITS) / UNITS, 0.0)
+
+
+def _plank(scene: SceneSpec) -> Block:
+    return carrying_block(scene.blocks)
+
+
+def _loads(scene: SceneSpec) -> list[Block]:
+    plank = _plank(scene)
+    return [block for block in scene.blocks if block.y > plank.y and block.color != RED]
+
+
+def _mean(scene: SceneSpec) -> float:
+    loads = _loads(scene)
+    return sum(block.x for block in loads) / len(loads)
