@@ -19,7 +19,9 @@ def answered(success: bool) -> Answer:
 
 
 def test_the_last_line_counts_successes() -> None:
-    sampled = CellResult(Condition("place_x", decoding="sampled"), (answered(True), answered(False)))
+    sampled = CellResult(
+        Condition("place_x", decoding="sampled"), (answered(True), answered(False))
+    )
     greedy = CellResult(Condition("place_x"), (answered(True), answered(True)))
     line = summary([PolicyResult("base", (sampled, greedy))], {"train": 1.26}, 4.567)
     assert line == {
