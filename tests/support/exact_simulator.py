@@ -27,7 +27,11 @@ class ExactSimulator(Simulator):
         """Close nothing."""
 
     def settle(
-        self, blocks: Sequence[Block], drop: float = 0.0, give_up_beyond: float = math.inf
+        self,
+        blocks: Sequence[Block],
+        drop: float = 0.0,
+        give_up_beyond: float = math.inf,
+        patience: float = 1.0,
     ) -> Settled:
         *others, last = blocks
         landed = replace(last, y=last.y - drop)
