@@ -132,6 +132,8 @@ def longest_conversation(source: SceneSource, renderer: Renderer) -> Prompt:
     """Build the longest prompt of a source's task: that of the last attempt."""
     task = TASKS[source.task]
     (scene,), (prompt,) = prepare(source, [0], renderer)
+    if task.attempts == 1:
+        return prompt
     answer = Turn("assistant", quote_answer(Offset(-LARGEST_OFFSET, -LARGEST_OFFSET), task))
     failed = Outcome("illegal", success=False)
     shown = prompt.turns[-1].images  # without those of examples
