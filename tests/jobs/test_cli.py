@@ -69,7 +69,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (["train"], ["'--config'"]),
         (["train", "--config", "nowhere.yaml"], ["nowhere.yaml does not exist"]),
         (["report", "nowhere"], ["'nowhere' does not exist"]),
-        (["preview", "stack"], ["'stack'", "stability or stabilize or"]),
+        (["preview", "stack"], ["'stack'", "stability or judge or"]),
         (["preview", "place", "--out", "sheet"], ["--out is sheet", ".png"]),
         (["preview", "place", "--out", "sheet.psd"], ["--out is sheet.psd", ".png"]),
         (["preview", "place", "--level", "dim"], ["environment.randomization is 'dim'"]),

@@ -238,7 +238,7 @@ def test_a_step_is_answered_while_the_one_before_is_written_down(
 
 
 def test_dynamic_sampling_replaces_groups_that_agree(actors: RunActors, folder: Path) -> None:
-    table = {"type": "dapo", "steps": 1, "prompts_per_step": 8, "group_size": 2, "max_refills": 2}
+    table = {"type": "dapo", "steps": 1, "prompts_per_step": 8, "group_size": 2, "max_refills": 8}
     config = short_run(folder, "refilled", table)
     Controller(config, actors, SilentReporter(), StopRequest()).train()
     (row,) = read_metrics(config.folder)

@@ -195,7 +195,7 @@ def test_dump_loads_back() -> None:
         ),
         (
             ["evaluation.tasks=[]"],
-            r"tasks is \[\]: name at least one of stability, stabilize, place_x",
+            r"tasks is \[\]: name at least one of stability, judge, stabilize",
         ),
         (["evaluation.tasks=[place, place]"], r"evaluation.tasks is \[place, place\].* none twice"),
         (["seed=-1", "typo=1"], r"\(and 1 more\)"),
