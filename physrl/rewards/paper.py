@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from physrl.rewards.attempt import ScoredAttempt
 from physrl.rewards.early import early
 from physrl.tasks import TASKS
+from physrl.tasks.placing import carrying_block
 from physrl.types import Action, Offset, Outcome, SceneSpec, Unparseable
 
 NO_ANSWER = -5.0
@@ -54,5 +55,6 @@ def _is_above(scene: SceneSpec, action: Offset) -> bool:
     """Return whether a block that begins beside a tower is moved above it."""
     if not scene.movable:
         return False
-    red, top = scene.blocks[-1], scene.tower[-1]
-    return abs(red.x + action.x - top.x) < top.size / 2 and red.y + action.y > top.y
+    red, top = scene.blocks[-1], carrying_block(scene.tower)
+    half = top.size * top.stretch[0] / 2
+    return abs(red.x + action.x - top.x) < half and red.y + action.y > top.y
