@@ -54,7 +54,7 @@ def test_killed_and_resumed_in_a_bucket(tmp_path: Path, bucket: str) -> None:
     store.put(damaged, store.get(damaged)[:1000])
     done = subprocess.run(command(place, 2), capture_output=True, text=True, check=True)
     assert re.search(r"resuming: \d+ of 12 shards", done.stdout)
-    assert f"120 scenes of place (train) in 12 shards, 0.2 MB: {place}\n" in done.stdout
+    assert f"120 scenes of place (train) in 12 shards, 0.3 MB: {place}\n" in done.stdout
 
     # In one process and a folder, without Ray and without interruption.
     config = CollectConfig(scenes=120, scenes_per_shard=10, out=str(tmp_path))
