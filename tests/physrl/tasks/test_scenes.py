@@ -143,7 +143,7 @@ def test_impossible_settings_are_named() -> None:
         make_scene(TASKS["stability"], narrow, 0, "test", falling)
 
 
-def test_prompt_holds_question_and_picture(renderer: TinyRenderer) -> None:
+def test_prompt_holds_question_and_image(renderer: TinyRenderer) -> None:
     task = TASKS["place"]
     scene = make_scene(task, SETTINGS, 0, "test", 5)
     prompt = make_prompt(task, scene, renderer, 84, reasoning=False)
