@@ -365,3 +365,6 @@ JSON = dict[str, Any]
 
 Shortcuts = Mapping[str, Callable[[SceneSpec], Action]]
 """Rules that answer a scene without physics, by name."""
+Family = Callable[[SceneSpec], Mapping[Any, Action]]
+Families = Mapping[str, Family]
+"""Families of such rules, by name: the answers to a scene by rule, in any order."""

@@ -24,21 +24,23 @@ class EnvironmentConfig(Section):
 
     num_blocks: tuple[NumBlocks, NumBlocks] = (3, 5)
     """Fewest and most blocks in a scene, including the red one; `stability` has three or more.
-    Towers onto which a red block is put have three or more where the second number admits it."""
+    Stacks with a red block have four or more where the second number admits it."""
     margin: tuple[
         Annotated[float, Field(ge=SMALLEST_MARGIN, lt=0.5)],
         Annotated[float, Field(gt=0, le=0.5)],
     ] = (0.05, 0.4)
     """Smallest and largest margin of a tower, its distance from the edge of stability: the smaller,
-    the harder. Below 0.02 the simulator may disagree; `twins` lower the largest."""
-    largest_step: float = Field(0.6, gt=0, le=1)
-    """Largest sideways offset between a block and the block below it."""
+    the harder. With a red block it is the margin at that block's best place. Below 0.02 the
+    simulator may disagree; `twins` lower the largest."""
+    largest_step: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Largest sideways offset between a block and the block below it. Null: 0.6, or 0.9 in stacks
+    with a red block."""
     yaw: float = Field(0.3, ge=0, le=0.8)
     """Largest rotation of a whole tower about the vertical."""
     yaw_jitter: float = Field(0.1, ge=0, le=0.8)
     """Largest rotation of a block relative to its tower."""
     sizes: SizesName | None = None
-    """Edge lengths of blocks: all 1, each between 0.7 and 1.3, or each just outside that; mass is
+    """Edge lengths of blocks: all 1, each between 0.6 and 1.4, or each just outside that; mass is
     proportional to volume. Null: equal in `stability`, mixed in tasks with a red block."""
     twins: bool = True
     """Draw `stability` in twins: pairs of a standing and a falling tower of the same blocks in the

@@ -6,7 +6,7 @@ from pydantic import AfterValidator
 
 from physrl.registry import Registry
 
-FACTS = ("name", "wordings", "achievement", "axes", "movable", "shortcuts", "attempts")
+FACTS = ("name", "wordings", "achievement", "axes", "movable", "shortcuts", "families", "attempts")
 FACTS_OF_SEVERAL = ("again", "advance")
 """Further facts about tasks with several attempts."""
 ANSWER_FORMS = ("a verdict", "one number", "two numbers")

@@ -10,15 +10,17 @@ from physrl.environments.palette import PALETTES
 from physrl.errors import SceneError
 from physrl.types import Block
 
+LARGEST_STEP = 0.6
+"""Largest sideways offset between neighbors, unless the settings name one."""
 BATCH = 32
 BATCHES = 1000
 BASE_RANGE = 0.8
 """Largest distance of the lowest block from the image's middle column, in block widths."""
 BESIDE = (1.4, 3.8)
 """Bounds of the distance between the centers of a red block beside a tower and its top block."""
-SIZES = {"equal": ((1.0, 1.0),), "mixed": ((0.7, 1.3),), "held_out": ((0.6, 0.7), (1.3, 1.4))}
-"""Intervals of edge lengths: of mixed sizes the largest block weighs 6.4 times as much as the
-smallest one, of held-out sizes 12.7 times."""
+SIZES = {"equal": ((1.0, 1.0),), "mixed": ((0.6, 1.4),), "held_out": ((0.5, 0.6), (1.4, 1.5))}
+"""Intervals of edge lengths: of mixed sizes the largest block weighs 12.7 times as much as the
+smallest one, of held-out sizes 27 times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,12 @@ def sample_tower(
         SceneError: no such tower was found.
     """
     low, high = settings.margin
+    largest = settings.largest_step or LARGEST_STEP
     if num_blocks == 1:
         high = np.inf  # a single block always has the largest margin
     for _ in range(BATCHES):
         shape = (BATCH, num_blocks - 1, 2)
-        offsets = rng.uniform(-settings.largest_step, settings.largest_step, shape)
+        offsets = rng.uniform(-largest, largest, shape)
         if not depth:
             offsets[..., 1] = 0
         yaws = sample_yaws(rng, settings, (BATCH, num_blocks))
@@ -68,7 +71,7 @@ def sample_tower(
     raise SceneError(
         f"no {'stable' if stable else 'unstable'} tower of {num_blocks} blocks with a margin of "
         f"{low} to {high} in {BATCH * BATCHES} attempts: widen environment.margin or raise "
-        f"environment.largest_step, which is {settings.largest_step:g}"
+        f"environment.largest_step, which is {largest:g}"
     )
 
 

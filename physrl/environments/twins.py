@@ -16,7 +16,13 @@ import numpy as np
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import Floats, overhangs
-from physrl.environments.sampling import Shape, block_centers, sample_sizes, sample_yaws
+from physrl.environments.sampling import (
+    LARGEST_STEP,
+    Shape,
+    block_centers,
+    sample_sizes,
+    sample_yaws,
+)
 from physrl.errors import SceneError
 
 LARGEST_MARGIN = 0.085
@@ -43,6 +49,7 @@ def sample_twins(
             f"environment.margin is [{low:g}, {high:g}]: twins exist up to {LARGEST_MARGIN:g}; "
             "lower it, or set environment.twins=false (labels can then be guessed from the lean)"
         )
+    largest = settings.largest_step or LARGEST_STEP
     weakest = int(rng.integers(num_blocks - 1))
     for _ in range(BATCHES):
         offsets = rng.uniform(-1, 1, (BATCH, num_blocks - 1, 2))
@@ -55,7 +62,7 @@ def sample_twins(
         (matches,) = np.nonzero(
             (low <= np.abs(margins))
             & (np.abs(margins) <= high)
-            & (np.abs(offsets).max(axis=(1, 2)) <= settings.largest_step)
+            & (np.abs(offsets).max(axis=(1, 2)) <= largest)
             & (levels == weakest)
         )
         if matches.size:
@@ -66,7 +73,7 @@ def sample_twins(
         f"no twins of {num_blocks} blocks with a margin of {low:g} to {high:g} and yaws up to "
         f"{settings.yaw + settings.yaw_jitter:g} in {BATCH * BATCHES} attempts: lower "
         "environment.margin, widen environment.yaw or raise environment.largest_step, which is "
-        f"{settings.largest_step:g}"
+        f"{largest:g}"
     )
 
 

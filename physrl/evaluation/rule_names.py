@@ -11,4 +11,4 @@ def rule_names(task: str) -> tuple[str, ...]:
         names += ["side"]
     if len(facts.axes) == 2:
         names += ["height", "side_and_height", "exact_x"]
-    return (*names, *facts.shortcuts)
+    return (*names, *facts.shortcuts, *facts.families)

@@ -5,23 +5,30 @@ block has to move, its right height, or nothing. What it does not see it answers
 of the warm stream. Tasks add rules of their own (`Task.shortcuts`), such as alignment.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physrl.config.environment import EnvironmentConfig
+from physrl.environments.geometry import margin
 from physrl.environments.renderer import Renderer
+from physrl.tasks.answers import UNITS
 from physrl.tasks.task import Task, make_scene, scene_image
-from physrl.types import Action, Offset, SceneSpec, Verdict
+from physrl.types import Action, Family, Offset, SceneSpec, Verdict
 
 Rule = Callable[[SceneSpec], Action]
 
 EXAMPLES = 512
 """Scenes of the warm stream that a rule knows, with their ideal answers."""
+TRIED = 192
+"""Scenes of the warm stream in which the rules of a family are compared."""
 TOLERANCES = {"x": 0.25, "y": 0.075}
 """Half of the width of a typical scene's successful answers, in block widths."""
+WIDE = 256
+"""Largest distance of a right answer from the ideal one, in hundredths of a block width."""
 PIXELS = 32
 """Width and height of the images in which neighbors are looked up."""
 
@@ -63,9 +70,51 @@ def make_rule(
     """
     if name in task.shortcuts:
         return task.shortcuts[name]
+    if name in task.families:
+        scenes = tuple(make_scene(task, settings, seed, "warm", index) for index in range(TRIED))
+        return _best_of_family(task, task.families[name], scenes)
     scenes = tuple(make_scene(task, settings, seed, "warm", index) for index in range(EXAMPLES))
     known = Known(task, scenes, tuple(map(task.ideal, scenes)))
     return _MAKERS[name](known) if name != "nearest" else _nearest(known, renderer)
+
+
+def _best_of_family(task: Task, family: Family, scenes: Sequence[SceneSpec]) -> Rule:
+    """Answer by the rule that is right most often in known scenes with the same rules."""
+    right: dict[frozenset[Hashable], Counter[Hashable]] = {}
+    for scene in scenes:
+        answers = family(scene)
+        low, high = right_interval(task, scene)
+        counts = right.setdefault(frozenset(answers), Counter())
+        counts.update(rule for rule, answer in answers.items() if low < _offset(answer).x < high)
+
+    def rule(scene: SceneSpec) -> Action:
+        answers = family(scene)
+        counts = right.get(frozenset(answers)) or Counter({next(iter(answers)): 1})
+        return answers[counts.most_common(1)[0][0]]
+
+    return rule
+
+
+def right_interval(task: Task, scene: SceneSpec) -> tuple[float, float]:
+    """Bracket the answers about x, near the ideal one, after which the blocks stand.
+
+    By the exact criterion; both ends are wrong answers, in hundredths of a block width.
+    """
+    ideal = _offset(task.ideal(scene))
+
+    def stands(units: int) -> bool:
+        release = task.release(scene, replace(ideal, x=units / UNITS))
+        return release is not None and margin(release.upright) > 0
+
+    def end(side: int) -> float:
+        middle = round(ideal.x * UNITS)
+        inside, outside = 0, WIDE
+        while outside - inside > 1:
+            tried = (inside + outside) // 2
+            inside, outside = (tried, outside) if stands(middle + side * tried) else (inside, tried)
+        return (middle + side * outside) / UNITS
+
+    return end(-1), end(1)
 
 
 def _constant(known: Known) -> Rule:

@@ -13,7 +13,7 @@ from physrl.errors import SceneError
 from physrl.tasks.placing import draw_side
 from physrl.tasks.plank_rules import aligned, mean, midway
 from physrl.tasks.stabilize import Stabilize
-from physrl.types import Block, Shortcuts
+from physrl.types import Block, Families, Shortcuts
 
 PIER = (0.3, 1.0, 1.0)
 """Width, height and depth of the red block."""
@@ -43,6 +43,7 @@ class Bridge(Stabilize):
     achievement = "moved the red pier so that the loaded plank stood in {share} of new scenes"
     fewest_blocks = 3  # one block on a plank can be balanced by its place alone
     shortcuts: ClassVar[Shortcuts] = {"aligner": aligned, "midway": midway, "mean": mean}
+    families: ClassVar[Families] = {}
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """Draw a plank that one pier can carry, off its middle, and the pier beside that place.

@@ -15,7 +15,7 @@ from physrl.errors import SceneError
 from physrl.tasks.answers import UNITS, Axis, answer_text, format_action, parse_offset
 from physrl.tasks.placing import best_shift, distance, height, resting_on
 from physrl.tasks.release import Release
-from physrl.types import Action, Block, Offset, Outcome, Pose, SceneSpec, Shortcuts
+from physrl.types import Action, Block, Families, Offset, Outcome, Pose, SceneSpec, Shortcuts
 
 MOVES = 3
 GAP = (1.2, 2.6)
@@ -59,6 +59,7 @@ class Build:
     fewest_blocks = 4  # on two, blocks with their middles over each other always stand
     movable = True
     shortcuts: ClassVar[Shortcuts] = {"aligner": aligned}
+    families: ClassVar[Families] = {}
     again = "Now move the next red block."
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:

@@ -17,7 +17,7 @@ from physrl.errors import SceneError
 from physrl.tasks.place_x import PlaceX
 from physrl.tasks.placing import distance, draw_side
 from physrl.tasks.plank_rules import aligned, midway, opposite
-from physrl.types import Action, Block, Outcome, SceneSpec, Shortcuts, Unparseable
+from physrl.types import Action, Block, Families, Outcome, SceneSpec, Shortcuts, Unparseable
 
 POST = (0.2, 1.0, 1.0)
 """Width, height and depth of the block under the plank."""
@@ -54,6 +54,7 @@ class Counterweight(PlaceX):
     achievement = "moved the red counterweight so that the plank stood in {share} of new scenes"
     fewest_blocks = 3  # post, load, red block
     shortcuts: ClassVar[Shortcuts] = {"aligner": aligned, "midway": midway, "opposite": opposite}
+    families: ClassVar[Families] = {}
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """Draw a plank that the red block can hold, and this block beside its place.

@@ -7,22 +7,25 @@ from physrl.environments.randomness import Streams
 from physrl.environments.sampling import sample_beside
 from physrl.environments.simulator import Simulator
 from physrl.tasks.answers import Axis, answer_text, format_action, parse_offset
+from physrl.tasks.landmarks import Guess
 from physrl.tasks.placing import (
     GIVE_UP_BEYOND,
-    aligned_on_top,
-    draw_height,
+    guessed_on_top,
+    guesses_on_top,
     ideal_on_top,
-    midway_on_top,
     outcome_on_top,
     release_moved,
     sample_carrying,
 )
 from physrl.tasks.release import Release
-from physrl.types import Action, Block, Offset, Outcome, SceneSpec, Shortcuts
+from physrl.types import Action, Block, Families, Offset, Outcome, SceneSpec, Shortcuts
+
+ALIGNED = Guess("below", "below", 0.0)
+MIDWAY = Guess("below", "lowest", 0.5)
 
 
 class Place:
-    """A standing tower, and a red block on the ground beside it; all in one plane."""
+    """A tower, and a red block on the ground beside it; all in one plane."""
 
     name = "place"
     wordings: tuple[str, ...] = (
@@ -36,11 +39,15 @@ class Place:
     attempts = 1
     fewest_blocks = 2
     movable = True
-    shortcuts: ClassVar[Shortcuts] = {"aligner": aligned_on_top, "midway": midway_on_top}
+    shortcuts: ClassVar[Shortcuts] = {
+        "aligner": lambda scene: guessed_on_top(scene, ALIGNED),
+        "midway": lambda scene: guessed_on_top(scene, MIDWAY),
+    }
+    families: ClassVar[Families] = {"guess": guesses_on_top}
     give_up_beyond = GIVE_UP_BEYOND
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
-        tower, red = sample_carrying(streams.own, settings, draw_height(streams.own, settings))
+        tower, red = sample_carrying(streams.own, settings)
         return (*tower, sample_beside(streams.own, tower, red))
 
     def parse(self, completion: str) -> Action:

@@ -7,7 +7,7 @@ from physrl.types import Outcome, SceneSpec
 
 
 class PlaceClosedLoop(Place):
-    """A standing tower, and a red block on the ground beside it; the last attempt counts."""
+    """A tower, and a red block on the ground beside it; the last attempt counts."""
 
     name = "place_closed_loop"
     achievement = "did so in at most three attempts in {share} of new scenes"

@@ -7,12 +7,12 @@ from physrl.environments.randomness import Streams
 from physrl.environments.sampling import BESIDE
 from physrl.tasks.answers import Axis
 from physrl.tasks.place import Place
-from physrl.tasks.placing import draw_height, draw_side, sample_carrying
+from physrl.tasks.placing import draw_side, sample_carrying
 from physrl.types import Block
 
 
 class PlaceX(Place):
-    """A standing tower, and a red block in the air beside its top; all in one plane."""
+    """A tower, and a red block in the air beside its top; all in one plane."""
 
     name = "place_x"
     wordings: tuple[str, ...] = (
@@ -29,6 +29,6 @@ class PlaceX(Place):
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """Draw a scene; in exactly one of a pair the red block has to move to the right."""
         rng = streams.own
-        tower, red = sample_carrying(rng, settings, draw_height(rng, settings))
+        tower, red = sample_carrying(rng, settings)
         x = red.x - draw_side(streams) * float(rng.uniform(*BESIDE))
         return (*tower, replace(red, x=x))

@@ -7,8 +7,8 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.environments.randomness import Streams
 from physrl.tasks.answers import UNITS, Axis
 from physrl.tasks.place import Place
-from physrl.tasks.placing import best_shift, draw_height, sample_carrying
-from physrl.types import Block, Offset, SceneSpec, Shortcuts
+from physrl.tasks.placing import best_shift, sample_carrying
+from physrl.types import Block, Families, Offset, SceneSpec, Shortcuts
 
 SMALLEST_ERROR, HIGHEST = 0.15, 1.0
 """Bounds of the red block's distance from its height, in block widths."""
@@ -17,7 +17,7 @@ DEEPEST = 0.85
 
 
 class PlaceY(Place):
-    """A standing tower, and a red block in the right column but at a wrong height."""
+    """A tower, and a red block in the right column but at a wrong height."""
 
     name = "place_y"
     wordings: tuple[str, ...] = (
@@ -32,10 +32,11 @@ class PlaceY(Place):
     )
     axes: tuple[Axis, ...] = ("y",)
     shortcuts: ClassVar[Shortcuts] = {}
+    families: ClassVar[Families] = {}
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         rng = streams.own
-        tower, lifted = sample_carrying(rng, settings, draw_height(rng, settings))
+        tower, lifted = sample_carrying(rng, settings)
         x, _ = best_shift((*tower, lifted), len(tower))
         above = bool(rng.random() < 0.5)
         largest = HIGHEST if above else DEEPEST * lifted.size

@@ -3,69 +3,54 @@
 All blocks' centers lie in the plane z = 0, which faces the camera.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from physrl.config.environment import EnvironmentConfig
-from physrl.environments.geometry import Floats, level_margins, margin, overlaps
+from physrl.environments.geometry import level_margins, margin, overlaps
 from physrl.environments.palette import RED
 from physrl.environments.randomness import Streams
 from physrl.environments.sampling import place_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
 from physrl.tasks.answers import LARGEST_OFFSET, UNITS
+from physrl.tasks.landmarks import Guess, Landmarks, all_guesses, find_landmarks
 from physrl.tasks.release import Release
-from physrl.tasks.stacks import BATCHES, aligned_places, draw_kind, midway_places, of_kind, propose
+from physrl.tasks.stacks import BATCHES, draw_count, fair_shapes
 from physrl.types import Action, Block, Offset, Outcome, SceneSpec, Unparseable
 
 OVERLAP_TOLERANCE = 0.05
 """Largest overlap that counts as touching, in block widths."""
 GIVE_UP_BEYOND = 1.0
 """Displacement at which simulations end early, in block widths: no reward changes beyond it."""
-FEWEST = 4
-"""Fewest blocks with which alignment can fail: a red one over the center of the upper of two
-blocks it does not move the center of mass of what lies on the lower one."""
 FARTHEST = round(LARGEST_OFFSET * UNITS)
 """Largest answer, in hundredths of a block width."""
 
 
 def sample_carrying(
-    rng: np.random.Generator, settings: EnvironmentConfig, num_blocks: int
+    rng: np.random.Generator, settings: EnvironmentConfig
 ) -> tuple[tuple[Block, ...], Block]:
-    """Draw a standing tower, and over the center of its top a red block that it can carry.
+    """Draw a tower, and over the center of its top a red block with which it can stand.
 
-    Args:
-        num_blocks: Blocks of the tower, without the red one.
+    Without the red block, or with it where it is drawn, the tower may fall.
 
     Raises:
         SceneError: no such tower was found.
     """
-    smallest = settings.margin[0]
-    kind = draw_kind(rng, settings, num_blocks + 1, num_blocks, carried=1)
-    for count in BATCHES:
-        stacks = propose(rng, settings, num_blocks + 1, 1, count)
-        for number in of_kind(stacks, kind, num_blocks, smallest):
-            blocks = place_tower(rng, settings, stacks.shape(number))
-            if best_shift(blocks, num_blocks)[1] >= smallest:
-                return blocks[:-1], replace(blocks[-1], color=RED)
+    num_blocks = draw_count(rng, settings)
+    index, (smallest, largest) = num_blocks - 1, settings.margin
+    for shape in fair_shapes(rng, settings, num_blocks, index):
+        blocks = place_tower(rng, settings, shape)
+        if best_shift(blocks, index)[1] >= smallest:
+            return blocks[:-1], replace(blocks[-1], color=RED)
     raise SceneError(
-        f"no tower of {num_blocks} blocks with a margin of {smallest} to {settings.margin[1]} "
-        f"carries another one with such a margin, in {sum(BATCHES)} tries: widen "
-        f"environment.margin or raise environment.largest_step, which is {settings.largest_step:g}"
+        f"no stack of {num_blocks} blocks has a margin of {smallest:g} to {largest:g} with the top "
+        f"one in its best place, in {sum(BATCHES)} tries: widen environment.margin or raise "
+        "environment.largest_step"
     )
-
-
-def draw_height(rng: np.random.Generator, settings: EnvironmentConfig) -> int:
-    """Draw the number of blocks of a tower onto which a red one shall be put.
-
-    Rules fail on towers of three blocks and more alone, so that lower ones are drawn only where the
-    settings admit no others.
-    """
-    low, high = settings.num_blocks
-    return int(rng.integers(max(low, min(high, FEWEST)), high + 1)) - 1
 
 
 def draw_side(streams: Streams) -> int:
@@ -113,20 +98,26 @@ def ideal_on_top(scene: SceneSpec) -> Offset:
     return Offset(x, round((lifted.y - red.y) * UNITS) / UNITS)
 
 
-def aligned_on_top(scene: SceneSpec) -> Offset:
-    """Return the answer that puts the center of the red block over that of the top block."""
-    return replace(ideal_on_top(scene), x=moved_to(scene, -1, aligned_places))
+def guessed_on_top(scene: SceneSpec, guess: Guess) -> Offset:
+    """Return a guess's answer about x; the height is the right one."""
+    return replace(ideal_on_top(scene), x=guessed_shift(scene, len(scene.tower), guess))
 
 
-def midway_on_top(scene: SceneSpec) -> Offset:
-    """Return the answer that puts the red block midway between the top and the lowest block."""
-    return replace(ideal_on_top(scene), x=moved_to(scene, -1, midway_places))
+def guesses_on_top(scene: SceneSpec) -> dict[Guess, Offset]:
+    """Return the answers of all guesses."""
+    ideal, shifts = ideal_on_top(scene), guessed_shifts(scene, len(scene.tower))
+    return {guess: replace(ideal, x=shift) for guess, shift in shifts.items()}
 
 
-def moved_to(scene: SceneSpec, index: int, places: Callable[[Floats, int], Floats]) -> float:
-    """Return by how much a block must move along x to a rule's place, as answers are rounded."""
-    x = np.array([block.x for block in scene.blocks])
-    return round(float(places(x, index % len(x)) - x[index]) * UNITS) / UNITS
+def guessed_shift(scene: SceneSpec, index: int, guess: Guess) -> float:
+    """Return by how much a guess moves a block of a stack along x, as answers are rounded."""
+    return _shift(scene, index, guess, _landmarks(scene, index))
+
+
+def guessed_shifts(scene: SceneSpec, index: int) -> dict[Guess, float]:
+    """Return by how much each guess moves a block of a stack along x."""
+    found = _landmarks(scene, index)
+    return {guess: _shift(scene, index, guess, found) for guess in all_guesses(found)}
 
 
 def release_moved(scene: SceneSpec, action: Action, give_up_beyond: float) -> Release | None:
@@ -200,3 +191,12 @@ def support_height(block: Block, tower: Sequence[Block]) -> float:
 def _shifted(stack: tuple[Block, ...], index: int, units: int) -> tuple[Block, ...]:
     block = replace(stack[index], x=stack[index].x + units / UNITS)
     return (*stack[:index], block, *stack[index + 1 :])
+
+
+def _landmarks(scene: SceneSpec, index: int) -> Landmarks:
+    x = np.array([block.x for block in scene.blocks])
+    return find_landmarks(x, np.array([block.size for block in scene.blocks]), index)
+
+
+def _shift(scene: SceneSpec, index: int, guess: Guess, found: Landmarks) -> float:
+    return round((float(guess.places(found)) - scene.blocks[index].x) * UNITS) / UNITS

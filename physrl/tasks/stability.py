@@ -10,7 +10,7 @@ from physrl.environments.twins import sample_twins
 from physrl.errors import SceneError
 from physrl.tasks.answers import Axis, answer_text, format_action, parse_verdict
 from physrl.tasks.release import Release
-from physrl.types import Action, Block, Outcome, SceneSpec, Shortcuts, Verdict
+from physrl.types import Action, Block, Families, Outcome, SceneSpec, Shortcuts, Verdict
 
 
 class Stability:
@@ -29,6 +29,7 @@ class Stability:
     fewest_blocks = 3  # the outlines of two tell whether the upper one falls
     movable = False
     shortcuts: ClassVar[Shortcuts] = {}
+    families: ClassVar[Families] = {}
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """Draw a tower; the two of a pair have equally many blocks and exactly one stands."""

@@ -11,31 +11,54 @@ from physrl.environments.sampling import place_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
 from physrl.tasks.answers import Axis, answer_text, format_action, parse_offset
-from physrl.tasks.placing import GIVE_UP_BEYOND, best_shift, distance, draw_side, moved_to
-from physrl.tasks.release import Release
-from physrl.tasks.stacks import (
-    BATCHES,
-    aligned_places,
-    draw_index,
-    draw_kind,
-    midway_places,
-    of_kind,
-    propose,
+from physrl.tasks.landmarks import Guess
+from physrl.tasks.placing import (
+    GIVE_UP_BEYOND,
+    best_shift,
+    distance,
+    draw_side,
+    guessed_shift,
+    guessed_shifts,
 )
-from physrl.types import Action, Block, Offset, Outcome, SceneSpec, Shortcuts
+from physrl.tasks.release import Release
+from physrl.tasks.stacks import BATCHES, draw_count, draw_index, fair_shapes
+from physrl.types import (
+    Action,
+    Block,
+    Families,
+    Offset,
+    Outcome,
+    SceneSpec,
+    Shortcuts,
+)
 
 SHIFT = (0.3, 2.5)
 """Bounds of the distance from the red block to its best place, in block widths."""
 
 
+def guessed(scene: SceneSpec, guess: Guess) -> Offset:
+    """Return a guess's answer."""
+    return Offset(guessed_shift(scene, red_index(scene), guess), 0.0)
+
+
 def aligned(scene: SceneSpec) -> Offset:
     """Return the answer that puts the red block over the center of the block below."""
-    return Offset(moved_to(scene, red_index(scene), aligned_places), 0.0)
+    return guessed(scene, Guess("below", "below", 0.0))
 
 
 def midway(scene: SceneSpec) -> Offset:
-    """Return the answer that puts the red block midway between its neighbors."""
-    return Offset(moved_to(scene, red_index(scene), midway_places), 0.0)
+    """Return the answer that puts the red block midway between its neighbors.
+
+    A top block is put midway between the block below it and the lowest one.
+    """
+    on_top = red_index(scene) == len(scene.blocks) - 1
+    return guessed(scene, Guess("below", "lowest" if on_top else "above", 0.5))
+
+
+def guesses(scene: SceneSpec) -> dict[Guess, Offset]:
+    """Return the answers of all guesses."""
+    shifts = guessed_shifts(scene, red_index(scene))
+    return {guess: Offset(shift, 0.0) for guess, shift in shifts.items()}
 
 
 def red_index(scene: SceneSpec) -> int:
@@ -62,32 +85,29 @@ class Stabilize:
     fewest_blocks = 2
     movable = False
     shortcuts: ClassVar[Shortcuts] = {"aligner": aligned, "midway": midway}
+    families: ClassVar[Families] = {"guess": guesses}
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """Draw a tower that can stand and move one block until it would fall.
 
         In exactly one scene of a pair the red block has to move to the right.
         """
-        rng, smallest = streams.own, settings.margin[0]
+        rng, (smallest, largest) = streams.own, settings.margin
         side = draw_side(streams)
-        num_blocks = int(rng.integers(settings.num_blocks[0], settings.num_blocks[1] + 1))
-        index = draw_index(rng, settings, num_blocks)
-        kind = draw_kind(rng, settings, num_blocks, index, carried=0)
-        for count in BATCHES:
-            stacks = propose(rng, settings, num_blocks, 0, count)
-            for number in of_kind(stacks, kind, index, smallest):
-                tower = place_tower(rng, settings, stacks.shape(number))
-                best, reached = best_shift(tower, index)
-                moved = tower[index].x + best - side * rng.uniform(*SHIFT)
-                red = replace(tower[index], x=float(moved), color=RED)
-                unstable = (*tower[:index], red, *tower[index + 1 :])
-                if reached >= smallest and margin(unstable) <= -smallest:
-                    return unstable
+        num_blocks = draw_count(rng, settings)
+        index = draw_index(rng, num_blocks)
+        for shape in fair_shapes(rng, settings, num_blocks, index):
+            tower = place_tower(rng, settings, shape)
+            best, reached = best_shift(tower, index)
+            moved = tower[index].x + best - side * rng.uniform(*SHIFT)
+            red = replace(tower[index], x=float(moved), color=RED)
+            unstable = (*tower[:index], red, *tower[index + 1 :])
+            if reached >= smallest and margin(unstable) <= -smallest:
+                return unstable
         raise SceneError(
-            f"no tower of {num_blocks} blocks with margins of {smallest} to {settings.margin[1]} "
-            f"falls when one is moved by up to {SHIFT[1]:g}, in {sum(BATCHES)} tries: widen "
-            f"environment.margin or raise environment.largest_step, which is "
-            f"{settings.largest_step:g}"
+            f"no stack of {num_blocks} blocks has a margin of {smallest:g} to {largest:g} with one "
+            f"in its best place and falls when that is moved by up to {SHIFT[1]:g}, in "
+            f"{sum(BATCHES)} tries: widen environment.margin or raise environment.largest_step"
         )
 
     def parse(self, completion: str) -> Action:

@@ -1,34 +1,37 @@
-"""Stacks in the plane that faces the camera, drawn so that rules without physics fail.
+"""Stacks in the plane that faces the camera, drawn so that guesses without physics fail.
 
-Of the answers "over the center of the block below" and "midway", either, both or neither lets a
-stack stand. Scenes of these four kinds are drawn in fixed proportions, so that neither rule is
-right more often than its kinds occur.
+Each guess (`landmarks.Guess`) has a price, found once by `tests/benchmarks/guess_prices.py`. The
+score of a stack is the width of the interval of places that let it stand, less the prices of the
+guesses that are right in it. Stacks of high scores are kept: among them no guess is right often,
+and the intervals are as wide as that permits.
 """
 
-from collections.abc import Set
+import json
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import Floats, overhangs
-from physrl.environments.randomness import stream
 from physrl.environments.sampling import Shape, sample_sizes, sample_yaws
+from physrl.tasks.landmarks import Guess, Landmarks, find_landmarks
 
-Kind = tuple[bool, bool]
-"""Whether the stack stands with the block midway, and with the block aligned."""
-KINDS: tuple[Kind, ...] = ((False, False), (False, True), (True, False), (True, True))
-_CODES = {kind: code for code, kind in enumerate(KINDS)}
-MIDWAY, ALIGNED = 0.4, 0.5
-"""Share of scenes in which the midway place lets the stack stand; share of both these and the other
-scenes in which alignment does, unless the settings admit no such scene."""
-SEARCHED = 16_384
-"""Candidates that are searched for the kinds that the settings admit."""
-BATCHES = (256, 1024, *[4096] * 48)
-"""Sizes of the batches in which a scene is searched: a frequent kind is found in the first one, the
-rarest in one candidate of 5,000."""
+LARGEST_STEP = 0.9
+"""Largest sideways offset between neighbors, unless the settings name one."""
+FEWEST, LOWEST = 4, 2
+"""Fewest blocks, and lowest index of the block to place, for which every guess can fail: with fewer
+blocks, or right on the lowest one, the place that all blocks lie over is nearly always right."""
+WIDEST = 0.7
+"""Width beyond which an interval of right places is not preferred, in block widths."""
+BATCHES = (256, 1024, 4096)
+"""Sizes of the batches of candidates in which a stack is searched."""
+THIRDS = 10
+"""Steps in which the best place is bracketed, each to two thirds: to about a hundredth of a width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,10 @@ class Stacks:
     yaws: Floats
     sizes: Floats
     """Edge lengths."""
+
+    def rows(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Stacks":
+        """Return some of the stacks."""
+        return Stacks(self.x[rows], self.yaws[rows], self.sizes[rows])
 
     def moved(self, index: int, x: Floats) -> "Stacks":
         """Return the stacks with block `index` of each at another place."""
@@ -54,6 +61,50 @@ class Stacks:
         smallest: Floats = levels.min(axis=1, initial=np.inf)
         return smallest
 
+    def intervals(self, index: int) -> tuple[Floats, Floats]:
+        """Return the lowest and the highest place of block `index` at which each stack stands.
+
+        Where none does, the lowest exceeds the highest.
+        """
+        masses = self.sizes**3
+        loads = np.cumsum(masses[:, ::-1], axis=1)[:, ::-1][:, 1:]
+        moments = np.cumsum((masses * self.x)[:, ::-1], axis=1)[:, ::-1][:, 1:]
+        turn = np.maximum(np.abs(np.cos(self.yaws)), np.abs(np.sin(self.yaws)))
+        reach = (self.sizes / 2 / turn)[:, :-1]
+        lefts, rights = self.x[:, :-1] - reach, self.x[:, :-1] + reach
+        own = masses[:, index, None]
+        rest = moments[:, :index] - own * self.x[:, index, None]
+        lows = (lefts[:, :index] * loads[:, :index] - rest) / own
+        highs = (rights[:, :index] * loads[:, :index] - rest) / own
+        low, high = lows.max(axis=1), highs.min(axis=1)
+        centers = moments[:, index:] / loads[:, index:]
+        if index < reach.shape[1]:
+            low = np.maximum(low, centers[:, 0] - reach[:, index])
+            high = np.minimum(high, centers[:, 0] + reach[:, index])
+        above = slice(index + 1, None)
+        stands = ((lefts[:, above] < centers[:, 1:]) & (centers[:, 1:] < rights[:, above])).all(1)
+        return np.where(stands, low, np.inf), np.where(stands, high, -np.inf)
+
+    def best_margins(self, index: int) -> Floats:
+        """Return each stack's margin with block `index` at its best place; below 0 where none is.
+
+        The margin is a concave function of the place, so that its maximum can be bracketed.
+        """
+        low, high = self.intervals(index)
+        open_ = low < high
+        low, high = np.where(open_, low, 0.0), np.where(open_, high, 0.0)
+        for _ in range(THIRDS):
+            third = (high - low) / 3
+            left = self.moved(index, low + third).margins()
+            right = self.moved(index, high - third).margins()
+            low = np.where(left < right, low + third, low)
+            high = np.where(left < right, high, high - third)
+        return np.where(open_, self.moved(index, (low + high) / 2).margins(), -np.inf)
+
+    def landmarks(self, index: int) -> Landmarks:
+        """Return the landmarks for block `index` of each stack."""
+        return find_landmarks(self.x, self.sizes, index)
+
     def shape(self, stack: int) -> Shape:
         """Return one stack's shape."""
         steps = np.diff(self.x[stack])
@@ -61,121 +112,98 @@ class Stacks:
         return Shape(offsets, self.yaws[stack], self.sizes[stack])
 
 
-def propose(
-    rng: np.random.Generator,
-    settings: EnvironmentConfig,
-    num_blocks: int,
-    carried: int,
-    count: int,
-) -> Stacks:
-    """Draw stacks whose lower blocks stand alone, with a margin in the configured interval.
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a stack loses in score for each guess that is right in it."""
 
-    Random steps between blocks are scaled until the margin is the one that was drawn.
+    prices: dict[Guess, float]
+    """In block widths."""
+    threshold: float
+    """The score that one to three of a hundred candidates reach with default settings."""
+
+    def scores(self, stacks: Stacks, index: int) -> Floats:
+        """Return the score of each stack; minus infinity where no place is right."""
+        low, high = stacks.intervals(index)
+        landmarks = stacks.landmarks(index)
+        scores = np.minimum(high - low, WIDEST)
+        for guess, price in self.prices.items():
+            places = guess.places(landmarks)
+            scores -= price * ((low < places) & (places < high))
+        return np.where(low < high, scores, -np.inf)
+
+
+FREE = Prices({}, -math.inf)
+"""Prices with which every stack is kept, for those in which some guess is always right."""
+
+
+@cache
+def load_prices() -> dict[tuple[int, int], Prices]:
+    """Read the prices, by number of blocks and index of the block to place.
+
+    There are none for fewer blocks than `FEWEST`, nor for blocks below `LOWEST`.
+    """
+    text = (files("physrl.tasks") / "guess_prices.json").read_text(encoding="utf-8")
+    return {
+        (row["num_blocks"], row["index"]): Prices(
+            {Guess(*guess): price for *guess, price in row["prices"]}, row["threshold"]
+        )
+        for row in json.loads(text)
+    }
+
+
+def draw_count(rng: np.random.Generator, settings: EnvironmentConfig) -> int:
+    """Draw the number of blocks: at least `FEWEST` where the settings admit that."""
+    low, high = settings.num_blocks
+    return int(rng.integers(max(low, min(high, FEWEST)), high + 1))
+
+
+def draw_index(rng: np.random.Generator, num_blocks: int) -> int:
+    """Draw the block to place: none below `LOWEST` where the stack has others."""
+    return int(rng.integers(min(LOWEST, num_blocks - 1), num_blocks))
+
+
+def propose(
+    rng: np.random.Generator, settings: EnvironmentConfig, num_blocks: int, index: int, count: int
+) -> Stacks:
+    """Draw stacks with random offsets between neighbors; a top block to place begins at its pier's.
 
     Args:
         num_blocks: Blocks of a stack.
-        carried: Number of blocks on top that are left out when the stacks are scaled; each lies
-            over the center of the block below it.
-        count: Number of stacks to draw; those with too large steps are left out.
+        index: Block to place.
+        count: Number of stacks.
     """
-    standing = num_blocks - carried
-    steps = rng.uniform(-1, 1, (count, standing - 1))
+    largest = settings.largest_step or LARGEST_STEP
+    steps = rng.uniform(-largest, largest, (count, num_blocks - 1))
     yaws = sample_yaws(rng, settings, (count, num_blocks))
     sizes = sample_sizes(rng, settings.sizes or "mixed", (count, num_blocks))
-    margins = rng.uniform(*settings.margin, count)
-    x = _places(steps, num_blocks)
-    if standing > 1:
-        centers = np.stack([x, np.zeros_like(x)], axis=-1)[:, :standing]
-        leans = overhangs(centers, yaws[:, :standing], sizes[:, :standing])
-        room = sizes[:, : standing - 1] / 2 - margins[:, None]
-        steps *= (room / leans).min(axis=1)[:, None]
-        x = _places(steps, num_blocks)
-        large_enough = (room > 0).all(axis=1)
-        x, yaws, sizes, steps = (each[large_enough] for each in (x, yaws, sizes, steps))
-    fits = (np.abs(steps) <= settings.largest_step).all(axis=1)
-    return Stacks(x[fits], yaws[fits], sizes[fits])
+    if index == num_blocks - 1:
+        steps[:, -1] = 0
+    x = np.concatenate([np.zeros((count, 1)), np.cumsum(steps, axis=1)], axis=1)
+    return Stacks(x, yaws, sizes)
 
 
-def draw_index(rng: np.random.Generator, settings: EnvironmentConfig, num_blocks: int) -> int:
-    """Draw the block to move in a stack, any but the lowest, for which the midway place can fail.
+def fair_shapes(
+    rng: np.random.Generator, settings: EnvironmentConfig, num_blocks: int, index: int
+) -> Iterator[Shape]:
+    """Draw stacks in which guesses for block `index` are seldom right.
 
-    Where it can fail for none, as with two blocks, any is drawn.
+    The margin at the best place lies in the configured interval. If settings admit hardly any such
+    stack, those with the highest scores come last.
     """
-    indices = range(1, num_blocks)
-    fair = [
-        index
-        for index in indices
-        if not all(midway for midway, _ in _admitted(settings, num_blocks, index, 0))
-    ]
-    return int(rng.choice(fair or indices))
+    prices = load_prices().get((num_blocks, index), FREE)
+    for count in BATCHES:
+        stacks = propose(rng, settings, num_blocks, index, count)
+        scores = prices.scores(stacks, index)
+        yield from _within(stacks, np.flatnonzero(scores >= prices.threshold), index, settings)
+    by_score = np.argsort(-scores, kind="stable")
+    yield from _within(stacks, by_score[np.isfinite(scores[by_score])], index, settings)
 
 
-def draw_kind(
-    rng: np.random.Generator,
-    settings: EnvironmentConfig,
-    num_blocks: int,
-    index: int,
-    carried: int,
-) -> Kind:
-    """Draw a kind of scene among those that the settings admit."""
-    admitted = _admitted(settings, num_blocks, index, carried)
-    midway = _draw({midway for midway, _ in admitted}, MIDWAY, rng)
-    aligned = _draw({aligned for each, aligned in admitted if each == midway}, ALIGNED, rng)
-    return midway, aligned
-
-
-def of_kind(stacks: Stacks, kind: Kind, index: int, smallest: float) -> list[int]:
-    """Return the stacks of one kind, for rules that place block `index`."""
-    return [int(stack) for stack in np.flatnonzero(_kinds(stacks, index, smallest) == _CODES[kind])]
-
-
-def _kinds(stacks: Stacks, index: int, smallest: float) -> NDArray[np.int64]:
-    """Return the code of each stack's kind.
-
-    It is that of no kind where a rule's place is within half of the smallest margin of the edge.
-    """
-    places = midway_places(stacks.x, index), aligned_places(stacks.x, index)
-    midway, aligned = (stacks.moved(index, place).margins() for place in places)
-    clear = np.minimum(np.abs(midway), np.abs(aligned)) >= smallest / 2
-    return np.where(clear, 2 * (midway > 0) + (aligned > 0), len(KINDS))
-
-
-def _draw(options: Set[bool], share: float, rng: np.random.Generator) -> bool:
-    """Draw True with this probability, unless only one option is left."""
-    drawn = bool(rng.random() < share)
-    return drawn if drawn in options else not drawn
-
-
-@lru_cache(maxsize=256)
-def _admitted(
-    settings: EnvironmentConfig, num_blocks: int, index: int, carried: int
-) -> frozenset[Kind]:
-    """Return the kinds that occur more than once among many candidates."""
-    stacks = propose(stream("stacks", num_blocks), settings, num_blocks, carried, SEARCHED)
-    counts = np.bincount(_kinds(stacks, index, settings.margin[0]), minlength=len(KINDS) + 1)
-    return frozenset(kind for kind, code in _CODES.items() if counts[code] > 1)
-
-
-def aligned_places(x: Floats, index: int) -> Floats:
-    """Return the place over the center of the block below (last axis of `x`: blocks)."""
-    below: Floats = x[..., index - 1]
-    return below
-
-
-def midway_places(x: Floats, index: int) -> Floats:
-    """Return the place midway between the blocks below and above.
-
-    For a top block it is midway between the block below it and the lowest one.
-    """
-    other = index + 1 if index + 1 < x.shape[-1] else 0
-    middle: Floats = (x[..., index - 1] + x[..., other]) / 2
-    return middle
-
-
-def _places(steps: Floats, num_blocks: int) -> Floats:
-    """Sum up the steps from block to block; blocks beyond them lie over the last."""
-    x = np.zeros((len(steps), num_blocks))
-    standing = steps.shape[1] + 1
-    x[:, 1:standing] = np.cumsum(steps, axis=1)
-    x[:, standing:] = x[:, standing - 1 : standing]
-    return x
+def _within(
+    stacks: Stacks, rows: NDArray[np.int64], index: int, settings: EnvironmentConfig
+) -> Iterator[Shape]:
+    """Generate the shapes in these rows whose margin, at its best, is a configured one."""
+    smallest, largest = settings.margin
+    margins = stacks.rows(rows).best_margins(index)
+    kept = rows[(smallest <= margins) & (margins <= largest)]
+    yield from (stacks.shape(int(row)) for row in kept)

@@ -16,7 +16,17 @@ from physrl.environments.simulator import Simulator, scene_poses
 from physrl.tasks.answers import Axis
 from physrl.tasks.placing import carrying_block, resting_on
 from physrl.tasks.release import Release
-from physrl.types import Action, Block, Image, Outcome, Prompt, SceneSpec, Shortcuts, Split
+from physrl.types import (
+    Action,
+    Block,
+    Families,
+    Image,
+    Outcome,
+    Prompt,
+    SceneSpec,
+    Shortcuts,
+    Split,
+)
 
 REASONING = " Think first between <think> and </think>, then answer."
 FORMAT = " Put the answer between <answer> and </answer>."
@@ -49,6 +59,8 @@ class Task(Protocol):
     shortcuts: ClassVar[Shortcuts]
     """Rules of the task's own that see the scene but use no physics, by name; they are measured as
     controls, beside those that all tasks share (`physrl.evaluation.rules`)."""
+    families: ClassVar[Families]
+    """Families of such rules, by name; the rule of each that is right most often is a control."""
     attempts: int
     """Most answers to one scene; after a failure the model sees an image of the outcome."""
     again: str

@@ -22,17 +22,19 @@ from env_checks import (
     readers,
     rules,
     shortcuts,
+    strangers,
 )
 from rich.console import Console
 from rich.progress import Progress
 
 WORKERS = 2
-CHECKS = (agreement, determinism, shortcuts, pixels, readers, constants, rules, leakage)
+CHECKS = (agreement, determinism, shortcuts, pixels, readers, constants, rules, strangers, leakage)
 LIMITS = {
     "physics_errors": 0,
     "leaked_scenes": 0,
     "shortcut_max_deviation_points": 3.0,
     "best_rule_share": 0.45,
+    "best_stranger_share": 0.45,
     "aligner_share": 0.7,
     "worst_reader_percent": 53.0,
 }

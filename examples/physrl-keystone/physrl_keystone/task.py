@@ -14,7 +14,7 @@ from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
 from physrl.tasks.answers import Axis, answer_text, format_action, parse_verdict
 from physrl.tasks.release import Release
-from physrl.types import Action, Block, Outcome, SceneSpec, Shortcuts, Verdict
+from physrl.types import Action, Block, Families, Outcome, SceneSpec, Shortcuts, Verdict
 
 EQUAL = 0.02
 """Largest difference between the margins of the two scenes of a pair, in block widths."""
@@ -37,6 +37,7 @@ class Keystone:
     achievement = "predicted rightly whether a tower needed its top block in {share} of new scenes"
     axes: tuple[Axis, ...] = ()
     shortcuts: ClassVar[Shortcuts] = {}
+    families: ClassVar[Families] = {}
     attempts = 1
     fewest_blocks = 3  # one block that remains always stands
     movable = False

@@ -6,6 +6,7 @@ import pytest
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.generators import GENERATORS
+from physrl.environments.geometry import margin
 from physrl.environments.palette import HELD_OUT_COLORS, RED
 from physrl.environments.projection import corners, project
 from physrl.environments.renderer import TinyRenderer
@@ -14,6 +15,8 @@ from physrl.tasks import TASKS
 from physrl.tasks.task import make_prompt, make_scene, question_text
 
 SETTINGS = EnvironmentConfig()
+STACKS = ("place", "place_x", "place_y", "place_closed_loop")
+"""Tasks whose red block is put on a tower that may fall without it."""
 UNBOUND = ("stabilize", "counterweight", "bridge")
 """Tasks whose red block, or whose plank, is not yet where the towers of others end."""
 
@@ -43,11 +46,22 @@ def test_scenes_keep_to_the_settings(name: str) -> None:
     for index in range(60):
         scene = make_scene(TASKS[name], SETTINGS, 0, "test", index)
         assert 3 <= len(scene.blocks) <= 5 + (name in ("bridge", "counterweight"))  # a pier
-        assert abs(scene.margin) >= 0.05
-        assert name in UNBOUND or abs(scene.margin) <= 0.4
         assert len({block.color for block in scene.blocks}) == len(scene.blocks)
         steps = np.diff([block.x for block in scene.tower])
-        assert name in UNBOUND or np.abs(steps).max(initial=0) <= 0.6
+        assert name in UNBOUND or np.abs(steps).max(initial=0) <= (0.9 if name in STACKS else 0.6)
+        if name not in STACKS:
+            assert abs(scene.margin) >= 0.05
+            assert name in UNBOUND or abs(scene.margin) <= 0.4
+
+
+@pytest.mark.parametrize("name", (*STACKS, "stabilize"))
+def test_the_ideal_answer_has_a_margin_of_the_settings(name: str) -> None:
+    task = TASKS[name]
+    for index in range(40):
+        scene = make_scene(task, SETTINGS, 0, "test", index)
+        released = task.release(scene, task.ideal(scene))
+        assert released is not None
+        assert 0.05 <= margin(released.upright) <= 0.41  # answers are rounded
 
 
 @pytest.mark.parametrize("twins", [True, False])
@@ -78,7 +92,7 @@ def test_mixed_sizes_stand_on_each_other() -> None:
     for below, above in pairwise(tower):
         assert above.y - below.y == pytest.approx((above.size + below.size) / 2)
     assert len({block.size for block in tower}) == 4
-    assert all(0.7 <= block.size <= 1.3 for block in tower)
+    assert all(0.6 <= block.size <= 1.4 for block in tower)
 
 
 def test_held_out_colours_are_in_no_training_scene() -> None:
@@ -122,14 +136,13 @@ def test_the_best_place_lies_inside_the_image(name: str, level: str) -> None:
             assert shares.max() <= 1, (generator, index)
 
 
-def test_place_shows_a_standing_tower_and_a_red_block_beside_it() -> None:
+def test_place_shows_a_tower_and_a_red_block_beside_it() -> None:
     for index in range(40):
         scene = make_scene(TASKS["place"], SETTINGS, 0, "test", index)
         red = scene.blocks[-1]
         assert red.color == "red"
         assert red.y == red.size / 2
         assert 1.4 <= abs(red.x - scene.tower[-1].x) <= 3.8
-        assert scene.margin >= 0.05
         assert all(block.z == 0 for block in scene.blocks)
 
 

@@ -4,7 +4,7 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import margin
 from physrl.environments.simulator import Simulator
 from physrl.errors import SceneError
-from physrl.tasks import TASKS, stabilize
+from physrl.tasks import TASKS, stabilize, stacks
 from physrl.tasks.stabilize import red_index
 from physrl.tasks.task import make_scene
 from physrl.types import Appearance, Block, Camera, Offset, Outcome, SceneSpec, Unparseable
@@ -73,8 +73,8 @@ def test_one_of_each_pair_is_moved_to_the_right() -> None:
     assert sum(right[::2]) == pytest.approx(15, abs=10)
 
 
-@pytest.mark.parametrize(("num_blocks", "indices"), [(2, {1}), (3, {1, 2}), (4, {1, 2, 3})])
-def test_every_block_for_which_the_midway_place_can_fail_may_be_red(
+@pytest.mark.parametrize(("num_blocks", "indices"), [(2, {1}), (3, {2}), (4, {2, 3})])
+def test_every_block_for_which_guesses_can_fail_may_be_red(
     num_blocks: int, indices: set[int]
 ) -> None:
     settings = EnvironmentConfig(num_blocks=(num_blocks, num_blocks))
@@ -84,7 +84,7 @@ def test_every_block_for_which_the_midway_place_can_fail_may_be_red(
 
 def test_margins_that_no_tower_has_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stabilize, "best_shift", lambda tower, index: (0.0, 0.04))
-    monkeypatch.setattr(stabilize, "BATCHES", (64,))
+    monkeypatch.setattr(stacks, "BATCHES", (64,))
     with pytest.raises(SceneError, match=r"environment\.margin"):
         make_scene(STABILIZE, EnvironmentConfig(num_blocks=(2, 2)), 0, "test", 0)
 
