@@ -7,6 +7,7 @@ of the warm stream. Tasks add rules of their own (`Task.shortcuts`), such as ali
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,9 +64,15 @@ def make_rule(
     """
     if name in task.shortcuts:
         return task.shortcuts[name]
-    scenes = tuple(make_scene(task, settings, seed, "warm", index) for index in range(EXAMPLES))
-    known = Known(task, scenes, tuple(map(task.ideal, scenes)))
+    known = _known(task, settings, seed)
     return _MAKERS[name](known) if name != "nearest" else _nearest(known, renderer)
+
+
+@lru_cache(maxsize=1)
+def _known(task: Task, settings: EnvironmentConfig, seed: int) -> Known:
+    """Draw the scenes that all rules of a task know."""
+    scenes = tuple(make_scene(task, settings, seed, "warm", index) for index in range(EXAMPLES))
+    return Known(task, scenes, tuple(map(task.ideal, scenes)))
 
 
 def _constant(known: Known) -> Rule:
