@@ -23,7 +23,9 @@ from jobs.arguments.options import (
     local_path,
 )
 from jobs.arguments.policy import DType, merged_model, policy_model
+from jobs.arguments.policy_place import SCHEME, short_name, split_bucket
 from jobs.arguments.preview import preview
+from jobs.arguments.run_config import config_file, find_config, load_beside
 from jobs.checks import run as run_checks
 from jobs.checks.checkpoint import check_model
 from jobs.checks.storage import check_writable
@@ -96,23 +98,50 @@ def sft(config: ConfigFile, overrides: Overrides = None, resume: Resume = False)
     job.run(checked)
 
 
-@app.command(epilog="Example: physrl evaluate --config FILE --policy Qwen/Qwen2.5-VL-3B-Instruct")
+@app.command(
+    epilog="Example: physrl evaluate --policy runs/demo/checkpoints/step-00000060 "
+    "'evaluation.test_sets=[iid,camera,tall]' -- of another house: physrl evaluate --config FILE "
+    "--policy Qwen/Qwen2.5-VL-3B-Instruct"
+)
 def evaluate(
-    config: ConfigFile,
     policy: Annotated[
-        str, typer.Option(help="Checkpoint, step or adapter folder, or a model name on the hub.")
+        str,
+        typer.Option(
+            help="Checkpoint, step or adapter folder, a run or step in a bucket (s3://...), or a "
+            "model name on the hub."
+        ),
     ],
     overrides: Overrides = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="YAML file; by default config.yaml of the policy's run."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Name of the policy in tables and files."),
+    ] = None,
 ) -> None:
-    """Evaluate a policy on held-out scenes and photographs."""
-    checked = load_config(config, overrides or ())
-    served = policy_model(policy, checked.model)
+    """Measure a policy, and the base beside it, on named sets of held-out scenes."""
+    given, folder = overrides or [], policy
+    if policy.startswith(SCHEME):
+        from jobs.pull import fetch
+
+        run, step = split_bucket(policy)
+        folder = str(fetch(run, None, step, None).path)
+    beside = config_file(Path(folder)) if config is None else None
+    if beside is not None:
+        checked = load_beside(Path(folder), beside, given)
+    elif config is None and not any(each.startswith("name=") for each in given):
+        checked = load_config(None, [f"name={short_name(policy)}", *given])
+    else:
+        checked = load_config(config, given)
+    served = policy_model(folder, checked.model)
     check_model("--policy", served.path, served)
-    checked = checked.model_copy(update={"model": served})
-    run_checks.check(checked)
+    evaluated = checked.model_copy(update={"model": served})
+    run_checks.check(evaluated)
     from jobs import evaluate as job
 
-    job.run(checked, policy)
+    job.run(evaluated, checked.model.base, name or short_name(policy))
 
 
 @app.command(epilog="Example: physrl report runs/demo")
@@ -213,9 +242,10 @@ def ask(
     overrides: Overrides = None,
 ) -> None:
     """Ask a downloaded policy the task's question about one image."""
+    checked = find_config(folder, overrides or [])
     from jobs import ask as job
 
-    job.run(folder, image, job.find_config(folder, overrides or []))
+    job.run(folder, image, checked)
 
 
 @app.command(epilog="Example: physrl merge runs/demo/checkpoints/step-00000060 --out models/demo")

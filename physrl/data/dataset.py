@@ -171,6 +171,11 @@ def _check_match(dataset: Dataset, requirement: _Requirement, config: RunConfig)
         ("reasoning", plan.reasoning, config.model.reasoning),
         *((f"environment.{name}", collected[name], required[name]) for name in required),
     ]
+    if plan.generator != "iid" and requirement.split == "test":
+        raise ConfigError(
+            f"{source}, which was collected with generator={plan.generator}: its scenes need no "
+            f"dataset, set evaluation.test_sets=[iid,{plan.generator}] instead"
+        )
     for key, actual, expected in settings:
         if actual != expected:
             raise ConfigError(
