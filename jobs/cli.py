@@ -6,7 +6,8 @@ physrl train --config FILE algorithm.lr=1e-5 seed=1     overrides are key.path=v
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +37,7 @@ from physrl.config.load import load_collect_config
 from physrl.config.study import load_study_config
 from physrl.config.verbs import check_demo, check_sft, check_training
 from physrl.errors import UserError
-from physrl.storage.run_folder import open_run
+from physrl.storage.run_folder import abandon, extend_run, holds_run, open_run
 
 DEMO = Path(__file__).parent / "configs" / "demo.yaml"
 INTERRUPTED = 130
@@ -54,10 +55,10 @@ def demo(overrides: Overrides = None, config: ConfigFile = DEMO, resume: Resume 
     """Train, evaluate and report on this machine, from the tiny base model."""
     checked = load_config(config, overrides or ())
     check_demo(checked)
-    _open(checked, resume)
-    from jobs import demo as job
+    with _opened(checked, resume):
+        from jobs import demo as job
 
-    job.run(checked)
+        job.run(checked)
 
 
 @app.command(epilog="Example: physrl train --config jobs/configs/demo.yaml algorithm.lr=1e-3")
@@ -81,10 +82,31 @@ def train(
     checked = load_config(config, overrides or ())
     if match is not None:
         checked = matched(checked, match, match_by)
-    _open(checked, resume)
-    from jobs import train as job
+    with _opened(checked, resume):
+        from jobs import train as job
 
-    job.run(checked)
+        job.run(checked)
+
+
+@app.command(epilog="Example: physrl extend runs/mine steps=60")
+def extend(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="Folder of a run.")
+    ],
+    steps: Annotated[str, typer.Argument(metavar="steps=N", help="Steps in all.")],
+) -> None:
+    """Train a run for more steps than it was planned for.
+
+    The learning rate continues as in a run of that many steps: with a decay it rises again.
+    """
+    key, _, number = steps.partition("=")
+    if key not in ("steps", "algorithm.steps") or not number.isdigit():
+        raise UserError(f"'{steps}' is not of the form steps=N: write, for example, steps=60")
+    checked = extend_run(folder, int(number))
+    with _opened(checked, resume=True):
+        from jobs import train as job
+
+        job.run(checked)
 
 
 @app.command(epilog="Example: physrl sft --config jobs/configs/sft.yaml runtime.learner_ranks=2")
@@ -92,10 +114,10 @@ def sft(config: ConfigFile, overrides: Overrides = None, resume: Resume = False)
     """Train on ideal answers with Ray Train, without inference servers."""
     checked = load_config(config, overrides or ())
     check_sft(checked)
-    _open(checked, resume)
-    from jobs import sft as job
+    with _opened(checked, resume):
+        from jobs import sft as job
 
-    job.run(checked)
+        job.run(checked)
 
 
 @app.command(
@@ -378,11 +400,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _open(config: RunConfig, resume: bool) -> None:
-    """Check a training run's configuration, and open its folder."""
+@contextmanager
+def _opened(config: RunConfig, resume: bool) -> Iterator[None]:
+    """Check a training run's configuration, and open its folder for the block.
+
+    A run that ends before its first step leaves its name free.
+    """
     check_training(config.environment)
     run_checks.check(config)
+    if resume and not holds_run(config):
+        typer.echo(f"nothing to resume in {config.stored or config.folder}: a new run begins")
     open_run(config, resume=resume)
+    try:
+        yield
+    finally:
+        with suppress(UserError):  # what ended the run matters more
+            if abandon(config):
+                typer.echo(f"no step was trained: the name {config.name} is free again", err=True)
 
 
 if __name__ == "__main__":
