@@ -150,8 +150,9 @@ audit: ## Check the pinned packages for known vulnerabilities; needs the package
 format: install ## Format the code and sort its imports
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
 
-docs: install ## Regenerate docs/config.md and the chart's dashboards
+docs: install ## Regenerate docs/config.md, docs/data.md and the chart's dashboards
 	@$(BIN)/python -m jobs.config_reference
+	@$(BIN)/python -m jobs.data_dictionary
 	@$(BIN)/python helm/dashboards.py
 
 clean: ## Remove .venv and caches, but not runs/
