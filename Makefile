@@ -2,8 +2,9 @@ PYTHON ?= python3.11
 DEVICE ?= cpu
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check \
-	--constraint requirements/constraints.txt
+# What pins the packages: on GPUs, a lock of all of them.
+CONSTRAINTS := requirements/$(if $(filter gpu,$(DEVICE)),gpu.lock,constraints.txt)
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint $(CONSTRAINTS)
 REAL_IMAGES ?= $(wildcard ../shared/data/real_towers)
 # A variable, since its commas would end an argument of $(if).
 PHOTOGRAPHS = evaluation.real_images=$(REAL_IMAGES) 'evaluation.test_sets=[iid,tall,real]'
@@ -36,7 +37,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install client doctor demo test test-slow test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters known-truth audit \
+.PHONY: help install client doctor demo test test-slow test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters known-truth gpu-lock audit \
 	e2e e2e-head submit-train submit-sft submit-sweep pull-checkpoint
 
 help: ## List the commands
@@ -142,16 +143,21 @@ lint: install ## Check style, types, import rules and Dockerfiles; search for se
 		$(BIN)/detect-secrets-hook --cores 1 --no-verify --disable-plugin HexHighEntropyString \
 		--exclude-lines '[sS]ecretName: |secretKeyRef:' --exclude-secrets '$(NO_SECRETS)'
 
+gpu-lock: install ## Resolve the packages for GPUs with pip, and write requirements/gpu.lock (5 minutes)
+	@$(BIN)/python requirements/lock_gpu.py
+
 audit: ## Check the pinned packages for known vulnerabilities; needs the package index itself
 	@$(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install -qq pip-audit==2.10.1
 	@.venv-audit/bin/pip-audit --strict --disable-pip --no-deps \
-		$(foreach file,constraints cpu gpu deepspeed dev,-r requirements/$(file).txt)
+		$(foreach file,constraints cpu deepspeed dev,-r requirements/$(file).txt)
+	@.venv-audit/bin/pip-audit --strict --disable-pip --no-deps -r requirements/gpu.lock
 
 format: install ## Format the code and sort its imports
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
 
-docs: install ## Regenerate docs/config.md and the chart's dashboards
+docs: install ## Regenerate docs/config.md, docs/data.md and the chart's dashboards
 	@$(BIN)/python -m jobs.config_reference
+	@$(BIN)/python -m jobs.data_dictionary
 	@$(BIN)/python helm/dashboards.py
 
 clean: ## Remove .venv and caches, but not runs/
@@ -184,7 +190,7 @@ $(VENV)/packages-cpu: $(REQUIREMENTS) | $(BIN)/python
 	@$(NOTE_SECONDS)
 	@touch $@
 
-$(VENV)/packages-gpu: $(REQUIREMENTS) | $(BIN)/python
+$(VENV)/packages-gpu: $(REQUIREMENTS) requirements/gpu.lock | $(BIN)/python
 	@date +%s > $(VENV)/install-started
 	@echo "packages for GPU (several minutes)"
 	@$(PIP) -r requirements/gpu.txt

@@ -9,35 +9,14 @@ from pathlib import Path
 from jobs.arguments.policy import policy_model
 from jobs.checks.checkpoint import check_model, check_quantization
 from jobs.display.console import console
-from jobs.display.loading import base_of
-from physrl.config import RunConfig, load_config
+from physrl.config import RunConfig
 from physrl.data.photos import read_image
 from physrl.errors import DataError
 from physrl.protocols import Sampling
-from physrl.storage.run_files import CONFIG
 from physrl.tasks import TASKS
 from physrl.tasks.answers import format_action
 from physrl.tasks.task import question_text
 from physrl.types import Prompt
-
-
-def find_config(folder: Path, overrides: list[str]) -> RunConfig:
-    """Load the configuration of a checkpoint's run, which `physrl pull` wrote beside it.
-
-    The base of an adapter becomes the model's path, unless an override names another.
-
-    Raises:
-        UserError: there is no configuration, or it is invalid.
-    """
-    places = [parent / CONFIG for parent in list(folder.absolute().parents)[:2]]
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        raise DataError(
-            f"neither {places[0]} nor {places[1]} exists: name a folder that physrl pull wrote, or "
-            "checkpoints/step-* of a run"
-        )
-    base = base_of(folder, found)
-    return load_config(found, [*([] if base is None else [f"model.path={base}"]), *overrides])
 
 
 def run(folder: Path, image: Path, config: RunConfig) -> None:

@@ -15,17 +15,17 @@ from cluster.runtime.session import ray_session
 from cluster.runtime.stopping import stop_on_signals
 from jobs.display.console import console
 from jobs.display.progress import TrainingProgress
+from jobs.train import show_results
 from physrl.config.baseline import BaselineConfig, load_baseline_config
 from physrl.config.runtime import RuntimeConfig
-from physrl.config.study import Decoding
 from physrl.data.photos import Photo, load_photos
 from physrl.errors import ConfigError
-from physrl.evaluation.cell_plan import make_cell
 from physrl.evaluation.local import evaluate_cell
-from physrl.evaluation.result_files import SUFFIX, save_policy_result
-from physrl.evaluation.results import PolicyResult
-from physrl.evaluation.specs import CellSettings, Condition, Subject
-from physrl.report.table import make_table
+from physrl.evaluation.measurements import Measurement, Measurements
+from physrl.evaluation.run_cells import evaluation_cells
+from physrl.evaluation.specs import CellSettings, Subject
+from physrl.storage.contents import files_content
+from physrl.storage.provenance import versions
 from physrl.storage.run_files import CONFIG
 from physrl.world import World
 
@@ -51,11 +51,11 @@ def run(config: BaselineConfig, *, resume: bool) -> None:
         return
     with console.status("evaluating"):
         policy = NetworkPolicy(config, checkpoint.path)
-        result = evaluate_baseline(config, policy, photos)
-    path = config.folder / "evaluation" / f"{config.name}{SUFFIX}"
-    save_policy_result(result, path)
-    console.print(make_table([result], f"{config.name} on held-out scenes"))
-    console.print(f"checkpoint {checkpoint.path}\nanswers: {path}", soft_wrap=True)
+        key = files_content(checkpoint.path)
+        measured = evaluate_baseline(config, policy, key, photos)
+    show_results(measured, config.name)
+    answers = Measurements(config.folder).folder
+    console.print(f"checkpoint {checkpoint.path}\nanswers: {answers}", soft_wrap=True)
 
 
 def open_baseline(config: BaselineConfig, *, resume: bool) -> None:
@@ -89,25 +89,27 @@ def open_baseline(config: BaselineConfig, *, resume: bool) -> None:
 
 
 def evaluate_baseline(
-    config: BaselineConfig, policy: NetworkPolicy, photos: Sequence[Photo]
-) -> PolicyResult:
-    """Evaluate every configured task, greedy and sampled, and the photographs, greedy."""
-    decodings: tuple[Decoding, ...] = ("greedy", "sampled")
-    conditions = [
-        Condition(task, decoding=decoding)
-        for task in config.evaluation.tasks
-        for decoding in decodings
-    ]
-    if photos:
-        conditions.append(Condition("stability", "real"))
-    subject = Subject("baseline", config.name, config.name)
-    settings = evaluation_settings(config)
+    config: BaselineConfig, policy: NetworkPolicy, key: str, photos: Sequence[Photo]
+) -> tuple[Measurement, ...]:
+    """Measure every configured task, greedy and sampled, and the photographs, greedy.
+
+    Args:
+        key: digest of the policy's checkpoint.
+    """
+    subject, store, made = (
+        Subject("baseline", key, config.name), Measurements(config.folder), versions()
+    )  # fmt: skip
+    measured = []
     with closing(World()) as world:
-        results = tuple(
-            evaluate_cell(make_cell(subject, condition, settings), policy, world, photos)
-            for condition in conditions
-        )
-    return PolicyResult(config.name, results)
+        for cell in evaluation_cells(
+            subject, config.evaluation, evaluation_settings(config), photos
+        ):
+            found = store.find(cell)
+            if found is None:
+                found = Measurement(cell, evaluate_cell(cell, policy, world, photos), made)
+                store.save(found)
+            measured.append(found)
+    return tuple(measured)
 
 
 def evaluation_settings(config: BaselineConfig) -> CellSettings:

@@ -6,7 +6,8 @@ physrl train --config FILE algorithm.lr=1e-5 seed=1     overrides are key.path=v
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,9 @@ from jobs.arguments.options import (
     local_path,
 )
 from jobs.arguments.policy import DType, merged_model, policy_model
+from jobs.arguments.policy_place import SCHEME, short_name, split_bucket
 from jobs.arguments.preview import preview
+from jobs.arguments.run_config import config_file, find_config, load_beside
 from jobs.checks import run as run_checks
 from jobs.checks.checkpoint import check_model
 from jobs.checks.storage import check_writable
@@ -34,7 +37,7 @@ from physrl.config.load import load_collect_config
 from physrl.config.study import load_study_config
 from physrl.config.verbs import check_demo, check_sft, check_training
 from physrl.errors import UserError
-from physrl.storage.run_folder import open_run
+from physrl.storage.run_folder import abandon, extend_run, holds_run, open_run
 
 DEMO = Path(__file__).parent / "configs" / "demo.yaml"
 INTERRUPTED = 130
@@ -52,10 +55,10 @@ def demo(overrides: Overrides = None, config: ConfigFile = DEMO, resume: Resume 
     """Train, evaluate and report on this machine, from the tiny base model."""
     checked = load_config(config, overrides or ())
     check_demo(checked)
-    _open(checked, resume)
-    from jobs import demo as job
+    with _opened(checked, resume):
+        from jobs import demo as job
 
-    job.run(checked)
+        job.run(checked)
 
 
 @app.command(epilog="Example: physrl train --config jobs/configs/demo.yaml algorithm.lr=1e-3")
@@ -79,10 +82,31 @@ def train(
     checked = load_config(config, overrides or ())
     if match is not None:
         checked = matched(checked, match, match_by)
-    _open(checked, resume)
-    from jobs import train as job
+    with _opened(checked, resume):
+        from jobs import train as job
 
-    job.run(checked)
+        job.run(checked)
+
+
+@app.command(epilog="Example: physrl extend runs/mine steps=60")
+def extend(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="Folder of a run.")
+    ],
+    steps: Annotated[str, typer.Argument(metavar="steps=N", help="Steps in all.")],
+) -> None:
+    """Train a run for more steps than it was planned for.
+
+    The learning rate continues as in a run of that many steps: with a decay it rises again.
+    """
+    key, _, number = steps.partition("=")
+    if key not in ("steps", "algorithm.steps") or not number.isdigit():
+        raise UserError(f"'{steps}' is not of the form steps=N: write, for example, steps=60")
+    checked = extend_run(folder, int(number))
+    with _opened(checked, resume=True):
+        from jobs import train as job
+
+        job.run(checked)
 
 
 @app.command(epilog="Example: physrl sft --config jobs/configs/sft.yaml runtime.learner_ranks=2")
@@ -90,29 +114,56 @@ def sft(config: ConfigFile, overrides: Overrides = None, resume: Resume = False)
     """Train on ideal answers with Ray Train, without inference servers."""
     checked = load_config(config, overrides or ())
     check_sft(checked)
-    _open(checked, resume)
-    from jobs import sft as job
+    with _opened(checked, resume):
+        from jobs import sft as job
 
-    job.run(checked)
+        job.run(checked)
 
 
-@app.command(epilog="Example: physrl evaluate --config FILE --policy Qwen/Qwen2.5-VL-3B-Instruct")
+@app.command(
+    epilog="Example: physrl evaluate --policy runs/demo/checkpoints/step-00000060 "
+    "'evaluation.test_sets=[iid,camera,tall]' -- of another house: physrl evaluate --config FILE "
+    "--policy Qwen/Qwen2.5-VL-3B-Instruct"
+)
 def evaluate(
-    config: ConfigFile,
     policy: Annotated[
-        str, typer.Option(help="Checkpoint, step or adapter folder, or a model name on the hub.")
+        str,
+        typer.Option(
+            help="Checkpoint, step or adapter folder, a run or step in a bucket (s3://...), or a "
+            "model name on the hub."
+        ),
     ],
     overrides: Overrides = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="YAML file; by default config.yaml of the policy's run."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Name of the policy in tables and files."),
+    ] = None,
 ) -> None:
-    """Evaluate a policy on held-out scenes and photographs."""
-    checked = load_config(config, overrides or ())
-    served = policy_model(policy, checked.model)
+    """Measure a policy, and the base beside it, on named sets of held-out scenes."""
+    given, folder = overrides or [], policy
+    if policy.startswith(SCHEME):
+        from jobs.pull import fetch
+
+        run, step = split_bucket(policy)
+        folder = str(fetch(run, None, step, None).path)
+    beside = config_file(Path(folder)) if config is None else None
+    if beside is not None:
+        checked = load_beside(Path(folder), beside, given)
+    elif config is None and not any(each.startswith("name=") for each in given):
+        checked = load_config(None, [f"name={short_name(policy)}", *given])
+    else:
+        checked = load_config(config, given)
+    served = policy_model(folder, checked.model)
     check_model("--policy", served.path, served)
-    checked = checked.model_copy(update={"model": served})
-    run_checks.check(checked)
+    evaluated = checked.model_copy(update={"model": served})
+    run_checks.check(evaluated)
     from jobs import evaluate as job
 
-    job.run(checked, policy)
+    job.run(evaluated, checked.model.base, name or short_name(policy))
 
 
 @app.command(epilog="Example: physrl report runs/demo")
@@ -213,9 +264,10 @@ def ask(
     overrides: Overrides = None,
 ) -> None:
     """Ask a downloaded policy the task's question about one image."""
+    checked = find_config(folder, overrides or [])
     from jobs import ask as job
 
-    job.run(folder, image, job.find_config(folder, overrides or []))
+    job.run(folder, image, checked)
 
 
 @app.command(epilog="Example: physrl merge runs/demo/checkpoints/step-00000060 --out models/demo")
@@ -348,11 +400,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _open(config: RunConfig, resume: bool) -> None:
-    """Check a training run's configuration, and open its folder."""
+@contextmanager
+def _opened(config: RunConfig, resume: bool) -> Iterator[None]:
+    """Check a training run's configuration, and open its folder for the block.
+
+    A run that ends before its first step leaves its name free.
+    """
     check_training(config.environment)
     run_checks.check(config)
+    if resume and not holds_run(config):
+        typer.echo(f"nothing to resume in {config.stored or config.folder}: a new run begins")
     open_run(config, resume=resume)
+    try:
+        yield
+    finally:
+        with suppress(UserError):  # what ended the run matters more
+            if abandon(config):
+                typer.echo(f"no step was trained: the name {config.name} is free again", err=True)
 
 
 if __name__ == "__main__":

@@ -8,23 +8,29 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from cluster.runtime.stopping import Stopped, StopRequest, stop_on_signals
 from cluster.training.actors import RunActors, start_actors
-from cluster.training.phases import inner_run, started_from, train_phase, warm_config
+from cluster.training.phases import (
+    inner_run,
+    started_from,
+    train_phase,
+    trained_model,
+    warm_config,
+)
 from jobs.display.console import console
 from jobs.display.progress import show_training
 from jobs.report import write
 from jobs.sizing.peak_memory import PeakMemory
-from jobs.train import evaluate_once
+from jobs.train import evaluate_once, show_results
+from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.config.study import Decoding
 from physrl.data.photos import load_configured_photos
-from physrl.evaluation.results import PolicyResult
-from physrl.report.table import make_table
+from physrl.evaluation.measurements import Measurement
 from physrl.storage.checkpoints import Checkpoint
 from physrl.storage.mirror import store_files
 from physrl.types import Split
@@ -58,9 +64,9 @@ def run(config: RunConfig) -> None:
             "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
         }
         facts |= {"peak memory (GB)": f"{memory.gigabytes:.1f}"}
-        report = write(config, results, [config.folder / name for name in ("warm", "sft")], facts)
+        report = write(config, facts)
     store_files(config)
-    console.print(make_table(results, "Held-out scenes and photographs"))
+    show_results(results, config.name)
     console.print(f"report: {report}\nTensorBoard: tensorboard --logdir {config.folder}")
     print(json.dumps(summary(results, seconds, memory.gigabytes)))
 
@@ -80,47 +86,48 @@ def sft_run(config: RunConfig, warm: Checkpoint) -> RunConfig:
 
 
 def summary(
-    results: list[PolicyResult], seconds: dict[str, float], peak_gigabytes: float
+    measured: Sequence[Measurement], seconds: dict[str, float], peak_gigabytes: float
 ) -> dict[str, object]:
     """Summarize successes and totals by task and policy, times and memory: the last line."""
     tables: dict[str, object] = {}
     for key, (task, decoding) in MEASURES.items():
         tables[key] = {
-            each.policy: [result.count.successes, result.count.total]
-            for each in results
-            if (result := each.find(task, decoding)) is not None
+            each.policy: [each.result.count.successes, each.result.count.total]
+            for each in measured
+            if (each.result.task, each.result.decoding) == (task, decoding)
+            and each.result.condition.test_set in ("iid", "real")
         }
     rounded = {name: round(value, 1) for name, value in seconds.items()}
     return {**tables, "seconds": rounded, "peak_rss_gb": round(peak_gigabytes, 2)}
 
 
-def _train_and_evaluate(config: RunConfig) -> tuple[list[PolicyResult], dict[str, float]]:
+def _train_and_evaluate(config: RunConfig) -> tuple[list[Measurement], dict[str, float]]:
     seconds = _install_seconds()
     photos = load_configured_photos(config)
     began = time.monotonic()
     console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
     with start_actors(config) as actors, stop_on_signals() as stop:
         actors.learner.start()  # in the background of the first evaluation
-        results: list[PolicyResult] = []
+        results: list[Measurement] = []
 
-        def evaluate(policy: str) -> None:
+        def evaluate(policy: str, model: ModelConfig) -> None:
             if stop.requested:
                 raise Stopped
             with _timed(seconds, "evaluate"):
-                results.append(evaluate_once(actors, config, policy, photos, stop))
+                results.extend(evaluate_once(actors, config, policy, model, photos, stop))
 
         with _timed(seconds, "start vLLM"), console.status("waiting for vLLM"):
             actors.servers.wait()
-        evaluate("base")
+        evaluate("base", config.model)
         with _timed(seconds, "warm"):
             warm = _phase(warm_config(config), actors, stop)
-        evaluate("warm")
+        evaluate("warm", trained_model(config.model, warm.path))
         with _timed(seconds, "train"):
-            _phase(started_from(config, warm), actors, stop)
-        evaluate(config.algorithm.type)
+            trained = _phase(started_from(config, warm), actors, stop)
+        evaluate(config.algorithm.type, trained_model(config.model, trained.path))
         with _timed(seconds, "sft"):
-            _phase(sft_run(config, warm), actors, stop)
-        evaluate("sft")
+            tuned = _phase(sft_run(config, warm), actors, stop)
+        evaluate("sft", trained_model(config.model, tuned.path))
     seconds["total"] = time.monotonic() - began
     return results, seconds
 

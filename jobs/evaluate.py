@@ -1,51 +1,89 @@
-"""Measure a policy on held-out scenes and photographs."""
+"""Measure a policy, and the base beside it, on named sets of held-out scenes and photographs."""
 
-import re
 import sys
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cluster.evaluation.evaluate import evaluate_policy
 from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import start_actors
+from jobs.checks.checkpoint import check_model
 from jobs.display.console import console
+from jobs.train import show_results
+from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
-from physrl.data.photos import load_configured_photos
-from physrl.evaluation.result_files import SUFFIX, save_policy_result
-from physrl.report.table import make_table
+from physrl.data.photos import Photo, load_configured_photos
+from physrl.errors import UserError
+from physrl.evaluation.measurements import Measurement, Measurements
+from physrl.evaluation.run_cells import BASE, policy_subject, run_cells
+from physrl.evaluation.specs import Subject
 
-STRUCTURE = {"checkpoints", "model", "adapter"}
-"""Names of folders that do not identify the policy."""
 
+def run(config: RunConfig, base: ModelConfig, name: str) -> None:
+    """Measure the configured model and its base; print a table for each test set.
 
-def run(config: RunConfig, policy: str) -> None:
-    """Evaluate the configured model; print the counts, and write the answers under its name."""
+    Measurements that are in the run's folder are read instead of made again.
+
+    Args:
+        base: the model before training.
+        name: name of the policy.
+    """
     photos = load_configured_photos(config)
-    name = short_name(policy)
-    path = config.folder / "evaluation" / f"{name}{SUFFIX}"
-    with start_actors(config) as actors:
+    measured = list(_measure(config, _base_config(config, base), BASE, photos))
+    own = policy_subject(name, config.model)
+    if not any(each.cell.subject.key == own.key for each in measured):
+        measured += _measure(config, config, name, photos)
+    else:
+        console.print(f"{name} is the base itself")
+    show_results(measured, config.name)
+    folder = Measurements(config.folder).folder
+    console.print(f"answers (Parquet) and counts (JSON): {folder}", soft_wrap=True)
+
+
+def _base_config(config: RunConfig, base: ModelConfig) -> RunConfig | None:
+    """Return the configuration that serves the base; None if the base is not on this machine."""
+    try:
+        check_model("model.path", base.path, base)
+    except UserError as error:
+        console.print(f"without the base beside it: {error}", soft_wrap=True)
+        return None
+    return config.model_copy(update={"model": base})
+
+
+def _measure(
+    config: RunConfig, served: RunConfig | None, name: str, photos: Sequence[Photo]
+) -> tuple[Measurement, ...]:
+    """Measure a policy, with servers of its own where anything is missing.
+
+    Args:
+        served: the configuration of the servers; None measures nothing.
+    """
+    if served is None:
+        return ()
+    store, subject = Measurements(config.folder), policy_subject(name, served.model)
+    found = _found(store, served, subject, photos)
+    if found is not None:
+        console.print(f"{name}: all of it was measured before")
+        return found
+    with start_actors(served) as actors:
         with console.status("waiting for vLLM"):
             actors.servers.wait()
-        if config.model.adapter is not None:
-            actors.weights.publish_adapter(Path(config.model.adapter))
-        with console.status("evaluating"):
-            result = evaluate_policy(
-                actors.rollouts,
-                actors.servers,
-                config,
-                name,
-                photos,
-                StopRequest(),
-                partial(save_policy_result, path=path),
+        if served.model.adapter is not None:
+            actors.weights.publish_adapter(Path(served.model.adapter))
+        with console.status(f"evaluating {name}"):
+            return evaluate_policy(
+                actors.rollouts, actors.servers, served, subject, photos, StopRequest(), store
             )
-    console.print(make_table([result], name))
-    console.print(f"answers: {path}")
 
 
-def short_name(policy: str) -> str:
-    """Make a file name from a policy: of the run and step of its folder, or of its hub name."""
-    parts = [part for part in Path(policy).parts if part not in STRUCTURE]
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", "_".join(parts[-2:])).strip("_.")
+def _found(
+    store: Measurements, config: RunConfig, subject: Subject, photos: Sequence[Photo]
+) -> tuple[Measurement, ...] | None:
+    """Return the policy's measurements under its name; None if one is missing."""
+    found = [(cell, store.find(cell)) for cell in run_cells(config, subject, photos)]
+    known = tuple(replace(each, cell=cell) for cell, each in found if each is not None)
+    return known if len(known) == len(found) else None
 
 
 if __name__ == "__main__":

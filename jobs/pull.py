@@ -5,6 +5,7 @@ python -m jobs.pull s3://bucket/study --trial tiny-place-grpo-seed0
 """
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
@@ -25,8 +26,29 @@ from physrl.storage.run_files import CONFIG
 from physrl.storage.stored_checkpoints import StoredCheckpoint, choose, list_checkpoints
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A downloaded checkpoint; the configuration of its run is in the folder above."""
+
+    path: Path
+    stored: StoredCheckpoint
+
+
 def run(location: str, trial: str | None, which: str, out: Path | None) -> None:
     """Download one checkpoint, verify every file's hash, and print how to load it.
+
+    Args, Raises: as `fetch`.
+    """
+    fetched = fetch(location, trial, which, out)
+    path, stored = fetched.path, fetched.stored
+    score = "" if stored.score is None else f", score {stored.score:.4g}"
+    summary = f"checkpoint {path}: step {stored.step}{score}, {stored.size / 1e6:.1f} MB, verified"
+    for line in [summary, *loading_lines(path, path.parent / CONFIG)]:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def fetch(location: str, trial: str | None, which: str, out: Path | None) -> Fetched:
+    """Download one checkpoint, unless it is there, and verify every file's hash.
 
     Args:
         location: a run in storage, `<storage>/<name>`, or the store of a study.
@@ -54,10 +76,7 @@ def run(location: str, trial: str | None, which: str, out: Path | None) -> None:
     else:
         _download(store, stored, parent)
     _download_config(store, parent)
-    score = "" if stored.score is None else f", score {stored.score:.4g}"
-    summary = f"checkpoint {path}: step {stored.step}{score}, {stored.size / 1e6:.1f} MB, verified"
-    for line in [summary, *loading_lines(path, parent / CONFIG)]:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    return Fetched(path, stored)
 
 
 def show(location: str) -> None:

@@ -163,7 +163,7 @@ def _measure(config: StudyConfig, plan: StudyPlan, store: CellStore, slots: int)
     runtime = next(iter(plan.trials)).config.runtime
     # On GPUs, enough cells at once to fill the batches of a server.
     workers = ADAPTERS if _has_gpus(runtime) else 2 * slots
-    cells = compute_cells(plan, store, study_folder(plan), config.evaluation.real_images, workers)
+    cells = compute_cells(plan, store, config.evaluation.real_images, workers)
     _show("cells", len({cell.key for cell in plan.cells} - done), store, cells)
     probes = compute_probes(plan, store, at_once=slots)
     _show("probes", len({spec.key for spec in plan.probes} - done), store, probes)

@@ -5,21 +5,21 @@ python -m jobs.train --config jobs/configs/demo.yaml name=mine
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 
 from cluster.evaluation.evaluate import evaluate_policy
 from cluster.runtime.stopping import Stopped, StopRequest, stop_on_signals
 from cluster.training.actors import RunActors, start_actors
-from cluster.training.phases import train
+from cluster.training.phases import train, trained_model
 from jobs.display.console import console
 from jobs.display.progress import show_training
+from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.data.photos import Photo, load_configured_photos
-from physrl.evaluation.result_files import SUFFIX, load_policy_result, save_policy_result
-from physrl.evaluation.results import PolicyResult
-from physrl.report.table import make_table
+from physrl.evaluation.measurements import Measurement, Measurements
+from physrl.evaluation.results import CellResult, PolicyResult
+from physrl.evaluation.run_cells import policy_subject, run_cells
+from physrl.report.table import make_tables
 from physrl.storage.mirror import store_files
-from physrl.storage.object_store import PARTIAL
 
 RESUME = "continue with the same command and --resume"
 
@@ -31,50 +31,60 @@ def run(config: RunConfig) -> None:
     with start_actors(config) as actors, stop_on_signals() as stop:
         actors.learner.start()  # in the background of the first evaluation
         try:
-            results = [evaluate_once(actors, config, "base", photos, stop)]
+            results = [*evaluate_once(actors, config, "base", config.model, photos, stop)]
             checkpoint, finished = train(config, actors, stop, show_training)
             if not finished:
                 where = f"step {checkpoint.step} with {checkpoint.path}"
                 console.print(f"stopped after {where}; {RESUME}")
                 return
-            results.append(evaluate_once(actors, config, config.algorithm.type, photos, stop))
+            trained = trained_model(config.model, checkpoint.path)
+            name = config.algorithm.type
+            results += evaluate_once(actors, config, name, trained, photos, stop)
         except Stopped:
             console.print(f"stopped during an evaluation; {RESUME}")
             return
     store_files(config)
-    console.print(make_table(results, f"{config.name} on held-out scenes"))
+    show_results(results, config.name)
     console.print(f"checkpoint {checkpoint.path}\nreport: physrl report {config.folder}")
 
 
 def evaluate_once(
-    actors: RunActors, config: RunConfig, policy: str, photos: Sequence[Photo], stop: StopRequest
-) -> PolicyResult:
+    actors: RunActors,
+    config: RunConfig,
+    policy: str,
+    model: ModelConfig,
+    photos: Sequence[Photo],
+    stop: StopRequest,
+) -> tuple[Measurement, ...]:
     """Evaluate the servers' policy, and write the answers into the run's folder.
 
-    If the file exists, it is read instead. Until it is complete, its name begins with
-    `.partial-`.
+    Measurements that are there already are read instead.
+
+    Args:
+        policy: name of the policy.
+        model: what the servers serve, which identifies the policy.
 
     Raises:
         Stopped: a stop was requested.
     """
-    path = config.folder / "evaluation" / f"{policy}{SUFFIX}"
-    if path.exists():
-        return load_policy_result(path)
-    with console.status("waiting for vLLM"):
-        actors.servers.wait()
+    subject, store = policy_subject(policy, model), Measurements(config.folder)
+    if any(store.find(cell) is None for cell in run_cells(config, subject, photos)):
+        with console.status("waiting for vLLM"):
+            actors.servers.wait()
     with console.status(f"evaluating {policy}"):
-        partial_path = path.with_name(f"{PARTIAL}{path.name}")
-        result = evaluate_policy(
-            actors.rollouts,
-            actors.servers,
-            config,
-            policy,
-            photos,
-            stop,
-            partial(save_policy_result, path=partial_path),
+        return evaluate_policy(
+            actors.rollouts, actors.servers, config, subject, photos, stop, store
         )
-    partial_path.replace(path)
-    return result
+
+
+def show_results(measured: Sequence[Measurement], title: str) -> None:
+    """Print a table of success rates for each test set."""
+    by_policy: dict[str, list[CellResult]] = {}
+    for each in measured:
+        by_policy.setdefault(each.policy, []).append(each.result)
+    policies = [PolicyResult(name, tuple(results)) for name, results in by_policy.items()]
+    for table in make_tables(policies, title):
+        console.print(table)
 
 
 if __name__ == "__main__":

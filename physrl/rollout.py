@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from physrl.config.run import RunConfig
+from physrl.environments.randomness import stream
 from physrl.groups import Group
 from physrl.protocols import RolloutRequest, Sampling, Stages
 from physrl.scene_source import SceneSource
@@ -69,9 +70,17 @@ def run_rollouts(request: RolloutRequest, stages: Stages[Any, Any, Any]) -> list
 
 
 def step_indices(config: RunConfig, step: int) -> range:
-    """Return the scene indices of a training step; steps count from 0."""
-    count = config.algorithm.prompts_per_step
-    return range(step * count, (step + 1) * count)
+    """Return the scene indices of a training step; steps count from 0.
+
+    Each epoch of SFT after the first takes the batches in an order of its own.
+    """
+    algorithm = config.algorithm
+    batch, count = step, algorithm.prompts_per_step
+    if not algorithm.uses_rollouts and step >= algorithm.steps_per_epoch:
+        epoch, place = divmod(step, algorithm.steps_per_epoch)
+        order = stream(f"{config.seed}/epochs", epoch).permutation(algorithm.steps_per_epoch)
+        batch = int(order[place])
+    return range(batch * count, (batch + 1) * count)
 
 
 def training_request(

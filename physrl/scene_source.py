@@ -1,6 +1,6 @@
 """Sources of scenes, and their prompts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -120,8 +120,13 @@ def prepare(
         stored = [dataset(source.data)[index] for index in indices]
         scenes = [scene for scene, _, _ in stored]
         return scenes, [source.with_auxiliary(prompt) for _, prompt, _ in stored]
-    size = source.environment.image_size
     scenes = [draw_scene(source, index) for index in indices]
+    return scenes, ask(source, scenes, renderer)
+
+
+def ask(source: SceneSource, scenes: Sequence[SceneSpec], renderer: Renderer) -> list[Prompt]:
+    """Make the first prompt about each scene in the form of the source."""
+    size = source.environment.image_size
     prompts = [
         source.with_auxiliary(
             make_prompt(TASKS[scene.task], scene, renderer, size, reasoning=source.reasoning)
@@ -136,7 +141,7 @@ def prepare(
             replace(prompt, turns=examples[scene.task] + prompt.turns)
             for scene, prompt in zip(scenes, prompts, strict=True)
         ]
-    return scenes, [blank_images(prompt) for prompt in prompts] if source.blank else prompts
+    return [blank_images(prompt) for prompt in prompts] if source.blank else prompts
 
 
 def draw_scene(source: SceneSource, index: int) -> SceneSpec:

@@ -1,7 +1,8 @@
 """Evaluation of the servers' current policy on held-out scenes and on photographs."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 
 from cluster.inference.servers import InferenceServers
 from cluster.rollout.workers import Rollouts
@@ -10,12 +11,16 @@ from physrl.config.run import RunConfig
 from physrl.config.study import Decoding
 from physrl.config.task import TaskName
 from physrl.data.photos import Photo
+from physrl.environments.renderer import make_renderer
 from physrl.evaluation.answers import photo_answer
-from physrl.evaluation.requests import SAMPLED, run_photo_prompts
-from physrl.evaluation.results import CellResult, PolicyResult
-from physrl.evaluation.specs import Condition
+from physrl.evaluation.measurements import Measurement, Measurements
+from physrl.evaluation.requests import SAMPLED, cell_request, cell_sampling, photo_prompts
+from physrl.evaluation.results import CellResult
+from physrl.evaluation.run_cells import run_cells
+from physrl.evaluation.specs import CellSpec, Condition, Subject
 from physrl.protocols import RolloutRequest, Sampling
 from physrl.scene_source import scene_source
+from physrl.storage.provenance import versions
 from physrl.types import Split
 
 
@@ -23,32 +28,27 @@ def evaluate_policy(
     rollouts: Rollouts,
     servers: InferenceServers,
     config: RunConfig,
-    policy: str,
+    subject: Subject,
     photos: Sequence[Photo],
     stop: StopRequest,
-    save: Callable[[PolicyResult], None],
-) -> PolicyResult:
-    """Evaluate every configured task, greedy and sampled, and the photographs, greedy.
+    store: Measurements,
+) -> tuple[Measurement, ...]:
+    """Measure the servers' policy in every cell of its evaluation that the store does not have.
 
-    Args:
-        save: is called with all results so far after each, so that a failure loses none of them.
+    Each is saved before the next begins, so that a failure loses none.
 
     Raises:
         Stopped: a stop was requested.
     """
-    decodings: tuple[Decoding, ...] = ("greedy", "sampled")
-    measures: list[Callable[[], CellResult]] = [
-        partial(evaluate_task, rollouts, config, task, "test", decoding, stop)
-        for task in config.evaluation.tasks
-        for decoding in decodings
-    ]
-    if photos:
-        measures.append(partial(_evaluate_photos, servers, config, photos, stop))
-    result = PolicyResult(policy, ())
-    for measure in measures:
-        result = PolicyResult(policy, (*result.results, measure()))
-        save(result)
-    return result
+    made = versions()
+    measured = []
+    for cell in run_cells(config, subject, photos):
+        found = store.find(cell)
+        if found is None:
+            found = Measurement(cell, _compute(rollouts, servers, config, cell, photos, stop), made)
+            store.save(found)
+        measured.append(replace(found, cell=cell))  # under the name that is asked for
+    return tuple(measured)
 
 
 def evaluate_task(
@@ -83,13 +83,25 @@ def evaluation_sampling(config: RunConfig, decoding: Decoding) -> Sampling:
     return Sampling(1, config.temperature, longest, seed=config.seed + SAMPLED)
 
 
-def _evaluate_photos(
-    servers: InferenceServers, config: RunConfig, photos: Sequence[Photo], stop: StopRequest
+def _compute(
+    rollouts: Rollouts,
+    servers: InferenceServers,
+    config: RunConfig,
+    cell: CellSpec,
+    photos: Sequence[Photo],
+    stop: StopRequest,
 ) -> CellResult:
-    prompts = run_photo_prompts(config, photos)
-    generations = stop.wait_for(servers.answer(prompts, evaluation_sampling(config, "greedy")))
-    answers = [
-        photo_answer(photo, generation.completions[0])
-        for photo, generation in zip(photos, generations, strict=True)
-    ]
-    return CellResult(Condition("stability", "real"), tuple(answers))
+    if cell.condition.test_set == "real":
+        with closing(make_renderer(cell.settings.environment)) as renderer:
+            prompts = photo_prompts(cell, photos, renderer)
+        generations = stop.wait_for(servers.answer(prompts, cell_sampling(cell)))
+        pairs = zip(photos, generations, strict=True)
+        shown = (photo_answer(photo, generation.completions[0]) for photo, generation in pairs)
+        return CellResult(cell.condition, tuple(shown))
+    request = cell_request(cell)
+    if cell.settings.data is not None:
+        collected = config.evaluation.data[cell.condition.task]
+        request = replace(request, source=replace(request.source, data=collected))
+    groups = stop.wait_for(rollouts.submit(request))
+    answers = stop.wait_for(rollouts.answers(groups))
+    return CellResult(cell.condition, tuple(answers))

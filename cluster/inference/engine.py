@@ -88,6 +88,10 @@ class VLLMEngine:
             "mm_processor_kwargs": {"size": image_size(model, processor.image_processor.size)},
             "logprobs_mode": "processed_logprobs",
             "weight_transfer_config": {"backend": in_process.BACKEND},
+            "worker_extension_cls": in_process.WORKER_EXTENSION,
+            "tensor_parallel_size": runtime.tensor_parallel_size,
+            # Inside a placement group, vLLM's default would be to take the whole group.
+            "distributed_executor_backend": "mp" if runtime.server_shards > 1 else "uni",
             **_device_options(model, runtime),
             **_lora_options(model, max_adapters),
         }
@@ -164,10 +168,8 @@ class VLLMEngine:
             self._llm.llm_engine.remove_lora(superseded.request.lora_int_id)
         name = f"{policy.name}-{policy.version}"
         request = LoRARequest(name, next(self._adapter_ids), str(weights.folder))
-        try:
-            self._llm.llm_engine.add_lora(request)
-        except Exception as error:
-            raise GenerationError(f"adapter {name} cannot be loaded: {error}") from error
+        for failure in filter(None, self._llm.collective_rpc("adapter_failure", args=(request,))):
+            raise GenerationError(f"adapter {name} cannot be loaded: {failure}")
         self._adapters[policy.name] = _Adapter(request, weights)
 
     def _load_full(self, weights: FetchedWeights | None) -> None:
@@ -179,6 +181,8 @@ class VLLMEngine:
         self._llm.start_weight_update()
         self._llm.update_weights({"update_info": {"weights": self._state_dict(weights)}})
         self._llm.finish_weight_update(weight_version=str(policy and policy.version))
+        for failure in filter(None, self._llm.collective_rpc("weight_sync_failure")):
+            raise GenerationError(f"weight sync: {failure}")
         # Both caches, of keys and values and of encoded images, would silently be stale.
         if not self._llm.reset_prefix_cache():
             raise GenerationError("vLLM kept its prefix cache across a weight sync")
@@ -272,10 +276,9 @@ class VLLMEngine:
 
 def _device_options(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, Any]:
     if runtime.gpus_per_server:
-        # Inside a placement group, vLLM's default would be to take the whole group.
         return {
             "enable_sleep_mode": runtime.layout == "colocated",
-            "distributed_executor_backend": "mp" if runtime.gpus_per_server > 1 else "uni",
+            "gpu_memory_utilization": memory_share(model, runtime, _gpu_bytes()),
         }
     longest = model.max_prompt_tokens + model.max_completion_tokens
     return {
@@ -284,6 +287,26 @@ def _device_options(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, Any
         # Seeded requests crash on CPU if a prefill is chunked, so that none may be.
         "max_num_batched_tokens": runtime.max_num_seqs * longest,
     }
+
+
+def memory_share(model: ModelConfig, runtime: RuntimeConfig, total: float) -> float:
+    """Return the share of a GPU's memory that a server needs, by the account of `physrl doctor`.
+
+    vLLM does not start unless this share is free. Its default of 0.92 leaves no room for another
+    server on the same GPU, or for a learner rank.
+    """
+    from physrl.sizing.footprint import server_footprint
+    from physrl.sizing.model_size import model_size
+
+    needed = server_footprint(model, runtime, model_size(model)).device_bytes
+    return min(1.0, needed / total)
+
+
+def _gpu_bytes() -> int:
+    import torch
+
+    total: int = torch.cuda.get_device_properties(0).total_memory
+    return total
 
 
 def _lora_options(model: ModelConfig, max_adapters: int) -> dict[str, Any]:

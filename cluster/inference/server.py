@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster.inference.dequantize import served_model
 from cluster.runtime.batching import Layout, unpack
 from cluster.runtime.cold_start import cold_start
 from cluster.weights.sync import FetchedWeights, Policy
@@ -36,7 +37,9 @@ class InferenceServer:
             from cluster.inference.engine import VLLMEngine
             from cluster.inference.engine_loop import EngineLoop
 
-            self._engine = VLLMEngine(model, runtime, seed=seed, max_adapters=adapters)
+            self._engine = VLLMEngine(
+                served_model(model), runtime, seed=seed, max_adapters=adapters
+            )
         self._loop = EngineLoop(
             self._engine,
             on_failure=_exit,

@@ -112,6 +112,10 @@ class LearnerGroup:
         )
         return scores[0]
 
+    def free_cache(self) -> None:
+        """Return the GPU memory that PyTorch caches between updates."""
+        self._with_recovery(lambda ranks: ranks.call("free_cache"))
+
     def weights(self) -> ray.ObjectRef:
         """Gather the trained weights in the object store: an adapter's files, or a state dict."""
         return self._with_recovery(lambda ranks: ranks.gather("weights"))

@@ -104,6 +104,12 @@ class LearnerRank:
         with evaluating(self._engine.model):
             return self._learner.score(examples)
 
+    def free_cache(self) -> None:
+        """Return the GPU memory that PyTorch caches, so that a server on the same GPU finds it."""
+        import torch
+
+        torch.cuda.empty_cache()  # does nothing without a GPU
+
     def weights(self) -> tuple[int, dict[str, Any]]:
         """Gather the trained weights: an adapter's files by name, or a state dict.
 

@@ -2,10 +2,14 @@
 
 disaggregated   servers | ranks | workers: a bundle for each actor
 colocated       (server + rank) | workers: server i and rank i share bundle i and its GPU
+
+Where nodes announce a group by a custom resource, as the chart's do, servers go to the nodes of
+`inference_group`, ranks (with their servers, if colocated) to `learner_group`, and workers to
+`rollout_group`. Without, Ray would fill GPU nodes with the actors that need none.
 """
 
 import logging
-import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
@@ -24,33 +28,44 @@ from physrl.errors import UserError
 WORKER_CPUS, SERVER_CPUS, RANK_CPUS = 0.5, 0.25, 0.5
 """Cores that Ray reserves for an actor: few, since workers, servers and the learner mostly take
 turns; but not 0, or actors could be placed on a cluster's head node, which offers no cores."""
+GROUPS = ("inference_group", "learner_group", "rollout_group")
+"""Custom resources of the nodes for servers, ranks and workers. A cluster's head may list those
+that its autoscaler can add: without cores, it gets no bundle."""
+GROUP_SHARE = 0.001
+"""Amount of a group's resource that a bundle takes, of 1 for each node."""
 logger = logging.getLogger(__name__)
 
 
-def run_bundles(runtime: RuntimeConfig) -> list[dict[str, float]]:
-    """List the bundles that a run reserves: of servers, then ranks, then workers."""
-    server = _bundle(SERVER_CPUS, 0 if uses_ray_executor(runtime) else runtime.gpus_per_server)
-    rank = _bundle(RANK_CPUS, runtime.gpus_per_rank)
-    workers = [_bundle(WORKER_CPUS, 0)] * runtime.rollout_workers
+def announced_groups() -> frozenset[str]:
+    """Return the groups that the running Ray cluster has, or can start nodes of."""
+    resources = ray.cluster_resources()
+    return frozenset(group for group in GROUPS if group in resources)
+
+
+def run_bundles(runtime: RuntimeConfig, groups: Collection[str] = ()) -> list[dict[str, float]]:
+    """List the bundles that a run reserves: of servers, then ranks, then workers.
+
+    Args:
+        groups: the groups of nodes that the cluster tells apart.
+    """
+
+    def bundle(cpus: float, gpus: float, group: str) -> dict[str, float]:
+        of_group = {group: GROUP_SHARE} if group in groups else {}
+        return {"CPU": cpus} | ({"GPU": gpus} if gpus else {}) | of_group
+
+    inference, learner, rollout = GROUPS
+    server = bundle(SERVER_CPUS, runtime.gpus_per_server, inference)
+    rank = bundle(RANK_CPUS, runtime.gpus_per_rank, learner)
+    workers = [bundle(WORKER_CPUS, 0, rollout)] * runtime.rollout_workers
     if runtime.layout == "colocated":
-        shared = _bundle(SERVER_CPUS + RANK_CPUS, runtime.gpus_per_rank)
+        shared = bundle(SERVER_CPUS + RANK_CPUS, runtime.gpus_per_rank, learner)
         return [shared] * runtime.learner_ranks + workers
     return [server] * runtime.inference_servers + [rank] * runtime.learner_ranks + workers
 
 
-def uses_ray_executor(runtime: RuntimeConfig) -> bool:
-    """Return whether vLLM distributes each server over machines, reserving GPUs itself."""
-    return runtime.vllm.get("distributed_executor_backend") == "ray"
-
-
 def required_gpus(runtime: RuntimeConfig) -> float:
     """Count the GPUs that a run needs."""
-    reserved = sum(bundle.get("GPU", 0) for bundle in run_bundles(runtime))
-    if not uses_ray_executor(runtime):
-        return reserved
-    parts = ("tensor_parallel_size", "pipeline_parallel_size")
-    sizes = [int(runtime.vllm.get(part, 1)) for part in parts]
-    return reserved + runtime.inference_servers * math.prod(sizes)
+    return sum(bundle.get("GPU", 0) for bundle in run_bundles(runtime))
 
 
 def required_cpus(runtime: RuntimeConfig) -> float:
@@ -80,7 +95,7 @@ class Placement:
         trial = get_current_placement_group()
         if trial is not None:
             return cls(trial, 1, False, runtime)
-        bundles = run_bundles(runtime)
+        bundles = run_bundles(runtime, announced_groups())
         group = placement_group(bundles, strategy="PACK")
         needed = {kind: sum(b.get(kind, 0) for b in bundles) for kind in ("GPU", "CPU")}
         total = ray.cluster_resources()
@@ -105,11 +120,8 @@ class Placement:
         return cls(None, 0, False, runtime)
 
     def server(self, number: int) -> PlacementGroupSchedulingStrategy | str:
-        """Return the scheduling strategy of a server.
-
-        A server that vLLM distributes itself must not be in the group: vLLM would take all of it.
-        """
-        return "DEFAULT" if uses_ray_executor(self.runtime) else self._bundle(number)
+        """Return the scheduling strategy of a server."""
+        return self._bundle(number)
 
     def rank(self, number: int) -> PlacementGroupSchedulingStrategy | str:
         """Return the scheduling strategy of a learner rank."""
@@ -123,8 +135,6 @@ class Placement:
     @property
     def server_gpus(self) -> float:
         """GPUs of a server; one half if it shares a GPU with a rank, so that Ray places both."""
-        if uses_ray_executor(self.runtime):
-            return 0
         return 0.5 if self.runtime.layout == "colocated" else self.runtime.gpus_per_server
 
     @property
@@ -143,7 +153,3 @@ class Placement:
         return PlacementGroupSchedulingStrategy(
             self.group, placement_group_bundle_index=self.first + number
         )
-
-
-def _bundle(cpus: float, gpus: float) -> dict[str, float]:
-    return {"CPU": cpus} | ({"GPU": gpus} if gpus else {})

@@ -37,7 +37,8 @@ def adapt(spec: AdaptationSpec, checkpoint: Path | None, actors: RunActors) -> A
         )
         successes.append(tuple(answer.success for answer in result.answers))
 
-    actors.learner.load(config, None)
+    with actors.learning():
+        actors.learner.load(config, None)
     measure()
     with closing(World()) as world:
         for measured, following in pairwise(spec.steps):

@@ -26,7 +26,6 @@ from physrl.world import World
 def compute_cells(
     plan: StudyPlan,
     store: CellStore,
-    scratch: Path,
     real_images: Path | None,
     at_once: int,
 ) -> Iterator[Started | Finished]:
@@ -35,7 +34,6 @@ def compute_cells(
     Needs a running Ray cluster.
 
     Args:
-        scratch: folder that all machines share, for copies of quantized bases.
         at_once: largest number of cells computed at the same time.
     """
     done = store.done()
@@ -53,7 +51,7 @@ def compute_cells(
         if not cells:
             continue
         runs = [plan.config_of(subject) for subject in group]
-        with closing(ServedCells(runs, photos, scratch, workers)) as served:
+        with closing(ServedCells(runs, photos, workers)) as served:
             yield from compute_served(served, cells, policies, store, at_once)
 
 

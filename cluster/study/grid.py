@@ -9,13 +9,18 @@ import math
 import os
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
-from cluster.runtime.placement import WORKER_CPUS, required_cpus, run_bundles
+from cluster.runtime.placement import (
+    WORKER_CPUS,
+    announced_groups,
+    required_cpus,
+    run_bundles,
+)
 from cluster.runtime.stopping import stop_on_signals
 from cluster.study.events import ATTEMPTS, error_summary
 from cluster.study.trial import MakeActors, Train, TrialJob, TrialRunner
@@ -77,6 +82,7 @@ def run_trials(
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # it prints tables in spite of verbose=0
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # it hides that the experiment was interrupted
     path = folder / "tune" / _experiment_name(jobs)
+    groups = announced_groups()
     trainable = tune.with_resources(
         tune.with_parameters(
             TrialRunner,
@@ -87,7 +93,7 @@ def run_trials(
             train=train,
         ),
         lambda config: tune.PlacementGroupFactory(
-            trial_bundles(jobs[config["trial"]["key"]].config.runtime)
+            trial_bundles(jobs[config["trial"]["key"]].config.runtime, groups)
         ),
     )
     restored = tune.Tuner.can_restore(str(path))
@@ -147,9 +153,9 @@ def _stop_tune() -> None:
     signal.raise_signal(signal.SIGUSR1)
 
 
-def trial_bundles(runtime: RuntimeConfig) -> list[dict[str, float]]:
+def trial_bundles(runtime: RuntimeConfig, groups: Collection[str] = ()) -> list[dict[str, float]]:
     """List the bundles that a trial reserves: that of its own process, then those of its run."""
-    return [{"CPU": RUNNER_CPUS}, *run_bundles(runtime)]
+    return [{"CPU": RUNNER_CPUS}, *run_bundles(runtime, groups)]
 
 
 def slots_runtime(runtime: RuntimeConfig, slots: int) -> RuntimeConfig:

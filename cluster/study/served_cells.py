@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from queue import SimpleQueue
 
 from cluster.rollout.stages import SharedScenes
@@ -32,13 +31,10 @@ class ServedCells:
     """The actors that compute the cells of policies of one base.
 
     Args:
-        scratch: folder that all machines share, for a copy of a quantized base.
         workers: number of rollout workers.
     """
 
-    def __init__(
-        self, runs: Sequence[RunConfig], photos: Sequence[Photo], scratch: Path, workers: int
-    ) -> None:
+    def __init__(self, runs: Sequence[RunConfig], photos: Sequence[Photo], workers: int) -> None:
         runtime = runs[0].runtime.model_copy(
             update={"calls_per_server": CALLS, "rollout_workers": workers}
         )
@@ -48,7 +44,6 @@ class ServedCells:
             runtime,
             Placement.unreserved(runtime),
             seed=runs[0].seed,
-            scratch=scratch,
             adapters=min(ADAPTERS, len(runs)),
         )
         self._scenes: dict[Condition, SharedScenes] = {}

@@ -1,11 +1,8 @@
 """The actors of rollouts and of a run, each started once and used for many requests."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from cluster.inference.dequantize import served_model
 from cluster.inference.server import InferenceServer
 from cluster.inference.servers import InferenceServers
 from cluster.learner.group import LearnerGroup
@@ -26,7 +23,6 @@ class RolloutActors:
     """Rollout workers and inference servers, which start in the background.
 
     Args:
-        scratch: folder that all machines share, for a copy of a quantized base.
         adapters: largest number of adapters in a batch of a server.
         worker, server: classes of the actors; other ones in tests.
     """
@@ -38,7 +34,6 @@ class RolloutActors:
         placement: Placement,
         *,
         seed: int,
-        scratch: Path,
         adapters: int = 1,
         worker: type[RolloutWorker] = RolloutWorker,
         server: type[InferenceServer] = InferenceServer,
@@ -46,9 +41,8 @@ class RolloutActors:
         self.trace = Trace()
         """Trace of the actors' calls."""
         self._loop, self._placement = EventLoop(), placement
-        self._dequantized = scratch / ".dequantized"
         self.servers = InferenceServers(
-            served_model(model, placement, self._dequantized),
+            model,
             runtime,
             seed=seed,
             loop=self._loop,
@@ -72,7 +66,6 @@ class RolloutActors:
         self.servers.stop()
         self.rollouts.stop()
         self._placement.release()
-        shutil.rmtree(self._dequantized, ignore_errors=True)
 
 
 class RunActors(RolloutActors):
@@ -96,7 +89,6 @@ class RunActors(RolloutActors):
             runtime,
             Placement.reserve(runtime),
             seed=config.seed,
-            scratch=config.folder,
             worker=worker,
             server=server,
         )
@@ -111,13 +103,17 @@ class RunActors(RolloutActors):
 
     @contextmanager
     def learning(self) -> Iterator[None]:
-        """Free the GPUs that servers share with the learner for the duration of the block."""
+        """Free the GPUs that servers share with the learner for the duration of the block.
+
+        Servers that are starting come first: vLLM starts only where enough memory is free.
+        """
         if not self._shared_gpus:
             yield
             return
         self.servers.sleep()
         try:
             yield
+            self.learner.free_cache()
         finally:
             self.servers.wake()
 

@@ -149,7 +149,8 @@ class Controller:
         """Load the newest checkpoint, or the model before training if there is none."""
         with self._meter.phase("loading"):
             newest = self._run.restore()
-            self._actors.learner.load(self._config, newest)
+            with self._actors.learning():
+                self._actors.learner.load(self._config, newest)
             if newest is not None:
                 self._actors.weights.continue_from(newest.state["policy_version"])
                 self._score = newest.state.get("score")

@@ -5,7 +5,7 @@ from jobs.checks.checkpoint import check_model, check_quantization
 from jobs.checks.lengths import check_answers, check_conversation
 from jobs.checks.photos import check_photos
 from jobs.checks.ray_cluster import check_cluster, check_dashboard
-from jobs.checks.scenes import check_scenes
+from jobs.checks.scenes import check_scenes, check_test_sets
 from jobs.checks.storage import check_storage, check_writable
 from physrl.config import RunConfig
 from physrl.config.dataset import CollectConfig
@@ -36,6 +36,7 @@ def check(config: RunConfig) -> None:
     check_dashboard(config.runtime)
     check_writable(config.folder)
     check_scenes(tasks, config.environment, config.seed)
+    check_test_sets(config)
     for task in sorted(tasks):
         check_conversation(task, config)
     check_answers(config)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from physrl.config.environment import EnvironmentConfig
+from physrl.config.run import RunConfig
 
 
 def check_scenes(tasks: Iterable[str], environment: EnvironmentConfig, seed: int) -> None:
@@ -21,3 +22,18 @@ def check_scenes(tasks: Iterable[str], environment: EnvironmentConfig, seed: int
             settings = environment.model_copy(update={"num_blocks": (num_blocks, num_blocks)})
             for index in range(2):
                 make_scene(TASKS[task], settings, seed, "train", index)
+
+
+def check_test_sets(config: RunConfig) -> None:
+    """Draw scenes of each named test set of an evaluation.
+
+    Raises:
+        ConfigError: a test set does not differ from the run's scenes.
+        SceneError: its settings admit no scene.
+    """
+    from physrl.environments.generators import GENERATORS
+
+    for name in config.evaluation.generators:
+        settings = GENERATORS[name](config.environment)
+        if name != "iid":
+            check_scenes(config.evaluation.tasks, settings, config.seed)

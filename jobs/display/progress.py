@@ -10,6 +10,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -22,6 +23,12 @@ from physrl.types import Metrics
 LINES = 20
 """Lines printed in all where there is no terminal."""
 BAR_WIDTH = 24
+COLUMNS, WIDE = 80, 120
+"""Columns that a line fits, and from which a terminal has room for a bar and the elapsed time."""
+WIDE_OTHERS, NARROW_OTHERS = 66, 32
+"""Columns that the bar, counts, current item and times of a terminal's line take at most."""
+GAP = "  "
+"""Space between the parts of a summary."""
 
 
 class Bar:
@@ -29,17 +36,21 @@ class Bar:
 
     def __init__(self, console: Console, name: str, total: int) -> None:
         self._console, self._name, self._total = console, name, total
-        self._progress = Progress(
+        wide = console.width >= WIDE
+        self._room = COLUMNS - len(f"{name} {total}/{total}{GAP}")
+        if console.is_terminal:
+            self._room = console.width - len(name) - (WIDE_OTHERS if wide else NARROW_OTHERS)
+        columns: list[ProgressColumn] = [
             TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=BAR_WIDTH),
+            *([BarColumn(bar_width=BAR_WIDTH)] if wide else []),
             MofNCompleteColumn(),
             TextColumn("{task.fields[summary]}"),
             TextColumn("[dim]{task.fields[current]}"),
-            TimeElapsedColumn(),
+            *([TimeElapsedColumn()] if wide else []),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
+        ]
+        self._progress = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
         )
         self._task = self._progress.add_task(name, total=total, summary="", current="")
 
@@ -81,14 +92,46 @@ class TrainingProgress(Bar):
 
     def step(self, step: int, metrics: Metrics) -> None:
         """Show a finished step."""
-        self.done(step, describe(metrics))
+        self.done(step, describe(metrics, self._room))
 
 
-def describe(metrics: Metrics) -> str:
-    """Summarize a step: reward and accuracy (RL) or loss (SFT), and duration."""
-    shown = [f"{key} {metrics[key]:.3f}" for key in ("reward", "loss") if key in metrics]
-    shown += [f"{value:.0%} right" for key, value in metrics.items() if key.endswith("/accuracy")]
-    return "  ".join([*shown, f"{metrics['time/step_s']:.1f} s"])
+def describe(metrics: Metrics, room: int = COLUMNS) -> str:
+    """Summarize a step in at most `room` characters: what each number is, and the duration.
+
+    Shows the reward and success in training, or the loss of SFT; validation; what could not be
+    parsed, if anything; gradient norm and entropy. The last of these are left out first. The loss
+    of RL is not shown: it is near 0 whatever the policy learns.
+    """
+    shown = [f"reward {metrics['reward']:.2f}"] if "reward" in metrics else []
+    if "reward" not in metrics and "loss" in metrics:
+        shown.append(f"loss {metrics['loss']:.3f}")
+    shown += _accuracies(metrics, "task", "success")
+    shown += _accuracies(metrics, "validation", "validation")
+    if metrics.get("parse/failure_rate"):
+        shown.append(f"unparseable {metrics['parse/failure_rate']:.0%}")
+    if "reward" in metrics:
+        shown += [
+            f"{name} {metrics[key]:.2f}"
+            for key, name in (("grad_norm", "gradient norm"), ("entropy", "entropy"))
+            if key in metrics
+        ]
+    duration = f"{metrics['time/step_s']:.1f} s"
+    while len(shown) > 1 and len(GAP.join([*shown, duration])) > room:
+        shown.pop()
+    return GAP.join([*shown, duration])
+
+
+def _accuracies(metrics: Metrics, kind: str, name: str) -> list[str]:
+    """Describe the accuracies of a kind, by task if there are several."""
+    found = {
+        key.split("/")[1]: value
+        for key, value in metrics.items()
+        if key.startswith(f"{kind}/") and key.endswith("/accuracy")
+    }
+    if len(found) == 1:
+        return [f"{name} {value:.0%}" for value in found.values()]
+    shares = ", ".join(f"{task} {value:.0%}" for task, value in found.items())
+    return [f"{name} {shares}"] if found else []
 
 
 def show_training(name: str, steps: int) -> TrainingProgress:

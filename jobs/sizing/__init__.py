@@ -1,1 +1,1 @@
-"""Estimates of the memory, disk and GPU hours of runs and studies."""
+"""Estimates of whether a run fits, and of the GPU hours of studies."""

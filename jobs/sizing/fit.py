@@ -7,7 +7,8 @@ from typing import Literal
 from cluster.runtime.placement import required_cpus, required_gpus
 from jobs.display.units import format_bytes
 from jobs.sizing.capacity import Capacity
-from jobs.sizing.footprint import (
+from physrl.config.run import RunConfig
+from physrl.sizing.footprint import (
     DRIVER,
     RAY,
     WORKER_PROCESS,
@@ -16,14 +17,13 @@ from jobs.sizing.footprint import (
     server_footprint,
     shared_gpu_bytes,
 )
-from jobs.sizing.model_size import ModelSize
-from jobs.sizing.tensors import (
+from physrl.sizing.model_size import ModelSize
+from physrl.sizing.tensors import (
     WIDTHS,
     cache_bytes_per_token,
     checkpoint_bytes,
     longest_sequence,
 )
-from physrl.config.run import RunConfig
 
 LIGHTER_RANK = (
     "set model.gradient_checkpointing=true, model.lora.rank=16, model.quantization=4bit, "
@@ -47,7 +47,8 @@ class Check:
 
 def check_fit(config: RunConfig, size: ModelSize, capacity: Capacity) -> Iterator[Check]:
     """Check every resource, in the table's order."""
-    rank, server = rank_footprint(config, size), server_footprint(config, size)
+    rank = rank_footprint(config, size)
+    server = server_footprint(config.model, config.runtime, size)
     yield from _gpus(config, rank, server, capacity)
     yield _cores(config, capacity)
     yield _host(config, size, rank, server, capacity)

@@ -6,16 +6,17 @@ from jobs.display.console import PlainConsole
 from jobs.display.units import format_bytes, format_count
 from jobs.sizing.capacity import capacity
 from jobs.sizing.fit import check_fit
-from jobs.sizing.footprint import Footprint, rank_footprint, server_footprint
-from jobs.sizing.model_size import ModelSize, model_size
-from jobs.sizing.tensors import trained_bytes, zero_stage
 from physrl.config.run import RunConfig
+from physrl.sizing.footprint import Footprint, rank_footprint, server_footprint
+from physrl.sizing.model_size import ModelSize, model_size
+from physrl.sizing.tensors import trained_bytes, zero_stage
 
 
 def run(config: RunConfig) -> bool:
     """Print what the configuration needs and what is available; return whether it fits."""
     size, available = model_size(config.model), capacity(config)
-    rank, server = rank_footprint(config, size), server_footprint(config, size)
+    rank = rank_footprint(config, size)
+    server = server_footprint(config.model, config.runtime, size)
     console = PlainConsole(soft_wrap=True)
     console.print(describe(config, size), markup=False)
     console.print(_parts_table(config, rank, server))

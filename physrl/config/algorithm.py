@@ -255,9 +255,28 @@ class SFTConfig(OptimizationConfig):
     """Peak learning rate, reached by a linear warm-up; TRL's `learning_rate`."""
     prompts_per_step: int = Field(64, ge=1)
     """Number of scenes, and so of prompts, per step."""
+    epochs: int = Field(1, ge=1)
+    """Number of passes over the scenes, which `steps` are divided into: with 2, the second half of
+    the steps sees the scenes of the first half again, its batches in another order (TRL:
+    num_train_epochs)."""
     targets: Targets = "ideal"
     """Target completions: each scene's ideal answer, another scene's (`shuffled`, a control), or
     the outcome of an action of another policy (`outcomes`, a passive observer)."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of steps of a pass over the scenes."""
+        return self.steps // self.epochs
+
+    @model_validator(mode="after")
+    def _passes_are_equal(self) -> Self:
+        if self.steps % self.epochs:
+            more = (self.steps_per_epoch + 1) * self.epochs
+            raise ValueError(
+                f"has steps {self.steps} in {self.epochs} epochs, which are not equally many for "
+                f"each: set steps={more} or another multiple of epochs"
+            )
+        return self
 
 
 ALGORITHMS = TypedRegistry(

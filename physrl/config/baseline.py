@@ -92,6 +92,11 @@ class BaselineConfig(Section):
                 f"verdicts, but a network for {self.task} gives {form}: set "
                 "evaluation.real_images=null or task=stability"
             )
+        if self.evaluation.data:
+            raise ValueError(
+                "evaluation.data names datasets, but a network is measured on drawn scenes: set "
+                "evaluation.data={}"
+            )
         for task in self.evaluation.tasks:
             if (other := answer_form(task)) != form:
                 raise ValueError(

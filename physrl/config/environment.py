@@ -10,6 +10,8 @@ GeneratorName = Literal[
     "iid", "tall", "colors", "camera", "sizes", "wild", "wording", "small_margin"
 ]
 """Named sets of scenes: `iid` as in training, others different in one respect."""
+TestSet = Literal[GeneratorName, "real"]
+"""Named sets of held-out scenes, and photographs of real towers."""
 
 SizesName = Literal["equal", "mixed", "held_out"]
 

@@ -28,7 +28,8 @@ class RuntimeConfig(Section):
     learner_ranks: int = Field(1, ge=1)
     """Learner ranks, under DeepSpeed."""
     gpus_per_server: float = Field(0, ge=0)
-    """GPUs of each inference server; with a fraction, servers share a GPU."""
+    """GPUs of each inference server; with a fraction, servers share a GPU; over several, of one
+    machine, vLLM splits each layer (tensor parallelism)."""
     gpus_per_rank: Literal[0, 1] = 0
     """GPUs of each learner rank; 0: the learner runs on the CPU. NCCL allows no shared GPU."""
     threads: int = Field(1, ge=1)
@@ -46,8 +47,7 @@ class RuntimeConfig(Section):
     max_num_seqs: int = Field(256, ge=1)
     """Most sequences that a server decodes in a batch (vLLM: max_num_seqs)."""
     vllm: dict[str, Any] = Field({})
-    """Further engine arguments of vLLM, such as tensor_parallel_size, and
-    distributed_executor_backend: ray for servers that span machines."""
+    """Further engine arguments of vLLM, which replace those that are set here."""
     zero_stage: Literal[0, 1, 2, 3] = 0
     """ZeRO stage of DeepSpeed: shards optimizer states (1), gradients too (2), weights too (3)."""
     offload: Offload = "none"
@@ -76,6 +76,41 @@ class RuntimeConfig(Section):
     def staleness(self) -> int:
         """Largest age of completions relative to the policy that they train, in steps."""
         return self.max_staleness if self.mode == "async" else 0
+
+    @property
+    def tensor_parallel_size(self) -> int:
+        """Number of processes over which vLLM splits each layer of a server."""
+        stages: int = self.vllm.get("pipeline_parallel_size", 1)
+        size: int = self.vllm.get(
+            "tensor_parallel_size", max(1, int(self.gpus_per_server) // stages)
+        )
+        return size
+
+    @property
+    def server_shards(self) -> int:
+        """Number of processes, each on a GPU if there are any, over which a server is split."""
+        stages: int = self.vllm.get("pipeline_parallel_size", 1)
+        return self.tensor_parallel_size * stages
+
+    @model_validator(mode="after")
+    def _check_server(self) -> "RuntimeConfig":
+        for key in ("tensor_parallel_size", "pipeline_parallel_size"):
+            degree = self.vllm.get(key, 1)
+            if not isinstance(degree, int) or degree < 1:
+                raise ValueError(f"has vllm.{key} {degree!r}: set it to a number of GPUs")
+        if (backend := self.vllm.get("distributed_executor_backend", "mp")) not in ("mp", "uni"):
+            raise ValueError(
+                f"has vllm.distributed_executor_backend {backend!r}: a server stays on one "
+                "machine, where its processes read adapters from one folder; remove the key, and "
+                "set gpus_per_server to at most the GPUs of a machine"
+            )
+        if self.gpus_per_server and max(1, self.gpus_per_server) != self.server_shards:
+            raise ValueError(
+                f"has gpus_per_server {self.gpus_per_server:g}, but vLLM splits a server over "
+                f"{self.server_shards} (vllm.tensor_parallel_size x pipeline_parallel_size): set "
+                f"runtime.gpus_per_server={self.server_shards}, or remove the two keys"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_colocated(self) -> "RuntimeConfig":

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from physrl.config.algorithm import SFTConfig
 from physrl.config.base import Section
 from physrl.config.baseline import PPOConfig
-from physrl.config.environment import GeneratorName
+from physrl.config.environment import TestSet
 from physrl.config.load import Tree, merge, parse_override, read_yaml, validated
 from physrl.config.location import LocalPath, Location
 from physrl.config.methods import WARM_START, algorithm_type, find_method
@@ -19,8 +19,6 @@ from physrl.errors import ConfigError
 JOINT = "+"
 """Separator of the tasks in a mixture."""
 
-TestSet = Literal[GeneratorName, "real"]
-"""Named sets of held-out scenes, and photographs of real towers."""
 Decoding = Literal["greedy", "sampled"]
 ImageMode = Literal["shown", "blank"]
 """Images shown with the questions; blank ones are a control, for answers without sight."""

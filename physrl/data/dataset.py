@@ -149,8 +149,12 @@ def check_data(config: RunConfig) -> None:
 
 def _requirements(config: RunConfig) -> Iterator[_Requirement]:
     if config.data is not None:
-        steps, prompts = config.algorithm.steps, config.algorithm.prompts_per_step
+        algorithm = config.algorithm
+        steps, prompts = algorithm.steps, algorithm.prompts_per_step
         reason = f"algorithm.steps x prompts_per_step = {steps} x {prompts} = {steps * prompts}"
+        if not algorithm.uses_rollouts:
+            steps = algorithm.steps_per_epoch
+            reason = f"each of algorithm.epochs needs {steps} x {prompts} = {steps * prompts}"
         yield _Requirement("data", config.data, config.task, "train", steps * prompts, reason)
     scenes = config.evaluation.scenes
     for task, location in config.evaluation.data.items():
@@ -171,14 +175,20 @@ def _check_match(dataset: Dataset, requirement: _Requirement, config: RunConfig)
         ("reasoning", plan.reasoning, config.model.reasoning),
         *((f"environment.{name}", collected[name], required[name]) for name in required),
     ]
+    if plan.generator != "iid" and requirement.split == "test":
+        raise ConfigError(
+            f"{source}, which was collected with generator={plan.generator}: its scenes need no "
+            f"dataset, set evaluation.test_sets=[iid,{plan.generator}] instead"
+        )
     for key, actual, expected in settings:
         if actual != expected:
             raise ConfigError(
                 f"{source}, which was collected with {key}={actual}, but the run needs "
                 f"{key}={expected}: make them equal, or use another dataset"
             )
+    again = requirement.key == "data" and not config.algorithm.uses_rollouts
     if requirement.scenes > len(dataset):
         raise ConfigError(
             f"{source} with {len(dataset)} scenes, but {requirement.reason}: collect more scenes, "
-            "or lower it"
+            "or lower it" + (", or see them again with algorithm.epochs" if again else "")
         )

@@ -12,36 +12,64 @@ from physrl.errors import DataError
 from physrl.tasks.prediction import motion_words
 from physrl.types import Action, Attempt, Offset, RolloutGroup, Unparseable, Verdict
 
-SCHEMA = pa.schema(
-    {
-        "step": pa.int64(),
-        "scene_id": pa.string(),
-        "rollout": pa.int64(),  # index in its group
-        "attempt": pa.int64(),  # index in its rollout
-        "image": IMAGE,
-        "prompt": pa.string(),
-        "prompt_token_ids": pa.list_(pa.int32()),
-        "completion": pa.string(),
-        "token_ids": pa.list_(pa.int32()),
-        "logprobs": pa.list_(pa.float32()),
-        "truncated": pa.bool_(),
-        "action_falls": pa.bool_(),
-        "action_x": pa.float64(),
-        "action_y": pa.float64(),
-        "unparseable": pa.string(),
-        "status": pa.string(),
-        "success": pa.bool_(),
-        "height_gain": pa.float64(),
-        "displacement": pa.float64(),
-        "distance": pa.float64(),
-        "first_move": pa.string(),  # `2 left` or `none`; empty if nothing was simulated
-        "predicted_move": pa.string(),  # same format; empty if there is no valid prediction
-        "reward": pa.float64(),
-        "reward_parts": pa.map_(pa.string(), pa.float64()),
-        "advantage": pa.float64(),
-        "policy_version": pa.int64(),
-    }
-)
+COLUMNS: dict[str, tuple[pa.DataType, str]] = {
+    "step": (pa.int64(), "Step of training, from 1"),
+    "scene_id": (pa.string(), "Scene: task/split/generator/seed/index"),
+    "rollout": (pa.int64(), "Index of the rollout in its group"),
+    "attempt": (pa.int64(), "Index of the attempt in its rollout; 0 in tasks of one attempt"),
+    "image": (IMAGE, "PNG that the question shows, in `bytes`"),
+    "prompt": (pa.string(), "Text of the question"),
+    "prompt_token_ids": (pa.list_(pa.int32()), "Tokens of the whole prompt at the sampler"),
+    "completion": (pa.string(), "Text of the model"),
+    "token_ids": (pa.list_(pa.int32()), "Tokens of the completion"),
+    "logprobs": (
+        pa.list_(pa.float32()),
+        "Log-probability of each token under the sampling policy, in nats",
+    ),
+    "truncated": (pa.bool_(), "True if the completion reached model.max_completion_tokens"),
+    "action_falls": (pa.bool_(), "Verdict of the answer; null in offset tasks"),
+    "action_x": (
+        pa.float64(),
+        "Answered offset to the right, in block widths; null without a number",
+    ),
+    "action_y": (pa.float64(), "Answered offset upwards, in block widths; null without a number"),
+    "unparseable": (pa.string(), "Reason why there is no valid answer; null if there is one"),
+    "status": (
+        pa.string(),
+        "settled: the answer was simulated; illegal: it puts a block inside another or below the "
+        "ground; unparseable: there is no valid answer",
+    ),
+    "success": (pa.bool_(), "True if the attempt solved the task"),
+    "height_gain": (
+        pa.float64(),
+        "Increase of the height of the highest block at rest, in block widths",
+    ),
+    "displacement": (
+        pa.float64(),
+        "Largest distance that a block moved after its release, in block widths; 0 unless settled",
+    ),
+    "distance": (
+        pa.float64(),
+        "Distance of the chosen position from the ideal one, in block widths; null without one",
+    ),
+    "first_move": (
+        pa.string(),
+        "First motion of the simulation: `2 left` or `none`; empty if nothing was simulated",
+    ),
+    "predicted_move": (
+        pa.string(),
+        "First motion that the completion predicts; empty without a valid prediction",
+    ),
+    "reward": (pa.float64(), "Total reward of the rollout"),
+    "reward_parts": (
+        pa.map_(pa.string(), pa.float64()),
+        "Weighted parts of the reward by name; they sum to it",
+    ),
+    "advantage": (pa.float64(), "Advantage of the rollout in its group"),
+    "policy_version": (pa.int64(), "Version of the weights that sampled the completion"),
+}
+"""Types and descriptions of the columns."""
+SCHEMA = pa.schema({name: kind for name, (kind, _) in COLUMNS.items()})
 LARGEST_DICTIONARY = 64 * 2**20
 """Dictionary page limit in bytes, so that each of a step's images is stored only once."""
 

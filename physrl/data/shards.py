@@ -36,6 +36,30 @@ SCHEMA = pa.schema(
     metadata={"huggingface": json.dumps(HUGGING_FACE)},
 )
 """Columns of ANSWERS, then a column for each field of `SceneSpec`."""
+DESCRIPTIONS = {
+    "scene_id": "Scene, and its prompt: task/split/generator/seed/index",
+    "image": "PNG in `bytes`; the `datasets` library decodes it",
+    "prompt": "Text of the question",
+    "target": "Target completion for SFT",
+    "falls": "Label of `stability`: true if a block falls; null in offset tasks",
+    "ideal_x": "Ideal offset to the right, in block widths; null in `stability`",
+    "ideal_y": "Ideal offset upwards, in block widths; null in `stability`",
+    "centers_of_mass": "Center of mass of all blocks above each level but the top, bottom first",
+    "seed": "Seed of the scene",
+    "task": "Task of the scene",
+    "split": "Stream of the scene: train, warm, validation or test",
+    "index": "Number of the scene in its stream",
+    "blocks": "Tower from the lowest block up; then the red block, if it stands apart",
+    "movable": "True if the last block is a red one that stands apart",
+    "margin": "Exact static margin of the tower, in block widths: positive if it stands",
+    "camera": "Camera of the image",
+    "appearance": "Light and materials of the image",
+    "generator": "Named set of scenes",
+    "wording": "Index of the question's wording among those of the task; training uses 0",
+    "outline": "Place of which the image shows the outline, if any",
+    "rest": "Poses in which earlier moves left the first blocks; the others are upright",
+}
+"""Descriptions of the columns."""
 PLAN = b"physrl.plan"
 ROWS_PER_GROUP = 32
 """Rows that are decoded together to read one of them."""

@@ -6,17 +6,15 @@ Cells of a study and evaluations of a run have the same columns.
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from physrl.errors import DataError, reason_of
-from physrl.evaluation.results import Answer, CellResult, PolicyResult
+from physrl.errors import reason_of
+from physrl.evaluation.results import Answer, CellResult
 from physrl.evaluation.specs import Condition
 
-SUFFIX = ".parquet"
 CONDITION = {
     "task": pa.string(),
     "test_set": pa.string(),
@@ -80,29 +78,6 @@ def parse_results(data: bytes) -> tuple[tuple[CellResult, ...], dict[str, str]]:
     )
     metadata = table.schema.metadata or {}
     return results, {key.decode(): value.decode() for key, value in metadata.items()}
-
-
-def save_policy_result(result: PolicyResult, path: Path) -> None:
-    """Write the results of a policy in one piece, and create the folder if needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_bytes(dump_results(result.results, {"policy": result.policy}))
-    partial.replace(path)
-
-
-def load_policy_result(path: Path) -> PolicyResult:
-    """Read a file of `save_policy_result`.
-
-    Raises:
-        DataError: the file is missing or damaged.
-    """
-    try:
-        results, metadata = parse_results(path.read_bytes())
-        return PolicyResult(metadata["policy"], results)
-    except OSError as error:
-        raise DataError(f"result {path} cannot be read: {error.strerror}: evaluate again") from None
-    except (ValueError, KeyError) as error:
-        raise DataError(f"result {path} is damaged: {error}: evaluate again") from None
 
 
 def _condition(row: dict[str, Any]) -> Condition:

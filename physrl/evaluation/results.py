@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from physrl.config.study import Decoding
 from physrl.evaluation.specs import Condition
-from physrl.evaluation.statistics import Count
+from physrl.evaluation.statistics import Count, Difference, paired_difference
 
 PHOTOGRAPHS = "real"
 """Name of the photographs in tables, next to the names of tasks."""
@@ -73,9 +73,22 @@ class CellResult:
         return sum(answer.status == "unparseable" for answer in self.answers)
 
 
+def compare(before: CellResult, after: CellResult) -> Difference | None:
+    """Compute the difference of success on the scenes that both results have; None without any."""
+    first, second = (
+        {answer.scene_id: answer.success for answer in each.answers} for each in (before, after)
+    )
+    shared = first.keys() & second.keys()
+    if not shared:
+        return None
+    lost = sum(first[scene] and not second[scene] for scene in shared)
+    gained = sum(second[scene] and not first[scene] for scene in shared)
+    return paired_difference(lost, gained, len(shared))
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyResult:
-    """The results of all evaluations of a policy of a run."""
+    """The results of a policy in one or more cells."""
 
     policy: str
     results: tuple[CellResult, ...]

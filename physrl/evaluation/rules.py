@@ -8,6 +8,7 @@ of the warm stream. Tasks add rules of their own (`Task.shortcuts`), such as ali
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import margin
 from physrl.environments.renderer import Renderer
+from physrl.tasks import TASKS
 from physrl.tasks.answers import UNITS
 from physrl.tasks.task import Task, make_scene, scene_image
 from physrl.types import Action, Family, Offset, SceneSpec, Verdict
@@ -73,9 +75,16 @@ def make_rule(
     if name in task.families:
         scenes = tuple(make_scene(task, settings, seed, "warm", index) for index in range(TRIED))
         return _best_of_family(task, task.families[name], scenes)
-    scenes = tuple(make_scene(task, settings, seed, "warm", index) for index in range(EXAMPLES))
-    known = Known(task, scenes, tuple(map(task.ideal, scenes)))
+    known = _known(task.name, settings, seed)
     return _MAKERS[name](known) if name != "nearest" else _nearest(known, renderer)
+
+
+@lru_cache(maxsize=1)
+def _known(name: str, settings: EnvironmentConfig, seed: int) -> Known:
+    """Draw the scenes that all rules of a task know."""
+    task = TASKS[name]
+    scenes = tuple(make_scene(task, settings, seed, "warm", index) for index in range(EXAMPLES))
+    return Known(task, scenes, tuple(map(task.ideal, scenes)))
 
 
 def _best_of_family(task: Task, family: Family, scenes: Sequence[SceneSpec]) -> Rule:

@@ -6,10 +6,10 @@ from typing import Literal
 
 from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.baseline import BaselineConfig
-from physrl.config.environment import EnvironmentConfig
+from physrl.config.environment import EnvironmentConfig, TestSet
 from physrl.config.reward import RewardConfig
 from physrl.config.run import RunConfig
-from physrl.config.study import Decoding, ImageMode, Target, TestSet
+from physrl.config.study import Decoding, ImageMode, Target
 from physrl.config.task import TaskName
 from physrl.evaluation.trials import TrialSpec
 
@@ -77,6 +77,8 @@ class CellSettings:
     """Digest of the photographs if the test set is `real`."""
     auxiliary: OutcomeConfig | None = None
     """Outcome prediction that the subject was trained on."""
+    data: str | None = None
+    """Digest of the collected dataset that the scenes are from; None if they are drawn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,17 +47,33 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The difference between two success rates."""
+    """The difference between two success rates on the same scenes, with its 95 % interval."""
 
     value: float
-    standard_error: float
-    """Unpooled standard error of independent samples; zero if both rates are 0 or 1."""
+    low: float
+    high: float
+
+    @property
+    def is_clear(self) -> bool:
+        """True if the interval excludes 0."""
+        return self.low > 0 or self.high < 0
 
 
-def compare(before: Count, after: Count) -> Difference:
-    """Compute the difference of two success rates, after minus before."""
-    variance = sum(count.rate * (1 - count.rate) / count.total for count in (before, after))
-    return Difference(after.rate - before.rate, math.sqrt(variance))
+def paired_difference(lost: int, gained: int, total: int) -> Difference:
+    """Compute the difference of two success rates on the same scenes, after minus before.
+
+    The interval is the adjusted Wald interval of Bonett and Price (2012), which has a positive
+    width for any number of scenes, also where no answer differs.
+
+    Args:
+        lost: scenes with a success before, and none after.
+        gained: scenes with a success after, and none before.
+        total: scenes in all.
+    """
+    worse, better = (lost + 1) / (total + 2), (gained + 1) / (total + 2)
+    middle = better - worse
+    half = Z * math.sqrt((worse + better - middle**2) / (total + 2))
+    return Difference((gained - lost) / total, max(-1.0, middle - half), min(1.0, middle + half))
 
 
 def adjust_p_values(p_values: Sequence[float]) -> list[float]:

@@ -30,6 +30,8 @@ SPECIAL_TOKENS = (
 TAGS = ("<answer>", "</answer>", "<think>", "</think>")
 LARGEST_VOCABULARY = 512
 PATCH, MERGE = 14, 2
+HEAD = 32
+"""Width of a head: the least of vLLM's CPU kernel."""
 IMAGE_SIZE = 84
 MAX_LENGTH = 512
 
@@ -44,28 +46,34 @@ CHAT_TEMPLATE = (
 
 
 def build_tiny(
-    texts: Iterable[str], seed: int
+    texts: Iterable[str], seed: int, heads: int = 3, key_heads: int = 1
 ) -> tuple[Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor]:
-    """Build a tiny Qwen2.5-VL with random weights, and a processor with the words of `texts`."""
+    """Build a tiny Qwen2.5-VL with random weights, and a processor with the words of `texts`.
+
+    Args:
+        heads: attention heads of the text layers, 32 wide; vLLM splits a server by heads.
+        key_heads: heads of their keys and values.
+    """
     processor = build_processor(texts)
     torch.manual_seed(seed)
-    model = Qwen2_5_VLForConditionalGeneration(tiny_config(processor.tokenizer))
+    model = Qwen2_5_VLForConditionalGeneration(tiny_config(processor.tokenizer, heads, key_heads))
     model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
     return model, processor
 
 
-def tiny_config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
-    """Make the configuration: three text layers and three vision layers of width 96."""
+def tiny_config(tokenizer: Qwen2Tokenizer, heads: int = 3, key_heads: int = 1) -> Qwen2_5_VLConfig:
+    """Make the configuration: three text layers of the heads' width, three vision layers of 96."""
+    width = heads * HEAD
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
     return Qwen2_5_VLConfig(
         text_config={
             "vocab_size": len(tokenizer),
-            "hidden_size": 96,
+            "hidden_size": width,
             "intermediate_size": 256,
             "num_hidden_layers": 3,
-            "num_attention_heads": 3,  # heads of 32, the least of vLLM's CPU kernel
-            "num_key_value_heads": 1,
+            "num_attention_heads": heads,
+            "num_key_value_heads": key_heads,
             "max_position_embeddings": MAX_LENGTH,
             "rope_parameters": {
                 "rope_type": "default",
@@ -82,7 +90,7 @@ def tiny_config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
             "hidden_size": 96,
             "intermediate_size": 192,
             "num_heads": 4,
-            "out_hidden_size": 96,
+            "out_hidden_size": width,
             "patch_size": PATCH,
             "spatial_merge_size": MERGE,
             "temporal_patch_size": 2,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from physrl.evaluation.results import Answer, CellResult, PolicyResult
 from physrl.report.colors import FAILURE, SUCCESS
-from physrl.report.plot import INK, WIDTH, styled, svg
+from physrl.report.plot import INK, WIDTH, shortened, styled, svg
 from physrl.report.table import DECODINGS
 from physrl.tasks.answers import Axis
 
@@ -21,37 +21,47 @@ MOST_POINTS = 400
 
 
 @styled
-def confusion_matrices(policies: Sequence[PolicyResult]) -> str:
-    """Draw each policy's confusion matrix on `stability`, greedy answers if there are any."""
+def confusion_matrices(policies: Sequence[PolicyResult], name: str = "confusion") -> str:
+    """Draw each policy's confusion matrix on `stability`, greedy answers if there are any.
+
+    Args:
+        name: makes the ids of the figure unique on its page.
+    """
     results = _first_decoding(policies, "stability")
     figure = Figure(figsize=(WIDTH * len(results) / 4, 2.7), layout="constrained")
     panels = figure.subplots(1, len(results), squeeze=False)[0]
     for axes, (policy, result) in zip(panels, results.items(), strict=True):
         _draw_confusion(axes, result.answers)
-        axes.set_title(policy)
+        axes.set_title(shortened(policy))
     panels[0].set_ylabel("truth")
-    return svg(figure, "confusion")
+    return svg(figure, name)
 
 
 @styled
-def offset_scatter(policies: Sequence[PolicyResult], task: str, answered: Sequence[Axis]) -> str:
-    """Draw answered against ideal offsets of a task: a row for x or y, a column a policy."""
+def offset_scatter(
+    policies: Sequence[PolicyResult], task: str, answered: Sequence[Axis], name: str
+) -> str:
+    """Draw answered against ideal offsets of a task: a row for x or y, a column a policy.
+
+    Args:
+        name: makes the ids of the figure unique on its page.
+    """
     results = _first_decoding(policies, task)
     size = (WIDTH * len(results) / 4, 2.8 * len(answered))
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(answered), len(results), squeeze=False, sharex="row", sharey="row")
-    for row, name in zip(grid, answered, strict=True):
-        axis = "xy".index(name)
+    for row, letter in zip(grid, answered, strict=True):
+        axis = "xy".index(letter)
         limits = _limits(results.values(), axis)
         for axes, result in zip(row, results.values(), strict=True):
             _draw_offsets(axes, result.answers[:MOST_POINTS], axis, limits)
-            axes.set_xlabel(f"ideal {name} (block widths)")
-        row[0].set_ylabel(f"answered {name} (block widths)")
+            axes.set_xlabel(f"ideal {letter} (block widths)")
+        row[0].set_ylabel(f"answered {letter} (block widths)")
     for axes, policy in zip(grid[0], results, strict=True):
-        axes.set_title(policy)
+        axes.set_title(shortened(policy))
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=2)
-    return svg(figure, f"offsets-{task}")
+    return svg(figure, name)
 
 
 def confusion_table(answers: Sequence[Answer]) -> NDArray[np.int64]:

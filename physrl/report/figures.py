@@ -17,6 +17,7 @@ from physrl.report.plot import (
     make_panels,
     percent_axis,
     running_mean,
+    shortened,
     styled,
     svg,
 )
@@ -25,6 +26,8 @@ from physrl.types import Metrics
 
 COLUMNS = 4
 """Number of tasks in a row."""
+MOST_LETTERS = 18
+"""Letters of policies' names that fit below a panel side by side; more are slanted."""
 CURVES = {
     "reward": "mean reward",
     "loss": "loss",
@@ -33,13 +36,23 @@ CURVES = {
     "entropy": "entropy (nats per token)",
     "completions/mean_length": "mean length (tokens)",
     "time/step_s": "step time (s)",
+    "minutes": "minutes of training",
+    "budget/tokens": "tokens of training so far",
 }
-"""Metrics with a panel of their own, in addition to task/<name>/accuracy."""
+"""Metrics with a panel of their own, in addition to task/<name>/accuracy and that of validation."""
+ACCURACIES = {"task": "training success", "validation": "validation success"}
+"""Meaning of the accuracies by the first part of their names."""
 
 
 @styled
-def accuracy_bars(policies: Sequence[PolicyResult], human: HumanAccuracy | None) -> str:
-    """Draw success rates with 95 % intervals: a panel a task, a bar a policy and decoding."""
+def accuracy_bars(
+    policies: Sequence[PolicyResult], human: HumanAccuracy | None, name: str = "accuracy"
+) -> str:
+    """Draw success rates with 95 % intervals: a panel a task, a bar a policy and decoding.
+
+    Args:
+        name: makes the ids of the figure unique on its page.
+    """
     rows = measured(policies)
     tasks = [task for task in ROWS if any(row.result.task == task for row in rows)]
     names = [policy.policy for policy in policies]
@@ -51,7 +64,13 @@ def accuracy_bars(policies: Sequence[PolicyResult], human: HumanAccuracy | None)
         for row in shown:
             offset = 0.4 * (decodings.index(row.result.decoding) - (len(decodings) - 1) / 2)
             _draw_bar(axes, names.index(row.policy) + offset, row.result, colors[row.policy])
-        axes.set(title=task, ylim=(0, 1.02), xticks=range(len(names)), xticklabels=names)
+        axes.set(title=task, ylim=(0, 1.02), xticks=range(len(names)))
+        crowded = sum(map(len, names)) > MOST_LETTERS
+        axes.set_xticklabels(
+            [shortened(name) for name in names],
+            rotation=35 if crowded else 0,
+            ha="right" if crowded else "center",
+        )
         percent_axis(axes)
         if any(answer.falls is not None for row in shown for answer in row.result.answers):
             _draw_reference(axes, CHANCE, "chance")
@@ -59,7 +78,7 @@ def accuracy_bars(policies: Sequence[PolicyResult], human: HumanAccuracy | None)
             _draw_reference(axes, human.mean_share, "people")
     for axes in panels[::COLUMNS]:
         axes.set_ylabel("success rate")
-    return svg(figure, "accuracy")
+    return svg(figure, name)
 
 
 @styled
@@ -86,9 +105,9 @@ def curve_panels(curves: Mapping[str, Sequence[Metrics]]) -> dict[str, str]:
     """Map the metrics that any run has to panel titles, accuracies first."""
     present = {name for history in curves.values() for row in history for name in row}
     accuracies = {
-        name: f"{name.split('/')[1]}: training success rate"
+        name: f"{name.split('/')[1]}: {ACCURACIES[name.split('/')[0]]}"
         for name in sorted(present)
-        if name.startswith("task/") and name.endswith("/accuracy")
+        if name.split("/")[0] in ACCURACIES and name.endswith("/accuracy")
     }
     return accuracies | {name: title for name, title in CURVES.items() if name in present}
 

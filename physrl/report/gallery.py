@@ -1,52 +1,49 @@
 """A gallery of answers: scenes are rebuilt from their ids, and answers are simulated again."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.environments.generators import GENERATORS
 from physrl.environments.renderer import Renderer, make_renderer
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import DataError
-from physrl.evaluation.results import Answer, PolicyResult
+from physrl.evaluation.requests import cell_source
+from physrl.evaluation.results import Answer, CellResult
+from physrl.evaluation.specs import CellSpec
 from physrl.report.report import GalleryItem
+from physrl.scene_source import ask
 from physrl.tasks import TASKS
-from physrl.tasks.task import make_prompt, make_scene
+from physrl.tasks.task import make_scene
 from physrl.types import Action, Outcome, SceneSpec, Split, Unparseable
 
-IMAGE_SIZE = 224
-"""Width and height of images in pixels; larger than what the model sees."""
+Answered = tuple[str, CellSpec, CellResult]
+"""A policy's name, what it was asked, and its answers."""
 SPLITS: dict[str, Split] = {"train": "train", "validation": "validation", "test": "test"}
 GENERATOR_NAMES: dict[str, GeneratorName] = {name: name for name in GENERATORS}
 
 
-def make_gallery(
-    policies: Sequence[PolicyResult],
-    settings: EnvironmentConfig,
-    *,
-    reasoning: bool,
-    per_task: int = 3,
-) -> tuple[GalleryItem, ...]:
-    """Select up to `per_task` greedy answers of each policy to each simulated task.
+def make_gallery(answered: Sequence[Answered], per_task: int = 3) -> tuple[GalleryItem, ...]:
+    """Select up to `per_task` greedy answers of each cell, with the image that the model saw.
 
     Tasks whose attempts start from what earlier ones left are omitted: an answer is the last
-    attempt alone.
-
-    Args:
-        settings: scene settings of the evaluation.
-        reasoning: True if the prompts asked for reasoning.
+    attempt alone. So are photographs.
 
     Raises:
         DataError: an answer's scene id is not of the form task/split/generator/seed/index.
     """
-    with closing(Simulator()) as simulator, closing(make_renderer(settings)) as renderer:
-        items = (
-            _make_item(policy.policy, answered, settings, reasoning, simulator, renderer)
-            for policy in policies
-            for result in policy.results
-            if result.task in TASKS and result.decoding == "greedy"
-            for answered in choose_spread(result.answers, per_task)
-        )
+    renderers: dict[EnvironmentConfig, Renderer] = {}
+    with ExitStack() as stack:
+        simulator = stack.enter_context(closing(Simulator()))
+        items = []
+        for policy, cell, result in answered:
+            if cell.condition.test_set == "real" or cell.condition.decoding != "greedy":
+                continue
+            environment = cell.settings.environment
+            if environment not in renderers:
+                renderers[environment] = stack.enter_context(closing(make_renderer(environment)))
+            for answer in choose_spread(result.answers, per_task):
+                items.append(_make_item(policy, cell, answer, simulator, renderers[environment]))
         return tuple(item for item in items if item is not None)
 
 
@@ -81,23 +78,20 @@ def rebuild_scene(scene_id: str, settings: EnvironmentConfig) -> SceneSpec:
 
 
 def _make_item(
-    policy: str,
-    answered: Answer,
-    settings: EnvironmentConfig,
-    reasoning: bool,
-    simulator: Simulator,
-    renderer: Renderer,
+    policy: str, cell: CellSpec, answered: Answer, simulator: Simulator, renderer: Renderer
 ) -> GalleryItem | None:
-    scene = rebuild_scene(answered.scene_id, settings)
+    scene = rebuild_scene(answered.scene_id, cell.settings.environment)
     task = TASKS[scene.task]
-    prompt = make_prompt(task, scene, renderer, IMAGE_SIZE, reasoning=reasoning)
-    (before,) = prompt.images
+    source = cell_source(cell)
+    (prompt,) = ask(source, [scene], renderer)
+    assert prompt.image is not None
     action = task.parse(answered.completion)
     outcome = task.act(scene, action, simulator)
     if task.attempts > 1 and task.advance(scene, outcome) is not scene:
         return None
+    size = source.environment.image_size
     after = (
-        renderer.render(outcome.poses, scene.camera, scene.appearance, IMAGE_SIZE)
+        renderer.render(outcome.poses, scene.camera, scene.appearance, size)
         if outcome.poses
         else None
     )
@@ -105,7 +99,7 @@ def _make_item(
         policy=policy,
         question=prompt.text,
         answer=answered.completion,
-        before=before,
+        before=prompt.image,
         after=after,
         note=_describe(action, outcome),
         reward=answered.reward,

@@ -1,22 +1,35 @@
 """The HTML report of evaluated policies."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from physrl.evaluation.results import PolicyResult
-from physrl.evaluation.statistics import Count, Z, compare
+from physrl.evaluation.results import CellResult, PolicyResult, compare
 from physrl.report.answer_figures import MOST_POINTS, confusion_matrices, offset_scatter
 from physrl.report.colors import policy_colors
 from physrl.report.figures import accuracy_bars, curve_panels, learning_curves
 from physrl.report.page import render_page
-from physrl.report.report import ReportData
-from physrl.report.table import HEADINGS, LEFT_ALIGNED, ROWS, plain_rows
+from physrl.report.report import ReportData, ReportSection
+from physrl.report.table import LEFT_ALIGNED, ROWS, headings, plain_rows
 from physrl.tasks import TASKS
 
 TEMPLATE = "report.html.j2"
 ACHIEVEMENTS = {name: task.achievement for name, task in TASKS.items()} | {
     "real": "correctly predicted whether a real tower would fall in {share} of the photographs",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A section with its texts and figures."""
+
+    section: ReportSection
+    summary: tuple[str, ...]
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    figures: dict[str, str]
+    scatters: dict[str, str]
 
 
 def write_report(data: ReportData, path: Path) -> Path:
@@ -28,18 +41,17 @@ def write_report(data: ReportData, path: Path) -> Path:
 
 def render_html(data: ReportData) -> str:
     """Render the page, with its figures and images embedded."""
+    names = [policy.policy for section in data.sections for policy in section.policies]
     return render_page(
         TEMPLATE,
         data=data,
         facts=data.facts,
-        summary=summarize(data.policies),
-        headings=HEADINGS,
+        sections=[_draw(number, section) for number, section in enumerate(data.sections)],
         left_aligned=LEFT_ALIGNED,
-        rows=plain_rows(data.policies),
-        figures=dict(_draw(data)),
-        scatters=_draw_scatters(data.policies),
+        curves=learning_curves(data.curves) if curve_panels(data.curves) else None,
         most_points=MOST_POINTS,
-        colors=policy_colors([policy.policy for policy in data.policies]),
+        colors=policy_colors([*dict.fromkeys(names)]),
+        show=_show_value,
     )
 
 
@@ -49,41 +61,63 @@ def summarize(policies: Sequence[PolicyResult]) -> tuple[str, ...]:
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def _draw(data: ReportData) -> Iterator[tuple[str, str]]:
-    """Draw the figures that there is data for, by name."""
-    tasks = {result.task for policy in data.policies for result in policy.results}
-    if tasks:
-        yield "accuracy", accuracy_bars(data.policies, data.human)
-    if curve_panels(data.curves):
-        yield "curves", learning_curves(data.curves)
-    if "stability" in tasks:
-        yield "confusion", confusion_matrices(data.policies)
-
-
-def _draw_scatters(policies: Sequence[PolicyResult]) -> dict[str, str]:
-    """Draw answered against ideal offsets, for each task whose answers are numbers."""
-    tasks = {result.task for policy in policies for result in policy.results}
-    return {
-        name: offset_scatter(policies, name, task.axes)
+def _draw(number: int, section: ReportSection) -> _Drawn:
+    figures = dict(_figures(section, f"section{number}"))
+    tasks = _tasks(section)
+    scatters = {
+        name: offset_scatter(section.policies, name, task.axes, f"section{number}-offsets-{name}")
         for name, task in TASKS.items()
         if task.axes and name in tasks
     }
+    return _Drawn(
+        section,
+        summarize(section.policies),
+        headings(section.policies),
+        plain_rows(section.policies),
+        figures,
+        scatters,
+    )
+
+
+def _figures(section: ReportSection, prefix: str) -> Iterator[tuple[str, str]]:
+    """Draw the figures that there is data for, by name; the prefix makes their ids unique."""
+    tasks = _tasks(section)
+    if tasks:
+        yield "accuracy", accuracy_bars(section.policies, section.human, f"{prefix}-accuracy")
+    if "stability" in tasks:
+        yield "confusion", confusion_matrices(section.policies, f"{prefix}-confusion")
+
+
+def _tasks(section: ReportSection) -> set[str]:
+    return {result.task for policy in section.policies for result in policy.results}
 
 
 def _summarize_task(policies: Sequence[PolicyResult], task: str) -> str:
-    results = ((policy.policy, policy.find(task, "greedy")) for policy in policies)
-    counts = [(name, result.count) for name, result in results if result is not None]
-    if not counts:
+    found = ((policy.policy, policy.find(task, "greedy")) for policy in policies)
+    results = [(name, result) for name, result in found if result is not None]
+    if not results:
         return ""
-    (first, before), *others = counts
-    achievement = ACHIEVEMENTS[task].format(share=f"{before.rate:.0%}")
+    (first, before), *others = results
+    achievement = ACHIEVEMENTS[task].format(share=f"{before.count.rate:.0%}")
     changes = "; ".join(f"{name} {_change(before, after)}" for name, after in others)
     return f"{first} {achievement}" + (f"; {changes}." if changes else ".")
 
 
-def _change(before: Count, after: Count) -> str:
+def _change(before: CellResult, after: CellResult) -> str:
     difference = compare(before, after)
-    points, bound = 100 * difference.value, 100 * Z * difference.standard_error
-    is_clear = abs(points) > bound
-    change = f"{round(points):+d} ± {bound:.0f} points"
-    return f"{after.rate:.0%} ({change}, {'significant' if is_clear else 'not significant'})"
+    if difference is None:
+        return f"{after.count.rate:.0%} (no scene in common)"
+    value, low, high = (100 * each for each in (difference.value, difference.low, difference.high))
+    verdict = "significant" if difference.is_clear else "not significant"
+    return f"{after.count.rate:.0%} ({value:+.1f} points, {low:+.1f} to {high:+.1f}; {verdict})"
+
+
+def _show_value(value: Any) -> str:
+    """Write a setting as a configuration file does."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_show_value, value))}]"
+    return str(value)

@@ -76,6 +76,12 @@ def add_legend(figure: Figure, panels: Sequence[Axes]) -> None:
         legend.remove()
 
 
+def shortened(name: str, longest: int = 18) -> str:
+    """Return a name in at most so many characters, without its middle if it is longer."""
+    half = longest // 2
+    return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
+
+
 def percent_axis(axes: Axes) -> None:
     """Format the y axis as percentages, with horizontal grid lines behind the data."""
     axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1))

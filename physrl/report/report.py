@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from physrl.data.photos import HumanAccuracy
 from physrl.evaluation.results import PolicyResult
@@ -17,6 +18,7 @@ class GalleryItem:
     answer: str
     """The whole completion."""
     before: Image
+    """The image that the model saw."""
     after: Image | None
     note: str
     """Description of the outcome, or the reason why nothing was simulated."""
@@ -25,19 +27,33 @@ class GalleryItem:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportData:
-    """All contents of a report.
+class ReportSection:
+    """Answers to one question about the same scenes, in which policies may be compared.
 
     Policies are shown in the given order; the others are compared with the first one.
     """
 
     title: str
-    subtitle: str
     policies: tuple[PolicyResult, ...]
+    note: str = ""
+    """How the question differs from that of the first section, if it does."""
+    gallery: tuple[GalleryItem, ...] = ()
+    human: HumanAccuracy | None = None
+    """Accuracy of people on the photographs, if that is what was asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """All contents of a report."""
+
+    title: str
+    subtitle: str
+    sections: tuple[ReportSection, ...]
     curves: Mapping[str, Sequence[Metrics]] = field(default_factory=dict)
     """Metrics of training runs by name, each row with `step`; a name may be a policy's."""
-    gallery: tuple[GalleryItem, ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Settings that are not defaults, by run and dotted key."""
+    differences: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Settings in which the runs differ: a value for each run, in the order of `settings`."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Durations, machine and versions by name."""
-    human: HumanAccuracy | None = None
-    """Accuracy of people on the photographs of the task `real`."""

@@ -8,12 +8,11 @@ from physrl.config.methods import CONTROLS
 from physrl.config.task import TaskName
 from physrl.evaluation.claims import Claim, judge_claims
 from physrl.evaluation.comparisons import Comparison
-from physrl.evaluation.families import Family, family_of
-from physrl.evaluation.results import CellResult, PolicyResult
+from physrl.evaluation.families import family_of
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
 from physrl.report import study_figures
-from physrl.report.gallery import make_gallery
+from physrl.report.gallery import Answered, make_gallery
 from physrl.report.page import render_page
 from physrl.report.probe_figure import probe_figure
 from physrl.report.psychophysics_table import psychophysics_rows
@@ -95,21 +94,15 @@ def render_study(
 
 def study_gallery(results: StudyResults, per_cell: int) -> tuple[GalleryItem, ...]:
     """Select answers of each main family's first seed that has results, by task."""
-    by_family: dict[Family, list[CellResult]] = {}
+    answered: list[Answered] = []
     for family, condition in [*results.diagonal, *results.off_diagonal]:
         for subject in results.plan.subjects:
             entry = results.matrix.find(subject, condition)
             cell = None if entry is None else results.cells.get(entry.cell.key)
-            if family_of(subject) == family and cell is not None:
-                by_family.setdefault(family, []).append(cell)
+            if family_of(subject) == family and entry is not None and cell is not None:
+                answered.append((family.name, entry.cell, cell))
                 break
-    if not by_family:
-        return ()
-    policies = [PolicyResult(family.name, tuple(cells)) for family, cells in by_family.items()]
-    settings = results.plan.cells[0].settings
-    return make_gallery(
-        policies, settings.environment, reasoning=settings.reasoning, per_task=per_cell
-    )
+    return make_gallery(answered, per_cell)
 
 
 def _main_comparisons(comparisons: Sequence[Comparison]) -> list[Comparison]:

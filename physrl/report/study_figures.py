@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from physrl.config.study import TestSet
+from physrl.config.environment import TestSet
 from physrl.config.task import TaskName
 from physrl.evaluation.families import Family, family_of
 from physrl.evaluation.specs import Condition

@@ -14,6 +14,8 @@ PACKAGES = (
 )  # fmt: skip
 SCENE_SOURCES = ("environments", "tasks")
 """Packages of physrl whose source decides the scenes."""
+SCENE_GENERATOR = "scene generator"
+"""Name of the hash of the scene generator's sources among the versions."""
 _WORKING_DIRECTORY = "working directory"
 _CONTENT = "content of "
 
@@ -23,7 +25,7 @@ def versions() -> dict[str, str]:
 
     Leaves out the git commit and packages that are not present.
     """
-    found = {"scene generator": scene_generator_hash()}
+    found = {SCENE_GENERATOR: scene_generator_hash()}
     commit = _git_commit()
     if commit is not None:
         found["git commit"] = commit
@@ -71,7 +73,7 @@ def noted_contents(text: str) -> dict[str, str]:
 
 def has_same_scenes(text: str) -> bool:
     """Return whether the scene generator that a config.yaml notes is the present one."""
-    return f"# scene generator: {scene_generator_hash()}" in text
+    return f"# {SCENE_GENERATOR}: {scene_generator_hash()}" in text
 
 
 def _git_commit() -> str | None:

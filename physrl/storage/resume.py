@@ -54,6 +54,12 @@ def check_resumable(config: RunConfig, location: str, text: str, resume: bool) -
         difference = difference if _first_difference(moved, now) else None
     if difference is not None:
         key, old_value, new_value = difference
+        if key == "algorithm.steps" and new_value > old_value:
+            raise ConfigError(
+                f"{location} holds a run of {old_value} steps, not {new_value}: continue it with "
+                f"physrl extend {config.folder} steps={new_value}, whose learning rate goes on as "
+                "in a run of that many, or choose another name="
+            )
         raise ConfigError(
             f"{location} holds a run with {key}={old_value}, not {new_value}: resume it with "
             f"{key}={old_value}, or choose another name="

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from physrl.config import RunConfig
-from physrl.config.load import dump_yaml
+from physrl.config.load import dump_yaml, parse_config
 from physrl.errors import ConfigError, MissingObjectError
+from physrl.metrics.lines import FILE as METRICS
+from physrl.storage.checkpoints import FOLDER as CHECKPOINTS
 from physrl.storage.contents import input_contents
 from physrl.storage.object_store import ObjectStore, open_store
 from physrl.storage.provenance import provenance_comments
@@ -49,6 +51,74 @@ def open_run(config: RunConfig, *, resume: bool) -> Path:
             "set output= to another folder"
         ) from None
     return folder
+
+
+def holds_run(config: RunConfig) -> bool:
+    """Return whether the run's folder or its storage holds a run.
+
+    Raises:
+        StorageError: the storage cannot be read.
+    """
+    if (config.folder / CONFIG).exists():
+        return True
+    return config.stored is not None and open_store(config.stored).size(CONFIG) is not None
+
+
+def abandon(config: RunConfig) -> bool:
+    """Free the name of a run that has not trained a step, and return whether it has not.
+
+    Its measurements stay, since they name what they measured.
+    """
+    if any(config.folder.rglob(METRICS)) or any(config.folder.rglob(f"{CHECKPOINTS}/step-*")):
+        return False
+    if config.stored is not None:
+        store = open_store(config.stored)
+        keys = store.keys()
+        if any(key.rpartition("/")[2] == METRICS or f"{CHECKPOINTS}/" in key for key in keys):
+            return False
+        for key in keys:
+            if key.rpartition("/")[2] == CONFIG:
+                store.delete(key)
+    for file in config.folder.rglob(CONFIG):
+        file.unlink(missing_ok=True)
+    return True
+
+
+def extend_run(folder: Path, steps: int) -> RunConfig:
+    """Set a run's number of steps to a larger one, and return its configuration.
+
+    The learning rate follows the schedule of the longer run from the next step on.
+
+    Raises:
+        ConfigError: the folder holds no run, or one of as many steps.
+    """
+    file = folder / CONFIG
+    if not file.is_file():
+        raise ConfigError(f"nothing to extend in {folder}: name the folder of a run")
+    text = file.read_text()
+    places = {"output": folder.resolve().parent, "name": folder.resolve().name}
+    old = parse_config(text, str(file)).model_copy(update=places)
+    if steps <= old.algorithm.steps:
+        raise ConfigError(
+            f"steps is {steps}, but {folder} is a run of {old.algorithm.steps} steps: name more"
+        )
+    changes = {"steps": steps}
+    if not old.algorithm.uses_rollouts and old.algorithm.epochs > 1:
+        each = old.algorithm.steps_per_epoch
+        if steps % each:
+            raise ConfigError(
+                f"steps is {steps}, but an epoch of {folder} has {each}: name a multiple of it"
+            )
+        changes["epochs"] = steps // each
+    algorithm = old.algorithm.model_copy(update=changes)
+    config = old.model_copy(update={"algorithm": algorithm})
+    comments = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
+    partial = folder / f".{CONFIG}"
+    partial.write_text(comments + dump_yaml(config))
+    partial.replace(file)
+    if config.stored is not None:
+        open_store(config.stored).put(CONFIG, file.read_bytes())
+    return config
 
 
 def _new_text(config: RunConfig) -> str:

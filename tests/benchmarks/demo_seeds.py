@@ -11,14 +11,19 @@ import json
 from pathlib import Path
 
 from physrl.config.study import Decoding
-from physrl.evaluation.result_files import SUFFIX, load_policy_result
-from physrl.evaluation.statistics import Count, compare
+from physrl.evaluation.measurements import Measurements
+from physrl.evaluation.results import CellResult, compare
+from physrl.evaluation.specs import Condition
 
 
-def count(run: Path, policy: str, decoding: Decoding) -> Count:
-    result = load_policy_result(run / "evaluation" / f"{policy}{SUFFIX}").find("place_x", decoding)
-    assert result is not None
-    return result.count
+def find(run: Path, policy: str, decoding: Decoding) -> CellResult:
+    condition = Condition("place_x", decoding=decoding)
+    (result,) = (
+        each.result
+        for each in Measurements(run).all()
+        if each.policy == policy and each.cell.condition == condition
+    )
+    return result
 
 
 def main() -> None:
@@ -28,13 +33,14 @@ def main() -> None:
     for run in parser.parse_args().runs:
         row: dict[str, object] = {"run": run.name}
         for decoding in ("sampled", "greedy"):
-            warm, grpo = (count(run, policy, decoding) for policy in ("warm", "grpo"))
+            warm, grpo = (find(run, policy, decoding) for policy in ("warm", "grpo"))
             gain = compare(warm, grpo)
+            assert gain is not None  # the scenes are the same
             row[decoding] = {
-                "warm": [warm.successes, warm.total],
-                "grpo": [grpo.successes, grpo.total],
+                "warm": [warm.count.successes, warm.count.total],
+                "grpo": [grpo.count.successes, grpo.count.total],
                 "gain_points": round(100 * gain.value, 1),
-                "standard_errors": round(gain.value / gain.standard_error, 1),
+                "interval": [round(100 * gain.low, 1), round(100 * gain.high, 1)],
             }
         rows.append(row)
         print(row)

@@ -1,5 +1,6 @@
 """Rules for the pods of a release: environment, mounts, ports, resources, placement, shutdown."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -230,16 +231,28 @@ def sized(objects: list[Document], values: Values) -> Iterator[str]:
 
 
 def counted(objects: list[Document], values: Values) -> Iterator[str]:
-    """Require that Ray counts what a pod was given: no CPU of the head, no other GPU."""
+    """Require that Ray counts what a pod was given (no CPU of the head, no other GPU).
+
+    Nodes name their group, and the head names all.
+    """
     for owner, cluster in cluster_specs(objects):
+        names = [group["groupName"] for group in cluster["workerGroupSpecs"]]
         wanted = {"num-cpus": "0", "num-gpus": "0", "dashboard-host": "0.0.0.0"}
+        wanted["resources"] = group_resources(*names)
         if cluster["headGroupSpec"]["rayStartParams"] != wanted:
             yield f"{owner}: work may land on the head, or its dashboard is on localhost"
         for group in cluster["workerGroupSpecs"]:
             limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
             given = limits.get("nvidia.com/gpu", "0")
-            if group["rayStartParams"] != {"num-gpus": given}:
-                yield f"{owner} {group['groupName']}: Ray counts other GPUs than {given}"
+            counts = {"num-gpus": given, "resources": group_resources(group["groupName"])}
+            if group["rayStartParams"] != counts:
+                yield f"{owner} {group['groupName']}: Ray counts other resources than {counts}"
+
+
+def group_resources(*names: str) -> str:
+    """Return custom resources of groups, quoted for a shell and again for YAML."""
+    amounts = {f"{name}_group": 1 for name in sorted(names)}
+    return json.dumps(json.dumps(amounts, separators=(",", ":")))
 
 
 def placed(objects: list[Document], values: Values) -> Iterator[str]:

@@ -3,9 +3,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import jobs
 from jobs import cli
 from jobs.checks import ray_cluster
 from physrl.config import load_config
@@ -134,7 +136,7 @@ def test_interruption_is_one_line_and_exit_code_130(
 
 
 @pytest.mark.parametrize(
-    "verb", ["demo", "train", "sft", "evaluate", "report", "doctor", "preview", "collect"]
+    "verb", ["demo", "train", "sft", "extend", "evaluate", "report", "doctor", "preview", "collect"]
 )
 def test_every_verb_shows_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, printed, _ = call(capsys, verb, "--help")
@@ -165,6 +167,36 @@ def test_mistakes_are_found_before_anything_heavy_is_imported(config: Path) -> N
         assert result.returncode == 2
         assert result.stdout == "[]\n"
         assert result.stderr.count("\n") == 1
+
+
+def test_resume_says_where_nothing_lies_and_an_early_end_frees_the_name(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jobs, "train", SimpleNamespace(run=interrupted), raising=False)
+    folder = load_config(config).folder
+    code, printed, error = call(capsys, "train", "--config", config, "--resume")
+    assert code == 130
+    assert printed == f"nothing to resume in {folder}: a new run begins\n"
+    assert "free again" in error
+    code, printed, _ = call(capsys, "train", "--config", config, "seed=1")
+    assert (code, printed) == (130, "")  # the name is not taken
+
+
+def test_a_run_is_extended_by_a_command(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained: list[int] = []
+    train = SimpleNamespace(run=lambda config: trained.append(config.algorithm.steps))
+    monkeypatch.setattr(jobs, "train", train, raising=False)
+    folder = open_run(load_config(config, ["algorithm.steps=8"]), resume=False)
+    (folder / "metrics.jsonl").write_text("")
+    assert call(capsys, "extend", folder, "steps=12") == (0, "", "")
+    assert trained == [12]
+    assert "steps=N" in call_refused(capsys, "extend", folder, "lr=1")
+    assert "12 steps" in call_refused(capsys, "extend", folder, "steps=12")
 
 
 @pytest.mark.parametrize("verb", ["train", "demo"])

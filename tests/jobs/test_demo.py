@@ -7,10 +7,11 @@ from physrl.config import load_config
 from physrl.config.algorithm import SFTConfig
 from physrl.config.baseline import load_baseline_config
 from physrl.config.study import load_study_config
-from physrl.evaluation.results import Answer, CellResult, PolicyResult
+from physrl.evaluation.results import Answer
 from physrl.evaluation.specs import Condition
 from physrl.storage.checkpoints import Checkpoint
 from tests.support.answers import make_answer
+from tests.support.measurements import make_measurement
 from tests.support.paths import CONFIGS
 
 
@@ -19,11 +20,14 @@ def answered(success: bool) -> Answer:
 
 
 def test_the_last_line_counts_successes() -> None:
-    sampled = CellResult(
-        Condition("place_x", decoding="sampled"), (answered(True), answered(False))
-    )
-    greedy = CellResult(Condition("place_x"), (answered(True), answered(True)))
-    line = summary([PolicyResult("base", (sampled, greedy))], {"train": 1.26}, 4.567)
+    sampled = Condition("place_x", decoding="sampled")
+    tall = Condition("place_x", "tall")
+    measured = [
+        make_measurement("base", (answered(True), answered(False)), sampled),
+        make_measurement("base", (answered(True), answered(True)), Condition("place_x")),
+        make_measurement("base", (answered(False),), tall),
+    ]
+    line = summary(measured, {"train": 1.26}, 4.567)
     assert line == {
         "place_x": {"base": [1, 2]},
         "place_x_greedy": {"base": [2, 2]},

@@ -60,7 +60,7 @@ def test_a_run_is_sized(
     [
         ("model.path=/nowhere", "model.path is /nowhere: "),
         ("runtime.ranks=2", "'runtime.ranks'"),
-        ("runtime.vllm.tensor_parallel_size=two", "runtime.vllm.tensor_parallel_size is 'two'"),
+        ("runtime.vllm.tensor_parallel_size=two", "runtime has vllm.tensor_parallel_size 'two'"),
     ],
 )
 def test_a_run_that_cannot_be_sized(

@@ -1,6 +1,17 @@
+from pathlib import Path
+
 import pytest
 
-from jobs.evaluate import short_name
+from jobs.arguments.policy_place import short_name, split_bucket
+from physrl.config import load_config
+from physrl.config.load import dump_yaml
+from physrl.config.model import ModelConfig
+from physrl.evaluation.measurements import Measurement, Measurements
+from physrl.evaluation.results import CellResult
+from physrl.evaluation.run_cells import policy_subject, run_cells
+from tests.support.answers import make_answer
+from tests.support.command_line import call, call_refused
+from tests.support.models import write_model_config
 
 
 @pytest.mark.parametrize(
@@ -15,3 +26,73 @@ from jobs.evaluate import short_name
 )
 def test_a_policys_short_name(policy: str, name: str) -> None:
     assert short_name(policy) == name
+
+
+@pytest.mark.parametrize(
+    ("policy", "run", "step"),
+    [
+        ("s3://bucket/runs/demo", "s3://bucket/runs/demo", "latest"),
+        ("s3://bucket/runs/demo/", "s3://bucket/runs/demo", "latest"),
+        ("s3://bucket/runs/demo/checkpoints/step-00000060", "s3://bucket/runs/demo", "60"),
+        ("s3://bucket/demo/checkpoints/step-00000006/model", "s3://bucket/demo", "6"),
+    ],
+)
+def test_a_policy_in_a_bucket_is_a_run_and_a_step(policy: str, run: str, step: str) -> None:
+    assert split_bucket(policy) == (run, step)
+
+
+def finished_run(folder: Path, *overrides: str) -> Path:
+    """Write a run whose checkpoint is measured; its base is not on this machine."""
+    run = folder / "runs" / "mine"
+    step = run / "checkpoints" / "step-00000002"
+    write_model_config(step / "model")
+    config = load_config(
+        None,
+        [f"output={run.parent}", "name=mine", "model.path=./gone", "evaluation.tasks=[place_x]"],
+    )
+    (run / "config.yaml").write_text(dump_yaml(config))
+    given = load_config(run / "config.yaml", overrides)
+    model = ModelConfig(path=str(step / "model"))
+    store = Measurements(run)
+    for cell in run_cells(given, policy_subject("grpo", model), ()):
+        index = cell.condition.test_set == "tall"
+        result = CellResult(cell.condition, (make_answer(0, bool(index)),))
+        store.save(Measurement(cell, result, {}))
+    return step
+
+
+def test_what_was_measured_is_found_again_without_engines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sets = "evaluation.test_sets=[iid,tall]"
+    step = finished_run(tmp_path, sets)
+    files = sorted(path.name for path in (tmp_path / "runs/mine/evaluation").iterdir())
+    code, printed, error = call(capsys, "evaluate", "--policy", step, "--name", "me", sets)
+    assert (code, error) == (0, "")
+    assert all(part in printed for part in ("mine: iid", "mine: tall", " me ", "1 of 1", "0 of 1"))
+    assert "without the base" in printed
+    assert sorted(path.name for path in (tmp_path / "runs/mine/evaluation").iterdir()) == files
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("evaluation.test_sets=[tall,tall]", "evaluation.test_sets"),
+        ("evaluation.test_sets=[]", "evaluation.test_sets"),
+        ("evaluation.test_sets=[short]", "evaluation.test_sets"),
+        ("evaluation.test_sets=[real]", "real_images"),
+    ],
+)
+def test_mistaken_sets_are_named(
+    override: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = finished_run(tmp_path)
+    assert named in call_refused(capsys, "evaluate", "--policy", step, override)
+
+
+def test_a_set_that_changes_nothing_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = finished_run(tmp_path)
+    overrides = ["environment.camera=held_out", "evaluation.test_sets=[camera]"]
+    assert "'camera'" in call_refused(capsys, "evaluate", "--policy", step, *overrides)

@@ -20,9 +20,10 @@ QUESTION = "Will any block fall?"
 GREEDY = Sampling(group_size=1, temperature=0, max_tokens=8, seed=0)
 
 
-def build_random(seed: int) -> tuple[Any, Any]:
+def build_random(seed: int, heads: int = 3, key_heads: int = 1) -> tuple[Any, Any]:
     """Build a model and its processor; see `randomize`."""
-    model, processor = build_tiny([QUESTION, "user assistant", *TAGS], seed=0)
+    texts = [QUESTION, "user assistant", *TAGS]
+    model, processor = build_tiny(texts, 0, heads, key_heads)
     randomize(model, seed)
     return model.eval(), processor
 

@@ -28,11 +28,11 @@ from physrl.data.manifest import read_manifest as read_dataset_manifest
 from physrl.data.photo_image import decode_photo
 from physrl.data.photos import load_photos
 from physrl.data.rollouts import read_rollouts
-from physrl.evaluation.result_files import load_policy_result, save_policy_result
-from physrl.evaluation.results import Answer, CellResult, PolicyResult
-from physrl.evaluation.specs import Condition
+from physrl.evaluation.measurements import Measurements, load_measurement
+from physrl.evaluation.results import Answer
 from physrl.metrics.lines import FILE, MetricsLines
 from physrl.storage.manifest import parse_manifest
+from tests.support.measurements import make_measurement
 from tests.support.paths import ROOT, TINY_BASE
 
 
@@ -97,9 +97,7 @@ def _result(folder: Path) -> bytes:
         "left",
         "iid",
     )
-    result = PolicyResult("base", (CellResult(Condition("place"), (answer, answer)),))
-    save_policy_result(result, folder / "a.parquet")
-    return (folder / "a.parquet").read_bytes()
+    return Measurements(folder).save(make_measurement("base", (answer, answer))).read_bytes()
 
 
 def _adapter_weights() -> bytes:
@@ -160,7 +158,7 @@ def readers(scratch: Path) -> dict[str, Reader]:
         "csv": Reader(_as_file("labels.csv", read_labels), (b"file,falls\na.png,1\nb.png,0\n",)),
         "images": Reader(lambda data, _: decode_photo(data, "a.png"), _images()),
         "photo table": Reader(_as_file("photos.parquet", load_photos), (_photo_table(),)),
-        "results": Reader(_as_file("base.parquet", load_policy_result), (_result(scratch),)),
+        "results": Reader(_as_file("base.parquet", load_measurement), (_result(scratch),)),
         "rollouts": Reader(_as_file("part.parquet", read_rollouts), (_result(scratch),)),
         "dataset manifest": Reader(
             lambda data, _: read_dataset_manifest(data, "s3://bucket/data"), (_dataset_manifest(),)

@@ -1,7 +1,7 @@
 """Sizes of models and the capacity of a machine, for tests of sizing."""
 
 from jobs.sizing.capacity import Capacity
-from jobs.sizing.model_size import Layers, ModelSize
+from physrl.sizing.model_size import Layers, ModelSize
 
 BILLION = ModelSize(
     parameters=1_000_000_000,

@@ -37,6 +37,8 @@ headGroupSpec:
     num-cpus: "0"
     num-gpus: "0"
     dashboard-host: 0.0.0.0
+    # Names of the groups, also of those without a node yet: without cores, the head gets no work.
+    resources: {{ include "physrl.groupResources" $values.groups | quote }}
   template:
     {{- include "physrl.rayPod" (dict "root" $root "component" "head" "group" $values.head) | nindent 4 }}
 workerGroupSpecs:
@@ -49,10 +51,21 @@ workerGroupSpecs:
     rayStartParams:
       # Ray would count the node's GPUs, also those that the pod was not given.
       num-gpus: {{ $group.gpus | quote }}
+      # By which a run's servers, ranks and workers find their nodes.
+      resources: {{ include "physrl.groupResources" (dict $name $group) | quote }}
     template:
       {{- include "physrl.rayPod" (dict "root" $root "component" $name "group" $group) | nindent 6 }}
   {{- end }}
   {{- end }}
+{{- end }}
+
+{{/* Custom resources of groups, as the argument of a shell's `ray start`. */}}
+{{- define "physrl.groupResources" -}}
+{{- $amounts := dict }}
+{{- range $name, $group := . }}
+{{- if $group.maxReplicas }}{{ $_ := set $amounts (printf "%s_group" $name) 1 }}{{ end }}
+{{- end }}
+{{- toJson $amounts | quote }}
 {{- end }}
 
 {{/* Replicas of a group; those of a live cluster belong to the autoscaler. */}}

@@ -76,13 +76,14 @@ def test_answers_can_be_parsed_by_the_task(trained: Path) -> None:
     assert isinstance(TASKS["place_x"].parse(other[0].completions[0].text), Offset)
 
 
-def test_networks_are_evaluated_like_models(trained: Path) -> None:
-    config = configured()
-    result = evaluate_baseline(config, NetworkPolicy(config, trained), photos=())
-    assert [(each.task, each.decoding) for each in result.results] == [
+def test_networks_are_evaluated_like_models(trained: Path, tmp_path: Path) -> None:
+    config = configured().model_copy(update={"output": tmp_path})
+    measured = evaluate_baseline(config, NetworkPolicy(config, trained), "key", photos=())
+    results = [each.result for each in measured]
+    assert [(each.task, each.decoding) for each in results] == [
         ("place_x", "greedy"), ("place_x", "sampled")
     ]  # fmt: skip
-    for each in result.results:
+    for each in results:
         assert [answer.scene_id for answer in each.answers] == [
             f"place_x/test/iid/0/{index}" for index in range(6)
         ]
@@ -112,8 +113,10 @@ def test_a_verdict_network_judges_photographs(tmp_path: Path) -> None:
         Photo(f"{falls}.jpg", falls, None, rng.integers(0, 256, (120, 160, 3), dtype=np.uint8))
         for falls in (True, False)
     ]
-    result = evaluate_baseline(config, policy, photos).find("real", "greedy")
-    assert result is not None
+    config = config.model_copy(update={"output": tmp_path})
+    *_, last = evaluate_baseline(config, policy, "key", photos)
+    result = last.result
+    assert result.task == "real"
     verdicts = [answer.predicted_falls for answer in result.answers]
     assert None not in verdicts
     assert [answer.success for answer in result.answers] == [

@@ -6,7 +6,13 @@ from collections.abc import Callable
 import pytest
 from ray.util import placement_group_table
 
-from cluster.runtime.placement import Placement, required_cpus, required_gpus, run_bundles
+from cluster.runtime.placement import (
+    GROUPS,
+    Placement,
+    required_cpus,
+    required_gpus,
+    run_bundles,
+)
 from physrl.config.runtime import RuntimeConfig
 from physrl.errors import UserError
 
@@ -27,6 +33,17 @@ def test_every_actor_has_a_bundle_of_its_own() -> None:
 def test_server_and_rank_share_a_bundle_where_they_take_turns() -> None:
     assert run_bundles(COLOCATED) == [{"CPU": 0.75, "GPU": 1}] * 2 + [{"CPU": 0.5}] * 2
     assert required_gpus(COLOCATED) == 2
+
+
+def test_bundles_ask_for_the_groups_that_a_cluster_has() -> None:
+    runtime = RuntimeConfig(rollout_workers=1, gpus_per_server=1, gpus_per_rank=1)
+    assert run_bundles(runtime, GROUPS) == [
+        {"CPU": 0.25, "GPU": 1, "inference_group": 0.001},
+        {"CPU": 0.5, "GPU": 1, "learner_group": 0.001},
+        {"CPU": 0.5, "rollout_group": 0.001},
+    ]
+    assert run_bundles(runtime, {"rollout_group"})[:2] == run_bundles(runtime)[:2]
+    assert run_bundles(COLOCATED, GROUPS)[0] == {"CPU": 0.75, "GPU": 1, "learner_group": 0.001}
 
 
 def test_actors_go_where_their_bundle_is(reserve: Callable[[RuntimeConfig], Placement]) -> None:

@@ -77,7 +77,7 @@ def test_only_available_models_have_policies(tmp_path: Path) -> None:
 def test_cells_of_controls_are_computed_once(ray_cluster: None, tmp_path: Path) -> None:
     plan = planned(tmp_path, controls={"shuffled_labels": False, "base": False})
     store = open_cell_store(str(tmp_path / "store"))
-    events = list(compute_cells(plan, store, tmp_path, None, at_once=1))
+    events = list(compute_cells(plan, store, None, at_once=1))
     finished = [event for event in events if isinstance(event, Finished)]
     controls = [cell for cell in plan.cells if cell.subject.kind in CONTROLS]
     assert [event.failure for event in finished] == [None] * len(controls)
@@ -86,7 +86,7 @@ def test_cells_of_controls_are_computed_once(ray_cluster: None, tmp_path: Path) 
         result = store.read_cell(cell.key)
         assert result is not None
         assert result.count.rate == 1
-    assert list(compute_cells(plan, store, tmp_path, None, at_once=1)) == []
+    assert list(compute_cells(plan, store, None, at_once=1)) == []
 
 
 def test_workers_leave_room_for_the_servers_that_they_wait_for() -> None:

@@ -26,7 +26,8 @@ from physrl.algorithms.credit import credit
 from physrl.config.run import RunConfig
 from physrl.data.rollouts import read_rollouts
 from physrl.errors import GenerationError
-from physrl.evaluation.results import PolicyResult
+from physrl.evaluation.measurements import Measurement, Measurements
+from physrl.evaluation.run_cells import policy_subject
 from physrl.groups import Group
 from physrl.loop import ReferenceLoop
 from physrl.metrics import read_metrics
@@ -347,18 +348,23 @@ def test_stale_completions_are_refused(actors: RunActors, folder: Path) -> None:
 
 def test_evaluation_counts_every_scene(actors: RunActors, folder: Path) -> None:
     config = short_run(folder, "evaluated")
-    saved: list[PolicyResult] = []
-    result = evaluate_policy(
-        actors.rollouts, actors.servers, config, "policy", (), StopRequest(), saved.append
-    )
-    assert [len(each.results) for each in saved] == [1, 2, 3, 4]
-    assert saved[-1] == result
-    assert [(each.task, each.decoding, each.count.total) for each in result.results] == [
+    store, subject = Measurements(folder / "evaluated"), policy_subject("policy", config.model)
+
+    def evaluate() -> tuple[Measurement, ...]:
+        return evaluate_policy(
+            actors.rollouts, actors.servers, config, subject, (), StopRequest(), store
+        )
+
+    measured = evaluate()
+    assert {each.cell for each in store.all()} == {each.cell for each in measured}
+    assert evaluate() == measured  # found again, not computed again
+    results = [each.result for each in measured]
+    assert [(each.task, each.decoding, each.count.total) for each in results] == [
         ("place", "greedy", 8),
         ("place", "sampled", 8),
         ("stability", "greedy", 8),
         ("stability", "sampled", 8),
     ]
-    scenes = {answer.scene_id for each in result.results for answer in each.answers}
+    scenes = {answer.scene_id for each in results for answer in each.answers}
     assert len(scenes) == 16
     assert all("/test/" in scene for scene in scenes)

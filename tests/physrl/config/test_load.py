@@ -183,6 +183,15 @@ def test_dump_loads_back() -> None:
             "model.quantization is 4bit but runtime.zero_stage is 3.* set runtime.zero_stage=2",
         ),
         (["runtime.gpus_per_rank=0.5"], "runtime.gpus_per_rank is 0.5: input should be 0 or 1"),
+        (
+            ["runtime.gpus_per_server=1", "runtime.vllm.tensor_parallel_size=2"],
+            "runtime has gpus_per_server 1, .* 2 .* set runtime.gpus_per_server=2",
+        ),
+        (["runtime.gpus_per_server=1.5"], "runtime has gpus_per_server 1.5, .* over 1 "),
+        (
+            ["runtime.vllm.distributed_executor_backend=ray"],
+            "runtime has vllm.distributed_executor_backend 'ray': .* remove the key",
+        ),
         (["algorithm.max_refills=101"], "algorithm.max_refills is 101: .* equal to 100"),
         (["runtime.offload=optimizer"], "runtime has offload optimizer but gpus_per_rank 0"),
         (
@@ -301,3 +310,18 @@ def test_the_auxiliary_of_a_run() -> None:
     taught = load_config(None, ["auxiliary.mode=separate", "algorithm.type=sft"]).auxiliary
     assert taught is not None
     assert not taught.predicts
+
+
+@pytest.mark.parametrize(
+    ("overrides", "layers", "all_of_it"),
+    [
+        ([], 1, 1),
+        (["runtime.gpus_per_server=0.5"], 1, 1),
+        (["runtime.gpus_per_server=4"], 4, 4),
+        (["runtime.gpus_per_server=4", "runtime.vllm.pipeline_parallel_size=2"], 2, 4),
+        (["runtime.vllm.tensor_parallel_size=2"], 2, 2),
+    ],
+)
+def test_a_server_is_split_over_its_gpus(overrides: list[str], layers: int, all_of_it: int) -> None:
+    runtime = load_config(None, overrides).runtime
+    assert (runtime.tensor_parallel_size, runtime.server_shards) == (layers, all_of_it)

@@ -45,7 +45,7 @@ def test_a_generator_changes_one_setting(name: GeneratorName, changes: dict[str,
 @pytest.mark.parametrize("task", TASKS)
 def test_splits_and_sets_share_no_scene_and_no_near_duplicate(task: str) -> None:
     sampled = [
-        scene for split in SPLITS for name in GENERATORS for scene in scenes(name, task, split)
+        scene for split in SPLITS for name in GENERATORS for scene in scenes(name, task, split, 6)
     ]
     assert len({scene.scene_id for scene in sampled}) == len(sampled)
     assert len({scene_hash(scene) for scene in sampled}) == len(sampled)

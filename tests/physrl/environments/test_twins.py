@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from physrl.config.environment import EnvironmentConfig
+from physrl.environments import twins as twins_module
 from physrl.environments.geometry import level_margins, margin
 from physrl.environments.sampling import Shape, place_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
@@ -81,11 +82,18 @@ def test_margins_too_large_for_twins_are_reported(num_blocks: int) -> None:
         twins(0, num_blocks, config)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twins_module, "BATCHES", 50)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_towers_without_yaw_have_no_twins() -> None:
     with pytest.raises(SceneError, match=r"environment\.yaw"):
         twins(0, 3, EnvironmentConfig(yaw=0.0, yaw_jitter=0.0))
 
 
+@pytest.mark.usefixtures("impatient")
 def test_offsets_too_small_for_a_fall_are_reported() -> None:
     with pytest.raises(SceneError, match=r"environment\.largest_step.* 0\.1$"):
         twins(0, 2, EnvironmentConfig(largest_step=0.1))

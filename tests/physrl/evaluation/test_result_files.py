@@ -1,82 +1,37 @@
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from physrl.errors import DataError
-from physrl.evaluation.result_files import load_policy_result, save_policy_result
-from physrl.evaluation.results import CellResult, PolicyResult
+from physrl.evaluation.result_files import dump_results, parse_results
+from physrl.evaluation.results import CellResult, PolicyResult, compare
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.statistics import Count
 from tests.support.answers import make_answer, make_verdict_answer
 
-PLACED = make_answer(17)
-UNPARSEABLE = replace(
-    PLACED, answer="", success=False, status="unparseable", reward=-1.0, offset=None
-)
+PLACED, FAILED = make_answer(17), make_answer(18, False, status="unparseable", offset=None)
 VERDICT = make_verdict_answer("001.png", verdict=True, falls=False)
-RESULT = PolicyResult(
-    "grpo",
-    (
-        CellResult(Condition("place"), (PLACED, UNPARSEABLE, PLACED)),
-        CellResult(Condition("stability", "real", decoding="sampled"), (VERDICT,)),
-    ),
-)
+PLACE = CellResult(Condition("place"), (PLACED, FAILED))
+REAL = CellResult(Condition("stability", "real", decoding="sampled"), (VERDICT,))
+RESULT = PolicyResult("grpo", (PLACE, REAL))
 
 
 def test_counts_of_a_task() -> None:
-    place = RESULT.results[0]
-    assert place.count == Count(2, 3)
-    assert place.unparseable == 1
+    assert PLACE.count == Count(1, 2)
+    assert PLACE.unparseable == 1
 
 
 def test_a_result_is_found_by_task_and_decoding() -> None:
-    assert RESULT.find("real", "sampled") is RESULT.results[1]
+    assert RESULT.find("real", "sampled") is REAL
     assert RESULT.find("real", "greedy") is None
 
 
-def test_a_result_round_trips(tmp_path: Path) -> None:
-    path = tmp_path / "evaluation" / "grpo.parquet"
-    save_policy_result(RESULT, path)
-    assert load_policy_result(path) == RESULT
+def test_results_round_trip_with_metadata() -> None:
+    results, metadata = parse_results(dump_results(RESULT.results, {"format": "mine"}))
+    assert results == RESULT.results
+    assert metadata["format"] == "mine"
 
 
-@settings(max_examples=30)
-@given(text=st.text(), reward=st.floats(allow_nan=False, allow_infinity=False))
-def test_any_text_and_reward_survive(
-    tmp_path_factory: pytest.TempPathFactory, text: str, reward: float
-) -> None:
-    path = tmp_path_factory.mktemp("result") / "a.parquet"
-    answer = replace(PLACED, completion=text, reward=reward)
-    result = PolicyResult("base", (CellResult(Condition("place"), (answer,)),))
-    save_policy_result(result, path)
-    assert load_policy_result(path) == result
-
-
-@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[: len(data) // 2]])
-def test_a_damaged_file_is_named_in_one_line(
-    tmp_path: Path, damage: Callable[[bytes], bytes]
-) -> None:
-    path = tmp_path / "a.parquet"
-    save_policy_result(RESULT, path)
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(DataError, match=r"a\.parquet") as caught:
-        load_policy_result(path)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_table_of_other_columns_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"reward": [1.0]}), path)
-    with pytest.raises(DataError, match="reward"):
-        load_policy_result(path)
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"a\.parquet"):
-        load_policy_result(tmp_path / "a.parquet")
+def test_only_scenes_that_both_have_are_compared() -> None:
+    before = CellResult(Condition("place"), (make_answer(0, False), make_answer(1, True)))
+    after = CellResult(Condition("place"), (make_answer(0, True), make_answer(2, False)))
+    difference = compare(before, after)
+    assert difference is not None
+    assert difference.value == 1.0
+    apart = CellResult(Condition("place"), (make_answer(9, True),))
+    assert compare(before, apart) is None

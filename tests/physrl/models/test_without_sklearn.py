@@ -1,47 +1,40 @@
 """Imports of actors: fast, and without a change of transformers for the process."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
+STATISTICS = ["sklearn", "pandas", "scipy.stats"]
+ABSENT = {
+    "models": ["transformers", "peft", *STATISTICS],
+    "models.processor": ["peft", *STATISTICS],
+    "models.loading": STATISTICS,
+    "models.deepspeed_engine": STATISTICS,
+}
+"""What must not have been imported after a module, in the order of imports."""
+IMPORTS = f"""
+import importlib, json, sys
+found = {{}}
+for module, absent in {ABSENT}.items():
+    importlib.import_module("physrl." + module)
+    if module != "models":
+        import transformers.generation.candidate_generator as generator
+    found[module] = [name for name in absent if name in sys.modules]
+from transformers.utils import is_sklearn_available
+if is_sklearn_available():
+    found["curve"] = generator.roc_curve([0, 1], [0.2, 0.9])[1].tolist()
+found["available"] = [is_sklearn_available(), generator.is_sklearn_available()]
+print(json.dumps(found))
+"""
 
-def run(*lines: str) -> str:
-    finished = subprocess.run(
-        [sys.executable, "-c", "\n".join(("import sys", *lines))], capture_output=True, text=True
-    )
+
+def test_modules_import_no_statistics_and_transformers_still_finds_scikit_learn() -> None:
+    finished = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
-    return finished.stdout
-
-
-def test_the_package_does_not_import_transformers() -> None:
-    assert run("import physrl.models", "print('transformers' in sys.modules)") == "False\n"
-
-
-@pytest.mark.parametrize(
-    ("module", "absent"),
-    [
-        ("processor", ("peft", "sklearn", "pandas", "scipy.stats")),
-        ("loading", ("sklearn", "pandas", "scipy.stats")),
-        ("deepspeed_engine", ("sklearn", "pandas", "scipy.stats")),
-    ],
-)
-def test_modules_do_not_import_statistics(module: str, absent: tuple[str, ...]) -> None:
-    output = run(
-        f"import physrl.models.{module}",
-        "import transformers.generation.candidate_generator",
-        f"print([name for name in {absent} if name in sys.modules])",
-    )
-    assert output.splitlines()[-1] == "[]"
-
-
-def test_transformers_still_finds_scikit_learn() -> None:
+    found = json.loads(finished.stdout.splitlines()[-1])
+    available, curve = found.pop("available"), found.pop("curve", None)
+    assert found == {name: [] for name in ABSENT}
     pytest.importorskip("sklearn")
-    output = run(
-        "import physrl.models.processor",
-        "from transformers.generation import candidate_generator as generator",
-        "from transformers.utils import is_sklearn_available",
-        "print(is_sklearn_available(), generator.is_sklearn_available())",
-        "print(generator.roc_curve([0, 1], [0.2, 0.9])[1].tolist())",
-    )
-    assert output == "True True\n[0.0, 1.0, 1.0]\n"
+    assert (available, curve) == ([True, True], [0.0, 1.0, 1.0])

@@ -9,13 +9,13 @@ def test_a_policy_without_parseable_answers_is_drawn() -> None:
     empty = PolicyResult("empty", (CellResult(Condition("place"), (unparseable,)),))
     sampled = CellResult(Condition("place", decoding="sampled"), (make_answer(),))
     placed = PolicyResult("one", (sampled,))
-    assert "<svg" in offset_scatter([empty, placed], "place", ("x", "y"))
+    assert "<svg" in offset_scatter([empty, placed], "place", ("x", "y"), "offsets")
 
 
 def test_answers_of_one_number_have_one_row() -> None:
     answers = (make_answer(0), make_answer(1, success=False))
     policy = PolicyResult("one", (CellResult(Condition("place_x"), answers),))
-    svg = offset_scatter([policy], "place_x", ("x",))
+    svg = offset_scatter([policy], "place_x", ("x",), "offsets-place_x")
     assert 'id="offsets-place_x-axes_1"' in svg
     assert 'id="offsets-place_x-axes_2"' not in svg
 

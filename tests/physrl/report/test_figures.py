@@ -20,7 +20,7 @@ FIGURES: dict[str, Callable[[Policies], str]] = {
         {"grpo": [{"step": 1, "reward": 0.5}, {"step": 2, "task/place/accuracy": 0.1}]}
     ),
     "confusion": confusion_matrices,
-    "offsets-place": lambda policies: offset_scatter(policies, "place", ("x", "y")),
+    "offsets": lambda policies: offset_scatter(policies, "place", ("x", "y"), "offsets"),
 }
 
 

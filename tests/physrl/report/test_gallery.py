@@ -1,20 +1,37 @@
+from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from physrl.config.environment import EnvironmentConfig
+from physrl.config.environment import EnvironmentConfig, GeneratorName
 from physrl.environments.generators import GENERATORS
+from physrl.environments.renderer import make_renderer
 from physrl.errors import DataError
-from physrl.evaluation.results import CellResult, PolicyResult
+from physrl.evaluation.requests import cell_source
+from physrl.evaluation.results import Answer
 from physrl.evaluation.specs import Condition
 from physrl.report.gallery import choose_spread, make_gallery, rebuild_scene
+from physrl.report.report import GalleryItem
+from physrl.scene_source import prepare
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
 from physrl.types import Verdict
 from tests.support.answers import make_answer, make_verdict_answer
+from tests.support.measurements import PLACE, make_measurement
 
 SETTINGS = EnvironmentConfig()
+
+
+def gallery(
+    policy: str,
+    answers: tuple[Answer, ...],
+    condition: Condition = PLACE,
+    **settings: Any,
+) -> tuple[GalleryItem, ...]:
+    measured = make_measurement(policy, answers, condition, **settings)
+    return make_gallery([(policy, measured.cell, measured.result)])
 
 
 def test_scene_is_rebuilt_from_its_id() -> None:
@@ -58,11 +75,10 @@ def test_scenes_are_shown_with_their_outcome() -> None:
     right = replace(make_answer(0, True), completion=TASKS["place"].target(scene))
     inside = replace(make_answer(0, False), completion="<answer>0 -300</answer>")
     unparseable = replace(make_answer(0, False), completion="I cannot say.", status="unparseable")
-    policy = PolicyResult("grpo", (CellResult(Condition("place"), (right, inside, unparseable)),))
-    placed, illegal, unparsed = make_gallery([policy], SETTINGS, reasoning=False)
-    assert placed.before.shape == (224, 224, 3)
+    placed, illegal, unparsed = gallery("grpo", (right, inside, unparseable))
+    assert placed.before.shape == (84, 84, 3)
     assert placed.after is not None
-    assert placed.after.shape == (224, 224, 3)
+    assert placed.after.shape == (84, 84, 3)
     assert not np.array_equal(placed.before, placed.after)
     assert placed.note.startswith("the taller tower stands")
     assert "0.0" in placed.note
@@ -80,22 +96,47 @@ def test_a_falling_tower_is_shown_after_its_fall() -> None:
     scene = make_scene(TASKS["stability"], SETTINGS, 0, "test", index)
     assert TASKS["stability"].ideal(scene) == Verdict(True)
     answer = make_verdict_answer(scene.scene_id, True, True)
-    policy = PolicyResult("sft", (CellResult(Condition("stability"), (answer,)),))
-    (item,) = make_gallery([policy], SETTINGS, reasoning=True)
+    (item,) = gallery("sft", (answer,), Condition("stability"), reasoning=True)
     assert item.note.startswith("blocks fell")
     assert "Think first" in item.question
 
 
 def test_photographs_and_sampled_answers_are_left_out() -> None:
     photo = make_verdict_answer("001.png", True, True)
-    results = (
-        CellResult(Condition("stability", "real"), (photo,)),
-        CellResult(Condition("place", decoding="sampled"), (make_answer(0, True),)),
-    )
-    assert make_gallery([PolicyResult("base", results)], SETTINGS, reasoning=False) == ()
+    sampled = Condition("place", decoding="sampled")
+    assert gallery("base", (photo,), Condition("stability", "real")) == ()
+    assert gallery("base", (make_answer(0, True),), sampled) == ()
 
 
 def test_later_moves_are_omitted_because_earlier_ones_are_unknown() -> None:
     answer = replace(make_answer(), scene_id="build/test/iid/0/0", completion="<answer>5</answer>")
-    result = CellResult(Condition("build"), (answer,))
-    assert make_gallery([PolicyResult("base", (result,))], SETTINGS, reasoning=False) == ()
+    assert gallery("base", (answer,), Condition("build")) == ()
+
+
+@pytest.mark.parametrize(
+    ("test_set", "environment"),
+    [
+        ("iid", EnvironmentConfig(image_size=56, camera="held_out")),
+        ("camera", SETTINGS),
+        ("wording", SETTINGS),
+        ("iid", EnvironmentConfig(wording="held_out")),
+    ],
+)
+def test_what_is_drawn_is_what_the_model_saw(
+    test_set: GeneratorName, environment: EnvironmentConfig
+) -> None:
+    measured = make_measurement(
+        condition=Condition("place", test_set), environment=environment, reasoning=True
+    )
+    source = cell_source(measured.cell)
+    with closing(make_renderer(source.environment)) as renderer:
+        (scene,), (prompt,) = prepare(source, [0], renderer)
+    (item,) = gallery(
+        "base",
+        (make_answer(0, scene_id=scene.scene_id),),
+        Condition("place", test_set),
+        environment=environment,
+        reasoning=True,
+    )
+    assert item.question == prompt.text
+    assert np.array_equal(item.before, prompt.image)

@@ -8,7 +8,7 @@ import pytest
 from physrl.data.photos import HumanAccuracy
 from physrl.evaluation.results import PolicyResult
 from physrl.report.html import render_html, summarize, write_report
-from physrl.report.report import GalleryItem, ReportData
+from physrl.report.report import GalleryItem, ReportData, ReportSection
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 IMAGE = np.zeros((8, 8, 3), np.uint8)
@@ -58,11 +58,19 @@ def data(policies: tuple[PolicyResult, ...]) -> ReportData:
     return ReportData(
         title="Towers & models",
         subtitle="made up",
-        policies=policies,
+        sections=(
+            ReportSection(
+                title="iid: 10 scenes",
+                policies=policies,
+                gallery=(item(IMAGE), item(None), item(IMAGE)),
+                human=HumanAccuracy(4, 6, 0.62),
+            ),
+            ReportSection("tall: 10 scenes", policies[:1], note="environment.x 1 (not 2)"),
+        ),
         curves={"grpo": [{"step": step, "reward": step / 10} for step in range(30)]},
-        gallery=(item(IMAGE), item(None), item(IMAGE)),
+        settings={"a": {"algorithm.lr": 1e-05}, "b": {"model.lora": None}},
+        differences={"algorithm.lr": (1e-05, True)},
         facts={"machine": "2 cores"},
-        human=HumanAccuracy(4, 6, 0.62),
     )
 
 
@@ -91,10 +99,11 @@ def test_page_shows_every_policy_figure_and_gallery_item(
     parsed = outline(page)
     assert parsed.counts["article"] == 3
     assert parsed.counts["img"] == 5
-    assert parsed.counts["figure"] == 4
+    assert parsed.counts["figure"] == 7
     assert all(policy.policy in page for policy in policies)
     assert "not simulated: no answer" in page
-    assert "2 cores" in page
+    assert all(part in page for part in ("2 cores", "algorithm.lr", "1e-05", "environment.x"))
+    assert len(re.findall(r'id="([^"]+)"', page)) == len(set(re.findall(r'id="([^"]+)"', page)))
 
 
 def test_the_text_of_a_model_is_escaped(page: str) -> None:
@@ -104,10 +113,11 @@ def test_the_text_of_a_model_is_escaped(page: str) -> None:
 
 
 def test_summary_by_hand(policies: tuple[PolicyResult, ...]) -> None:
-    # Place, 1 of 10 against 8 of 10: 1.96 * sqrt(0.1 * 0.9 / 10 + 0.8 * 0.2 / 10) = 0.31.
+    # Place, 1 of 10 against 8 of 10, 7 gained and none lost: with 8 / 12 and 1 / 12, the middle is
+    # 7 / 12 and 1.96 * sqrt((9 / 12 - (7 / 12)^2) / 12) = 0.3622.
     stability, place, real = summarize(policies)
-    assert re.search(r"10%.*grpo 80% \(\+70 ± 31 points, significant\)", place)
-    assert re.search(r"grpo 50% \(\+0 ± 44 points, not significant\)", stability)
+    assert re.search(r"10%.*grpo 80% \(\+70.0 points, \+22.1 to \+94.6; significant\)", place)
+    assert re.search(r"grpo 50% \(\+0.0 points, -23.1 to \+23.1; not significant\)", stability)
     assert "50%" in real
 
 

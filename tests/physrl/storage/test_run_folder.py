@@ -10,7 +10,7 @@ from physrl.storage.checkpoints import Checkpoints
 from physrl.storage.mirror import RunMirror
 from physrl.storage.object_store import open_store
 from physrl.storage.provenance import scene_generator_hash
-from physrl.storage.run_folder import open_run
+from physrl.storage.run_folder import abandon, extend_run, holds_run, open_run
 from tests.support.checkpoints import commit
 
 
@@ -36,6 +36,72 @@ def test_existing_run_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_resume_without_a_run_starts_one(tmp_path: Path) -> None:
     assert (open_run(config(tmp_path), resume=True) / "config.yaml").exists()
+
+
+def test_a_start_without_a_step_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    first = config(tmp_path)
+    assert not holds_run(first)
+    folder = open_run(first, resume=False)
+    assert holds_run(first)
+    (folder / "warm").mkdir()
+    (folder / "warm" / "config.yaml").write_text("seed: 5")
+    measured = folder / "evaluation" / "base.json"
+    measured.parent.mkdir()
+    measured.write_text("{}")
+    assert abandon(first)
+    assert not holds_run(first)
+    assert measured.exists()
+    open_run(config(tmp_path, "seed=4"), resume=False)
+
+
+@pytest.mark.parametrize(
+    "trained", ["metrics.jsonl", "warm/metrics.jsonl", "checkpoints/step-00000004"]
+)
+def test_a_run_with_a_step_keeps_its_name(trained: str, tmp_path: Path) -> None:
+    folder = open_run(config(tmp_path), resume=False)
+    (folder / trained).parent.mkdir(parents=True, exist_ok=True)
+    (folder / trained).write_text("")
+    assert not abandon(config(tmp_path))
+    assert holds_run(config(tmp_path))
+
+
+def test_an_abandoned_name_is_free_in_storage_too(tmp_path: Path) -> None:
+    stored = config(tmp_path / "a", f"storage={tmp_path / 'kept'}")
+    open_run(stored, resume=False)
+    assert abandon(stored)
+    assert open_store(f"{tmp_path / 'kept'}/a").keys() == []
+    open_run(stored, resume=False)
+    open_store(f"{tmp_path / 'kept'}/a").put("checkpoints/step-00000020/MANIFEST.json", b"{}")
+    assert not abandon(stored)
+    assert holds_run(config(tmp_path / "b", f"storage={tmp_path / 'kept'}"))
+
+
+def test_a_run_is_extended(tmp_path: Path) -> None:
+    folder = open_run(config(tmp_path, "algorithm.steps=8"), resume=False)
+    with pytest.raises(ConfigError, match=f"physrl extend {folder} steps=12"):
+        open_run(config(tmp_path, "algorithm.steps=12"), resume=True)
+    before = (folder / "config.yaml").read_text()
+    extended = extend_run(folder, 12)
+    assert extended == config(tmp_path, "algorithm.steps=12")
+    open_run(extended, resume=True)
+    after = (folder / "config.yaml").read_text()
+    assert [line for line in before.splitlines() if line not in after.splitlines()] == [
+        "  steps: 8"
+    ]
+    for steps in (12, 3):
+        with pytest.raises(ConfigError, match=f"steps is {steps}"):
+            extend_run(folder, steps)
+    with pytest.raises(ConfigError, match="nothing to extend"):
+        extend_run(tmp_path / "none", 12)
+
+
+def test_epochs_are_extended_by_whole_ones(tmp_path: Path) -> None:
+    sft = ("algorithm.type=sft", "algorithm.steps=8", "algorithm.epochs=2")
+    folder = open_run(config(tmp_path, *sft), resume=False)
+    with pytest.raises(ConfigError, match="multiple"):
+        extend_run(folder, 10)
+    extended = extend_run(folder, 12).algorithm
+    assert (extended.steps, extended.epochs) == (12, 3)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ section 4), for transformer layers with fused attention.
 
 import math
 
-from jobs.sizing.model_size import Layers, ModelSize
-from jobs.sizing.tensors import WIDTHS, longest_sequence
 from physrl.config.run import RunConfig
+from physrl.sizing.model_size import Layers, ModelSize
+from physrl.sizing.tensors import WIDTHS, longest_sequence
 from physrl.tasks import TASKS
 
 TILES = {0: 1 << 22, 1: 1 << 25}

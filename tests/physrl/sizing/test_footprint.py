@@ -2,16 +2,16 @@
 
 import pytest
 
-from jobs.sizing.footprint import (
+from physrl.config.load import load_config
+from physrl.config.run import RunConfig
+from physrl.sizing.footprint import (
     Footprint,
     Part,
     rank_footprint,
     server_footprint,
     shared_gpu_bytes,
 )
-from jobs.sizing.tensors import cache_bytes_per_token
-from physrl.config.load import load_config
-from physrl.config.run import RunConfig
+from physrl.sizing.tensors import cache_bytes_per_token
 from tests.support.sizes import THOUSAND
 
 LORA = "model.lora.rank=2"
@@ -20,6 +20,10 @@ GPUS = ("runtime.gpus_per_rank=1", "runtime.gpus_per_server=1")
 
 def config_of(*overrides: str) -> RunConfig:
     return load_config(None, overrides)
+
+
+def server(config: RunConfig) -> Footprint:
+    return server_footprint(config.model, config.runtime, THOUSAND)
 
 
 def held(parts: tuple[Part, ...]) -> dict[str, float]:
@@ -54,7 +58,7 @@ def test_four_bits() -> None:
     parts = held(rank_footprint(config, THOUSAND).device)
     # 800 weights at 4.127 bits, 200 and the adapter's 100 at 2 bytes.
     assert parts["weights"] == pytest.approx(800 * 4.127 / 8 + 300 * 2)
-    assert held(server_footprint(config, THOUSAND).device)["weights"] == 1100 * 2
+    assert held(server(config).device)["weights"] == 1100 * 2
 
 
 def test_offloading_moves_to_the_host() -> None:
@@ -71,8 +75,8 @@ def test_offloading_moves_to_the_host() -> None:
 
 
 def test_a_server_over_two_gpus_splits_weights_and_cache() -> None:
-    config = config_of(*GPUS, "runtime.vllm.tensor_parallel_size=2")
-    assert held(server_footprint(config, THOUSAND).device)["weights"] == 1000 * 4 / 2
+    config = config_of("runtime.gpus_per_server=2")
+    assert held(server(config).device)["weights"] == 1000 * 4 / 2
     assert cache_bytes_per_token(config, THOUSAND) == 10 * 4 * 4
 
 

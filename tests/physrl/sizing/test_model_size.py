@@ -4,10 +4,10 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig
 
-from jobs.sizing.model_size import Layers, ModelSize, count, model_size
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.models.engine import trainable
 from physrl.models.loading import load_model
+from physrl.sizing.model_size import Layers, ModelSize, count, model_size
 from tests.support.paths import TINY_BASE
 
 VISION = {

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from jobs.sizing.activations import activation_bytes, layer_bytes_per_token
-from jobs.sizing.model_size import model_size
 from physrl.config.load import load_config
 from physrl.config.run import RunConfig
 from physrl.models.loading import load_model
+from physrl.sizing.activations import activation_bytes, layer_bytes_per_token
+from physrl.sizing.model_size import model_size
 from tests.support.sizes import THOUSAND
 
 

@@ -1,11 +1,11 @@
 """Bytes against hand-computed numbers and an optimizer's state."""
 
-from jobs.sizing.model_size import model_size
-from jobs.sizing.tensors import cache_bytes_per_token, checkpoint_bytes, optimizer_bytes
 from physrl.config.load import load_config
 from physrl.config.run import RunConfig
 from physrl.models.engine import TorchEngine
 from physrl.models.loading import load_model
+from physrl.sizing.model_size import model_size
+from physrl.sizing.tensors import cache_bytes_per_token, checkpoint_bytes, optimizer_bytes
 from tests.support.sizes import THOUSAND
 
 LORA = "model.lora.rank=2"

@@ -6,16 +6,17 @@ was measured, or is a round number where there was no GPU.
 
 from dataclasses import dataclass
 
-from jobs.sizing.activations import activation_bytes
-from jobs.sizing.model_size import ModelSize
-from jobs.sizing.tensors import (
+from physrl.config.model import ModelConfig
+from physrl.config.run import RunConfig
+from physrl.config.runtime import RuntimeConfig
+from physrl.sizing.activations import activation_bytes
+from physrl.sizing.model_size import ModelSize
+from physrl.sizing.tensors import (
     WIDTHS,
     base_bytes,
-    gpus_per_engine,
     optimizer_bytes,
     zero_stage,
 )
-from physrl.config.run import RunConfig
 
 BUCKET, LIVE = 5e8, 1e9
 """Numbers in DeepSpeed's reduction buffer, and at most in ZeRO stage 3's gathered parameters."""
@@ -86,19 +87,16 @@ def rank_footprint(config: RunConfig, size: ModelSize) -> Footprint:
     return Footprint((*device, *transient), (*host, process))
 
 
-def server_footprint(config: RunConfig, size: ModelSize) -> Footprint:
+def server_footprint(model: ModelConfig, runtime: RuntimeConfig, size: ModelSize) -> Footprint:
     """Estimate the footprint of an inference server, or of each GPU that vLLM splits it over.
 
     A server of a 4-bit base model holds dequantized weights.
     """
-    width = WIDTHS[config.model.dtype]
-    adapter = size.trained if config.model.lora is not None else 0
-    held = (
-        Part("weights", (size.parameters + adapter) * width / gpus_per_engine(config)),
-        Part("key-value cache", config.runtime.kv_cache_mb << 20),
-    )
+    adapter = size.trained if model.lora is not None else 0
+    weights = (size.parameters + adapter) * WIDTHS[model.dtype] / runtime.server_shards
+    held = (Part("weights", weights), Part("key-value cache", runtime.kv_cache_mb << 20))
     process = Part("process", SERVER_PROCESS, estimated=True)
-    if not config.runtime.gpus_per_server:
+    if not runtime.gpus_per_server:
         return Footprint((), (*held, process))
     work = Part("graphs and workspaces", SERVER_WORK, estimated=True)
     return Footprint((*held, work), (process,))

@@ -4,9 +4,8 @@ Weights, gradients and optimizer state are counted as in Rajbhandari et al. 2020
 section 3).
 """
 
-from jobs.sizing.model_size import ModelSize
 from physrl.config.run import RunConfig
-from physrl.errors import ConfigError
+from physrl.sizing.model_size import ModelSize
 
 WIDTHS = {"float32": 4, "bfloat16": 2}
 """Bytes of a number."""
@@ -50,26 +49,11 @@ def checkpoint_bytes(config: RunConfig, size: ModelSize) -> float:
     return copies * trained_bytes(config, size) + optimizer_bytes(config, size)
 
 
-def gpus_per_engine(config: RunConfig) -> int:
-    """Count the GPUs over which vLLM splits a server's weights and cache.
-
-    Raises:
-        ConfigError: a degree of parallelism is not a positive integer.
-    """
-    count = 1
-    for key in ("tensor_parallel_size", "pipeline_parallel_size"):
-        degree = config.runtime.vllm.get(key, 1)
-        if not isinstance(degree, int) or degree < 1:
-            raise ConfigError(f"runtime.vllm.{key} is {degree!r}: set it to a number of GPUs")
-        count *= degree
-    return count
-
-
 def cache_bytes_per_token(config: RunConfig, size: ModelSize) -> float:
-    """Compute the bytes of one token's keys and values on each of an engine's GPUs."""
+    """Compute the bytes of one token's keys and values on each of a server's GPUs."""
     language = size.language
     whole = 2 * language.count * language.keys * WIDTHS[config.model.dtype]
-    return whole / gpus_per_engine(config)
+    return whole / config.runtime.server_shards
 
 
 def longest_sequence(config: RunConfig) -> int:
