@@ -42,8 +42,9 @@ class EnvironmentConfig(Section):
     yaw_jitter: float = Field(0.1, ge=0, le=0.8)
     """Largest rotation of a block relative to its tower."""
     sizes: SizesName | None = None
-    """Edge lengths of blocks: all 1, each between 0.6 and 1.4, or each just outside that; mass is
-    proportional to volume. Null: equal in `stability`, mixed in tasks with a red block."""
+    """Edge lengths of blocks: all 1, each between 0.7 and 1.3 (0.6 and 1.4 in stacks with a red
+    block), or each just outside that; mass is proportional to volume. Null: equal in `stability`,
+    mixed in tasks with a red block."""
     twins: bool = True
     """Draw `stability` in twins: pairs of a standing and a falling tower of the same blocks in the
     same places, turned otherwise, with equal margins of at most 0.085. If false, margins may be

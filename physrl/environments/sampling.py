@@ -18,9 +18,14 @@ BASE_RANGE = 0.8
 """Largest distance of the lowest block from the image's middle column, in block widths."""
 BESIDE = (1.4, 3.8)
 """Bounds of the distance between the centers of a red block beside a tower and its top block."""
-SIZES = {"equal": ((1.0, 1.0),), "mixed": ((0.6, 1.4),), "held_out": ((0.5, 0.6), (1.4, 1.5))}
-"""Intervals of edge lengths: of mixed sizes the largest block weighs 12.7 times as much as the
-smallest one, of held-out sizes 27 times."""
+Intervals = tuple[tuple[float, float], ...]
+SIZES: dict[SizesName, Intervals] = {
+    "equal": ((1.0, 1.0),),
+    "mixed": ((0.7, 1.3),),
+    "held_out": ((0.6, 0.7), (1.3, 1.4)),
+}
+"""Intervals of edge lengths: of mixed sizes the largest block weighs 6.4 times as much as the
+smallest one, of held-out sizes 12.7 times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ def sample_tower(
         if not depth:
             offsets[..., 1] = 0
         yaws = sample_yaws(rng, settings, (BATCH, num_blocks))
-        sizes = sample_sizes(rng, settings.sizes or "equal", (BATCH, num_blocks))
+        sizes = sample_sizes(rng, SIZES[settings.sizes or "equal"], (BATCH, num_blocks))
         margins = batch_margins(offsets, yaws, sizes)
         signed = margins if stable else -margins
         (matches,) = np.nonzero((low <= signed) & (signed <= high))
@@ -99,10 +104,10 @@ def sample_yaws(
     return common + rng.uniform(-settings.yaw_jitter, settings.yaw_jitter, shape)
 
 
-def sample_sizes(rng: np.random.Generator, sizes: SizesName, shape: tuple[int, ...]) -> Floats:
+def sample_sizes(rng: np.random.Generator, intervals: Intervals, shape: tuple[int, ...]) -> Floats:
     """Sample edge lengths of blocks, each from one of the intervals."""
-    intervals = np.array(SIZES[sizes])[rng.integers(len(SIZES[sizes]), size=shape)]
-    drawn: Floats = rng.uniform(intervals[..., 0], intervals[..., 1])
+    drawn_from = np.array(intervals)[rng.integers(len(intervals), size=shape)]
+    drawn: Floats = rng.uniform(drawn_from[..., 0], drawn_from[..., 1])
     return drawn
 
 

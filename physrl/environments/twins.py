@@ -18,6 +18,7 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import Floats, overhangs
 from physrl.environments.sampling import (
     LARGEST_STEP,
+    SIZES,
     Shape,
     block_centers,
     sample_sizes,
@@ -56,7 +57,7 @@ def sample_twins(
         angles = sample_yaws(rng, settings, (BATCH, 1))
         yaws = angles * rng.choice((-1, 1), (BATCH, num_blocks))
         twin_yaws = rng.permuted(yaws, axis=1)
-        sizes = sample_sizes(rng, settings.sizes or "equal", (num_blocks,))
+        sizes = sample_sizes(rng, SIZES[settings.sizes or "equal"], (num_blocks,))
         scale, margins, levels = _equalize(offsets, yaws, twin_yaws, sizes)
         offsets *= scale[:, None, None]
         (matches,) = np.nonzero(

@@ -16,13 +16,20 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from physrl.config.environment import EnvironmentConfig
+from physrl.config.environment import EnvironmentConfig, SizesName
 from physrl.environments.geometry import Floats, overhangs
-from physrl.environments.sampling import Shape, sample_sizes, sample_yaws
+from physrl.environments.sampling import Intervals, Shape, sample_sizes, sample_yaws
 from physrl.tasks.landmarks import Guess, Landmarks, find_landmarks
 
 LARGEST_STEP = 0.9
 """Largest sideways offset between neighbors, unless the settings name one."""
+SIZES: dict[SizesName, Intervals] = {
+    "equal": ((1.0, 1.0),),
+    "mixed": ((0.6, 1.4),),
+    "held_out": ((0.5, 0.6), (1.4, 1.5)),
+}
+"""Intervals of edge lengths. Masses differ more than in other towers: without masses, guesses would
+be right more often."""
 FEWEST, LOWEST = 4, 2
 """Fewest blocks, and lowest index of the block to place, for which every guess can fail: with fewer
 blocks, or right on the lowest one, the place that all blocks lie over is nearly always right."""
@@ -31,7 +38,7 @@ WIDEST = 0.7
 BATCHES = (256, 1024, 4096)
 """Sizes of the batches of candidates in which a stack is searched."""
 THIRDS = 10
-"""Steps in which the best place is bracketed, each to two thirds: to about a hundredth of a width."""
+"""Steps in which the best place is bracketed, each to two thirds of the interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +182,7 @@ def propose(
     largest = settings.largest_step or LARGEST_STEP
     steps = rng.uniform(-largest, largest, (count, num_blocks - 1))
     yaws = sample_yaws(rng, settings, (count, num_blocks))
-    sizes = sample_sizes(rng, settings.sizes or "mixed", (count, num_blocks))
+    sizes = sample_sizes(rng, SIZES[settings.sizes or "mixed"], (count, num_blocks))
     if index == num_blocks - 1:
         steps[:, -1] = 0
     x = np.concatenate([np.zeros((count, 1)), np.cumsum(steps, axis=1)], axis=1)

@@ -34,7 +34,6 @@ LIMITS = {
     "leaked_scenes": 0,
     "shortcut_max_deviation_points": 3.0,
     "best_rule_share": 0.45,
-    "best_stranger_share": 0.45,
     "aligner_share": 0.7,
     "worst_reader_percent": 53.0,
 }

@@ -5,7 +5,13 @@ import pytest
 
 from physrl.config.environment import EnvironmentConfig, SizesName
 from physrl.environments.geometry import margin, overlaps
-from physrl.environments.sampling import batch_margins, sample_beside, sample_sizes, sample_tower
+from physrl.environments.sampling import (
+    SIZES,
+    batch_margins,
+    sample_beside,
+    sample_sizes,
+    sample_tower,
+)
 from physrl.errors import SceneError
 from physrl.types import Block
 
@@ -47,18 +53,18 @@ def test_the_red_block_keeps_its_size_on_the_ground() -> None:
         assert 1.4 <= abs(red.x - tower[-1].x) <= 3.8
 
 
-@pytest.mark.parametrize(("sizes", "low", "high"), [("mixed", 0.6, 1.4), ("equal", 1.0, 1.0)])
+@pytest.mark.parametrize(("sizes", "low", "high"), [("mixed", 0.7, 1.3), ("equal", 1.0, 1.0)])
 def test_sizes_lie_in_their_interval(sizes: SizesName, low: float, high: float) -> None:
-    drawn = sample_sizes(np.random.default_rng(0), sizes, (200, 3))
+    drawn = sample_sizes(np.random.default_rng(0), SIZES[sizes], (200, 3))
     assert drawn.shape == (200, 3)
     assert low <= drawn.min()
     assert drawn.max() <= high
 
 
 def test_held_out_sizes_are_not_mixed_ones() -> None:
-    drawn = sample_sizes(np.random.default_rng(0), "held_out", (200, 3))
-    assert ((drawn < 0.6) ^ (drawn > 1.4)).all()
-    assert 0.3 < (drawn < 0.6).mean() < 0.7
+    drawn = sample_sizes(np.random.default_rng(0), SIZES["held_out"], (200, 3))
+    assert ((drawn < 0.7) ^ (drawn > 1.3)).all()
+    assert 0.3 < (drawn < 0.7).mean() < 0.7
 
 
 @pytest.mark.parametrize(

@@ -54,14 +54,14 @@ def test_scenes_keep_to_the_settings(name: str) -> None:
             assert name in UNBOUND or abs(scene.margin) <= 0.4
 
 
-@pytest.mark.parametrize("name", (*STACKS, "stabilize"))
+@pytest.mark.parametrize("name", [*STACKS, "stabilize"])
 def test_the_ideal_answer_has_a_margin_of_the_settings(name: str) -> None:
     task = TASKS[name]
     for index in range(40):
         scene = make_scene(task, SETTINGS, 0, "test", index)
         released = task.release(scene, task.ideal(scene))
         assert released is not None
-        assert 0.05 <= margin(released.upright) <= 0.41  # answers are rounded
+        assert 0.04 <= margin(released.upright) <= 0.4  # answers are rounded
 
 
 @pytest.mark.parametrize("twins", [True, False])
@@ -92,7 +92,7 @@ def test_mixed_sizes_stand_on_each_other() -> None:
     for below, above in pairwise(tower):
         assert above.y - below.y == pytest.approx((above.size + below.size) / 2)
     assert len({block.size for block in tower}) == 4
-    assert all(0.6 <= block.size <= 1.4 for block in tower)
+    assert all(0.7 <= block.size <= 1.3 for block in tower)
 
 
 def test_held_out_colours_are_in_no_training_scene() -> None:
