@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.renderer import Renderer
+from physrl.tasks import TASKS
 from physrl.tasks.task import Task, make_scene, scene_image
 from physrl.types import Action, Offset, SceneSpec, Verdict
 
@@ -64,13 +65,14 @@ def make_rule(
     """
     if name in task.shortcuts:
         return task.shortcuts[name]
-    known = _known(task, settings, seed)
+    known = _known(task.name, settings, seed)
     return _MAKERS[name](known) if name != "nearest" else _nearest(known, renderer)
 
 
-@lru_cache(maxsize=1)
-def _known(task: Task, settings: EnvironmentConfig, seed: int) -> Known:
+@lru_cache(maxsize=8)
+def _known(name: str, settings: EnvironmentConfig, seed: int) -> Known:
     """Draw the scenes that all rules of a task know."""
+    task = TASKS[name]
     scenes = tuple(make_scene(task, settings, seed, "warm", index) for index in range(EXAMPLES))
     return Known(task, scenes, tuple(map(task.ideal, scenes)))
 
