@@ -1,5 +1,6 @@
 """Rules without physics: what they see, and how often they are right."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import margin
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
+from physrl.evaluation import rules
 from physrl.evaluation.rule_names import rule_names
 from physrl.evaluation.rules import Known, make_rule
 from physrl.tasks import TASKS
@@ -17,6 +19,15 @@ from physrl.types import Action, Offset, SceneSpec, Verdict
 
 SETTINGS = EnvironmentConfig()
 PLACE = TASKS["place"]
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let rules know fewer scenes, which take long to draw."""
+    monkeypatch.setattr(rules, "EXAMPLES", 64)
+    rules._known.cache_clear()
+    yield
+    rules._known.cache_clear()
 
 
 def scene(task: str, index: int, split: str = "test"):  # type: ignore[no-untyped-def]
@@ -43,14 +54,15 @@ def test_a_task_has_the_rules_that_its_answers_allow() -> None:
     }
 
 
+@pytest.mark.usefixtures("few")
 def test_rules_see_no_more_than_they_say(renderer: TinyRenderer) -> None:
-    rules = {name: make_rule(name, PLACE, SETTINGS, 0, renderer) for name in rule_names("place")}
+    made = {name: make_rule(name, PLACE, SETTINGS, 0, renderer) for name in rule_names("place")}
     one = scene("place", 3)
     ideal = PLACE.ideal(one)
     assert isinstance(ideal, Offset)
     far = replace(one, blocks=(*one.tower, replace(one.blocks[-1], x=one.blocks[-1].x + 1)))
-    near = {name: rule(one) for name, rule in rules.items()}
-    moved = {name: rule(far) for name, rule in rules.items()}
+    near = {name: rule(one) for name, rule in made.items()}
+    moved = {name: rule(far) for name, rule in made.items()}
     assert near["constant"] == moved["constant"]
     for name in ("side_and_height", "height"):
         assert near[name].y == ideal.y  # type: ignore[union-attr]
@@ -59,6 +71,7 @@ def test_rules_see_no_more_than_they_say(renderer: TinyRenderer) -> None:
     assert near["side"].x * ideal.x > 0  # type: ignore[union-attr]
 
 
+@pytest.mark.usefixtures("few")
 def test_nearest_answers_a_known_scene_as_is_ideal(renderer: TinyRenderer) -> None:
     rule = make_rule("nearest", TASKS["place_x"], SETTINGS, 0, renderer)
     known = scene("place_x", 7, "warm")
@@ -67,17 +80,17 @@ def test_nearest_answers_a_known_scene_as_is_ideal(renderer: TinyRenderer) -> No
 
 @pytest.mark.parametrize("name", ["place", "place_x", "stabilize"])
 def test_physics_is_always_right_and_rules_are_not(name: str) -> None:
-    task, scenes = TASKS[name], [scene(name, index) for index in range(200)]
+    task, scenes = TASKS[name], [scene(name, index) for index in range(100)]
     with closing(Simulator()) as simulator:
-        for one in scenes[:20]:
+        for one in scenes[:10]:
             assert task.act(one, task.ideal(one), simulator).success
     right = {
         rule: sum(stands(one, answer(one)) for one in scenes)
         for rule, answer in task.shortcuts.items()
     }
     # The scenes are fixed; by construction the rules are right in about a half and in 40 %.
-    assert right["aligner"] <= 120
-    assert right["midway"] <= 100
+    assert right["aligner"] <= 62
+    assert right["midway"] <= 52
 
 
 def stands(one: SceneSpec, answer: Action) -> bool:
