@@ -29,8 +29,9 @@ from rich.table import Table
 
 from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
 from physrl.config import load_config
+from physrl.config.run import RunConfig
 from physrl.data.rollouts import write_rollouts
-from physrl.groups import Group, local_group
+from physrl.groups import Group, GroupState, local_group
 from physrl.rollout import training_request
 from physrl.scene_source import scene_source
 from physrl.tasks import TASKS
@@ -126,17 +127,8 @@ class Queue:
 def measure() -> Measured:
     """Run the project's own code on scenes whose answers are all different."""
     config = load_config(None, SETTINGS)
-    request = training_request(config, 0, scene_source(config, "place", "train"), range(SCENES))
-    with closing(World()) as world:
-        world.prepare(request, SCENES)  # the first image pays for start-up
-        draw_s, states = timed(lambda: [world.prepare(request, i) for i in request.indices])
-        generations = [_answers(state.record.scene) for state in states]
-        carry_out_s, groups = timed(
-            lambda: [
-                local_group(world.act(request, state, [generation]))
-                for state, generation in zip(states, generations, strict=True)
-            ]
-        )
+    recorded = record(config)
+    groups = [local_group(state) for state in recorded.complete]
     packed = [pickle.dumps(group, protocol=5) for group in groups]
     receive_s, groups = timed(lambda: [pickle.loads(one) for one in packed])
     records = [group.read() for group in groups]
@@ -146,8 +138,36 @@ def measure() -> Measured:
         write_s, _ = timed(lambda: write_rollouts(Path(folder) / "a.parquet", records, rows, 1))
     send_s, sent = timed(lambda: pickle.dumps(batch, protocol=5))
     unpack_s, _ = timed(lambda: pickle.loads(sent))
-    seconds = (draw_s, carry_out_s, receive_s, count_s, write_s, send_s, unpack_s)
+    seconds = (recorded.draw_s, recorded.carry_out_s, receive_s, count_s, write_s, send_s, unpack_s)
     return Measured(*(one / SCENES for one in seconds), batch_mb=len(sent) / SCENES / 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Groups on scenes whose answers are all different, and the CPU seconds that they took."""
+
+    prepared: tuple[GroupState, ...]
+    """States with the first prompts."""
+    generations: tuple[Generation, ...]
+    complete: tuple[GroupState, ...]
+    draw_s: float
+    carry_out_s: float
+
+
+def record(config: RunConfig) -> Recorded:
+    """Roll out scenes at the model's sizes, with made-up answers."""
+    request = training_request(config, 0, scene_source(config, "place", "train"), range(SCENES))
+    with closing(World()) as world:
+        world.prepare(request, SCENES)  # the first image pays for start-up
+        draw_s, prepared = timed(lambda: [world.prepare(request, i) for i in request.indices])
+        generations = [_answers(state.record.scene) for state in prepared]
+        carry_out_s, complete = timed(
+            lambda: [
+                world.act(request, state, [generation])
+                for state, generation in zip(prepared, generations, strict=True)
+            ]
+        )
+    return Recorded(tuple(prepared), tuple(generations), tuple(complete), draw_s, carry_out_s)
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
