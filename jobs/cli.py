@@ -4,6 +4,7 @@ physrl demo                                             everything at laptop siz
 physrl train --config FILE algorithm.lr=1e-5 seed=1     overrides are key.path=value
 """
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -41,6 +42,8 @@ from physrl.storage.run_folder import abandon, extend_run, holds_run, open_run
 
 DEMO = Path(__file__).parent / "configs" / "demo.yaml"
 INTERRUPTED = 130
+WARNINGS = "warnings.log"
+"""File of a run's folder for the warnings of libraries."""
 
 app = typer.Typer(
     help="Reinforcement learning from physical interaction for vision-language models.",
@@ -386,6 +389,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # operator that `make install` compiled for this environment.
     os.environ["PATH"] = os.pathsep.join((f"{sys.prefix}/bin", os.environ.get("PATH", "")))
     os.environ.setdefault("TORCH_EXTENSIONS_DIR", f"{sys.prefix}/torch-extensions")
+    logging.captureWarnings(True)  # of libraries: a run writes them into its folder
+    warned = logging.getLogger("py.warnings")
+    warned.addHandler(logging.NullHandler())
+    warned.propagate = False
     with last_resort():
         try:
             code = app(arguments, prog_name="physrl", standalone_mode=False)
@@ -410,10 +417,13 @@ def _opened(config: RunConfig, resume: bool) -> Iterator[None]:
     run_checks.check(config)
     if resume and not holds_run(config):
         typer.echo(f"nothing to resume in {config.stored or config.folder}: a new run begins")
-    open_run(config, resume=resume)
+    folder = open_run(config, resume=resume)
+    log = logging.FileHandler(folder / WARNINGS, delay=True)
+    logging.getLogger("py.warnings").addHandler(log)
     try:
         yield
     finally:
+        logging.getLogger("py.warnings").removeHandler(log)
         with suppress(UserError):  # what ended the run matters more
             if abandon(config):
                 typer.echo(f"no step was trained: the name {config.name} is free again", err=True)

@@ -1,7 +1,7 @@
 """Measure a policy, and the base beside it, on named sets of held-out scenes and photographs."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,12 +30,17 @@ def run(config: RunConfig, base: ModelConfig, name: str) -> None:
         name: name of the policy.
     """
     photos = load_configured_photos(config)
-    measured = list(_measure(config, _base_config(config, base), BASE, photos))
-    own = policy_subject(name, config.model)
-    if not any(each.cell.subject.key == own.key for each in measured):
-        measured += _measure(config, config, name, photos)
-    else:
+    policies = {name: config}
+    base_config = _base_config(config, base)
+    if base_config is not None:
+        keys = [policy_subject(BASE, each.model).key for each in (base_config, config)]
+        policies = {BASE: base_config} if keys[0] == keys[1] else {BASE: base_config} | policies
+    if name not in policies:
         console.print(f"{name} is the base itself")
+    # An adapter and its base share servers; other weights need servers of their own.
+    shared = config.model.adapter is not None
+    turns = [policies] if shared else [{each: served} for each, served in policies.items()]
+    measured = [each for turn in turns for each in _measure(turn, photos)]
     show_results(measured, config.name)
     folder = Measurements(config.folder).folder
     console.print(f"answers (Parquet) and counts (JSON): {folder}", soft_wrap=True)
@@ -51,30 +56,38 @@ def _base_config(config: RunConfig, base: ModelConfig) -> RunConfig | None:
     return config.model_copy(update={"model": base})
 
 
-def _measure(
-    config: RunConfig, served: RunConfig | None, name: str, photos: Sequence[Photo]
-) -> tuple[Measurement, ...]:
-    """Measure a policy, with servers of its own where anything is missing.
+def _measure(policies: Mapping[str, RunConfig], photos: Sequence[Photo]) -> list[Measurement]:
+    """Measure policies with shared servers, or read what was measured if nothing is missing.
 
     Args:
-        served: the configuration of the servers; None measures nothing.
+        policies: configurations by name; of several the last has an adapter on the first.
     """
-    if served is None:
-        return ()
-    store, subject = Measurements(config.folder), policy_subject(name, served.model)
-    found = _found(store, served, subject, photos)
-    if found is not None:
-        console.print(f"{name}: all of it was measured before")
-        return found
+    *_, served = policies.values()
+    store = Measurements(served.folder)
+    subjects = {name: policy_subject(name, each.model) for name, each in policies.items()}
+    found = [_found(store, each, subjects[name], photos) for name, each in policies.items()]
+    if None not in found:
+        console.print(f"measured before: {', '.join(policies)}")
+        return [each for measured in found if measured is not None for each in measured]
+    measurements: list[Measurement] = []
     with start_actors(served) as actors:
         with console.status("waiting for vLLM"):
             actors.servers.wait()
-        if served.model.adapter is not None:
-            actors.weights.publish_adapter(Path(served.model.adapter))
-        with console.status(f"evaluating {name}"):
-            return evaluate_policy(
-                actors.rollouts, actors.servers, served, subject, photos, StopRequest(), store
-            )
+        for name, config in policies.items():
+            if config.model.adapter is not None:
+                actors.weights.publish_adapter(Path(config.model.adapter))
+            with console.status(f"evaluating {name}"):
+                measurements += evaluate_policy(
+                    actors.rollouts,
+                    actors.servers,
+                    config,
+                    subjects[name],
+                    photos,
+                    StopRequest(),
+                    store,
+                )
+            console.print(f"measured: {name}")
+    return measurements
 
 
 def _found(

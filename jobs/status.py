@@ -14,6 +14,7 @@ from physrl.evaluation.cells import CellStore, find_cell_store
 from physrl.evaluation.matrix import STATUSES, DoneCells, Entry, make_matrix
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import StudyPlan
+from physrl.storage.run_files import CONFIG
 
 SIGNS = {"running": "[yellow]running[/]", "failed": "[red]failed[/]", "missing": "[dim]missing[/]"}
 
@@ -32,6 +33,11 @@ def run(location: str) -> None:
         raise DataError(f"store {location} does not exist: name the store= of a study")
     store = find_cell_store(str(place))
     plans = () if store is None else store.plans()
+    if store is None and (Path(place.path) / CONFIG).is_file() and place.bucket is None:
+        raise DataError(
+            f"{location} is a run, not the store of a study: its results are shown by physrl "
+            f"report {location}, its metrics by tensorboard --logdir {location}"
+        )
     if store is None or not plans:
         raise DataError(f"store {location} holds no study: run physrl sweep with store={location}")
     for plan in plans:

@@ -7,6 +7,7 @@ A distribution adds a task, an algorithm or a reward without a change here, by a
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import resolve_name
@@ -87,7 +88,9 @@ class Registry(Mapping[str, T], Generic[T]):
             ValueError: it is not.
         """
         if name not in self:
-            raise ValueError(f"is '{name}': choose from {', '.join(self)}")
+            similar = get_close_matches(name, list(self), 1)
+            guess = f"; did you mean {similar[0]}?" if similar else ""
+            raise ValueError(f"is '{name}': choose from {', '.join(self)}{guess}")
         return name
 
     @cached_property

@@ -16,9 +16,11 @@ from rich.table import Table
 
 from cluster.runtime.placement import required_gpus
 from jobs.display.console import console
+from physrl.config.methods import SHUFFLED
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.evaluation.specs import AdaptationSpec, CellSpec, ProbeSpec, StudyPlan
+from physrl.evaluation.trials import TrialSpec
 
 PEAK = 989e12
 """Floating-point operations per second of an H100 or H200, dense bfloat16."""
@@ -40,16 +42,21 @@ class Cost:
 
 def show(plan: StudyPlan) -> None:
     """Print the plan of a study with its costs."""
-    table = Table(title=f"{plan.name}: cost of the study")
-    for column in ("", "count", "GPU hours"):
-        table.add_column(column, justify="left" if not column else "right")
     costs = study_costs(plan)
-    for cost in costs:
-        table.add_row(cost.kind, f"{cost.count}", f"{cost.gpu_hours:,.1f}")
     total = sum(cost.gpu_hours for cost in costs)
+    columns = ("", "count", "GPU hours") if total else ("", "count")
+    table = Table(title=f"{plan.name}: cost of the study")
+    for column in columns:
+        table.add_column(column, justify="left" if not column else "right")
+    for kind, count, hours in [(cost.kind, cost.count, cost.gpu_hours) for cost in costs]:
+        table.add_row(*(kind, f"{count}", f"{hours:,.1f}")[: len(columns)])
     table.add_section()
-    table.add_row("all", f"{sum(cost.count for cost in costs)}", f"{total:,.1f}")
+    count = sum(cost.count for cost in costs)
+    table.add_row(*("all", f"{count}", f"{total:,.1f}")[: len(columns)])
     console.print(table)
+    if not total:
+        console.print("No GPU is configured: hours are not estimated.")
+        return
     console.print(
         f"Estimates for H100 or H200 ({PEAK / 1e12:.0f} TFLOP/s), of which decoding reaches "
         f"{DECODING:.0%} and training {TRAINING:.0%}; upper bounds, since all completions count at "
@@ -64,9 +71,18 @@ def study_costs(plan: StudyPlan) -> list[Cost]:
     cells = [_cell_hours(plan, cell) for cell in plan.cells]
     adaptations = [_adaptation_hours(spec) for spec in plan.adaptations]
     probes = [_probe_hours(plan, spec) for spec in plan.probes]
+    grid = [h for trial, h in zip(plan.trials, trials, strict=True) if not _is_control(trial)]
+    controls = [h for trial, h in zip(plan.trials, trials, strict=True) if _is_control(trial)]
     kinds = {"rates": selection} if selection else {}
-    kinds |= {"trials": trials, "cells": cells, "adaptations": adaptations, "probes": probes}
+    kinds |= {"trials of the grid": grid}
+    kinds |= {"trials of controls": controls} if controls else {}
+    kinds |= {"cells": cells, "adaptations": adaptations, "probes": probes}
     return [Cost(kind, len(hours), sum(hours)) for kind, hours in kinds.items()]
+
+
+def _is_control(trial: TrialSpec) -> bool:
+    """Return whether a trial is a control: SFT on shuffled labels."""
+    return trial.method == SHUFFLED
 
 
 def trial_hours(run: RunConfig) -> float:

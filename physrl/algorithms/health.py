@@ -23,6 +23,8 @@ SOLVED = 0.95
 """Accuracy above which a reward may rise alone."""
 NEVER = 0.01
 """Accuracy below which a task counts as never solved."""
+ALL = 0.999
+"""Fraction that counts as all."""
 ACCURACY = re.compile(r"task/([^/]+)/accuracy")
 """Key of a task's accuracy."""
 
@@ -41,6 +43,10 @@ class HealthCheck:
 
     def __call__(self, metrics: Metrics) -> list[str]:
         """Return the warnings of this step, usually none."""
+        if not self._first and (hopeless := no_signal(metrics)) is not None:
+            self._first.append(metrics)
+            self._last.append(metrics)
+            return [hopeless]
         if len(self._first) < WINDOW:
             self._first.append(metrics)
         self._last.append(metrics)
@@ -63,6 +69,30 @@ class HealthCheck:
             self._steps_without[name] += 1
             if self._steps_without[name] == WINDOW:
                 del self._steps_without[name]
+
+
+def no_signal(metrics: Metrics) -> str | None:
+    """Warn, at the first step, about a run that has nothing to learn from."""
+    accuracies = _accuracies([metrics])
+    if metrics.get("parse/failure_rate", 0.0) >= ALL:
+        truncated = metrics.get("completions/clipped_ratio", 0.0)
+        return (
+            f"nothing to learn from yet: no completion has a valid answer ({truncated:.0%} were "
+            "truncated); add a warm start (warm_start.steps=16), or raise "
+            "model.max_completion_tokens if they are cut off"
+        )
+    if metrics.get("frac_reward_zero_std", 0.0) >= ALL:
+        return (
+            "nothing to learn from yet: all completions of each scene have the same reward; add a "
+            "warm start (warm_start.steps=16), or raise temperature or algorithm.group_size"
+        )
+    if accuracies and not any(accuracies.values()):
+        return (
+            f"no success on {', '.join(accuracies)} at the first step: a task that starts at 0% "
+            "usually stays there; add a warm start (warm_start.steps=16), or begin with easier "
+            "scenes (environment.num_blocks)"
+        )
+    return None
 
 
 def entropy_collapse(first: Rows, before: Rows, recent: Rows) -> str | None:

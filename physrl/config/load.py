@@ -1,5 +1,6 @@
 """Loading of configurations: a YAML file, dotted overrides, one merge, one validation."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from physrl.config.base import Section
 from physrl.config.dataset import CollectConfig
 from physrl.config.run import DEFAULT_TYPES, RunConfig
 from physrl.config.strict_yaml import YamlError, load_yaml
+from physrl.config.suggestions import closest, suggest_key
 from physrl.errors import ConfigError
 
 Tree = dict[str, Any]
@@ -21,8 +23,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
     """Load and validate the configuration of a file and `key.path=value` overrides.
 
     Raises:
-        ConfigError: the file cannot be read, or a key or value is wrong; the first mistake, in one
-            line.
+        ConfigError: the file cannot be read, or a key or value is wrong; all mistakes, in one line.
     """
     return validate(read_tree(path, overrides))
 
@@ -71,12 +72,12 @@ def validated(section: type[AnySection], tree: Mapping[str, Any]) -> AnySection:
     """Validate a section in a tree of plain values.
 
     Raises:
-        ConfigError: a key or value is wrong; the first mistake, in one line.
+        ConfigError: a key or value is wrong; all mistakes, in one line.
     """
     try:
         return section.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(describe(error)) from None
+        raise ConfigError(describe(error, section)) from None
 
 
 def read_yaml(path: Path) -> Tree:
@@ -154,21 +155,32 @@ def dump_yaml(config: RunConfig) -> str:
     return str(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
 
-def describe(error: ValidationError) -> str:
-    """Return a validation's first error in one line: key, value, reason, number of other errors."""
+def describe(error: ValidationError, section: type[Section]) -> str:
+    """Return all errors of a validation in one line: key, value, reason and remedy of each."""
     errors = error.errors(include_url=False)
-    first = errors[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "[key]")
-    if first["type"] == "extra_forbidden":
-        message = (
-            f"unknown key '{where}': remove it or check its spelling (docs/config.md lists all)"
-        )
-    elif first["type"] == "missing":
-        message = f"{where} is missing: set {where}=VALUE"
-    elif first["type"] == "value_error":
-        message = first["msg"].removeprefix("Value error, ")
-        message = f"{where} {message}" if where else message
-    else:
-        message = f"{where} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
-    more = len(errors) - 1
-    return message + (f" (and {more} more)" if more else "")
+    return "; and ".join(_describe_one(each, section) for each in errors)
+
+
+def _describe_one(error: Mapping[str, Any], section: type[Section]) -> str:
+    path = [part for part in error["loc"] if part != "[key]"]
+    where = ".".join(map(str, path))
+    if error["type"] == "extra_forbidden":
+        guess = suggest_key(section, path)
+        remedy = f"did you mean {guess}?" if guess else "remove it or check its spelling"
+        return f"unknown key '{where}': {remedy} (docs/config.md lists all)"
+    if error["type"] == "missing":
+        return f"{where} is missing: set {where}=VALUE"
+    if error["type"] == "value_error":
+        message = str(error["msg"]).removeprefix("Value error, ")
+        return f"{where} {message}" if where else message
+    reason = f"{error['msg'][0].lower()}{error['msg'][1:]}"
+    return f"{where} is {error['input']!r}: {reason}{_suggest_value(error)}"
+
+
+def _suggest_value(error: Mapping[str, Any]) -> str:
+    """Suggest one of the values that a key may have, if the given one is similar to it."""
+    context = error.get("ctx") or {}
+    listed = str(context.get("expected") or context.get("names") or "")
+    names = re.findall(r"[\w.-]+", listed.replace(" or ", " "))
+    guess = closest(str(error["input"]), names)
+    return f"; did you mean {guess}?" if guess else ""

@@ -295,8 +295,7 @@ def load_study_config(path: Path | None, overrides: Sequence[str] = ()) -> Study
     `base` may name a run's file, relative to the study's folder; overrides apply to its content.
 
     Raises:
-        ConfigError: a file cannot be read, or a key or value is wrong; the first mistake, in one
-            line.
+        ConfigError: a file cannot be read, or a key or value is wrong; all mistakes, in one line.
     """
     tree = read_yaml(path) if path is not None else {}
     folder = path.parent if path is not None else Path()

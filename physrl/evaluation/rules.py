@@ -79,7 +79,7 @@ def make_rule(
     return _MAKERS[name](known) if name != "nearest" else _nearest(known, renderer)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
 def _known(name: str, settings: EnvironmentConfig, seed: int) -> Known:
     """Draw the scenes that all rules of a task know."""
     task = TASKS[name]

@@ -1,7 +1,9 @@
+import logging
 import os
 import socket
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +12,7 @@ import pytest
 import jobs
 from jobs import cli
 from jobs.checks import ray_cluster
-from physrl.config import load_config
+from physrl.config import RunConfig, load_config
 from physrl.config.model import LoRAConfig
 from physrl.errors import ConfigError, PhysRLError, SimulationError
 from physrl.storage.run_folder import open_run
@@ -183,6 +185,22 @@ def test_resume_says_where_nothing_lies_and_an_early_end_frees_the_name(
     assert "free again" in error
     code, printed, _ = call(capsys, "train", "--config", config, "seed=1")
     assert (code, printed) == (130, "")  # the name is not taken
+
+
+def test_warnings_of_libraries_go_to_the_runs_log(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def noisy(checked: RunConfig) -> None:
+        (checked.folder / "metrics.jsonl").write_text("")
+        warnings.warn("divide by zero", RuntimeWarning, stacklevel=1)
+
+    monkeypatch.setattr(jobs, "train", SimpleNamespace(run=noisy), raising=False)
+    logging.captureWarnings(False)  # an earlier call of this process captured those of its test
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert call(capsys, "train", "--config", config) == (0, "", "")
+    assert "divide by zero" in (load_config(config).folder / "warnings.log").read_text()
+    logging.captureWarnings(False)
 
 
 def test_a_run_is_extended_by_a_command(

@@ -83,9 +83,9 @@ def test_hunted_make_pulls_under_every_spelling(
         mirror.wait(60)
     for number, text in enumerate([f"s3://{bucket}/runs/", f" S3://{bucket}//runs"]):
         out = tmp_path / str(number)
-        variables = [f"STORAGE={text}", "RUN=mine", f"OUT={out}", f"BIN={sys.prefix}/bin"]
+        variables = [f"STORAGE={text}", "RUN=mine", f"OUT={out}", f"CLIENT={sys.prefix}/bin"]
         subprocess.run(
-            ["make", "--old-file=install", "pull-checkpoint", *variables],
+            ["make", "--old-file=client", "pull-checkpoint", *variables],
             cwd=ROOT, check=True, capture_output=True,
         )  # fmt: skip
         assert (out / "step-00000005" / "MANIFEST.json").is_file(), text

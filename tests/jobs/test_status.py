@@ -39,3 +39,9 @@ def test_a_store_without_a_study_is_refused(
     assert "holds no study" in call_refused(capsys, "status", tmp_path)
     assert "does not exist" in call_refused(capsys, "status", tmp_path / "typo")
     assert not (tmp_path / "typo").exists()
+
+
+def test_a_run_is_not_taken_for_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.yaml").write_text("seed: 1\n")
+    line = call_refused(capsys, "status", tmp_path)
+    assert f"physrl report {tmp_path}" in line

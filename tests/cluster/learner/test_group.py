@@ -28,6 +28,7 @@ from tests.support.runs import make_config
 
 EVERYWHERE = {"rank": 4, "vision": True, "projector": True}
 STAGES = (0, 1, 2, 3)
+SLOW = pytest.mark.slow
 Weights = dict[str, torch.Tensor]
 
 
@@ -136,7 +137,7 @@ def assert_equal(
         assert row == pytest.approx(plain_row, abs=1e-3)
 
 
-@pytest.mark.parametrize("lora", [False, True])
+@pytest.mark.parametrize("lora", [pytest.param(False, marks=SLOW), True])
 def test_every_stage_trains_as_plain_pytorch(groups: dict[int, LearnerGroup], lora: bool) -> None:
     batches = [make_batch(), make_batch((1, 2, 1, 1, 3, 1, 1, 1))]
     expected = train_plainly(learner_config(lora=lora), batches)
@@ -148,7 +149,7 @@ def test_every_stage_trains_as_plain_pytorch(groups: dict[int, LearnerGroup], lo
             )
 
 
-@pytest.mark.parametrize("lora", [False, True])
+@pytest.mark.parametrize("lora", [False, pytest.param(True, marks=SLOW)])
 def test_ranks_may_have_different_numbers_of_images(
     groups: dict[int, LearnerGroup], lora: bool
 ) -> None:
@@ -158,7 +159,7 @@ def test_ranks_may_have_different_numbers_of_images(
         assert_equal(train(groups[2], learner_config(2, stage, lora), uneven), expected)
 
 
-@pytest.mark.parametrize("stage", [0, 2, 3])
+@pytest.mark.parametrize("stage", [pytest.param(0, marks=SLOW), 2, pytest.param(3, marks=SLOW)])
 def test_an_update_that_is_not_finite_changes_nothing(
     groups: dict[int, LearnerGroup], stage: int
 ) -> None:
@@ -173,7 +174,7 @@ def test_an_update_that_is_not_finite_changes_nothing(
         assert torch.equal(weights[name], weight), name
 
 
-@pytest.mark.parametrize("lora", [False, True])
+@pytest.mark.parametrize("lora", [pytest.param(False, marks=SLOW), True])
 def test_gradient_checkpointing_changes_nothing(
     groups: dict[int, LearnerGroup], lora: bool
 ) -> None:
@@ -184,7 +185,7 @@ def test_gradient_checkpointing_changes_nothing(
         assert_equal(train(groups[2], config, batches), expected)
 
 
-@pytest.mark.parametrize("stage", [0, 3])
+@pytest.mark.parametrize("stage", [pytest.param(0, marks=SLOW), 3])
 def test_bfloat16_follows_float32(groups: dict[int, LearnerGroup], stage: int) -> None:
     batches = [make_batch(), make_batch(), spoiled(make_batch())]
     exact, *_ = train_plainly(learner_config(), batches)
@@ -202,9 +203,9 @@ def test_bfloat16_follows_float32(groups: dict[int, LearnerGroup], stage: int) -
     ("stage", "lora", "dtype"),
     [
         (0, False, "float32"),
-        (1, True, "float32"),
-        (2, True, "bfloat16"),
-        (3, False, "float32"),
+        pytest.param(1, True, "float32", marks=SLOW),
+        pytest.param(2, True, "bfloat16", marks=SLOW),
+        pytest.param(3, False, "float32", marks=SLOW),
         (3, True, "bfloat16"),
     ],
 )
@@ -224,6 +225,7 @@ def test_a_resumed_learner_goes_on_exactly(
         assert torch.equal(weight, weights[name]), name
 
 
+@SLOW
 def test_other_ranks_at_another_stage_continue_a_learner(
     groups: dict[int, LearnerGroup], tmp_path: Path
 ) -> None:

@@ -2,9 +2,20 @@
 
 import pytest
 
-from jobs.sizing.costs import DECODING, PEAK, TRAINING, parameters, trial_hours, update_seconds
+from jobs.sizing.costs import (
+    DECODING,
+    PEAK,
+    TRAINING,
+    parameters,
+    show,
+    study_costs,
+    trial_hours,
+    update_seconds,
+)
 from physrl.config.load import validate
 from physrl.config.model import LoRAConfig, ModelConfig
+from physrl.config.study import load_study_config
+from physrl.evaluation.plan import plan_study
 from tests.support.paths import TINY_BASE
 
 SEVEN = {
@@ -60,3 +71,22 @@ def test_a_run_reserves_its_gpus_while_servers_and_learners_take_turns() -> None
 
 def test_a_run_without_gpus_costs_none() -> None:
     assert trial_hours(validate({})) == 0
+
+
+def test_controls_are_counted_by_themselves_and_cpus_have_no_gpu_hours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    overrides = [
+        "grid.tasks=[place]",
+        "grid.methods={grpo: {}, sft: {}}",
+        "grid.seeds=[0, 1]",
+        "adaptation=null",
+        "probes=null",
+        "controls.shuffled_labels=true",
+    ]
+    plan = plan_study(load_study_config(None, overrides))
+    counts = {cost.kind: cost.count for cost in study_costs(plan)}
+    assert counts["trials of the grid"] == 4
+    assert counts["trials of controls"] == 2
+    show(plan)
+    assert "GPU hours" not in capsys.readouterr().out

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+import pytest
+
 from physrl.algorithms.health import WINDOW, HealthCheck
 from physrl.types import Metrics
 
@@ -111,3 +113,30 @@ def test_noise_in_the_reward_is_no_rise() -> None:
 def test_steps_without_rollouts_have_no_warnings() -> None:
     check = HealthCheck()
     assert [check({"loss": 1.0, "entropy": 0.5}) for _ in range(30)] == [[]] * 30
+
+
+@pytest.mark.parametrize(
+    ("metrics", "named"),
+    [
+        ({"parse/failure_rate": 1.0, "completions/clipped_ratio": 0.75}, ("75%", "warm_start")),
+        ({"frac_reward_zero_std": 1.0, "task/place/accuracy": 0.5}, ("same reward", "temperature")),
+        ({"task/place/accuracy": 0.0, "frac_reward_zero_std": 0.5}, ("place", "warm_start.steps")),
+    ],
+)
+def test_a_run_that_cannot_learn_is_told_so_at_its_first_step(
+    metrics: Metrics, named: tuple[str, ...]
+) -> None:
+    check = HealthCheck()
+    (warning,) = check(metrics)
+    assert all(part in warning for part in named)
+    assert check(metrics) == []  # once
+
+
+def test_a_first_step_with_something_to_learn_from_is_silent() -> None:
+    right = {"task/place/accuracy": 0.1, "frac_reward_zero_std": 0.9, "parse/failure_rate": 0.9}
+    assert HealthCheck()(right) == []
+    mixed = {"task/place/accuracy": 0.0, "task/stability/accuracy": 0.5}
+    assert HealthCheck()(mixed) == []
+    check = HealthCheck()
+    check(right)
+    assert check({"task/place/accuracy": 0.0}) == []

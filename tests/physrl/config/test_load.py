@@ -207,7 +207,19 @@ def test_dump_loads_back() -> None:
             r"tasks is \[\]: name at least one of stability, judge, stabilize",
         ),
         (["evaluation.tasks=[place, place]"], r"evaluation.tasks is \[place, place\].* none twice"),
-        (["seed=-1", "typo=1"], r"\(and 1 more\)"),
+        (["seed=-1", "typo=1"], r"seed is -1: .*; and unknown key 'typo'"),
+        (["lr=1"], r"unknown key 'lr': did you mean (algorithm|warm_start)\.lr\?"),
+        (["reward.sucess=1"], r"did you mean reward\.success\?"),
+        (["enviroment.camera=held_out"], r"did you mean environment\?"),
+        (["environment.camera=heldout"], "did you mean held_out"),
+        (["algorithm.type=grpoo"], "did you mean grpo"),
+        (["task=placex"], "did you mean place_x"),
+        (["model.lora.alfa=1"], r"did you mean model\.lora\.alpha\?"),
+        (["xyzzy=1"], "unknown key 'xyzzy': remove it"),
+        (
+            ["seed=-1", "algorithm.lr=fast", "evaluation.scnes=1"],
+            "seed is -1.*algorithm.lr is 'fast'.*did you mean evaluation.scenes",
+        ),
     ],
 )
 def test_mistakes_are_one_line_with_value(overrides: list[str], message: str) -> None:

@@ -1,5 +1,6 @@
 """Rules without physics: what they see, and how often they are right."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import ClassVar
@@ -10,6 +11,7 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import margin
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
+from physrl.evaluation import rules
 from physrl.evaluation.rule_names import rule_names
 from physrl.evaluation.rules import Known, make_rule, right_interval
 from physrl.tasks import TASKS
@@ -18,6 +20,15 @@ from physrl.types import Action, Families, Offset, SceneSpec, Verdict
 
 SETTINGS = EnvironmentConfig()
 PLACE = TASKS["place"]
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let rules know fewer scenes, which take long to draw."""
+    monkeypatch.setattr(rules, "EXAMPLES", 64)
+    rules._known.cache_clear()
+    yield
+    rules._known.cache_clear()
 
 
 def scene(task: str, index: int, split: str = "test"):  # type: ignore[no-untyped-def]
@@ -44,14 +55,15 @@ def test_a_task_has_the_rules_that_its_answers_allow() -> None:
     }
 
 
+@pytest.mark.usefixtures("few")
 def test_rules_see_no_more_than_they_say(renderer: TinyRenderer) -> None:
-    rules = {name: make_rule(name, PLACE, SETTINGS, 0, renderer) for name in rule_names("place")}
+    made = {name: make_rule(name, PLACE, SETTINGS, 0, renderer) for name in rule_names("place")}
     one = scene("place", 3)
     ideal = PLACE.ideal(one)
     assert isinstance(ideal, Offset)
     far = replace(one, blocks=(*one.tower, replace(one.blocks[-1], x=one.blocks[-1].x + 1)))
-    near = {name: rule(one) for name, rule in rules.items()}
-    moved = {name: rule(far) for name, rule in rules.items()}
+    near = {name: rule(one) for name, rule in made.items()}
+    moved = {name: rule(far) for name, rule in made.items()}
     assert near["constant"] == moved["constant"]
     for name in ("side_and_height", "height"):
         assert near[name].y == ideal.y  # type: ignore[union-attr]
@@ -60,6 +72,7 @@ def test_rules_see_no_more_than_they_say(renderer: TinyRenderer) -> None:
     assert near["side"].x * ideal.x > 0  # type: ignore[union-attr]
 
 
+@pytest.mark.usefixtures("few")
 def test_nearest_answers_a_known_scene_as_is_ideal(renderer: TinyRenderer) -> None:
     rule = make_rule("nearest", TASKS["place_x"], SETTINGS, 0, renderer)
     known = scene("place_x", 7, "warm")
@@ -93,14 +106,14 @@ def test_the_best_of_a_family_is_found_in_known_scenes(renderer: TinyRenderer) -
 
 @pytest.mark.parametrize("name", ["place", "place_x", "stabilize"])
 def test_physics_is_always_right_and_rules_are_not(name: str, renderer: TinyRenderer) -> None:
-    task, scenes = TASKS[name], [scene(name, index) for index in range(200)]
+    task, scenes = TASKS[name], [scene(name, index) for index in range(100)]
     with closing(Simulator()) as simulator:
-        for one in scenes[:20]:
+        for one in scenes[:10]:
             assert task.act(one, task.ideal(one), simulator).success
     for rule in (*task.shortcuts, *task.families):
         answer = make_rule(rule, task, SETTINGS, 0, renderer)
         # The scenes are fixed. The generator admits no guess in over 40 % of many scenes.
-        assert sum(stands(one, answer(one)) for one in scenes) <= 90
+        assert sum(stands(one, answer(one)) for one in scenes) <= 50
 
 
 def stands(one: SceneSpec, answer: Action) -> bool:

@@ -1,31 +1,25 @@
 """The GPU benchmark on the CPU, without the packages that a GPU machine may lack."""
 
 import json
-import os
+import runpy
 import subprocess
 import sys
+
+import pytest
+import torch
 
 from tests.support.paths import ROOT
 
 SCRIPT = ROOT / "tests/benchmarks/gpu_learner.py"
 
 
-def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    blocked = "import sys; sys.modules.update(dict.fromkeys(('ray', 'vllm', 'pybullet')))\n"
-    code = f"{blocked}sys.argv = {[str(SCRIPT), *options]}\nimport runpy\n"
-    code += f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | environment,
-        timeout=600,
-    )
-
-
 def test_it_measures_a_tiny_model_without_ray_vllm_and_pybullet() -> None:
-    finished = run("--tiny")
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('ray', 'vllm', 'pybullet')))\n"
+    code = f"{blocked}sys.argv = {[str(SCRIPT), '--tiny']}\nimport runpy\n"
+    code += f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=600
+    )
     assert finished.returncode == 0, finished.stderr
     figures = json.loads(finished.stdout.splitlines()[-1])
     assert max(figures["agreement_float32"].values()) < 1e-5
@@ -36,7 +30,13 @@ def test_it_measures_a_tiny_model_without_ray_vllm_and_pybullet() -> None:
     assert figures["update"]["tokens_per_s"] > 0
 
 
-def test_without_a_gpu_it_fails_with_one_line() -> None:
-    finished = run(CUDA_VISIBLE_DEVICES="")
-    assert finished.returncode == 2
-    assert finished.stderr.splitlines()[-1].startswith("error: ")
+def test_without_a_gpu_it_fails_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT)])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
