@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from physrl.evaluation.statistics import (
     Count,
     adjust_p_values,
-    compare,
     seed_deviation,
 )
 
@@ -46,20 +45,6 @@ def test_the_interval_contains_the_rate_and_is_within_0_and_1(count: Count) -> N
 def test_impossible_counts_are_errors(successes: int, total: int) -> None:
     with pytest.raises(ValueError, match="successes"):
         Count(successes, total)
-
-
-def test_difference_by_hand() -> None:
-    difference = compare(Count(50, 100), Count(51, 64))
-    assert difference.value == pytest.approx(51 / 64 - 0.5)
-    variance = 0.0025 + (51 / 64) * (13 / 64) / 64
-    assert difference.standard_error == pytest.approx(math.sqrt(variance))
-
-
-@given(counts, counts)
-def test_difference_is_antisymmetric(first: Count, second: Count) -> None:
-    forward, backward = compare(first, second), compare(second, first)
-    assert forward.value == -backward.value
-    assert forward.standard_error == pytest.approx(backward.standard_error)
 
 
 def test_a_family_of_tests_is_corrected() -> None:
