@@ -55,7 +55,7 @@ def test_the_runs_configuration_passes_the_checks(config: Path, tmp_path: Path) 
 def test_the_study_has_the_trials_and_cells_that_are_shown() -> None:
     (arguments,) = commands("sweep")
     study = plan_study(load_study_config(ROOT / arguments[1], overrides(arguments)))
-    assert (len(study.trials), len(study.cells)) == (4, 34)
+    assert (len(study.trials), len(study.cells)) == (4, 36)
     more = [*overrides(arguments), "grid.seeds=[0,1]"]
     study = plan_study(load_study_config(ROOT / arguments[1], more))
     assert (len(study.trials), len(study.cells)) == (8, 50)

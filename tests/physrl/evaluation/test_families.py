@@ -13,9 +13,9 @@ def test_families_are_subjects_that_differ_only_in_their_seed() -> None:
     assert [family.name for family in families] == [
         "tiny place grpo", "tiny place sft", "tiny stability grpo", "tiny stability sft",
         "tiny (base)", "physics", "guesser", "constant", "nearest", "side", "height",
-        "side_and_height", "exact_x", "aligner", "midway",
+        "side_and_height", "exact_x", "aligner", "midway", "guess",
     ]  # fmt: skip
-    assert [len(members) for members in families.values()] == [2, 2, 2, 2] + [1] * 11
+    assert [len(members) for members in families.values()] == [2, 2, 2, 2] + [1] * 12
 
 
 def test_form_legality_and_success_are_told_apart() -> None:

@@ -12,8 +12,8 @@ from tests.support.small_studies import small_study
 def test_a_plan_measures_every_model_on_every_task() -> None:
     plan = plan_study(small_study())
     # 12 trials and the base, each on 2 tasks with shown and blank images; 2 controls on 2 tasks,
-    # 8 rules on `place` and 2 on `stability`.
-    assert len(plan.cells) == 13 * 4 + 2 * 2 + 8 + 2
+    # 9 rules on `place` and 2 on `stability`.
+    assert len(plan.cells) == 13 * 4 + 2 * 2 + 9 + 2
     keys = [cell.key for cell in plan.cells]
     assert len(set(keys)) == len(keys)
     # Trials of one task adapt to all others, joint trials of two too, the base to all with 2 seeds.
