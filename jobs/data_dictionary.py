@@ -35,7 +35,7 @@ FILES = (
         "`train`, `sft`",
         "metrics by step ([monitoring.md](monitoring.md))",
     ),
-    ("`rollouts/step-*/part-*.parquet`", "`train`", "[rollouts](#rollouts)"),
+    ("`rollouts/step-*.parquet`", "`train`", "[rollouts](#rollouts)"),
     ("`evaluation/*.parquet`", "`train`, `evaluate`, `baseline`", "[answers](#answers)"),
     ("`evaluation/*.json`", "the same", "[what was asked](#what-was-asked), and counts"),
     (
@@ -89,7 +89,7 @@ Wrong answers of a step, with pandas:
 ```python
 import pandas as pd
 
-rollouts = pd.read_parquet("runs/first/rollouts/step-00000003")
+rollouts = pd.read_parquet("runs/first/rollouts/step-00000003.parquet")
 wrong = rollouts[~rollouts["success"]]
 print(wrong[["scene_id", "completion", "status", "reward"]].head())
 ```
@@ -101,7 +101,7 @@ from pathlib import Path
 
 import pandas as pd
 
-files = sorted(Path("runs/first/rollouts").glob("step-*"))
+files = sorted(Path("runs/first/rollouts").glob("step-*.parquet"))
 rollouts = pd.concat(pd.read_parquet(file) for file in files)
 parts = pd.DataFrame([dict(each) for each in rollouts["reward_parts"]])
 print(parts.groupby(rollouts["step"].to_numpy()).mean())
@@ -114,11 +114,9 @@ from pathlib import Path
 
 import pandas as pd
 
-
 def answers(policy):
     (file,) = Path("runs/first/evaluation").glob(f"{policy}_place_iid_greedy_*.parquet")
     return pd.read_parquet(file)
-
 
 both = answers("base").merge(answers("grpo"), on="scene_id", suffixes=("_base", "_grpo"))
 flipped = both[both["success_base"] != both["success_grpo"]]
@@ -132,12 +130,12 @@ import duckdb
 
 duckdb.sql(
     "SELECT scene_id, completion, status, reward"
-    " FROM 'runs/first/rollouts/step-00000003/*.parquet' WHERE NOT success"
+    " FROM 'runs/first/rollouts/step-00000003.parquet' WHERE NOT success"
 ).show()
 duckdb.sql(
     "SELECT step, part.key AS part, avg(part.value) AS mean"
     " FROM (SELECT step, unnest(map_entries(reward_parts)) AS part"
-    "       FROM 'runs/first/rollouts/*/*.parquet')"
+    "       FROM 'runs/first/rollouts/*.parquet')"
     " GROUP BY ALL ORDER BY step, part"
 ).show()
 duckdb.sql(

@@ -94,7 +94,7 @@ class LearnerGroup:
         """Train on a step's samples, and return the update's metrics.
 
         Args:
-            samples: references to `TrainingBatch`es, or to lists of demonstrations.
+            samples: references to a `TrainingBatch`, or to lists of demonstrations.
             profile: folder for a trace of each rank's operators.
 
         Raises:

@@ -11,7 +11,7 @@ import ray
 
 from cluster.runtime.cold_start import cold_start
 from physrl.config.run import RunConfig
-from physrl.types import Metrics, TrainingBatch, TrainingExample
+from physrl.types import Metrics, TrainingExample
 
 PIECE_BYTES = 64 << 20
 """Bytes of a file that travel between machines at once."""
@@ -83,13 +83,13 @@ class LearnerRank:
 
         Args:
             profile: folder for a trace of the operators.
-            parts: batches of rollouts, or lists of demonstrations; together they are the step's.
+            parts: a batch of rollouts, or lists of demonstrations.
         """
         import torch
 
         # Dropout is a function of the step, so that a run can resume at any step.
         torch.manual_seed((self._config.seed << 32) + (step << 8) + self._rank)
-        samples = merged(parts) if self._config.algorithm.uses_rollouts else list(chain(*parts))
+        samples = parts[0] if self._config.algorithm.uses_rollouts else list(chain(*parts))
         if profile is None:
             return self._learner.update(samples, step)
         from physrl.profiling import profile_update
@@ -161,11 +161,6 @@ class LearnerRank:
         with file.open("r+b" if start else "wb") as stream:
             stream.seek(start)
             stream.write(piece)
-
-
-def merged(batches: Sequence[TrainingBatch]) -> TrainingBatch:
-    """Return the examples of all batches, in order, as one."""
-    return TrainingBatch(tuple(chain.from_iterable(batch.examples for batch in batches)))
 
 
 def file_sizes(folder: Path) -> dict[str, int]:

@@ -1,19 +1,14 @@
 """The rollout worker: scenes and physics in a Ray actor."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cluster.runtime.batching import Layout, unpack
-from physrl.algorithms.advantage import Rewards
-from physrl.algorithms.batch import rollout_batch
-from physrl.data.rollouts import encode_rollouts, write_file
 from physrl.evaluation.answers import group_answers
 from physrl.evaluation.results import Answer
 from physrl.groups import GroupState, RolloutSummary, summarize
 from physrl.protocols import RolloutRequest
 from physrl.scene_source import SceneSource
-from physrl.types import TrainingBatch
 from physrl.world import World
 
 
@@ -55,35 +50,6 @@ class RolloutWorker:
         """Make the demonstrations of each index, as a list for each."""
         lists = [self._world.demonstrate(source, [index]) for index, _ in unpack(layout, objects)]
         return [len(each) for each in lists], *lists
-
-    def examples(self, advantages: Rewards, *states: GroupState) -> tuple[int, TrainingBatch]:
-        """Make the examples of complete groups, and return their number and themselves.
-
-        Args:
-            advantages: groups x group_size.
-        """
-        batch = rollout_batch([state.record for state in states], advantages)
-        return len(batch.examples), batch
-
-    def write(self, path: Path, step: int, advantages: Rewards, *states: GroupState) -> int:
-        """Write complete groups as a part of a step; return its bytes.
-
-        Returns 0 if the step's folder is not on this machine.
-
-        Raises:
-            DataError: the part cannot be written.
-        """
-        if not path.parent.is_dir():
-            return 0
-        content = self.encode(step, advantages, *states)
-        write_file(path, content)
-        return len(content)
-
-    def encode(self, step: int, advantages: Rewards, *states: GroupState) -> bytes:
-        """Encode complete groups as a part of a step."""
-        records = [state.record for state in states]
-        content: bytes = encode_rollouts(records, advantages.ravel().tolist(), step).to_pybytes()
-        return content
 
     def answers(self, *states: GroupState) -> list[Answer]:
         """Return the answers of complete groups, one for each rollout."""

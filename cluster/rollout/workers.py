@@ -1,14 +1,11 @@
 """The pool of rollout workers, and the rollouts that run on it and on the inference servers."""
 
 import asyncio
-import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from pathlib import Path
 
 import ray
-from ray.exceptions import RayTaskError
 
 from cluster.inference.servers import InferenceServers
 from cluster.rollout.quarantine import Quarantine
@@ -17,13 +14,10 @@ from cluster.rollout.worker import RolloutWorker
 from cluster.runtime.actor_pool import start_pool
 from cluster.runtime.batching import BatchedCalls, Item
 from cluster.runtime.event_loop import EventLoop
-from cluster.runtime.faults import user_error
 from cluster.runtime.placement import WORKER_CPUS, Placement
 from cluster.runtime.session import actor_environment
 from cluster.weights.sync import Policy
-from physrl.algorithms.advantage import Rewards
 from physrl.config.runtime import RuntimeConfig
-from physrl.data.rollouts import part_name, write_file, write_manifest, writing
 from physrl.evaluation.results import Answer
 from physrl.groups import Group
 from physrl.protocols import RolloutRequest
@@ -31,11 +25,6 @@ from physrl.rollout import collect_groups
 from physrl.scene_source import SceneSource
 from physrl.tracing import Trace
 from physrl.types import Generation
-
-SMALLEST_PART = 8
-"""Groups of a step that are not worth dividing among workers."""
-_Part = tuple[Rewards, list[ray.ObjectRef]]
-"""Some of a step's groups: the advantages of their rollouts, and their states."""
 
 
 class Rollouts:
@@ -115,30 +104,6 @@ class Rollouts:
         """Start making demonstrations; the future has a reference to a list for each scene."""
         return self._loop.submit(self._demonstrate(source, indices))
 
-    def examples(self, groups: Sequence[Group], advantages: Rewards) -> list[ray.ObjectRef]:
-        """Make the examples of groups on workers, which can read their records.
-
-        Args:
-            advantages: groups x group_size.
-
-        Returns:
-            References to batches; together, in order, they are the step's.
-        """
-        return self._loop.run(self._examples(groups, advantages))
-
-    def write(self, folder: Path, groups: Sequence[Group], advantages: Rewards, step: int) -> None:
-        """Write the rollouts of a step on workers, a part each, and then its manifest.
-
-        Raises:
-            DataError: a file cannot be written.
-        """
-        try:
-            with writing(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-            self._loop.run(self._write(folder, groups, advantages, step))
-        except RayTaskError as error:
-            raise user_error(error) or error from None
-
     def answers(self, groups: Sequence[Group]) -> "Future[list[Answer]]":
         """Start computing the answers of groups on a worker, which can read their records."""
         return self._loop.submit(self._answers(groups))
@@ -157,44 +122,6 @@ class Rollouts:
             *(self.quarantine.guard(source, index, partial(call, index)) for index in indices)
         )
         return [each for each in demonstrations if each is not None]
-
-    def _parts(self, groups: Sequence[Group], advantages: Rewards) -> list[_Part]:
-        """Divide the groups of a step among the workers."""
-        size = max(SMALLEST_PART, math.ceil(len(groups) / len(self.pool.handles)))
-        return [
-            (advantages[first : first + size], record_references(groups[first : first + size]))
-            for first in range(0, len(groups), size)
-        ]
-
-    async def _examples(self, groups: Sequence[Group], advantages: Rewards) -> list[ray.ObjectRef]:
-        made = await asyncio.gather(
-            *(
-                self.pool.call("examples", rows, *references, returns=2)
-                for rows, references in self._parts(groups, advantages)
-            )
-        )
-        return [batch for _, batch in made]
-
-    async def _write(
-        self, folder: Path, groups: Sequence[Group], advantages: Rewards, step: int
-    ) -> None:
-        parts = self._parts(groups, advantages)
-        names = [part_name(number) for number in range(len(parts))]
-        await asyncio.gather(
-            *(
-                self._write_part(folder / name, part, step)
-                for name, part in zip(names, parts, strict=True)
-            )
-        )
-        write_manifest(folder, names)
-
-    async def _write_part(self, path: Path, part: _Part, step: int) -> None:
-        """Have a worker write a part; write it here if the worker's machine has another disk."""
-        rows, references = part
-        (size,) = await self.pool.call("write", path, step, rows, *references)
-        if not path.is_file() or path.stat().st_size != size:
-            (content,) = await self.pool.call("encode", step, rows, *references)
-            write_file(path, content)
 
     async def _answers(self, groups: Sequence[Group]) -> list[Answer]:
         answers: list[Answer]

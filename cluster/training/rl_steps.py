@@ -1,12 +1,12 @@
 """RL steps: rollouts, an update on them, and new weights for the next rollouts."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import ray
 
 from cluster.rollout.queue import RolloutQueue
 from cluster.rollout.queued_steps import load_queued_steps, save_queued_steps
@@ -51,7 +51,7 @@ class RLSteps(TrainingSteps):
         # The queue requests one step more than may be stale, to sample its scenes early.
         self._curriculum = LaggedCurriculum(make_curriculum(config, source), staleness + 1)
         self._queue = RolloutQueue(actors.rollouts, self._request, algorithm.steps, staleness)
-        self._rollout_log = RolloutLog(config.folder, actors.rollouts.write)
+        self._rollout_log = RolloutLog(config.folder)
         self._published: dict[int, int] = {}
         """Number of steps that each published policy version was trained on."""
         self._compared = False
@@ -119,21 +119,21 @@ class RLSteps(TrainingSteps):
     def _learn(self, groups: Sequence[Group], step: int, profile: Path | None) -> Metrics:
         """Compute advantages, update, publish the weights, and write the rollouts."""
         advantages = credit(groups, self._config, step)
+        records = read_records(groups)
         with self._actors.learning(), self._meter.phase("updating"):
-            batches = self._actors.rollouts.examples(groups, advantages)
-            updated = self._actors.learner.update(step, batches, profile)
+            batch = ray.put(rollout_batch(records, advantages))
+            updated = self._actors.learner.update(step, [batch], profile)
         with self._meter.phase("syncing"):
             self._publish(step + 1)
         self._queue.begin(step + 1)  # to sample while this step is being written
         with self._meter.phase("writing"):
-            self._rollout_log.write(step + 1, groups, advantages)
+            self._rollout_log.write(step + 1, records, advantages.ravel().tolist())
         return updated
 
     def _compare(self, groups: Sequence[Group]) -> None:
         """Compare learner and servers on some of the first completions."""
-        size = self._algorithm.group_size
-        records = read_records(groups[: math.ceil(EXAMPLES / size)])
-        batch = rollout_batch(records, np.zeros((len(records), size)))
+        records = read_records(groups)
+        batch = rollout_batch(records, np.zeros((len(records), self._algorithm.group_size)))
         examples = batch.examples[:EXAMPLES]
         with self._actors.learning(), self._meter.phase("updating"):
             check_agreement(examples, self._actors.learner.logprobs(examples))

@@ -1,50 +1,43 @@
 """Log of the rollouts of each training step, which survives a full disk."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from physrl.data.rollouts import step_folder
+from physrl.data.rollouts import write_rollouts
 from physrl.errors import DataError
-from physrl.groups import Group
+from physrl.types import RolloutGroup
 
 MAX_PENDING = 8
-"""Steps kept in the object store, images included, while the disk is full."""
-Advantages = NDArray[np.float64]
-"""One for each rollout: groups x group_size."""
-WriteStep = Callable[[Path, Sequence[Group], Advantages, int], None]
-"""Writes groups and their advantages into a step's folder."""
+"""Steps kept in memory, images included, while the disk is full."""
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    groups: Sequence[Group]
-    advantages: Advantages
+    groups: Sequence[RolloutGroup]
+    advantages: Sequence[float]
 
 
 class RolloutLog:
-    """Log of `rollouts/step-<step>/`; failed writes are retried at the next step.
+    """Writer of `rollouts/step-<step>.parquet`; failed writes are retried at the next step.
 
     Args:
         folder: folder of the run.
-        write_step: writes one step.
-        max_pending: maximum number of unwritten steps.
+        max_pending: maximum number of unwritten steps in memory.
     """
 
-    def __init__(self, folder: Path, write_step: WriteStep, max_pending: int = MAX_PENDING) -> None:
-        self._folder, self._write_step = folder, write_step
+    def __init__(self, folder: Path, max_pending: int = MAX_PENDING) -> None:
+        self._folder = folder / "rollouts"
         self._max_pending = max_pending
         self._pending: dict[int, _Step] = {}
 
-    def write(self, step: int, groups: Sequence[Group], advantages: Advantages) -> None:
+    def write(self, step: int, groups: Sequence[RolloutGroup], advantages: Sequence[float]) -> None:
         """Write a step, after pending ones; writing a step again replaces it.
 
         Raises:
+            ValueError: the numbers of advantages and rollouts differ.
             DataError: nothing can be written, and more than `max_pending` steps are pending.
         """
         self._pending.pop(step, None)
@@ -56,7 +49,7 @@ class RolloutLog:
             raise error
         if len(self._pending) == 1:
             _logger.warning(
-                "%s (training continues: up to %d steps of rollouts stay in the object store)",
+                "%s (training continues: up to %d steps of rollouts stay in memory)",
                 error,
                 self._max_pending,
             )
@@ -73,9 +66,9 @@ class RolloutLog:
     def _flush(self) -> DataError | None:
         """Write pending steps in order until one fails; return its error."""
         for number, step in list(self._pending.items()):
-            folder = step_folder(self._folder, number)
+            path = self._folder / f"step-{number:08d}.parquet"
             try:
-                self._write_step(folder, step.groups, step.advantages, number)
+                write_rollouts(path, step.groups, step.advantages, number)
             except DataError as error:
                 return error
             del self._pending[number]

@@ -1,16 +1,6 @@
-"""Rollouts in Parquet: one folder per step, one row per attempt.
+"""Rollouts in Parquet: one file per step, one row per attempt."""
 
-    step-00000001/
-      part-00000.parquet ...   some of the step's groups, each written by the worker that read them
-      _MANIFEST.json           the parts in order; written last: without it, the step is incomplete
-
-Parquet's readers leave out files whose names begin with an underscore, so that they read the folder
-as one table.
-"""
-
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,31 +70,21 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
 }
 """Types and descriptions of the columns."""
 SCHEMA = pa.schema({name: kind for name, (kind, _) in COLUMNS.items()})
-MANIFEST = "_MANIFEST.json"
 LARGEST_DICTIONARY = 64 * 2**20
 """Dictionary page limit in bytes, so that each of a step's images is stored only once."""
 
 
-def step_folder(run: Path, step: int) -> Path:
-    """Return the folder of a step's rollouts; steps count from 1."""
-    return run / "rollouts" / f"step-{step:08d}"
-
-
-def part_name(number: int) -> str:
-    """Return the name of a part of a step, counted from 0."""
-    return f"part-{number:05d}.parquet"
-
-
-def encode_rollouts(
-    groups: Sequence[RolloutGroup], advantages: Sequence[float], step: int
-) -> pa.Buffer:
-    """Encode groups as a part of a step.
+def write_rollouts(
+    path: Path, groups: Sequence[RolloutGroup], advantages: Sequence[float], step: int
+) -> None:
+    """Write the rollouts of a step atomically, group by group.
 
     Args:
         advantages: one per rollout, in the same order.
 
     Raises:
         ValueError: the numbers of advantages and rollouts differ.
+        DataError: the file cannot be written.
     """
     rollouts = [
         (group, index, rollout) for group in groups for index, rollout in enumerate(group.rollouts)
@@ -124,46 +104,16 @@ def encode_rollouts(
         for (group, index, rollout), advantage in zip(rollouts, advantages, strict=True)
         for number, attempt in enumerate(rollout.attempts)
     ]
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        pa.Table.from_pylist(rows, schema=SCHEMA),
-        sink,
-        compression="zstd",
-        dictionary_pagesize_limit=LARGEST_DICTIONARY,
-    )
-    return sink.getvalue()
-
-
-def write_file(path: Path, content: pa.Buffer | bytes) -> None:
-    """Write a file of a step atomically into its folder.
-
-    Raises:
-        DataError: it cannot be written.
-    """
     partial = path.with_name(f".{path.name}")
-    with writing(path):
-        partial.write_bytes(content)
-        partial.replace(path)
-
-
-def write_manifest(folder: Path, parts: Sequence[str]) -> None:
-    """Complete a step, and remove files that an earlier process left in its folder.
-
-    Raises:
-        DataError: it cannot be written.
-    """
-    write_file(folder / MANIFEST, json.dumps({"parts": list(parts)}).encode())
-    with writing(folder):
-        for path in folder.iterdir():
-            if path.name not in (MANIFEST, *parts):
-                path.unlink()
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn errors of the file system into one line about the rollouts."""
     try:
-        yield
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(
+            pa.Table.from_pylist(rows, schema=SCHEMA),
+            partial,
+            compression="zstd",
+            dictionary_pagesize_limit=LARGEST_DICTIONARY,
+        )
+        partial.replace(path)
     except OSError as error:
         raise DataError(
             f"rollouts {path} cannot be written: {error.strerror or error}: free disk space, or "
@@ -171,18 +121,17 @@ def writing(path: Path) -> Iterator[None]:
         ) from None
 
 
-def read_rollouts(folder: Path) -> pa.Table:
-    """Read the rollouts of a step, group by group; the table has the columns of `SCHEMA`.
+def read_rollouts(path: Path) -> pa.Table:
+    """Read a rollout file; the table has the columns of `SCHEMA`.
 
     Raises:
-        DataError: a file is missing, damaged or has another schema.
+        DataError: the file is missing, damaged or has another schema.
     """
     try:
-        parts = json.loads((folder / MANIFEST).read_bytes())["parts"]
-        return pa.concat_tables(pq.read_table(folder / part, schema=SCHEMA) for part in parts)
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        return pq.read_table(path, schema=SCHEMA)
+    except (OSError, pa.ArrowException) as error:
         line = " ".join(str(error).split())
-        raise DataError(f"rollouts {folder} cannot be read: {line}: delete the folder") from None
+        raise DataError(f"rollouts {path} cannot be read: {line}: delete the file") from None
 
 
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:

@@ -23,8 +23,7 @@ def run_files(folder: Path) -> Iterator[tuple[str, Path]]:
         if inside == folder and CHECKPOINTS in folders:
             folders.remove(CHECKPOINTS)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        # Manifests begin with an underscore, and are stored after what they list.
-        for name in sorted(names, key=lambda name: (name.startswith("_"), name)):
+        for name in sorted(names):
             path = inside / name
             if not name.startswith(".") and path.is_file() and not path.is_symlink():
                 yield path.relative_to(folder).as_posix(), path

@@ -16,7 +16,7 @@ from cluster.training.actors import RunActors
 from cluster.training.controller import Controller
 from physrl.config.load import dump_yaml, validate
 from physrl.config.run import RunConfig
-from physrl.data.rollouts import read_rollouts, step_folder
+from physrl.data.rollouts import read_rollouts
 from physrl.metrics import read_metrics
 from physrl.storage.checkpoints import Checkpoint
 from physrl.types import Metrics
@@ -91,7 +91,7 @@ def count_lost(folder: Path, left_out: int = 0) -> int:
     """Count the scenes that were not trained on exactly once, but for those left out."""
     found: Counter[int] = Counter()
     for step in range(1, STEPS + 1):
-        table = read_rollouts(step_folder(folder, step))
+        table = read_rollouts(folder / "rollouts" / f"step-{step:08d}.parquet")
         ids = set(table.column("scene_id").to_pylist())
         found.update(int(each.rpartition("/")[2]) for each in ids)
     once = sum(found[scene] == 1 for scene in range(STEPS * PROMPTS))

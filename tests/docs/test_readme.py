@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from physrl.data.rollouts import write_rollouts
 from physrl.types import Offset
 from tests.support.paths import ROOT, TINY_BASE
 
@@ -28,13 +29,13 @@ def test_a_checkpoint_answers_as_the_readme_asks(
     from physrl.tasks import TASKS
     from physrl.tasks.task import make_prompt, make_scene
     from tests.support.models import save_adapter
-    from tests.support.rollouts import rollout_group, save_step
+    from tests.support.rollouts import rollout_group
 
     task, settings = TASKS["place_x"], EnvironmentConfig()
     scene = make_scene(task, settings, 0, "train", 0)
     prompt = make_prompt(task, scene, make_renderer(settings), 84, reasoning=False)
     group = rollout_group([Offset(0, 0)], *prompt.images)
-    save_step(tmp_path / "runs/demo", 1, [group])
+    write_rollouts(tmp_path / "runs/demo/rollouts/step-00000001.parquet", [group], [0.0], 1)
     step = tmp_path / "runs/demo/checkpoints/step-XXXXXXXX"
     step.mkdir(parents=True)
     (step / "model").symlink_to(TINY_BASE)

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from jobs.data_dictionary import ASKED, PAGE, page
+from physrl.data.rollouts import write_rollouts
 from physrl.data.shards import DESCRIPTIONS, SCHEMA
 from physrl.evaluation.measurements import Measurements
 from physrl.types import Offset, Outcome, RolloutGroup, Unparseable
 from tests.support.answers import make_answer
 from tests.support.measurements import make_measurement
-from tests.support.rollouts import rollout_group, save_step
+from tests.support.rollouts import rollout_group
 
 
 def mixed_group() -> RolloutGroup:
@@ -43,7 +44,7 @@ def test_recipes_run(
         pytest.importorskip("duckdb", reason="pip install duckdb")
     run = tmp_path / "runs" / "first"
     for step in (2, 3):
-        save_step(run, step, [mixed_group()])
+        write_rollouts(run / f"rollouts/step-{step:08d}.parquet", [mixed_group()], [0.0, 0.0], step)
     for policy in ("base", "grpo"):
         answers = tuple(make_answer(index, policy == "grpo" and index == 1) for index in range(3))
         Measurements(run).save(make_measurement(policy, answers))

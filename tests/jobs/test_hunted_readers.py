@@ -13,8 +13,7 @@ from tests.support.readers import Reader, readers
 
 NAMES = (
     "yaml", "csv", "images", "photo table", "results", "rollouts", "dataset manifest",
-    "checkpoint manifest", "rollout manifest", "adapter config", "safetensors", "model config",
-    "json lines",
+    "checkpoint manifest", "adapter config", "safetensors", "model config", "json lines",
 )  # fmt: skip
 
 

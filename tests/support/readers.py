@@ -8,7 +8,6 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +27,13 @@ from physrl.data.manifest import describe_shard, make_manifest
 from physrl.data.manifest import read_manifest as read_dataset_manifest
 from physrl.data.photo_image import decode_photo
 from physrl.data.photos import load_photos
-from physrl.data.rollouts import (
-    MANIFEST,
-    encode_rollouts,
-    part_name,
-    read_rollouts,
-    write_manifest,
-)
+from physrl.data.rollouts import read_rollouts
 from physrl.evaluation.measurements import Measurements, load_measurement
 from physrl.evaluation.results import Answer
 from physrl.metrics.lines import FILE, MetricsLines
 from physrl.storage.manifest import parse_manifest
-from physrl.types import Offset
 from tests.support.measurements import make_measurement
 from tests.support.paths import ROOT, TINY_BASE
-from tests.support.rollouts import rollout_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,23 +142,6 @@ def _read_metrics(data: bytes, folder: Path) -> None:
     MetricsLines(folder).truncate_after(1)
 
 
-def _read_part(data: bytes, folder: Path) -> None:
-    (folder / part_name(0)).write_bytes(data)
-    write_manifest(folder, [part_name(0)])
-    read_rollouts(folder)
-
-
-def _read_rollout_manifest(data: bytes, folder: Path) -> None:
-    (folder / part_name(0)).write_bytes(_part())
-    (folder / MANIFEST).write_bytes(data)
-    read_rollouts(folder)
-
-
-@cache
-def _part() -> bytes:
-    return encode_rollouts([rollout_group([Offset(1, 1)])], [0.0], step=1).to_pybytes()
-
-
 def readers(scratch: Path) -> dict[str, Reader]:
     """Make the table of readers.
 
@@ -185,8 +159,7 @@ def readers(scratch: Path) -> dict[str, Reader]:
         "images": Reader(lambda data, _: decode_photo(data, "a.png"), _images()),
         "photo table": Reader(_as_file("photos.parquet", load_photos), (_photo_table(),)),
         "results": Reader(_as_file("base.parquet", load_measurement), (_result(scratch),)),
-        "rollouts": Reader(_read_part, (_result(scratch),)),
-        "rollout manifest": Reader(_read_rollout_manifest, (b'{"parts": ["part-00000.parquet"]}',)),
+        "rollouts": Reader(_as_file("part.parquet", read_rollouts), (_result(scratch),)),
         "dataset manifest": Reader(
             lambda data, _: read_dataset_manifest(data, "s3://bucket/data"), (_dataset_manifest(),)
         ),

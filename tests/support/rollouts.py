@@ -1,15 +1,7 @@
 """Rollout groups made by hand."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from physrl.data.rollouts import (
-    encode_rollouts,
-    part_name,
-    step_folder,
-    write_file,
-    write_manifest,
-)
 from physrl.types import (
     Action,
     Appearance,
@@ -52,12 +44,3 @@ def rollout_group(actions: Sequence[Action], *images: Image) -> RolloutGroup:
         for action in actions
     )
     return RolloutGroup(SCENE, prompt, rollouts)
-
-
-def save_step(run: Path, step: int, groups: Sequence[RolloutGroup]) -> None:
-    """Write a step's rollouts as a run does, in one part."""
-    folder = step_folder(run, step)
-    folder.mkdir(parents=True)
-    advantages = [0.0] * sum(len(group.rollouts) for group in groups)
-    write_file(folder / part_name(0), encode_rollouts(groups, advantages, step))
-    write_manifest(folder, [part_name(0)])

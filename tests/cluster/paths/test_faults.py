@@ -19,7 +19,7 @@ from cluster.training.actors import RunActors
 from cluster.training.controller import Controller
 from cluster.training.rl_steps import RLSteps
 from physrl.config.run import RunConfig
-from physrl.data.rollouts import read_rollouts, step_folder
+from physrl.data.rollouts import read_rollouts
 from physrl.metrics import read_metrics
 from physrl.rollout import training_request
 from physrl.scene_source import scene_source
@@ -101,7 +101,7 @@ def trained_scenes(config: RunConfig, steps: range) -> list[int]:
     """List the scenes of these steps' rollouts, once for each group."""
     found = []
     for step in steps:
-        table = read_rollouts(step_folder(config.folder, step + 1))
+        table = read_rollouts(config.folder / "rollouts" / f"step-{step + 1:08d}.parquet")
         ids = table.column("scene_id").to_pylist()
         found += [int(each.rpartition("/")[2]) for each in ids[::4]]
     return found
@@ -188,7 +188,8 @@ def test_async_staleness_is_bounded_and_queued_steps_survive_a_stop(
     # Queued steps keep their completions of the policy before the stop, even if a worker died.
     assert not (folder / "die-once-5").exists()
     for step in (1, 2):
-        table = read_rollouts(step_folder(config.folder, step + 1))
+        path = config.folder / "rollouts" / f"step-{step + 1:08d}.parquet"
+        table = read_rollouts(path)
         assert max(table.column("policy_version").to_pylist()) <= version
         assert table.column("token_ids").to_pylist() == tokens(queued[step])
     assert rows[2]["policy/staleness"] >= 1

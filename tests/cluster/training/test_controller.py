@@ -24,7 +24,7 @@ from physrl.algorithms.advantage import advantages as group_advantages
 from physrl.algorithms.batch import group_rewards, rollout_batch
 from physrl.algorithms.credit import credit
 from physrl.config.run import RunConfig
-from physrl.data.rollouts import read_rollouts, step_folder
+from physrl.data.rollouts import read_rollouts
 from physrl.errors import GenerationError
 from physrl.evaluation.measurements import Measurement, Measurements
 from physrl.evaluation.run_cells import policy_subject
@@ -188,7 +188,7 @@ def test_a_run_leaves_checkpoints_metrics_and_rollouts_and_resumes(
     ]
     manifest = json.loads((last.path / "MANIFEST.json").read_text())
     assert any("model.safetensors" in name for name in json.dumps(manifest).split('"'))
-    table = read_rollouts(step_folder(config.folder, 3))
+    table = read_rollouts(config.folder / "rollouts" / "step-00000003.parquet")
     assert table.num_rows == PROMPTS * GROUP
 
     # It loads with plain transformers, and is what the learner holds.
@@ -246,7 +246,7 @@ def test_dynamic_sampling_replaces_groups_that_agree(actors: RunActors, folder: 
     # Two random answers about a tower are equal every other time.
     assert row["dynamic_sampling/groups_drawn"] > 8
     assert row["dynamic_sampling/groups_replaced"] > 0
-    assert read_rollouts(step_folder(config.folder, 1)).num_rows == 16
+    assert read_rollouts(config.folder / "rollouts" / "step-00000001.parquet").num_rows == 16
 
 
 def test_sft_learns_the_targets(actors: RunActors, folder: Path) -> None:
@@ -259,7 +259,7 @@ def test_sft_learns_the_targets(actors: RunActors, folder: Path) -> None:
 
 def logged(config: RunConfig, column: str) -> np.ndarray:
     """Return a column of the first step's rollouts: groups x group_size."""
-    table = read_rollouts(step_folder(config.folder, 1))
+    table = read_rollouts(config.folder / "rollouts" / "step-00000001.parquet")
     return np.array(table[column].to_pylist()).reshape(PROMPTS, GROUP)
 
 

@@ -5,16 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from physrl.data.images import decode_image
-from physrl.data.rollouts import (
-    MANIFEST,
-    SCHEMA,
-    encode_rollouts,
-    part_name,
-    read_rollouts,
-    step_folder,
-    write_file,
-    write_manifest,
-)
+from physrl.data.rollouts import SCHEMA, read_rollouts, write_rollouts
 from physrl.errors import DataError
 from physrl.types import Action, Offset, RolloutGroup, Unparseable, Verdict
 from tests.support.rollouts import rollout_group
@@ -26,23 +17,11 @@ def group(*actions: Action) -> RolloutGroup:
     return rollout_group(actions, NOISE)
 
 
-def write_step(folder: Path, *parts: list[RolloutGroup]) -> None:
-    """Write a step whose advantages are the numbers of its parts."""
-    folder.mkdir(parents=True, exist_ok=True)
-    names = [part_name(number) for number in range(len(parts))]
-    for number, (name, groups) in enumerate(zip(names, parts, strict=True)):
-        rollouts = sum(len(each.rollouts) for each in groups)
-        write_file(folder / name, encode_rollouts(groups, [float(number)] * rollouts, step=1))
-    write_manifest(folder, names)
-
-
 def test_round_trip(tmp_path: Path) -> None:
-    folder = step_folder(tmp_path, 5)
-    folder.mkdir(parents=True)
+    path = tmp_path / "rollouts" / "step-00000005.parquet"
     groups = [group(Offset(1.5, -2), Verdict(True), Unparseable("no answers"))]
-    write_file(folder / "a.parquet", encode_rollouts(groups, [0.5, -1.0, 0.5], step=5))
-    write_manifest(folder, ["a.parquet"])
-    table = read_rollouts(folder)
+    write_rollouts(path, groups, [0.5, -1.0, 0.5], step=5)
+    table = read_rollouts(path)
     assert table.schema.equals(SCHEMA)
     first, second, third = table.to_pylist()
     assert (first["step"], first["scene_id"]) == (5, "place/train/iid/0/17")
@@ -58,61 +37,35 @@ def test_round_trip(tmp_path: Path) -> None:
     assert third["unparseable"] == "no answers"
 
 
-def test_parts_are_one_table_in_their_order(tmp_path: Path) -> None:
-    write_step(tmp_path, [group(Offset(1, 1))] * 2, [group(Offset(2, 2), Offset(3, 3))])
-    table = read_rollouts(tmp_path)
-    assert table["action_x"].to_pylist() == [1, 1, 2, 3]
-    assert table["advantage"].to_pylist() == [0, 0, 1, 1]
-    assert pq.read_table(tmp_path)["action_x"].to_pylist() == [1, 1, 2, 3]
-
-
-def test_a_step_that_is_written_again_leaves_no_part_of_the_first_time(tmp_path: Path) -> None:
-    write_step(tmp_path, [group(Offset(1, 1))], [group(Offset(2, 2))])
-    write_step(tmp_path, [group(Offset(3, 3))])
-    assert read_rollouts(tmp_path)["action_x"].to_pylist() == [3]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [MANIFEST, part_name(0)]
-
-
 def test_images_are_lossless_and_stored_once_per_group(tmp_path: Path) -> None:
-    write_step(tmp_path, [group(*[Offset(1, 1)] * 16)])
-    value = read_rollouts(tmp_path)["image"][15].as_py()
+    path = tmp_path / "rollouts.parquet"
+    write_rollouts(path, [group(*[Offset(1, 1)] * 16)], [0.0] * 16, step=1)
+    value = read_rollouts(path)["image"][15].as_py()
     assert np.array_equal(decode_image(value), NOISE)
-    assert (tmp_path / part_name(0)).stat().st_size < 2 * len(value["bytes"])
+    assert path.stat().st_size < 2 * len(value["bytes"])
 
 
 def test_files_are_compressed_and_no_partial_file_remains(tmp_path: Path) -> None:
-    write_step(tmp_path, [group(Offset(1, 1))])
-    metadata = pq.read_metadata(tmp_path / part_name(0))
-    assert metadata.row_group(0).column(0).compression == "ZSTD"
-    assert {path.name for path in tmp_path.iterdir()} == {MANIFEST, part_name(0)}
+    path = tmp_path / "rollouts.parquet"
+    write_rollouts(path, [group(Offset(1, 1))], [0.0], step=1)
+    assert pq.read_metadata(path).row_group(0).column(0).compression == "ZSTD"
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_numbers_of_advantages_and_rollouts_must_be_equal() -> None:
+def test_numbers_of_advantages_and_rollouts_must_be_equal(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="shorter"):
-        encode_rollouts([group(Offset(1, 1), Offset(1, 1))], [0.0], step=1)
+        write_rollouts(tmp_path / "a.parquet", [group(Offset(1, 1), Offset(1, 1))], [0.0], step=1)
 
 
 def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"file/a\.parquet"):
-        write_file(tmp_path / "file" / "a.parquet", b"")
+        write_rollouts(tmp_path / "file" / "a.parquet", [group(Offset(1, 1))], [0.0], step=1)
 
 
-@pytest.mark.parametrize(
-    "manifest", [None, b"{", b"[]", b'{"parts": 1}', b'{"parts": ["part-00000.parquet", "no"]}']
-)
-def test_incomplete_and_damaged_steps_are_reported(tmp_path: Path, manifest: bytes | None) -> None:
-    write_step(tmp_path, [group(Offset(1, 1))])
-    (tmp_path / MANIFEST).unlink()
-    if manifest is not None:
-        (tmp_path / MANIFEST).write_bytes(manifest)
-    with pytest.raises(DataError, match=tmp_path.name) as caught:
-        read_rollouts(tmp_path)
+@pytest.mark.parametrize("name", ["damaged.parquet", "missing.parquet"])
+def test_damaged_and_missing_files_are_reported(tmp_path: Path, name: str) -> None:
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(DataError, match=name) as caught:
+        read_rollouts(tmp_path / name)
     assert "\n" not in str(caught.value)
-
-
-def test_damaged_parts_are_reported(tmp_path: Path) -> None:
-    write_step(tmp_path, [group(Offset(1, 1))])
-    (tmp_path / part_name(0)).write_bytes(b"PAR1 no")
-    with pytest.raises(DataError, match=tmp_path.name):
-        read_rollouts(tmp_path)
