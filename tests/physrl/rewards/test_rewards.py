@@ -226,20 +226,21 @@ def test_idle_answers_earn_little_and_far_ones_least(name: str, simulator: Simul
 @pytest.mark.parametrize("name", TASKS)
 def test_no_answer_earns_more_than_the_ideal_one(name: str, simulator: Simulator) -> None:
     task = TASKS[name]
+    scenes = [make_scene(task, SETTINGS, 0, "test", index) for index in range(6)]
+    most = [earned(scene, task.ideal(scene), simulator) for scene in scenes]
 
     @settings(max_examples=25, deadline=None)
-    @given(st.integers(0, 9), UNITS, UNITS, st.booleans())
+    @given(st.integers(0, 5), UNITS, UNITS, st.booleans())
     def check(index: int, dx: int, dy: int, near: bool) -> None:
-        scene = make_scene(task, SETTINGS, 0, "test", index)
+        scene = scenes[index]
         ideal = task.ideal(scene)
         action: Action = Verdict(dx > 0)
         if isinstance(ideal, Offset):
             scale = 1000 if near else 100
             x, y = dx / scale if "x" in task.axes else 0, dy / scale if "y" in task.axes else 0
             action = Offset(round(ideal.x + x, 2), round(ideal.y + y, 2))
-        best = earned(scene, ideal, simulator)
         # Blocks come to rest a hair above or below where they were put.
-        for found, bound in zip(earned(scene, action, simulator), best, strict=True):
+        for found, bound in zip(earned(scene, action, simulator), most[index], strict=True):
             assert found <= bound + 3e-3
 
     check()
