@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from jobs.arguments.policy_place import short_name, split_bucket
+from jobs.arguments.run_config import load_beside
 from physrl.config import load_config
 from physrl.config.load import dump_yaml
 from physrl.config.model import ModelConfig
@@ -96,3 +97,11 @@ def test_a_set_that_changes_nothing_is_refused(
     step = finished_run(tmp_path)
     overrides = ["environment.camera=held_out", "evaluation.test_sets=[camera]"]
     assert "'camera'" in call_refused(capsys, "evaluate", "--policy", step, *overrides)
+
+
+def test_the_place_of_a_checkpoints_run_may_be_overridden(tmp_path: Path) -> None:
+    step = finished_run(tmp_path)
+    file = tmp_path / "runs" / "mine" / "config.yaml"
+    assert load_beside(step, file, []).folder == tmp_path / "runs" / "mine"
+    elsewhere = load_beside(step, file, [f"output={tmp_path}", "name=other"])
+    assert elsewhere.folder == tmp_path / "other"
