@@ -66,8 +66,9 @@ def write(config: RunConfig, facts: Mapping[str, str]) -> Path:
 def _write(runs: Sequence[_Run], facts: Mapping[str, str], path: Path) -> Path:
     configs = {run.name: run.config for run in runs if run.config is not None}
     several = len(runs) > 1
+    labels = _labels(runs)
     measured = [
-        replace(each, cell=_named(each, run.name)) if several else each
+        replace(each, cell=_named(each, labels[run.name, each.cell.subject.key]))
         for run in runs
         for each in run.measurements
     ]
@@ -107,14 +108,13 @@ def _sections(
                            scenes=question.scenes)  # fmt: skip
         note = describe_difference(replace(question, scene_generator=None), same)
         drawable = question.scene_generator in (None, scene_generator_hash())
-        if not drawable:
-            note = "; ".join(filter(None, (note, "the scene generator has changed since")))
         shown = drawable and number < GALLERY_QUESTIONS
         cells = [(each.policy, each.cell, each.result) for each in asked.measurements]
         yield ReportSection(
             title=f"{question.test_set}: {question.scenes} {scenes}",
             policies=asked.policies,
             note=note,
+            is_redrawn=drawable,
             gallery=make_gallery(cells) if shown else (),
             human=people.get(question.data or ""),
         )
@@ -174,9 +174,35 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return [path.relative_to(shared).as_posix() for path in paths]
 
 
-def _named(measurement: Measurement, run: str) -> CellSpec:
+def _labels(runs: Sequence[_Run]) -> dict[tuple[str, str], str]:
+    """Name each policy of each run, by the run's name and the policy's key.
+
+    A policy has one name, the first that it was measured under; different policies of one name are
+    told apart by their keys, and those of several runs by the runs' names. A policy that several
+    runs share, such as the base, is named once.
+    """
+    labels: dict[tuple[str, str], str] = {}
+    for run in runs:
+        names: dict[str, str] = {}
+        for each in run.measurements:
+            names.setdefault(each.cell.subject.key, each.policy)
+        for key, name in names.items():
+            repeated = list(names.values()).count(name) > 1
+            labels[run.name, key] = f"{name} {key[:6]}" if repeated else name
+    shared = {
+        (key, label)
+        for (_, key), label in labels.items()
+        if all(labels.get((other.name, key)) == label for other in runs)
+    }
+    return {
+        (run, key): label if (key, label) in shared else f"{run}: {label}"
+        for (run, key), label in labels.items()
+    }
+
+
+def _named(measurement: Measurement, label: str) -> CellSpec:
     subject = measurement.cell.subject
-    return replace(measurement.cell, subject=replace(subject, name=f"{run}: {subject.name}"))
+    return replace(measurement.cell, subject=replace(subject, name=label))
 
 
 def _ordered(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:

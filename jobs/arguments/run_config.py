@@ -37,11 +37,13 @@ def config_file(folder: Path) -> Path | None:
 
 
 def load_beside(folder: Path, file: Path, overrides: list[str]) -> RunConfig:
-    """Load a checkpoint's configuration; the run's folder is where the file is.
+    """Load a checkpoint's configuration; unless overridden, the run's folder is where the file is.
 
     Raises:
         ConfigError: it is invalid.
     """
     base = base_of(folder, file)
     config = load_config(file, [*([] if base is None else [f"model.path={base}"]), *overrides])
-    return config.model_copy(update={"output": file.parent.parent, "name": file.parent.name})
+    places = {"output": file.parent.parent, "name": file.parent.name}
+    given = {override.partition("=")[0] for override in overrides}
+    return config.model_copy(update={key: places[key] for key in places.keys() - given})

@@ -37,6 +37,8 @@ class ReportSection:
     policies: tuple[PolicyResult, ...]
     note: str = ""
     """How the question differs from that of the first section, if it does."""
+    is_redrawn: bool = True
+    """False if the scene generator has changed since, so that the images cannot be drawn again."""
     gallery: tuple[GalleryItem, ...] = ()
     human: HumanAccuracy | None = None
     """Accuracy of people on the photographs, if that is what was asked about."""

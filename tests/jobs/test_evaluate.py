@@ -1,8 +1,11 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from jobs import pull
 from jobs.arguments.policy_place import short_name, split_bucket
+from jobs.arguments.run_config import load_beside
 from physrl.config import load_config
 from physrl.config.load import dump_yaml
 from physrl.config.model import ModelConfig
@@ -96,3 +99,29 @@ def test_a_set_that_changes_nothing_is_refused(
     step = finished_run(tmp_path)
     overrides = ["environment.camera=held_out", "evaluation.test_sets=[camera]"]
     assert "'camera'" in call_refused(capsys, "evaluate", "--policy", step, *overrides)
+
+
+def test_the_place_of_a_checkpoints_run_may_be_overridden(tmp_path: Path) -> None:
+    step = finished_run(tmp_path)
+    file = tmp_path / "runs" / "mine" / "config.yaml"
+    assert load_beside(step, file, []).folder == tmp_path / "runs" / "mine"
+    elsewhere = load_beside(step, file, [f"output={tmp_path}", "name=other"])
+    assert elsewhere.folder == tmp_path / "other"
+
+
+def test_a_policy_in_a_bucket_is_downloaded_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = finished_run(tmp_path)
+    asked: list[tuple[str, str]] = []
+
+    def fetch(run: str, trial: None, which: str, out: None) -> SimpleNamespace:
+        asked.append((run, which))
+        return SimpleNamespace(path=step)
+
+    monkeypatch.setattr(pull, "fetch", fetch)
+    place = "s3://bucket/runs/mine/checkpoints/step-00000002"
+    code, printed, _ = call(capsys, "evaluate", "--policy", place)
+    assert code == 0
+    assert asked == [("s3://bucket/runs/mine", "2")]
+    assert "mine_step-00000002" in printed

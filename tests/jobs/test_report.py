@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.report import run
+from jobs.report import _labels, _read, run
 from physrl.config import load_config
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.load import dump_yaml
@@ -24,11 +24,12 @@ def finished_run(folder: Path, name: str, successes: int, *overrides: str) -> Pa
     store = Measurements(run)
     for policy, solved in (("base", 0), ("grpo", successes)):
         answers = tuple(make_answer(index, index < solved) for index in range(4))
-        store.save(make_measurement(policy, answers, key=f"{name} {policy}"))
+        key = policy if policy == "base" else f"{name} {policy}"
+        store.save(make_measurement(policy, answers, key=key))
         if policy == "grpo":
-            store.save(make_measurement(policy, answers[:2], environment=CAMERA))
+            store.save(make_measurement("zweimal", answers[:2], key=key, environment=CAMERA))
             tall = tuple(make_answer(i, scene_id=f"place/test/tall/0/{i}") for i in range(3))
-            store.save(make_measurement(policy, tall, Condition("place", "tall"), key=name))
+            store.save(make_measurement(policy, tall, Condition("place", "tall"), key=key))
     rows = [
         f'{{"step": {step}, "reward": 0.5, "time/step_s": 60, "validation/place/accuracy": 0.25}}'
         for step in (1, 2)
@@ -48,6 +49,16 @@ def test_a_report_compares_only_equal_questions_and_names_the_settings(tmp_path:
     assert "algorithm.lr" in page
     assert "0.125" in page
     assert "validation success" in page
+    assert "zweimal" not in page  # one policy, one name
+
+
+def test_different_policies_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    folder = finished_run(tmp_path, "mine", 3)
+    longer = make_measurement("grpo", (make_answer(0),), key="a longer run")
+    Measurements(folder).save(longer)
+    text = ", ".join(_labels([_read(folder, "mine")]).values())
+    assert "grpo a long" in text
+    assert "grpo mine g" in text
 
 
 def test_runs_are_compared_on_one_page(tmp_path: Path) -> None:
@@ -61,7 +72,8 @@ def test_runs_are_compared_on_one_page(tmp_path: Path) -> None:
     row = next(line for line in text.splitlines() if "<code>algorithm.lr</code></td>" in line)
     assert "0.125" in row
     assert "0.25" in row
-    assert "second: grpo 100% (+100.0 points" in text  # against the first one's base
+    assert "second: grpo 100% (+100.0 points" in text  # against the base that both share
+    assert "first: base" not in text
     assert "minutes of training" in text
     assert text.count("<article") > 8  # galleries of both
 
