@@ -5,6 +5,7 @@ import io
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -91,7 +92,9 @@ class Pages:
 
     def rollouts(self, request: Request) -> Response:
         """Show a page of rollouts that match the address."""
-        from jobs.watch import rollouts  # the light client has no pyarrow
+        if find_spec("pyarrow") is None:  # as on the light client
+            return self._message(501, "rollouts are in Parquet files: pip install pyarrow")
+        from jobs.watch import rollouts
 
         folder = self._chosen(request)
         if folder is None:
@@ -202,7 +205,9 @@ def address(path: str, **values: object) -> str:
 
 def _studies(place: str) -> Iterator[dict[str, Any]]:
     store = find_cell_store(place)
-    for plan in () if store is None else store.plans():
+    if store is None:
+        return
+    for plan in store.plans():
         matrix = make_matrix(plan, store)
         done = store.done()
         reasons = Counter(entry.reason for entry in matrix.entries.values() if entry.reason)
