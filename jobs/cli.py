@@ -353,6 +353,25 @@ def status(
     job.run(location)
 
 
+@app.command(epilog="Example: physrl watch runs/demo s3://bucket/study")
+def watch(
+    places: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PLACE...",
+            help="Folders of studies and runs, or s3://... stores of studies.",
+        ),
+    ],
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on this machine; 0 chooses a free one.")
+    ] = 8600,
+) -> None:
+    """Serve a read-only page about studies and runs on this machine, until Ctrl+C."""
+    from jobs.watch import serve as job
+
+    job.run(places, port)
+
+
 @app.command(epilog="Example: physrl tidy s3://bucket/study --out answers")
 def tidy(
     location: Annotated[str, typer.Argument(help="Store of a study: a folder or s3://...")],

@@ -1,0 +1,1 @@
+"""A read-only page about studies and runs while they go on."""

@@ -1,0 +1,41 @@
+"""Serve the pages on this machine alone."""
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from jobs.display.console import console
+from jobs.watch.pages import make_app
+from physrl.errors import DataError, UserError
+
+HOST = "127.0.0.1"
+
+
+def run(places: Sequence[str], port: int) -> None:
+    """Serve until interrupted.
+
+    Args:
+        port: 0 chooses a free one.
+
+    Raises:
+        DataError: a folder does not exist.
+        UserError: the port is in use.
+    """
+    for place in places:
+        if "://" not in place and not Path(place).is_dir():
+            raise DataError(
+                f"PLACE is {place}, which does not exist: name a study's or run's folder"
+            )
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError as error:
+            raise UserError(
+                f"--port is {port}: {error.strerror}: name another, or 0 for a free one"
+            ) from None
+        console.print(f"http://{HOST}:{listener.getsockname()[1]}/ (Ctrl+C ends it)")
+        config = uvicorn.Config(make_app(places), log_level="error", access_log=False)
+        uvicorn.Server(config).run(sockets=[listener])
