@@ -1,7 +1,5 @@
 """Rollouts of a run, searched in its Parquet files by predicate push-down."""
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +7,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-
-from physrl.data.rollouts import MANIFEST, step_folder
 
 PAGE = 16
 """Rows on a page."""
@@ -82,8 +78,8 @@ class Found:
 
 
 def steps(run: Path) -> list[int]:
-    """List the complete steps; one that is being written has no manifest yet."""
-    found = (path.parent.name.removeprefix("step-") for path in _manifests(run))
+    """List the steps that have been written."""
+    found = (path.stem.removeprefix("step-") for path in (run / "rollouts").glob("step-*.parquet"))
     return sorted(int(number) for number in found if number.isdecimal())
 
 
@@ -96,11 +92,11 @@ def search(run: Path, wanted: Search) -> Found:
         if not wanted.first <= step <= wanted.last:
             continue
         try:
-            for part in _parts(run, step):
-                table = pq.read_table(part, columns=COLUMNS, filters=wanted.predicate)
-                taken = table.slice(skip, PAGE + 1 - len(rows))
-                skip = max(0, skip - len(table))
-                rows += taken.to_pylist()
+            file = _step_file(run, step)
+            table = pq.read_table(file, columns=COLUMNS, filters=wanted.predicate)
+            taken = table.slice(skip, PAGE + 1 - len(rows))
+            skip = max(0, skip - len(table))
+            rows += taken.to_pylist()
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             problems.append(f"step {step} cannot be read: {' '.join(str(error).split())[:200]}")
         if len(rows) > PAGE:
@@ -112,21 +108,14 @@ def image(run: Path, step: int, scene: str, attempt: int) -> bytes | None:
     """Return the PNG that an attempt was shown; None if there is none."""
     wanted = (pc.field("scene_id") == scene) & (pc.field("attempt") == attempt)
     try:
-        for part in _parts(run, step):
-            for row in pq.read_table(part, columns=["image"], filters=wanted).to_pylist():
-                if row["image"] is not None:
-                    return bytes(row["image"]["bytes"])
+        file = _step_file(run, step)
+        for row in pq.read_table(file, columns=["image"], filters=wanted).to_pylist():
+            if row["image"] is not None:
+                return bytes(row["image"]["bytes"])
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return None
     return None
 
 
-def _manifests(run: Path) -> Iterator[Path]:
-    return (run / "rollouts").glob(f"step-*/{MANIFEST}")
-
-
-def _parts(run: Path, step: int) -> list[Path]:
-    folder = step_folder(run, step)
-    names = json.loads((folder / MANIFEST).read_bytes())["parts"]
-    # A manifest from elsewhere must not lead out of its folder.
-    return [folder / Path(str(name)).name for name in names]
+def _step_file(run: Path, step: int) -> Path:
+    return run / "rollouts" / f"step-{step:08d}.parquet"

@@ -10,11 +10,12 @@ from starlette.testclient import TestClient
 from jobs.watch.pages import make_app
 from physrl.config.load import dump_yaml
 from physrl.config.study import load_study_config
+from physrl.data.rollouts import write_rollouts
 from physrl.evaluation.cells import open_cell_store
 from physrl.evaluation.plan import plan_study
 from physrl.types import Offset, Unparseable
 from tests.support.command_line import call_refused
-from tests.support.rollouts import rollout_group, save_step
+from tests.support.rollouts import rollout_group
 from tests.support.runs import make_config
 from tests.support.study_files import write_study
 
@@ -67,14 +68,9 @@ def test_a_run_that_grows_has_curves_and_csv_although_its_last_line_is_cut(tmp_p
 def test_rollouts_are_filtered_escaped_and_shown_with_their_image(tmp_path: Path) -> None:
     run = write_run(tmp_path / HOSTILE.replace("/", "_"), age_s=0)
     image = np.zeros((8, 8, 3), np.uint8)
-    save_step(run, 1, [rollout_group([Offset(1.5, -2), Unparseable(HOSTILE)], image)])
-    broken = run / "rollouts" / "step-00000002"
-    broken.mkdir()
-    (broken / "_MANIFEST.json").write_text('{"parts": ["part-00000.parquet"]}')
-    (broken / "part-00000.parquet").write_bytes(b"PAR1 half")
-    unfinished = run / "rollouts" / "step-00000003"
-    unfinished.mkdir()
-    (unfinished / "part-00000.parquet").write_bytes(b"PAR1")
+    group = rollout_group([Offset(1.5, -2), Unparseable(HOSTILE)], image)
+    write_rollouts(run / "rollouts" / "step-00000001.parquet", [group], [0.5, -0.5], 1)
+    (run / "rollouts" / "step-00000002.parquet").write_bytes(b"PAR1 half")
     shown = client(tmp_path)
     pages = {
         kind: shown.get("/rollouts", params={"run": str(run), "kind": kind}).text
@@ -85,7 +81,6 @@ def test_rollouts_are_filtered_escaped_and_shown_with_their_image(tmp_path: Path
     assert "<script" not in "".join(pages.values())
     assert "&lt;script&gt;" in pages["unparseable"]
     assert "step 2 cannot be read" in pages["all"]
-    assert "step 3 cannot be read" not in pages["all"]
     found = shown.get("/rollouts", params={"run": str(run), "text": "ANSWER>1"})
     assert found.text.count("<article") == 2
     where = {"run": str(run), "scene": "place/train/iid/0/17", "step": 1, "attempt": 0}
