@@ -20,6 +20,8 @@ JOINT = "+"
 """Separator of the tasks in a mixture."""
 
 Decoding = Literal["greedy", "sampled"]
+ExampleKind = Literal["solved", "form"]
+"""Examples before a question: solved scenes, or the form of answers alone."""
 ImageMode = Literal["shown", "blank"]
 """Images shown with the questions; blank ones are a control, for answers without sight."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")]
@@ -158,11 +160,20 @@ class PromptingConfig(Section):
     """A prompting condition."""
 
     shots: int = Field(0, ge=0, le=16)
-    """Solved examples before the question (few-shot prompting)."""
+    """Examples before the question (few-shot prompting)."""
+    examples: ExampleKind = "solved"
+    """Examples: `solved` scenes, or `form` alone: blank images with answers to scenes that are not
+    shown."""
     decoding: Decoding = "greedy"
     """Decoding: greedy, or sampled at the run's temperature."""
     test_sets: tuple[TestSet, ...] | None = None
     """Test sets that it applies to; null: all."""
+
+    @model_validator(mode="after")
+    def _check_examples(self) -> "PromptingConfig":
+        if self.examples == "form" and self.shots == 0:
+            raise ValueError("has examples of form but shots 0: set shots=4, or examples=solved")
+        return self
 
 
 class StudyEvaluationConfig(Section):

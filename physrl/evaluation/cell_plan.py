@@ -1,6 +1,7 @@
 """Cells of a study: every subject under every condition that tells something about it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from physrl.config.baseline import BaselineConfig
 from physrl.config.run import RunConfig
@@ -55,19 +56,27 @@ def make_conditions(config: StudyConfig) -> list[Condition]:
     """List the conditions of a study; photographs are asked about as `stability`."""
     evaluation = config.evaluation
     conditions = [
-        Condition(task, test_set, prompting.shots, prompting.decoding)
+        Condition(task, test_set, prompting.shots, prompting.decoding, examples=prompting.examples)
         for prompting in evaluation.prompting
         for test_set in prompting.test_sets or evaluation.test_sets
         for task in evaluation.tasks
         if test_set != "real"
     ]
     conditions += [
-        Condition("stability", "real", prompting.shots, prompting.decoding)
+        Condition(
+            "stability", "real", prompting.shots, prompting.decoding, examples=prompting.examples
+        )
         for prompting in evaluation.prompting
         if "real" in (prompting.test_sets or evaluation.test_sets)
     ]
     if config.controls.blank_images:
-        conditions += [Condition(task, images="blank") for task in evaluation.tasks]
+        matched = [
+            each
+            for each in conditions
+            if (each.test_set, each.decoding, each.examples) == ("iid", "greedy", "form")
+        ]
+        unprompted = [Condition(task) for task in evaluation.tasks]
+        conditions += [replace(each, images="blank") for each in (*unprompted, *matched)]
     return list(dict.fromkeys(conditions))
 
 

@@ -5,6 +5,7 @@ base, the same models with blank images, SFT on shuffled answers, the models tha
 from, a constant verdict, a guesser, and rules that are not physics.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -67,14 +68,14 @@ class Evidence:
     @cached_property
     def photographs(self) -> Condition:
         """The condition of the photographs."""
-        return self._matched("stability", "real")
+        return form_matched(self.results.matrix.conditions, "stability", "real")
 
     def transfer_condition(self, task: str) -> Condition:
         """Choose the condition of a task in which answers have its form, as far as there is one.
 
-        The choice is fixed by the plan: the most examples before the question, else none.
+        The choice is fixed by the plan: examples of form, else the most solved ones, else none.
         """
-        return self._matched(task, "iid")
+        return form_matched(self.results.matrix.conditions, task, "iid")
 
     def other_cells(self, family: Family) -> list[FamilyCell]:
         """List the planned cells of a family on tasks that it was not trained on."""
@@ -157,15 +158,6 @@ class Evidence:
         families = self.generalization.families
         return [f for f in families if f.kind not in MODELS and f.kind != CEILING]
 
-    def _matched(self, task: str, test_set: str) -> Condition:
-        shots = [
-            each.shots
-            for each in self.results.matrix.conditions
-            if (each.task, each.test_set, each.decoding, each.images)
-            == (task, test_set, "greedy", "shown")
-        ]
-        return Condition(task, test_set, max(shots, default=0))  # type: ignore[arg-type]
-
     def _references(self, cell: FamilyCell) -> list[tuple[str, Term | None]]:
         """List the planned references of a cell, the base first; None for those without results."""
         family, condition = cell
@@ -177,9 +169,9 @@ class Evidence:
             control = self.find(family, method=method, variant=DEFAULT_VARIANT)
             if control is not None and control != family:
                 cells.append((method, (control, condition)))
-        if condition == Condition(condition.task):
+        if condition.images == "shown":
             cells.append(("blank images", (family, replace(condition, images="blank"))))
-        unprompted = replace(condition, shots=0)
+        unprompted = Condition(condition.task, condition.test_set)
         cells += [(rule.name, (rule, unprompted)) for rule in self._rules]
         planned = [(name, each) for name, each in cells if each in self.planned]
         terms = [(name, self.generalization.term(each)) for name, each in planned]
@@ -196,6 +188,21 @@ class Evidence:
             values = row if condition.test_set == "real" else pair_means(row)
             terms.append((name, Term(values, scenes_of(condition), scenes=len(correct))))
         return terms
+
+
+def form_matched(conditions: Sequence[Condition], task: str, test_set: str) -> Condition:
+    """Choose the condition in which answers most likely have the form of a task.
+
+    Examples of form come first, because they teach nothing else, then the most solved ones.
+    """
+    greedy = [
+        each
+        for each in conditions
+        if (each.task, each.test_set, each.decoding, each.images)
+        == (task, test_set, "greedy", "shown")
+    ]
+    unprompted = Condition(task, test_set)  # type: ignore[arg-type]
+    return max(greedy, key=lambda each: (each.examples == "form", each.shots), default=unprompted)
 
 
 def cell_name(cell: FamilyCell) -> str:

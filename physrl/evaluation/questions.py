@@ -9,7 +9,7 @@ from pydantic_core import to_jsonable_python
 from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.differences import flatten
 from physrl.config.environment import EnvironmentConfig, TestSet
-from physrl.config.study import ImageMode
+from physrl.config.study import ExampleKind, ImageMode
 from physrl.evaluation.measurements import Measurement
 from physrl.evaluation.results import PolicyResult
 from physrl.storage.provenance import SCENE_GENERATOR
@@ -21,6 +21,7 @@ class Question:
 
     test_set: TestSet
     shots: int
+    examples: ExampleKind
     images: ImageMode
     scenes: int
     seed: int | None
@@ -62,6 +63,7 @@ def question_of(measurement: Measurement) -> Question:
     return Question(
         test_set=condition.test_set,
         shots=condition.shots,
+        examples=condition.examples,
         images=condition.images,
         scenes=settings.scenes,
         seed=settings.seed if drawn else None,

@@ -84,7 +84,9 @@ def cell_sampling(cell: CellSpec) -> Sampling:
 
 def _examples(cell: CellSpec) -> Examples | None:
     shots = cell.condition.shots
-    return Examples(shots, cell.settings.environment, cell.settings.seed) if shots else None
+    if not shots:
+        return None
+    return Examples(shots, cell.settings.environment, cell.settings.seed, cell.condition.examples)
 
 
 def _is_blank(cell: CellSpec) -> bool:

@@ -21,6 +21,7 @@ CONDITION = {
     "shots": pa.int64(),
     "decoding": pa.string(),
     "images": pa.string(),
+    "examples": pa.string(),
 }
 """Columns of the fields of `Condition`."""
 ANSWER = {

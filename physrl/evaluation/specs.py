@@ -9,7 +9,7 @@ from physrl.config.baseline import BaselineConfig
 from physrl.config.environment import EnvironmentConfig, TestSet
 from physrl.config.reward import RewardConfig
 from physrl.config.run import RunConfig
-from physrl.config.study import Decoding, ImageMode, Target
+from physrl.config.study import Decoding, ExampleKind, ImageMode, Target
 from physrl.config.task import TaskName
 from physrl.evaluation.trials import TrialSpec
 
@@ -43,15 +43,18 @@ class Condition:
     task: TaskName
     test_set: TestSet = "iid"
     shots: int = 0
-    """Number of solved examples before the question."""
+    """Number of examples before the question."""
     decoding: Decoding = "greedy"
     images: ImageMode = "shown"
+    examples: ExampleKind = "solved"
+    """What examples show: solved scenes, or the form of answers alone."""
 
     @property
     def protocol(self) -> str:
         """A description of everything but the task, such as `tall, greedy, 2 examples`."""
         words: list[str] = [self.test_set, self.decoding]
-        words += [f"{self.shots} examples"] if self.shots else []
+        kind = "examples of form" if self.examples == "form" else "examples"
+        words += [f"{self.shots} {kind}"] if self.shots else []
         words += ["blank images"] if self.images == "blank" else []
         return ", ".join(words)
 

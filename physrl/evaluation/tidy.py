@@ -43,9 +43,10 @@ ITEM: dict[str, tuple[pa.DataType, str]] = {
 DESCRIPTIONS = {
     "task": "Task of the question",
     "test_set": "Set of scenes: iid is like training; real are photographs",
-    "shots": "Number of solved examples before the question",
+    "shots": "Number of examples before the question",
     "decoding": "greedy or sampled",
     "images": "shown, or blank for the control without sight",
+    "examples": "Examples before the question: solved, or form (answers to scenes not shown)",
     "scene_id": "Scene or photograph: crossed with subjects",
     "completion": "Text of the model",
     "answer": "Parsed answer as text; empty if it could not be parsed",

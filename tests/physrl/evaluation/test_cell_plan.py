@@ -2,10 +2,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from physrl.errors import ConfigError
+from physrl.evaluation.cell_plan import make_conditions
+from physrl.evaluation.evidence import form_matched
 from physrl.evaluation.plan import plan_study
 from physrl.evaluation.requests import cell_sampling
+from physrl.evaluation.specs import Condition
 from tests.support.small_studies import small_study
 
 
@@ -35,3 +40,20 @@ def test_min_p_applies_to_sampled_answers() -> None:
     assert replace(found["sampled"], min_p=0.0) == next(
         cell_sampling(cell) for cell in plain.cells if cell.condition.decoding == "sampled"
     )
+
+
+def test_transfer_is_judged_after_examples_of_form() -> None:
+    prompting = "evaluation.prompting=[{}, {shots: 4}, {shots: 2, examples: form}]"
+    conditions = make_conditions(
+        small_study(prompting, "evaluation.tasks=[place_x]", "base.model.max_images=5")
+    )
+    form = Condition("place_x", shots=2, examples="form")
+    assert {form, replace(form, images="blank"), Condition("place_x", shots=4)} < set(conditions)
+    assert form_matched(conditions, "place_x", "iid") == form
+    solved = [each for each in conditions if each.examples == "solved"]
+    assert form_matched(solved, "place_x", "iid") == Condition("place_x", shots=4)
+
+
+def test_examples_of_form_need_a_number() -> None:
+    with pytest.raises(ConfigError, match=r"shots 0"):
+        small_study("evaluation.prompting=[{examples: form}]")

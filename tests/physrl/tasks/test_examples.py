@@ -6,11 +6,14 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
 from physrl.scene_source import SceneSource, prepare
+from physrl.tasks import TASKS
 from physrl.tasks.examples import BLANK, Examples
+from physrl.tasks.task import make_scene
 from physrl.turns import follow_ups
 from tests.support.groups import first_turn
 
 ENVIRONMENT = EnvironmentConfig()
+STABILITY = TASKS["stability"]
 TALL = EnvironmentConfig(num_blocks=(5, 6))
 SOURCE = SceneSource("stability", TALL, 3, "test", reasoning=True, generator="tall")
 
@@ -41,3 +44,14 @@ def test_blank_images_show_nothing_even_after_a_failure(
     (again,) = follow_ups(group, renderer, source)
     assert len(again.images) == 2
     assert all((image == BLANK).all() for image in again.images)
+
+
+def test_examples_of_form_show_no_scene(renderer: TinyRenderer) -> None:
+    source = replace(SOURCE, examples=Examples(4, ENVIRONMENT, 3, "form"))
+    _, (prompt, _) = prepare(source, range(2), renderer)
+    assert all((image == BLANK).all() for image in prompt.images[:-1])
+    assert not (prompt.images[-1] == BLANK).all()
+    # The answers are those of the four scenes that follow the examples: two pairs.
+    answers = [turn.text for turn in prompt.turns if turn.role == "assistant"]
+    unseen = [make_scene(STABILITY, ENVIRONMENT, 3, "warm", index) for index in range(4, 8)]
+    assert answers == [STABILITY.target(scene) for scene in unseen]
