@@ -115,9 +115,11 @@ from pathlib import Path
 
 import pandas as pd
 
+
 def answers(policy):
     (file,) = Path("runs/first/evaluation").glob(f"{policy}_place_iid_greedy_*.parquet")
     return pd.read_parquet(file)
+
 
 both = answers("base").merge(answers("grpo"), on="scene_id", suffixes=("_base", "_grpo"))
 flipped = both[both["success_base"] != both["success_grpo"]]
