@@ -58,4 +58,4 @@ def test_the_study_has_the_trials_and_cells_that_are_shown() -> None:
     assert (len(study.trials), len(study.cells)) == (4, 36)
     more = [*overrides(arguments), "grid.seeds=[0,1]"]
     study = plan_study(load_study_config(ROOT / arguments[1], more))
-    assert (len(study.trials), len(study.cells)) == (8, 50)
+    assert (len(study.trials), len(study.cells)) == (8, 52)

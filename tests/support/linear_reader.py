@@ -34,7 +34,7 @@ FAR = 6.0
 class Budget:
     """The length of a training run."""
 
-    steps: int = 300
+    steps: int = 700
     scenes: int = 8
     """Scenes a step."""
     pool: int = 256

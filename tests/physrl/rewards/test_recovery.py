@@ -17,7 +17,7 @@ from tests.support.linear_reader import (
     train,
 )
 
-BUDGET = Budget(steps=220, scenes=6, pool=60)
+BUDGET = Budget(pool=128)
 
 
 def learned(task: str, start: str, reward: RewardConfig) -> float:
