@@ -53,6 +53,10 @@ class Guess:
         return places + self.step * np.sign(way) if self.step else places
 
 
+ALIGNED = Guess(START, START, 0.0)
+"""Over the center of the block below."""
+
+
 def find_landmarks(x: Floats, sizes: Floats, index: int) -> Landmarks:
     """Return the landmarks of stacks for the block `index`, which is itself none.
 
@@ -85,7 +89,7 @@ def find_landmarks(x: Floats, sizes: Floats, index: int) -> Landmarks:
 
 def all_guesses(names: Landmarks) -> Iterator[Guess]:
     """Generate every guess between these landmarks."""
-    yield Guess(START, START, 0.0)
+    yield ALIGNED
     for start, end in combinations(names, 2):
         yield from (Guess(start, end, share) for share in SHARES)
     for start, end in permutations(names, 2):

@@ -7,7 +7,7 @@ from physrl.environments.randomness import Streams
 from physrl.environments.sampling import sample_beside
 from physrl.environments.simulator import Simulator
 from physrl.tasks.answers import Axis, answer_text, format_action, parse_offset
-from physrl.tasks.landmarks import Guess
+from physrl.tasks.landmarks import ALIGNED, Guess
 from physrl.tasks.placing import (
     GIVE_UP_BEYOND,
     guessed_on_top,
@@ -20,7 +20,6 @@ from physrl.tasks.placing import (
 from physrl.tasks.release import Release
 from physrl.types import Action, Block, Families, Offset, Outcome, SceneSpec, Shortcuts
 
-ALIGNED = Guess("below", "below", 0.0)
 MIDWAY = Guess("below", "lowest", 0.5)
 
 

@@ -11,7 +11,7 @@ from physrl.environments.sampling import place_tower
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
 from physrl.tasks.answers import Axis, answer_text, format_action, parse_offset
-from physrl.tasks.landmarks import Guess
+from physrl.tasks.landmarks import ALIGNED, Guess
 from physrl.tasks.placing import (
     GIVE_UP_BEYOND,
     best_shift,
@@ -43,7 +43,7 @@ def guessed(scene: SceneSpec, guess: Guess) -> Offset:
 
 def aligned(scene: SceneSpec) -> Offset:
     """Return the answer that puts the red block over the center of the block below."""
-    return guessed(scene, Guess("below", "below", 0.0))
+    return guessed(scene, ALIGNED)
 
 
 def midway(scene: SceneSpec) -> Offset:
