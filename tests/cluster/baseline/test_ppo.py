@@ -59,6 +59,7 @@ def network(checkpoint: Path) -> bytes:
     return (checkpoint / "policy" / "network.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_answers_can_be_parsed_by_the_task(trained: Path) -> None:
     policy = NetworkPolicy(configured(), trained)
     greedy = policy.generate(image_prompts(3), GREEDY)
@@ -76,6 +77,7 @@ def test_answers_can_be_parsed_by_the_task(trained: Path) -> None:
     assert isinstance(TASKS["place_x"].parse(other[0].completions[0].text), Offset)
 
 
+@pytest.mark.slow
 def test_networks_are_evaluated_like_models(trained: Path, tmp_path: Path) -> None:
     config = configured().model_copy(update={"output": tmp_path})
     measured = evaluate_baseline(config, NetworkPolicy(config, trained), "key", photos=())

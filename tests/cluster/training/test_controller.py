@@ -95,6 +95,7 @@ def update(actors: RunActors, groups: list[Group], advantages: np.ndarray) -> Me
     return actors.learner.update(0, [ray.put(batch)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("updates", [1, 2])
 def test_same_completions_give_the_reference_loops_rewards_advantages_and_loss(
     actors: RunActors, folder: Path, updates: int

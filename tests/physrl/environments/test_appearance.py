@@ -76,7 +76,7 @@ def test_a_view_is_a_function_of_its_random_stream(level: Level) -> None:
 def test_level_none_samples_the_camera_then_the_light() -> None:
     rng = np.random.default_rng(3)
     camera, appearance = sample_view(np.random.default_rng(3), "none", scene(1)[:2])
-    ranges = ((-0.15, 0.15), (2.6, 3.6), (7.0, 8.0), (1.45, 1.65), (45, 47))
+    ranges = ((-0.27, 0.27), (3.0, 4.6), (12.5, 14.5), (1.45, 1.65), (25.8, 27.2))
     assert camera == Camera(*(float(rng.uniform(*limits)) for limits in ranges))
     assert appearance.light == tuple(rng.uniform(*limits) for limits in ((-2, 2), (3, 5), (2, 4)))
     assert appearance.colors == ()

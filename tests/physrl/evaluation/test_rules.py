@@ -106,14 +106,14 @@ def test_the_best_of_a_family_is_found_in_known_scenes(renderer: TinyRenderer) -
 
 @pytest.mark.parametrize("name", ["place", "place_x", "stabilize"])
 def test_physics_is_always_right_and_rules_are_not(name: str, renderer: TinyRenderer) -> None:
-    task, scenes = TASKS[name], [scene(name, index) for index in range(100)]
+    task, scenes = TASKS[name], [scene(name, index) for index in range(60)]
     with closing(Simulator()) as simulator:
         for one in scenes[:10]:
             assert task.act(one, task.ideal(one), simulator).success
     for rule in (*task.shortcuts, *task.families):
         answer = make_rule(rule, task, SETTINGS, 0, renderer)
         # The scenes are fixed. The generator admits no guess in over 40 % of many scenes.
-        assert sum(stands(one, answer(one)) for one in scenes) <= 50
+        assert sum(stands(one, answer(one)) for one in scenes) <= 30
 
 
 def stands(one: SceneSpec, answer: Action) -> bool:

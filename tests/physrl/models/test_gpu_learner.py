@@ -13,6 +13,7 @@ from tests.support.paths import ROOT
 SCRIPT = ROOT / "tests/benchmarks/gpu_learner.py"
 
 
+@pytest.mark.slow
 def test_it_measures_a_tiny_model_without_ray_vllm_and_pybullet() -> None:
     blocked = "import sys; sys.modules.update(dict.fromkeys(('ray', 'vllm', 'pybullet')))\n"
     code = f"{blocked}sys.argv = {[str(SCRIPT), '--tiny']}\nimport runpy\n"

@@ -175,6 +175,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Tensor
     return weights
 
 
+@pytest.mark.slow
 def test_two_ranks_with_a_partitioned_head_learn_as_one_process(
     together: tuple[dict[str, Tensor], ...],
 ) -> None:
@@ -184,6 +185,7 @@ def test_two_ranks_with_a_partitioned_head_learn_as_one_process(
         torch.testing.assert_close(together[0][name], weight, atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_two_ranks_with_a_partitioned_tied_embedding_learn_as_one_process(
     together: tuple[dict[str, Tensor], ...],
 ) -> None:

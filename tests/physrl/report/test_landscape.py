@@ -32,7 +32,10 @@ def test_the_ideal_answer_has_the_highest_reward(
     assert len(figure.axes) == (3 if name == "place" else 2)  # a map has a color bar
 
 
-def test_rewards_are_those_of_the_answers(simulator: Simulator) -> None:
+def test_rewards_are_those_of_the_answers(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landscape, "SPACING", {1: 0.1})
     scene = make_scene(TASKS["place_x"], EnvironmentConfig(), 0, "test", 0)
     surface = compute_landscape(scene, PaperRewardConfig(), simulator)
     distance = np.abs(surface.xs - surface.ideal.x)

@@ -9,6 +9,7 @@ from physrl.evaluation.cells import open_cell_store
 from physrl.evaluation.claims import judge_claims
 from physrl.evaluation.plan import plan_study
 from physrl.evaluation.study_results import StudyResults, read_study_results
+from physrl.report import landscape
 from physrl.report.study import write_study_report
 from physrl.report.study_summary import headline
 
@@ -17,9 +18,11 @@ from physrl.report.study_summary import headline
 def page(results: StudyResults, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("report")
     facts = {"machine": "two cores"}
-    path = write_study_report(
-        results, folder, facts, examples_per_cell=1, landscapes=("place_x", "stability")
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(landscape, "SPACING", {1: 0.2})
+        path = write_study_report(
+            results, folder, facts, examples_per_cell=1, landscapes=("place_x", "stability")
+        )
     assert json.loads((folder / "summary.json").read_text())["study"] == "made-up"
     return path.read_text()
 

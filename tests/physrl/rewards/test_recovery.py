@@ -17,7 +17,7 @@ from tests.support.linear_reader import (
     train,
 )
 
-BUDGET = Budget(pool=128)
+BUDGET = Budget(pool=64)
 
 
 def learned(task: str, start: str, reward: RewardConfig) -> float:
@@ -29,7 +29,12 @@ def learned(task: str, start: str, reward: RewardConfig) -> float:
 
 @pytest.mark.parametrize(
     ("task", "start"),
-    [("place", "idle"), ("place_x", "opposite"), ("place_y", "blind"), ("stabilize", "idle")],
+    [
+        ("stabilize", "idle"),
+        pytest.param("place", "idle", marks=pytest.mark.slow),
+        pytest.param("place_x", "opposite", marks=pytest.mark.slow),
+        pytest.param("place_y", "blind", marks=pytest.mark.slow),
+    ],
 )
 def test_the_default_reward_recovers_from_a_poor_start(task: str, start: str) -> None:
     assert learned(task, start, SimulatedRewardConfig()) > 0.8
