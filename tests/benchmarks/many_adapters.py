@@ -20,7 +20,7 @@ from cluster.inference.servers import InferenceServers
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.runtime.session import ray_session
-from cluster.weights.policy import Policy
+from cluster.weights.sync import Policy
 from physrl.config.environment import EnvironmentConfig
 from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.config.runtime import RuntimeConfig
@@ -86,13 +86,13 @@ def make_adapters(folder: Path, count: int) -> list[Policy]:
 
 def on_one_server(policies: Sequence[Policy], prompts: Sequence[Prompt]) -> list[list[Generation]]:
     """Sample all policies' answers from one server that starts and ends here."""
-    loop = EventLoop()
+    loop, placement = EventLoop(), Placement.reserve(RUNTIME)
     servers = InferenceServers(
         ModelConfig(path=str(TINY_BASE), lora=LORA, max_prompt_tokens=96),
         RUNTIME,
         seed=0,
         loop=loop,
-        placement=Placement.anywhere(RUNTIME),
+        placement=placement,
         trace=Trace(),
         adapters=len(policies),
     )
@@ -100,8 +100,9 @@ def on_one_server(policies: Sequence[Policy], prompts: Sequence[Prompt]) -> list
     try:
         return [answer.result() for answer in answers]
     finally:
-        loop.stop()
         servers.stop()
+        loop.stop()
+        placement.release()
 
 
 def texts(answers: list[list[Generation]]) -> list[list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 from cluster.inference.server import InferenceServer
 from cluster.learner.rank import LearnerRank
 from cluster.rollout.worker import RolloutWorker
-from cluster.weights.policy import Policy
+from cluster.weights.sync import Policy
 
 NOTES = "PHYSRL_NOTED_WORK"
 """Environment variable that names the folder of notes; actors inherit it."""
