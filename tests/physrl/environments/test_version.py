@@ -11,8 +11,18 @@ from physrl.environments.version import GENERATOR_VERSION
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_prompt, make_scene, question_text
 
-EXPECTED_SCENES = {3: "b0306119457a33dc", 4: "67896ee56c776e1e", 5: "762018ccb566a8eb", 6: "63b46a803ecd9475"}
-EXPECTED_IMAGE = {3: "0a23c6cf056d91f5", 4: "0a23c6cf056d91f5", 5: "a47f7c149b24446d", 6: "a96fa3df023b3aaa"}
+EXPECTED_SCENES = {
+    3: "b0306119457a33dc",
+    4: "67896ee56c776e1e",
+    5: "762018ccb566a8eb",
+    6: "63b46a803ecd9475",
+}
+EXPECTED_IMAGE = {
+    3: "0a23c6cf056d91f5",
+    4: "0a23c6cf056d91f5",
+    5: "a47f7c149b24446d",
+    6: "a96fa3df023b3aaa",
+}
 """Hash of an image by PyBullet's renderer; Numba may round differently on other machines."""
 
 
