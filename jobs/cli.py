@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from jobs.arguments.humans import app as humans
 from jobs.arguments.match import Match, matched
 from jobs.arguments.options import (
     ConfigFile,
@@ -384,6 +385,9 @@ def tidy(
     from jobs import tidy as job
 
     job.run(location, study, out)
+
+
+app.add_typer(humans, name="humans")
 
 
 @app.command(epilog="Example: physrl baseline --config jobs/configs/baseline.yaml task=place_x")
