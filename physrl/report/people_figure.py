@@ -119,7 +119,7 @@ def _draw_agreement(axes: Axes, table: AgreementTable, styles: dict[Family, Line
     axes.axvline(0, color=INK, linewidth=0.6, alpha=0.4)
     photographs = table.condition.test_set == "real"
     title = "photographs" if photographs else f"{table.condition.task}, {table.condition.test_set}"
-    axes.set(title=f"{title}: agreement with {table.group}", xlabel="Cohen's kappa of successes")
+    axes.set(title=title, xlabel=f"agreement with {shortened(table.group)} (kappa)")
     axes.set(yticks=range(len(table.rows)), ylim=(len(table.rows) - 0.5, -0.5))
     families = [each.family for each in table.rows]
     axes.set_yticklabels([shortened(family.name, 24) for family in families])
