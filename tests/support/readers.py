@@ -30,6 +30,7 @@ from physrl.data.manifest import read_manifest as read_dataset_manifest
 from physrl.data.photo_image import decode_photo
 from physrl.data.photos import Photo, load_photos
 from physrl.data.rollouts import read_rollouts
+from physrl.data.tower_lists import read_list
 from physrl.evaluation.measurements import Measurements, load_measurement
 from physrl.evaluation.results import Answer
 from physrl.evaluation.specs import Condition
@@ -150,6 +151,21 @@ def _read_metrics(data: bytes, folder: Path) -> None:
     MetricsLines(folder).truncate_after(1)
 
 
+LISTED = b"env_ccs-easy-h=3-vcom=1-vpsf=0-v=2\nenv_blocks-hard-h=2-vcom=0-vpsf=0-v=1\n"
+
+
+def _read_towers(data: bytes, folder: Path) -> None:
+    """Read a list of towers whose images are there."""
+    listed = folder / "splits" / "default" / "test.txt"
+    listed.parent.mkdir(parents=True, exist_ok=True)
+    listed.write_bytes(data)
+    for name in LISTED.decode().split():
+        view = folder / "recordings" / name / "rgb-cam_1-mono-0.png"
+        view.parent.mkdir(parents=True, exist_ok=True)
+        view.touch()
+    read_list(folder)
+
+
 def _people() -> tuple[bytes, ...]:
     """Write a session of an experiment as JSON and as CSV."""
     item = Item("stability/test/iid/0/0", b"", "Will it fall?", None)
@@ -206,6 +222,7 @@ def readers(scratch: Path) -> dict[str, Reader]:
         "safetensors": Reader(_read_adapter("adapter_model.safetensors"), (_adapter_weights(),)),
         "model config": Reader(_read_model, ((TINY_BASE / "config.json").read_bytes(),)),
         "json lines": Reader(_read_metrics, (rows,)),
+        "tower list": Reader(_read_towers, (b"a.png 1\nb.png 0\n", LISTED)),
         "people": Reader(_read_people, _people()),
         "judgements": Reader(_read_judgements, (b"file,judge,falls\na,x,1\nb,x,0\na,y,0\n",)),
     }
