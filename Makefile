@@ -139,7 +139,7 @@ lint: install ## Check style, types, import rules and Dockerfiles; search for se
 	@echo "mypy"; $(BIN)/mypy --no-error-summary
 	@echo "import-linter"; $(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@echo "hadolint"; $(BIN)/hadolint docker/Dockerfile.*
-	@echo "secrets"; git ls-files -z | grep -zvE '\.(png|jpg|safetensors|ipynb)$$|^helm/physrl/dashboards/ray\.json$$' | xargs -0 \
+	@echo "secrets"; git ls-files -z | grep -zvE '\.(png|jpg|safetensors|ipynb)$$|^helm/physrl/dashboards/ray\.json$$|^physrl/people/browser/jspsych-' | xargs -0 \
 		$(BIN)/detect-secrets-hook --cores 1 --no-verify --disable-plugin HexHighEntropyString \
 		--exclude-lines '[sS]ecretName: |secretKeyRef:' --exclude-secrets '$(NO_SECRETS)'
 

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from jobs.arguments.humans import app as humans
 from jobs.arguments.match import Match, matched
 from jobs.arguments.options import (
     ConfigFile,
@@ -25,7 +26,7 @@ from jobs.arguments.options import (
     local_path,
 )
 from jobs.arguments.policy import DType, merged_model, policy_model
-from jobs.arguments.policy_place import SCHEME, short_name, split_bucket
+from jobs.arguments.policy_place import SCHEME, of_run, short_name, split_bucket
 from jobs.arguments.preview import preview
 from jobs.arguments.run_config import config_file, find_config, load_beside
 from jobs.checks import run as run_checks
@@ -132,7 +133,7 @@ def evaluate(
     policy: Annotated[
         str,
         typer.Option(
-            help="Checkpoint, step or adapter folder, a run or step in a bucket (s3://...), or a "
+            help="Run, step, model or adapter folder, a run or step in a bucket (s3://...), or a "
             "model name on the hub."
         ),
     ],
@@ -153,6 +154,8 @@ def evaluate(
 
         run, step = split_bucket(policy)
         folder = str(fetch(run, None, step, None).path)
+    else:
+        policy = folder = of_run(policy)
     beside = config_file(Path(folder)) if config is None else None
     if beside is not None:
         checked = load_beside(Path(folder), beside, given)
@@ -261,12 +264,14 @@ def pull(
 @app.command("try", epilog="Example: physrl try demo/step-00000060 --image tower.png task=place_x")
 def ask(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Checkpoint that physrl pull downloaded.")
+        Path,
+        typer.Argument(metavar="FOLDER", help="Run or checkpoint, also a downloaded one."),
     ],
     image: Annotated[Path, typer.Option(help="Image of a tower, PNG or JPEG.")],
     overrides: Overrides = None,
 ) -> None:
     """Ask a downloaded policy the task's question about one image."""
+    folder = Path(of_run(str(folder)))
     checked = find_config(folder, overrides or [])
     from jobs import ask as job
 
@@ -276,7 +281,7 @@ def ask(
 @app.command(epilog="Example: physrl merge runs/demo/checkpoints/step-00000060 --out models/demo")
 def merge(
     checkpoint: Annotated[
-        str, typer.Argument(metavar="CHECKPOINT", help="Step, adapter or model folder.")
+        str, typer.Argument(metavar="CHECKPOINT", help="Run, step, adapter or model folder.")
     ],
     out: Annotated[
         Path,
@@ -291,6 +296,7 @@ def merge(
     """Write a checkpoint as plain weights, which transformers and vLLM load."""
     if out.exists() and any(out.iterdir()):
         raise UserError(f"--out is {out}, which is not empty: name another folder")
+    checkpoint = of_run(checkpoint)
     model = merged_model(checkpoint, base, dtype)
     check_writable(out)
     from jobs import merge as job
@@ -384,6 +390,9 @@ def tidy(
     from jobs import tidy as job
 
     job.run(location, study, out)
+
+
+app.add_typer(humans, name="humans")
 
 
 @app.command(epilog="Example: physrl baseline --config jobs/configs/baseline.yaml task=place_x")

@@ -17,6 +17,7 @@ from physrl.config.base import Section, TypedSection
 from physrl.config.baseline import BaselineConfig
 from physrl.config.dataset import CollectConfig
 from physrl.config.implementation import TypedRegistry
+from physrl.config.people import ExclusionConfig, ExperimentConfig
 from physrl.config.study import StudyConfig
 from physrl.config.task import TASKS, TaskName
 
@@ -31,8 +32,9 @@ table whose `type` changes is replaced whole. Unknown keys are refused. The reso
 of a run lies in its folder as `config.yaml`.
 
 Keys of `train`, `sft`, `evaluate`, `preview` and `doctor` stand under [run](#run) and in the
-sections after it; [collect](#collect), [baseline](#baseline) and [study](#study) (`physrl sweep`)
-have keys of their own. Installed packages may add tasks, algorithms and rewards to those listed
+sections after it; [collect](#collect), [baseline](#baseline), [study](#study) (`physrl sweep`),
+[people](#people) (`physrl humans export`) and [exclusion](#exclusion) (`physrl humans import`) have
+keys of their own. Installed packages may add tasks, algorithms and rewards to those listed
 here ([how](howto/add-a-task.md)).
 """
 MAIN: dict[str, type[Section]] = {
@@ -40,6 +42,8 @@ MAIN: dict[str, type[Section]] = {
     "collect": CollectConfig,
     "baseline": BaselineConfig,
     "study": StudyConfig,
+    "people": ExperimentConfig,
+    "exclusion": ExclusionConfig,
 }
 COLUMNS = "| key | type | default | meaning |\n| --- | --- | --- | --- |"
 WORDS = {"int": "integer", "float": "number", "str": "text", "bool": "true or false"}

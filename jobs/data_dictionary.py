@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from physrl.data import rollouts, shards
-from physrl.evaluation import tidy
+from physrl.evaluation import people, tidy
 from physrl.evaluation.result_files import SCHEMA as ANSWERS
 
 PAGE = Path(__file__).parents[1] / "docs" / "data.md"
@@ -51,6 +51,11 @@ FILES = (
     ),
     ("`cells/*.parquet` of a study", "`sweep`", "[answers](#answers)"),
     (
+        "`people/*/*.parquet` of a study",
+        "`humans import`",
+        "[answers](#answers) of people, with [who gave them](#answers-of-people)",
+    ),
+    (
         "`answers.parquet`, `answers.csv`, `codebook.csv`",
         "`tidy`",
         "[answers of a study](#answers-of-a-study)",
@@ -59,6 +64,7 @@ FILES = (
 """Files, the commands that write them, and their content."""
 ABOUT_ANSWERS = """A row for each answer; of several attempts the last. The metadata of the schema
 say what was asked (`cell`) and with which code (`versions`); in a study the plan says so."""
+ABOUT_PEOPLE = "Columns before those of [answers](#answers); a file for each group."
 ASKED = {
     "policy": "Name of the policy",
     "policy_key": "Digest of the policy's weights and of what decides how it is served",
@@ -173,6 +179,7 @@ def page() -> str:
         _table("Answers", ABOUT_ANSWERS, ANSWERS, answer),
         _keys("What was asked", "The JSON file beside the answers of a measurement.", ASKED),
         _table("Datasets", "A row for each scene.", shards.SCHEMA, scene),
+        _keys("Answers of people", ABOUT_PEOPLE, people.DESCRIPTIONS),
         _table("Answers of a study", subjects, tidy.SCHEMA, study),
     )
     lines = (line for section in sections for line in section)

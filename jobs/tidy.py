@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
+from jobs.arguments.study_place import find_study
 from jobs.display.console import console
-from physrl.errors import DataError
-from physrl.evaluation.cells import find_cell_store
 from physrl.evaluation.tidy import CODEBOOK, CSV, TABLE, write_tidy
 
 
@@ -17,16 +16,6 @@ def run(location: str, study: str | None, out: Path) -> None:
     Raises:
         DataError: the store does not exist, or holds no such study.
     """
-    store = find_cell_store(location)
-    if store is None:
-        raise DataError(f"store {location} does not exist: name the store= of a study")
-    plans = {plan.name: plan for plan in store.plans()}
-    if not plans:
-        raise DataError(f"store {location} holds no study: run physrl sweep with store={location}")
-    if study is None and len(plans) > 1:
-        raise DataError(f"store {location} holds {', '.join(plans)}: choose one with --study")
-    name = next(iter(plans)) if study is None else study
-    if name not in plans:
-        raise DataError(f"--study is '{name}', but the store holds {', '.join(plans)}: name one")
-    rows = write_tidy(plans[name], store, out)
-    console.print(f"{rows} answers of {name}: {out / TABLE}, {out / CSV}, {out / CODEBOOK}")
+    plan, store = find_study(location, study)
+    rows = write_tidy(plan, store, out)
+    console.print(f"{rows} answers of {plan.name}: {out / TABLE}, {out / CSV}, {out / CODEBOOK}")

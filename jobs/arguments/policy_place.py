@@ -3,10 +3,39 @@
 import re
 from pathlib import Path
 
+import typer
+
+from physrl.errors import CheckpointError
+from physrl.storage.checkpoints import FOLDER, Checkpoints
+from physrl.storage.retention import score_of
+
 SCHEME = "s3://"
 STRUCTURE = {"checkpoints", "model", "adapter"}
 """Names of folders that do not identify the policy."""
 STEP = re.compile(r"(?P<run>s3://.+?)(?:/checkpoints/step-0*(?P<step>\d+))?(?:/model|/adapter)?/*")
+
+
+def of_run(policy: str) -> str:
+    """Return the best checkpoint of a run's local folder, or else its last, and print which it is.
+
+    Any other policy is returned unchanged.
+
+    Raises:
+        CheckpointError: the run has no complete checkpoint.
+    """
+    run = Path(policy).expanduser()
+    if not (run / FOLDER).is_dir():
+        return policy
+    checkpoints = Checkpoints(run, keep_last=1)
+    found = checkpoints.best() or checkpoints.latest()
+    if found is None:
+        raise CheckpointError(
+            f"{run} is a run without a complete checkpoint: let it train to its first one"
+        )
+    score = score_of(found.state)
+    which = "last" if score is None else f"best (score {score:.4g})"
+    typer.echo(f"the {which} checkpoint of {run}: {found.path.name}")
+    return str(found.path)
 
 
 def short_name(policy: str) -> str:

@@ -39,6 +39,27 @@ def check_model(key: str, path: str, model: ModelConfig) -> None:
     _check_checkpoint(f"{key} is {path}", folder, model)
 
 
+def check_plain_weights(key: str, path: str) -> None:
+    """Refuse a checkpoint whose weights are stored quantized, which nothing can be added to.
+
+    Args:
+        path: a checkpoint that `check_model` accepts.
+
+    Raises:
+        UserError: names the key, its value and the method.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        folder = _download_config(key, path, None).parent
+    settings = from_json((folder / "config.json").read_bytes()).get("quantization_config")
+    if settings is not None:
+        method = settings.get("quant_method") if isinstance(settings, dict) else None
+        raise UserError(
+            f"{key} is {path}, whose weights are quantized ({method or 'by its config.json'}): "
+            "name the plain weights that they were made from"
+        )
+
+
 def _check_checkpoint(named: str, folder: Path, model: ModelConfig) -> None:
     try:
         settings = from_json((folder / "config.json").read_bytes())

@@ -21,8 +21,8 @@ class EvaluationConfig(Section):
     scenes: int = Field(256, ge=1)
     """Held-out scenes of each task and test set, the same ones for every policy."""
     real_images: LocalPath | None = None
-    """Photographs of real towers to measure as well: a folder with labels.csv, or a Parquet
-    file."""
+    """Photographs of real towers to measure as well: a folder with labels.csv, a Parquet file, or
+    images of others (docs/datasets.md)."""
     data: dict[TaskName, Location] = Field({})
     """Collected datasets of split `test` by task, whose scenes replace newly drawn ones; each must
     have the run's `environment`."""

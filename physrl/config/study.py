@@ -193,7 +193,8 @@ class StudyEvaluationConfig(Section):
     seed: int = Field(0, ge=0, le=2**31 - 1)
     """Random seed of the test sets, independent of the seeds of the trials."""
     real_images: LocalPath | None = None
-    """Photographs: a folder with labels.csv, or a Parquet file."""
+    """Photographs: a folder with labels.csv, a Parquet file, or images of others
+    (docs/datasets.md)."""
 
     @field_validator("tasks", "test_sets", "prompting")
     @classmethod

@@ -27,11 +27,29 @@ class LabelRow:
 
 
 def read_labels(path: Path) -> list[LabelRow]:
-    """Read the rows; spaces around names and values are ignored.
+    """Read the rows of a table with the columns `file` and `falls`.
 
     Raises:
-        DataError: the file is missing, is not text, lacks a column or has one twice, or a row has
-            more values than the first line has names.
+        DataError: as `read_table`, or the file lacks a column or has no rows.
+    """
+    columns, rows = read_table(path)
+    for column in REQUIRED_COLUMNS:
+        if column not in columns:
+            raise DataError(
+                f"{path} has no column '{column}' but {', '.join(columns) or 'nothing'}: name it "
+                "in the first line"
+            )
+    if not rows:
+        raise DataError(f"{path} has no rows: add a line for each photograph")
+    return rows
+
+
+def read_table(path: Path) -> tuple[list[str], list[LabelRow]]:
+    """Read the names of columns, and the rows; spaces around names and values are ignored.
+
+    Raises:
+        DataError: the file is missing, is not text, has a column twice, or a row has more values
+            than the first line has names.
     """
     try:
         data = path.read_bytes()
@@ -43,18 +61,10 @@ def read_labels(path: Path) -> list[LabelRow]:
         text = data.decode(ENCODINGS.get(data[:2], "utf-8-sig"))
         lines = _split(text)
     columns = lines[0][1] if lines else []
-    for column in REQUIRED_COLUMNS:
-        if column not in columns:
-            raise DataError(
-                f"{path} has no column '{column}' but {', '.join(columns) or 'nothing'}: name it "
-                "in the first line"
-            )
     for column in columns:
         if column and columns.count(column) > 1:
             raise DataError(f"{path} has two columns '{column}': remove one")
-    if len(lines) == 1:
-        raise DataError(f"{path} has no rows: add a line for each photograph")
-    return [_row(path, columns, each) for each in lines[1:]]
+    return columns, [_row(path, columns, each) for each in lines[1:]]
 
 
 def _split(text: str) -> list[Line]:

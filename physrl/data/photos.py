@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 from physrl.config.run import RunConfig
 from physrl.data.labels import LABELS, LabelRow, read_labels
 from physrl.data.photo_image import decode_photo
-from physrl.errors import DataError, boundary
+from physrl.data.tower_lists import ListedTower, holds_lists, read_list
+from physrl.errors import DataError, boundary, reason_of
 from physrl.types import Image
 
 HUMAN_COLUMN = "human_falls_fraction"
@@ -47,11 +48,14 @@ def load_photos(path: Path) -> tuple[Photo, ...]:
     labels.csv has the columns `file`, `falls` (0 or 1) and, optionally, `human_falls_fraction`
     (0 to 1). A Parquet file has `image` (encoded bytes, or a struct with `bytes`), `falls` (true or
     false, 1 or 0) or `answer` (Yes or No) and, optionally, `file` or `scene_id` and
-    `human_falls_fraction`. Other columns are ignored.
+    `human_falls_fraction`. Other columns are ignored. Towers of others lie in folders with lists
+    (`physrl.data.tower_lists`), of which one may be named.
 
     Raises:
         DataError: the path, the labels, a column, a value or an image is missing or invalid.
     """
+    if holds_lists(path) and not (path / LABELS).exists():
+        return tuple(_load_listed(tower) for tower in read_list(path))
     if path.is_file():
         return _load_table(path)
     if not path.exists():
@@ -63,6 +67,10 @@ def load_photos(path: Path) -> tuple[Photo, ...]:
     rows = read_labels(path / LABELS)
     _refuse_repeated(path, rows)
     return tuple(_load_photo(path, row) for row in rows)
+
+
+def _load_listed(tower: ListedTower) -> Photo:
+    return Photo(tower.name, tower.falls, None, read_image(tower.path))
 
 
 def load_configured_photos(config: RunConfig) -> tuple[Photo, ...]:
@@ -196,5 +204,5 @@ def read_image(path: Path) -> Image:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}: name a PNG or JPEG") from None
+        raise DataError(f"{path} cannot be read: {reason_of(error)}: name a PNG or JPEG") from None
     return decode_photo(data, str(path))

@@ -6,6 +6,7 @@
     cells/<key>.parquet    answers of a cell
     adaptation/<key>.json  successes after each number of steps
     probes/<key>.json      decodability by layer
+    people/<study>/<group>.parquet    answers of people; a new import replaces an earlier one
     running/<key>.json     results that are being computed
     failed/<key>.json      reasons of failures
 
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -31,11 +32,14 @@ from physrl.evaluation.specs import StudyPlan
 from physrl.storage.object_store import ObjectStore, open_store
 from physrl.types import Metrics
 
+if TYPE_CHECKING:
+    from physrl.evaluation.people import PeopleGroup  # pyarrow, which only answers need
+
 FORMAT = "physrl-study-4"
 """Version of the keys and the columns."""
 FORMAT_KEY = "format.json"
-PLANS, TRAINED, CELLS, ADAPTATION, PROBES, RUNNING, FAILED = (
-    "plans", "trained", "cells", "adaptation", "probes", "running", "failed",
+PLANS, TRAINED, CELLS, ADAPTATION, PROBES, PEOPLE, RUNNING, FAILED = (
+    "plans", "trained", "cells", "adaptation", "probes", "people", "running", "failed",
 )  # fmt: skip
 Record = TypeVar("Record")
 
@@ -156,6 +160,29 @@ class CellStore:
         """Read a probe; return None if it does not exist."""
         return self._find(ProbeResult, f"{PROBES}/{key}.json")
 
+    def write_people(self, study: str, group: "PeopleGroup") -> None:
+        """Write the answers of a group of people, and replace an earlier import of its name."""
+        from physrl.evaluation.people import dump_people
+
+        self._store.put(f"{PEOPLE}/{study}/{group.name}.parquet", dump_people(group))
+
+    def read_people(self, study: str) -> "tuple[PeopleGroup, ...]":
+        """Read the groups of people of a study, in the order of their names.
+
+        Raises:
+            DataError: a group is damaged.
+        """
+        from physrl.evaluation.people import parse_people
+
+        groups = []
+        for key in self._store.keys(f"{PEOPLE}/{study}/"):
+            name = key.rpartition("/")[2].removesuffix(".parquet")
+            try:
+                groups.append(parse_people(name, self._store.get(key)))
+            except ValueError as error:
+                raise self._damaged(key, str(error), "import the people's data again") from None
+        return tuple(groups)
+
     def start(self, key: str, name: str) -> None:
         """Mark a result as being computed."""
         self._store.put(f"{RUNNING}/{key}.json", _dump(Running(key, name, time.time())))
@@ -206,8 +233,8 @@ class CellStore:
             where = ".".join(str(part) for part in first["loc"]) or "file"
             raise self._damaged(name, f"{where}: {first['msg']}") from None
 
-    def _damaged(self, name: str, why: str) -> DataError:
-        return DataError(f"{name} in {self.location} is damaged: {why}: delete it and run again")
+    def _damaged(self, name: str, why: str, remedy: str = "delete it and run again") -> DataError:
+        return DataError(f"{name} in {self.location} is damaged: {why}: {remedy}")
 
 
 def open_cell_store(location: str) -> CellStore:

@@ -55,7 +55,7 @@ def evaluate_control(cell: CellSpec, photos: Sequence[Photo]) -> CellResult:
     kind = cell.subject.kind
     if kind not in CONTROLS:
         raise ValueError(f"{cell.subject.name} is a {kind} subject, not a control")
-    with closing(World(make_renderer=lambda settings: _NoRenderer())) as world:
+    with closing(World(make_renderer=lambda settings: NoRenderer())) as world:
         return evaluate_cell(cell, _ScriptedGenerator(_answers(cell, photos)), world, photos)
 
 
@@ -117,8 +117,8 @@ class _ScriptedGenerator:
         return [Generation((), (Completion(text, (), (), False, 0),)) for text in texts]
 
 
-class _NoRenderer:
-    """A `Renderer` of empty images."""
+class NoRenderer:
+    """A `Renderer` of empty images, for answers that are there already."""
 
     def render(
         self, poses: Sequence[Pose], camera: Camera, appearance: Appearance, size: int

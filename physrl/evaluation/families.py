@@ -8,7 +8,7 @@ import numpy as np
 from physrl.config.methods import CONTROLS
 from physrl.config.task import TaskName
 from physrl.evaluation.matrix import Matrix
-from physrl.evaluation.results import CellResult
+from physrl.evaluation.results import Answer, CellResult
 from physrl.evaluation.specs import Condition, Subject, SubjectKind
 from physrl.evaluation.statistics import Floats
 from physrl.evaluation.trials import DEFAULT_VARIANT
@@ -124,11 +124,23 @@ def tabulate_scores(matrix: Matrix, results: Mapping[str, CellResult]) -> dict[F
     return table
 
 
+def score_answers(answers: Sequence[Answer]) -> Scores:
+    """Collect the outcomes of answers as those of a single seed."""
+    successes, stages = _score(answers)
+    falls = np.array([answer.falls for answer in answers], np.float64)
+    parsed, legal = np.minimum(stages, 1), np.maximum(stages - 1, 0)
+    return Scores(successes[None], parsed[None], legal[None], falls)
+
+
 def _score_cell(cell: CellResult | None, scenes: int) -> tuple[Floats, Floats]:
     """Collect the successes and stages of a cell's answers; NaN without one."""
     if cell is None:
         return np.full(scenes, np.nan), np.full(scenes, np.nan)
+    return _score(cell.answers)
+
+
+def _score(answers: Sequence[Answer]) -> tuple[Floats, Floats]:
     return (
-        np.fromiter((answer.success for answer in cell.answers), np.float64, scenes),
-        np.fromiter((STAGES[answer.status] for answer in cell.answers), np.float64, scenes),
+        np.array([answer.success for answer in answers], np.float64),
+        np.array([STAGES[answer.status] for answer in answers], np.float64),
     )

@@ -49,11 +49,7 @@ SCHEMA = pa.schema(CONDITION | ANSWER)
 
 def dump_results(results: Sequence[CellResult], metadata: dict[str, str]) -> bytes:
     """Serialize results; a result without answers is lost."""
-    rows = [
-        asdict(result.condition) | {name: getattr(answer, name) for name in ANSWER}
-        for result in results
-        for answer in result.answers
-    ]
+    rows = [dump_row(result.condition, answer) for result in results for answer in result.answers]
     table = pa.Table.from_pylist(rows, SCHEMA.with_metadata(metadata))
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
@@ -72,7 +68,7 @@ def parse_results(data: bytes) -> tuple[tuple[CellResult, ...], dict[str, str]]:
         raise ValueError(reason_of(error)) from None
     if table.schema.remove_metadata() != SCHEMA:
         raise ValueError(f"the columns are {', '.join(table.schema.names)}")
-    rows = ((_condition(row), _answer(row)) for row in table.to_pylist())
+    rows = map(parse_row, table.to_pylist())
     results = tuple(
         CellResult(condition, tuple(answer for _, answer in group))
         for condition, group in groupby(rows, key=lambda row: row[0])
@@ -81,12 +77,15 @@ def parse_results(data: bytes) -> tuple[tuple[CellResult, ...], dict[str, str]]:
     return results, {key.decode(): value.decode() for key, value in metadata.items()}
 
 
-def _condition(row: dict[str, Any]) -> Condition:
-    return Condition(**{field.name: row[field.name] for field in fields(Condition)})
+def dump_row(condition: Condition, answer: Answer) -> dict[str, Any]:
+    """Return the row of an answer, with its condition."""
+    return asdict(condition) | {name: getattr(answer, name) for name in ANSWER}
 
 
-def _answer(row: dict[str, Any]) -> Answer:
+def parse_row(row: dict[str, Any]) -> tuple[Condition, Answer]:
+    """Return the condition and the answer of a row; other columns are ignored."""
+    condition = Condition(**{field.name: row[field.name] for field in fields(Condition)})
     pairs = {
         name: None if row[name] is None else tuple(row[name]) for name in ("offset", "ideal_offset")
     }
-    return Answer(**({name: row[name] for name in ANSWER} | pairs))
+    return condition, Answer(**({name: row[name] for name in ANSWER} | pairs))

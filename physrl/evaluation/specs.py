@@ -13,9 +13,9 @@ from physrl.config.study import Decoding, ExampleKind, ImageMode, Target
 from physrl.config.task import TaskName
 from physrl.evaluation.trials import TrialSpec
 
-SubjectKind = Literal["trained", "base", "baseline", "physics", "guesser", "rule"]
-"""A trial's model, a model before training, a policy without language, or a control: the exact
-criterion, a guesser, or a rule without physics."""
+SubjectKind = Literal["trained", "base", "baseline", "physics", "guesser", "rule", "people"]
+"""A trial's model, a model before training, a policy without language, a control (the exact
+criterion, a guesser, or a rule without physics), or people, whose answers are imported."""
 CONTROLS: tuple[SubjectKind, ...] = ("physics", "guesser", "rule")
 """Kinds of subjects that are no model."""
 

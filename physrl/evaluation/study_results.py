@@ -13,6 +13,7 @@ from physrl.evaluation.comparisons import Comparison, compare_methods
 from physrl.evaluation.families import Family, FamilyCell, family_of, is_main
 from physrl.evaluation.generalization import Generalization
 from physrl.evaluation.matrix import DoneCells, Matrix, make_matrix
+from physrl.evaluation.people import PeopleGroup
 from physrl.evaluation.probe_results import ProbeResult
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import AdaptationSpec, Condition, ProbeSpec, StudyPlan
@@ -34,7 +35,9 @@ class StudyResults:
     probes: dict[str, ProbeResult]
     failures: dict[str, Failure]
     human: HumanAccuracy | None
-    """Accuracy of people on the photographs."""
+    """Accuracy of people on the photographs, by the fractions that came with these."""
+    people: tuple[PeopleGroup, ...] = ()
+    """Groups of people whose answers were imported."""
 
     @cached_property
     def generalization(self) -> Generalization:
@@ -107,4 +110,5 @@ def read_study_results(
         probes=read_all(plan.probes, store.read_probe),
         failures={key: each for key, each in store.failures().items() if key in planned},
         human=human_accuracy(photos),
+        people=store.read_people(plan.name),
     )

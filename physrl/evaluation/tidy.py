@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,20 @@ import pyarrow.parquet as pq
 from physrl.evaluation.cells import CellStore
 from physrl.evaluation.families import family_of
 from physrl.evaluation.matrix import Matrix, make_matrix
-from physrl.evaluation.result_files import ANSWER, CONDITION
-from physrl.evaluation.specs import StudyPlan, Subject
+from physrl.evaluation.people import PeopleGroup, PersonAnswer
+from physrl.evaluation.result_files import ANSWER, CONDITION, dump_row
+from physrl.evaluation.results import Answer
+from physrl.evaluation.specs import Condition, StudyPlan, Subject
 
 TABLE, CSV, CODEBOOK = "answers.parquet", "answers.csv", "codebook.csv"
 SUBJECT: dict[str, tuple[pa.DataType, str]] = {
     "study": (pa.string(), "Name of the study"),
-    "subject": (pa.string(), "Name of the model or control; one training run is one subject"),
+    "subject": (
+        pa.string(),
+        "Name of the model, control or person; one training run is one subject",
+    ),
     "family": (pa.string(), "Name of the subjects that differ only in their seed"),
-    "kind": (pa.string(), "trained, base, baseline, or the kind of a control"),
+    "kind": (pa.string(), "trained, base, baseline, people, or the kind of a control"),
     "model": (pa.string(), "Name of the model in the grid; empty for controls"),
     "method": (pa.string(), "Training method; empty for untrained models and controls"),
     "variant": (pa.string(), "Variant of the grid; empty for untrained models and controls"),
@@ -38,6 +42,7 @@ ITEM: dict[str, tuple[pa.DataType, str]] = {
     "offset_y": (pa.float64(), "Answered offset upwards, in block widths"),
     "ideal_x": (pa.float64(), "Ideal offset to the right, in block widths"),
     "ideal_y": (pa.float64(), "Ideal offset upwards, in block widths"),
+    "seconds": (pa.float64(), "Response time of a person in seconds; null for models"),
 }
 """Columns that are derived from an answer."""
 DESCRIPTIONS = {
@@ -108,26 +113,41 @@ def _tables(plan: StudyPlan, matrix: Matrix, store: CellStore) -> Iterator[pa.Ta
         result = store.read_cell(entry.cell.key) if entry.status == "done" else None
         if result is None:
             continue
-        condition = {
-            field.name: getattr(result.condition, field.name) for field in fields(result.condition)
-        }
-        about = condition | _describe(plan.name, entry.cell.subject, result.condition.task)
+        about = _describe(plan.name, entry.cell.subject, result.condition.task)
         is_paired = result.condition.test_set != "real"
-        rows = []
-        for number, answer in enumerate(result.answers):
-            row: dict[str, Any] = {name: getattr(answer, name) for name in ANSWER}
-            offset, ideal = row.pop("offset"), row.pop("ideal_offset")
-            row |= {
-                "pair": number // 2 if is_paired else None,
-                "parsed": answer.status != "unparseable",
-                "legal": answer.status == "settled",
-                "offset_x": offset[0] if offset else None,
-                "offset_y": offset[1] if offset else None,
-                "ideal_x": ideal[0] if ideal else None,
-                "ideal_y": ideal[1] if ideal else None,
-            }
-            rows.append(about | row)
+        rows = [
+            about | _row(result.condition, answer, number // 2 if is_paired else None)
+            for number, answer in enumerate(result.answers)
+        ]
         yield pa.Table.from_pylist(rows, SCHEMA)
+    for group in store.read_people(plan.name):
+        rows = [
+            _describe_person(plan.name, group, each.person)
+            | _row(each.condition, each.answer, _pair(each))
+            | {"seconds": each.seconds}
+            for each in group.answers
+        ]
+        yield pa.Table.from_pylist(rows, SCHEMA)
+
+
+def _row(condition: Condition, answer: Answer, pair: int | None) -> dict[str, Any]:
+    row = dump_row(condition, answer)
+    offset, ideal = row.pop("offset"), row.pop("ideal_offset")
+    return row | {
+        "pair": pair,
+        "parsed": answer.status != "unparseable",
+        "legal": answer.status == "settled",
+        "offset_x": offset[0] if offset else None,
+        "offset_y": offset[1] if offset else None,
+        "ideal_x": ideal[0] if ideal else None,
+        "ideal_y": ideal[1] if ideal else None,
+    }
+
+
+def _pair(given: PersonAnswer) -> int | None:
+    if given.condition.test_set == "real":
+        return None
+    return int(given.answer.scene_id.rpartition("/")[2]) // 2
 
 
 def _describe(study: str, subject: Subject, task: str) -> dict[str, Any]:
@@ -144,3 +164,8 @@ def _describe(study: str, subject: Subject, task: str) -> dict[str, Any]:
         "trained_on": "+".join(subject.trained_on),
         "on_trained_task": task in subject.trained_on,
     }
+
+
+def _describe_person(study: str, group: PeopleGroup, person: int) -> dict[str, Any]:
+    subject = Subject("people", "", f"{group.name} {person}")
+    return _describe(study, subject, "") | {"family": group.name}

@@ -22,6 +22,7 @@ METHOD_COLORS = {
     "physics": "#56b4e9",
     "guesser": "#9a8c00",
     "ppo": "#7d5ba6",
+    "people": "#7b2d8b",
 }
 """Colors of methods and controls of a study that are not in `POLICY_COLORS`."""
 SUCCESS, FAILURE = "#0a84c8", "#d55e00"

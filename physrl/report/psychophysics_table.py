@@ -3,20 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from physrl.evaluation.estimate import Estimate
 from physrl.evaluation.families import Family, group_families
+from physrl.evaluation.people_scores import agreement, successes_of
 from physrl.evaluation.psychophysics import (
     Curve,
     Detection,
     detect,
-    error_consistency,
     fit_curve,
     over_seeds,
     verdicts_of,
 )
-from physrl.evaluation.results import CellResult
+from physrl.evaluation.results import Answer, CellResult
 from physrl.evaluation.specs import Condition, Subject
 from physrl.evaluation.study_results import StudyResults
 
@@ -47,12 +45,19 @@ def psychophysics_rows(results: StudyResults) -> tuple[PsychophysicsRow, ...]:
     for family, subjects in group_families(results.plan.subjects).items():
         cells = _cells(results, subjects)
         if any(answer.margin is not None for cell in cells for answer in cell.answers):
-            rows.append(_row(results, family, cells))
+            rows.append(_row(results, family, [cell.answers for cell in cells]))
+    for group in results.people:
+        persons = list(group.persons(STABILITY).values())
+        if persons:
+            rows.append(_row(results, group.family, persons))
     return tuple(rows)
 
 
-def _row(results: StudyResults, family: Family, cells: Sequence[CellResult]) -> PsychophysicsRow:
-    verdicts = [verdicts_of(cell.answers) for cell in cells]
+def _row(
+    results: StudyResults, family: Family, members: Sequence[Sequence[Answer]]
+) -> PsychophysicsRow:
+    """Make the row of a family's seeds, or of a group's persons."""
+    verdicts = [verdicts_of(answers) for answers in members]
     curves = [fit_curve(margins, answered) for margins, _, answered in verdicts]
     found = [detect(falls, answered) for _, falls, answered in verdicts]
 
@@ -68,23 +73,24 @@ def _row(results: StudyResults, family: Family, cells: Sequence[CellResult]) -> 
         slope=curve(lambda each: each.slope),
         sensitivity=detection(lambda each: each.sensitivity),
         bias=detection(lambda each: each.bias),
-        consistency=over_seeds(_consistencies(results, family, cells)),
+        consistency=over_seeds(_consistencies(results, family, members)),
     )
 
 
 def _consistencies(
-    results: StudyResults, family: Family, cells: Sequence[CellResult]
+    results: StudyResults, family: Family, members: Sequence[Sequence[Answer]]
 ) -> list[float | None]:
     base = results.generalization.base_of(family)
+    if family.kind == "people":  # compared with the first base
+        base = next((each for each in results.generalization.families if each.kind == "base"), None)
     if family.kind == "base" or base is None:
         return []
     subjects = group_families(results.plan.subjects)[base]
     of_base = _cells(results, subjects)
     if not of_base:
         return []
-    reference = np.array([answer.success for answer in of_base[0].answers], np.float64)
-    successes = [np.array([a.success for a in cell.answers], np.float64) for cell in cells]
-    return [error_consistency(each, reference) for each in successes]
+    reference = successes_of(of_base[0].answers)
+    return [agreement(successes_of(answers), reference) for answers in members]
 
 
 def _cells(results: StudyResults, subjects: Sequence[Subject]) -> list[CellResult]:

@@ -14,6 +14,8 @@ from physrl.evaluation.study_results import StudyResults
 from physrl.report import study_figures
 from physrl.report.gallery import Answered, make_gallery
 from physrl.report.page import render_page
+from physrl.report.people_figure import people_figure
+from physrl.report.people_tables import agreement_tables
 from physrl.report.probe_figure import probe_figure
 from physrl.report.psychophysics_table import psychophysics_rows
 from physrl.report.report import GalleryItem
@@ -65,6 +67,7 @@ def render_study(
     facts: Mapping[str, str],
 ) -> str:
     """Render the page, with its figures and images embedded."""
+    agreements = agreement_tables(results)
     probed = dict.fromkeys(spec.task for spec in results.plan.probes)
     return render_page(
         TEMPLATE,
@@ -76,6 +79,7 @@ def render_study(
         transfers=transfer_rows(results),
         adaptations=adaptation_rows(results),
         psychophysics=psychophysics_rows(results),
+        agreements=agreements,
         comparisons=_main_comparisons(results.comparisons),
         significant=SIGNIFICANT,
         figures={
@@ -83,6 +87,7 @@ def render_study(
             "robustness": study_figures.robustness_figure(results),
             "adaptation": study_figures.adaptation_figure(results),
             "photos": study_figures.photo_figure(results),
+            "people": people_figure(results, agreements),
             "landscapes": landscapes,
         },
         probes={task: probe_figure(results, task) for task in probed},

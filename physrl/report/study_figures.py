@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from physrl.config.environment import TestSet
 from physrl.config.task import TaskName
 from physrl.evaluation.families import Family, family_of
+from physrl.evaluation.people_scores import people_success
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
 from physrl.evaluation.trials import DEFAULT_VARIANT
@@ -113,9 +114,14 @@ def robustness_figure(results: StudyResults) -> str | None:
 def photo_figure(results: StudyResults) -> str | None:
     """Draw the accuracy on photographs: a bar a family, lines for chance and for people."""
     generalization, real = results.generalization, Condition("stability", "real")
-    families = [
-        family for family, _ in generalization.select(lambda _, condition: condition == real)
-    ]
+    models = generalization.select(lambda _, condition: condition == real)
+    rates = {family: generalization.success_rate(family, real) for family, _ in models}
+    rates |= {
+        group.family: rate
+        for group in results.people
+        if (rate := people_success(group, real)) is not None
+    }
+    families = list(rates)
     if not families:
         return None
     colors = family_colors(families)
@@ -123,7 +129,7 @@ def photo_figure(results: StudyResults) -> str | None:
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     for row, family in enumerate(families):
-        rate = generalization.success_rate(family, real)
+        rate = rates[family]
         assert rate is not None
         axes.barh(row, rate.value, 0.6, color=colors[family], alpha=0.85)
         bounds = error_bounds(rate.value, rate.low, rate.high)

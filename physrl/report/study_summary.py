@@ -6,8 +6,10 @@ from typing import Any
 
 from physrl.evaluation.claims import Claim
 from physrl.evaluation.families import Scores
+from physrl.evaluation.people_scores import people_success
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
+from physrl.report.people_tables import agreement_tables
 from physrl.report.psychophysics_table import psychophysics_rows
 from physrl.report.study_tables import adaptation_rows, transfer_rows
 
@@ -57,6 +59,25 @@ def summarize(results: StudyResults, claims: Sequence[Claim]) -> dict[str, Any]:
         ],
         "psychophysics": [
             asdict(row) | {"family": row.family.name} for row in psychophysics_rows(results)
+        ],
+        "people": [
+            {
+                "group": group.name,
+                "excluded": dict(group.excluded),
+                "cells": [
+                    {**asdict(each), **asdict(rate)}
+                    for each in group.conditions
+                    if (rate := people_success(group, each))
+                ],
+            }
+            for group in results.people
+        ],
+        "agreement_with_people": [
+            {"group": table.group, **asdict(table.condition), "ceiling": table.ceiling}
+            | asdict(row)
+            | {"family": row.family.name}
+            for table in agreement_tables(results)
+            for row in table.rows
         ],
         "comparisons": [
             {"first": c.first.name, "second": c.second.name, **asdict(c.condition), "p": c.p}

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from physrl.evaluation.adaptation import AdaptationCurve, area_under, samples_saved
 from physrl.evaluation.estimate import Estimate
-from physrl.evaluation.families import Family, Scores, family_of
+from physrl.evaluation.families import Family, Scores, family_of, score_answers
+from physrl.evaluation.people import PeopleGroup
+from physrl.evaluation.people_scores import people_success
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
 
@@ -133,6 +135,10 @@ def _matrix_table(
         cells = tuple(_matrix_cell(results, family, condition) for condition in conditions)
         if any(cell.status for cell in cells):
             rows.append((family, cells))
+    for group in results.people:
+        cells = tuple(_people_cell(group, condition) for condition in conditions)
+        if any(cell.rate for cell in cells):
+            rows.append((group.family, cells))
     return MatrixTable(protocol, tuple(condition.task for condition in conditions), tuple(rows))
 
 
@@ -153,6 +159,22 @@ def _matrix_cell(results: StudyResults, family: Family, condition: Condition) ->
         seeds=f"{done} of {len(entries)} seeds" if unfinished and len(entries) > 1 else "",
         reason="; ".join(dict.fromkeys(entry.reason for entry in unfinished if entry.reason)),
         diagonal=condition.task in family.trained_on,
+    )
+
+
+def _people_cell(group: PeopleGroup, condition: Condition) -> MatrixCell:
+    """Make the cell of a group of people; one that they were not asked about is not planned."""
+    persons = group.persons(condition)
+    answers = [answer for each in persons.values() for answer in each]
+    told = _told_apart(score_answers(answers)) if answers else ""
+    counted = f"{len(persons)} people" if persons else ""
+    return MatrixCell(
+        rate=people_success(group, condition),
+        told_apart="; ".join(text for text in (counted, told) if text),
+        status="done" if answers else "",
+        seeds="",
+        reason="",
+        diagonal=False,
     )
 
 

@@ -14,6 +14,8 @@ from physrl.storage.object_store import open_store
 SAMPLES = 17
 SAMPLE_BYTES = 1 << 16
 """Number and length of the evenly spaced pieces of a file that are hashed; all of a small file."""
+LISTS = "splits"
+"""Folder of lists in published folders of towers."""
 DATASET_MANIFEST = "manifest.json"
 """File of a dataset that holds the hash of every other one."""
 
@@ -27,13 +29,18 @@ def input_contents(config: RunConfig) -> dict[str, str]:
     files = {
         "model.path": config.model.path,
         "model.adapter": config.model.adapter,
-        "evaluation.real_images": evaluation.real_images,
+        "evaluation.real_images": _lists_of(evaluation.real_images),
     }
     datasets = {f"evaluation.data.{task}": place for task, place in evaluation.data.items()}
     datasets |= {} if config.data is None else {"data": config.data}
     found = {key: files_content(Path(path)) for key, path in files.items() if path is not None}
     found |= {key: dataset_content(place) for key, place in datasets.items()}
     return {key: digest for key, digest in found.items() if digest}
+
+
+def _lists_of(path: Path | None) -> Path | None:
+    """Return the folder of lists of towers that others published, whose images are gigabytes."""
+    return path / LISTS if path is not None and (path / LISTS).is_dir() else path
 
 
 def files_content(path: Path) -> str:

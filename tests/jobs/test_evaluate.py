@@ -12,6 +12,7 @@ from physrl.config.model import ModelConfig
 from physrl.evaluation.measurements import Measurement, Measurements
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.run_cells import policy_subject, run_cells
+from physrl.storage.checkpoints import Checkpoints
 from tests.support.answers import make_answer
 from tests.support.command_line import call, call_refused
 from tests.support.models import write_model_config
@@ -107,6 +108,32 @@ def test_the_place_of_a_checkpoints_run_may_be_overridden(tmp_path: Path) -> Non
     assert load_beside(step, file, []).folder == tmp_path / "runs" / "mine"
     elsewhere = load_beside(step, file, [f"output={tmp_path}", "name=other"])
     assert elsewhere.folder == tmp_path / "other"
+
+
+def commit(run: Path, step: int, score: float | None) -> None:
+    """Write a checkpoint of a run, whose model is that of the finished one."""
+    state = {} if score is None else {"score": score}
+    Checkpoints(run, 5).commit(step, state, lambda folder: write_model_config(folder / "model"))
+
+
+def test_a_run_stands_for_its_best_checkpoint_or_else_its_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished_run(tmp_path)
+    run = tmp_path / "runs" / "mine"
+    assert "without a complete checkpoint" in call_refused(capsys, "evaluate", "--policy", run)
+    for step in (3, 4):
+        commit(run, step, None)
+    code, printed, _ = call(capsys, "evaluate", "--policy", run)
+    assert code == 0
+    assert "the last checkpoint of" in printed
+    assert "mine_step-00000004" in printed
+    commit(run, 5, 0.9)
+    commit(run, 6, 0.1)
+    code, printed, _ = call(capsys, "evaluate", "--policy", run)
+    assert code == 0
+    assert "the best (score 0.9) checkpoint of" in printed
+    assert "mine_step-00000005" in printed
 
 
 def test_a_policy_in_a_bucket_is_downloaded_first(

@@ -1,6 +1,7 @@
 """`physrl merge` writes plain weights that score as the checkpoint does."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,36 @@ def test_hunted_checkpoint_that_cannot_be_merged_is_refused(
     assert "--out" in line
     base = json.loads((steps["adapter"] / "adapter" / "adapter_config.json").read_text())
     assert base["base_model_name_or_path"] == str(TINY_BASE)
+
+
+def test_hunted_adapter_over_4_bit_weights_is_merged_into_plain_ones_if_meant(
+    steps: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    step = run / "checkpoints" / "step-00000007"
+    shutil.copytree(steps["adapter"], step)
+    (run / "config.yaml").write_text(
+        f"model: {{path: {TINY_BASE}, quantization: 4bit, lora: {{rank: 3}}}}\n"
+        "runtime: {gpus_per_server: 1, gpus_per_rank: 1}\n"
+    )
+    line = call_refused(capsys, "merge", step, "--out", tmp_path / "out")
+    assert "4bit" in line
+    assert f"--base {TINY_BASE}" in line
+    given = ("merge", step, "--out", tmp_path / "out", "--base", TINY_BASE, "--dtype", "float32")
+    code, printed, errors = call(capsys, *given)
+    assert (code, "nats" in printed) == (0, True), errors
+
+
+def test_hunted_base_of_quantized_weights_is_refused(
+    steps: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(TINY_BASE, base)
+    settings = json.loads((base / "config.json").read_text())
+    for quantized, named in (({"quant_method": "bitsandbytes"}, "bitsandbytes"), ([], "config")):
+        changed = settings | {"quantization_config": quantized}
+        (base / "config.json").write_text(json.dumps(changed))
+        given = ("merge", steps["adapter"], "--out", tmp_path / "out", "--base", base)
+        line = call_refused(capsys, *given)
+        assert "quantized" in line
+        assert named in line

@@ -13,7 +13,9 @@ from tests.support.readers import Reader, readers
 
 NAMES = (
     "yaml", "csv", "images", "photo table", "results", "rollouts", "dataset manifest",
-    "checkpoint manifest", "adapter config", "safetensors", "model config", "json lines",
+    "checkpoint manifest", "adapter config", "safetensors", "model config", "json lines", "people",
+    "tower list",
+    "judgements",
 )  # fmt: skip
 
 

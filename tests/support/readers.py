@@ -4,10 +4,11 @@ A reader takes bytes and a scratch folder. It may refuse with one of this projec
 raise nothing else.
 """
 
+import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,26 @@ from jobs.checks.checkpoint import check_model
 from physrl.config.dataset import DatasetPlan
 from physrl.config.load import parse_config
 from physrl.config.model import ModelConfig
+from physrl.config.people import ExclusionConfig
 from physrl.data.labels import read_labels
 from physrl.data.manifest import describe_shard, make_manifest
 from physrl.data.manifest import read_manifest as read_dataset_manifest
 from physrl.data.photo_image import decode_photo
-from physrl.data.photos import load_photos
+from physrl.data.photos import Photo, load_photos
 from physrl.data.rollouts import read_rollouts
+from physrl.data.tower_lists import read_list
 from physrl.evaluation.measurements import Measurements, load_measurement
 from physrl.evaluation.results import Answer
+from physrl.evaluation.specs import Condition
 from physrl.metrics.lines import FILE, MetricsLines
+from physrl.people.exclusions import exclude
+from physrl.people.judgements import holds_judgements, read_judgements
+from physrl.people.parts import Item, Part
+from physrl.people.recordings import read_sessions
 from physrl.storage.manifest import parse_manifest
 from tests.support.measurements import make_measurement
 from tests.support.paths import ROOT, TINY_BASE
+from tests.support.people import guesses, make_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +151,47 @@ def _read_metrics(data: bytes, folder: Path) -> None:
     MetricsLines(folder).truncate_after(1)
 
 
+LISTED = b"env_ccs-easy-h=3-vcom=1-vpsf=0-v=2\nenv_blocks-hard-h=2-vcom=0-vpsf=0-v=1\n"
+
+
+def _read_towers(data: bytes, folder: Path) -> None:
+    """Read a list of towers whose images are there."""
+    listed = folder / "splits" / "default" / "test.txt"
+    listed.parent.mkdir(parents=True, exist_ok=True)
+    listed.write_bytes(data)
+    for name in LISTED.decode().split():
+        view = folder / "recordings" / name / "rgb-cam_1-mono-0.png"
+        view.parent.mkdir(parents=True, exist_ok=True)
+        view.touch()
+    read_list(folder)
+
+
+def _people() -> tuple[bytes, ...]:
+    """Write a session of an experiment as JSON and as CSV."""
+    item = Item("stability/test/iid/0/0", b"", "Will it fall?", None)
+    part = Part(Condition("stability"), "key", (), (), (replace(item, answer="No"),), ((item,),))
+    rows = make_session([part], "ann", guesses(0))
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, quoting=csv.QUOTE_ALL)
+    writer.writeheader()
+    writer.writerows(rows)
+    return json.dumps(rows).encode(), text.getvalue().encode()
+
+
+def _read_people(data: bytes, folder: Path) -> None:
+    (folder / "people.json").write_bytes(data)
+    exclude(read_sessions(folder / "people.json"), ExclusionConfig())
+
+
+def _read_judgements(data: bytes, folder: Path) -> None:
+    (folder / "judges.csv").write_bytes(data)
+    image = np.zeros((1, 1, 3), np.uint8)
+    photos = [Photo(name, name == "a", None, image) for name in ("a", "b")]
+    if holds_judgements(folder / "judges.csv"):
+        read_judgements("judges", folder / "judges.csv", photos)
+
+
 def readers(scratch: Path) -> dict[str, Reader]:
     """Make the table of readers.
 
@@ -172,4 +222,7 @@ def readers(scratch: Path) -> dict[str, Reader]:
         "safetensors": Reader(_read_adapter("adapter_model.safetensors"), (_adapter_weights(),)),
         "model config": Reader(_read_model, ((TINY_BASE / "config.json").read_bytes(),)),
         "json lines": Reader(_read_metrics, (rows,)),
+        "tower list": Reader(_read_towers, (b"a.png 1\nb.png 0\n", LISTED)),
+        "people": Reader(_read_people, _people()),
+        "judgements": Reader(_read_judgements, (b"file,judge,falls\na,x,1\nb,x,0\na,y,0\n",)),
     }
