@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from physrl.evaluation.claims import Claim
-from physrl.evaluation.families import Scores
+from physrl.evaluation.scores import Scores
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
 from physrl.report.psychophysics_table import psychophysics_rows

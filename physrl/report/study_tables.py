@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from physrl.evaluation.adaptation import AdaptationCurve, area_under, samples_saved
 from physrl.evaluation.estimate import Estimate
-from physrl.evaluation.families import Family, Scores, family_of
+from physrl.evaluation.families import Family, family_of
+from physrl.evaluation.scores import Scores
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
 
