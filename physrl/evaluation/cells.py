@@ -102,13 +102,23 @@ class CellStore:
         """
         return tuple(self._parse(parse_plan, key) for key in self._store.keys(f"{PLANS}/"))
 
-    def outlines(self) -> tuple[StudyOutline, ...]:
-        """Read the outlines of all studies that share the store, in the order of their names.
+    def read_plan(self, name: str) -> StudyPlan:
+        """Read the plan of a study.
 
         Raises:
-            DataError: a plan is damaged, or of another version.
+            DataError: it is damaged, or of another version.
+            StorageError: it does not exist, or cannot be read.
         """
-        return tuple(self._parse(parse_outline, key) for key in self._store.keys(f"{PLANS}/"))
+        return self._parse(parse_plan, f"{PLANS}/{name}.json")
+
+    def read_outline(self, name: str) -> StudyOutline:
+        """Read the outline of a study's plan; raises as `read_plan`."""
+        return self._parse(parse_outline, f"{PLANS}/{name}.json")
+
+    def studies(self) -> tuple[str, ...]:
+        """List the names of the studies that share the store."""
+        keys = self._store.keys(f"{PLANS}/")
+        return tuple(key.removeprefix(f"{PLANS}/").removesuffix(".json") for key in keys)
 
     def write_cell(self, key: str, result: CellResult) -> bool:
         """Write a cell; return False, without effect, if it exists."""

@@ -38,6 +38,7 @@ def test_a_row_outside_its_table_is_damage(tmp_path: Path, place: object) -> Non
     tree = json.loads(path.read_text())
     tree["cells"]["rows"][0][1] = place
     path.write_text(json.dumps(tree, separators=(",", ":")))
-    for read in (store.plans, store.outlines):
+    assert store.studies() == (plan.name,)
+    for read in (store.read_plan, store.read_outline):
         with pytest.raises(DataError, match=rf"plans/{plan.name}\.json .*cells"):
-            read()
+            read(plan.name)
