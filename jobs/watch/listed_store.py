@@ -41,6 +41,10 @@ class ListedStore:
         """Return the path of an object that is a file on this machine; None of others."""
         return self.listed.path(self._prefix + key)
 
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Return the names of the files in a folder, without those in its folders."""
+        return self.listed.folders.get(self._prefix + folder, ())
+
     def entry(self, key: str) -> Entry | None:
         """Return an object's size and time; None if it does not exist."""
         return self.listed.entry(self._prefix + key)

@@ -31,7 +31,7 @@ def run_page(site: Site, request: Request) -> Response:
         refresh=True,
         run=view,
         curves=curves(history),
-        history_problem="" if view.problem else problem,
+        history_problem=problem,
         checkpoints=checkpoints,
         checkpoint_problem=checkpoint_problem,
         changes={} if view.config is None else changed_settings(view.config),

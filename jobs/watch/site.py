@@ -54,7 +54,8 @@ class Site:
         """List all places anew, and read the studies that have changed."""
         self.places.refresh()
         self.views, problems = self.studies.read(self.places)
-        self.problems = [*self.places.problems, *problems]
+        of_studies = [problem for view in self.views for problem in view.problems]
+        self.problems = [*self.places.problems, *problems, *of_studies]
         runs = {tuple(run.location.split("/")[-3:]): run for run in self.places.runs()}
         self._trial_runs, self._trial_configs = {}, {}
         for view in self.views:

@@ -1,8 +1,9 @@
 """Studies in the watched places, as their stores show them at one moment."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from jobs.watch.calm import Calm
 from jobs.watch.factors import Values, find_factors
@@ -18,6 +19,7 @@ from physrl.evaluation.plan_file import StudyOutline
 from physrl.evaluation.specs import Condition, Subject
 from physrl.storage.object_store import Entry as File
 
+Mark = TypeVar("Mark", Running, Failure)
 KINDS = (files.TRAINED, files.CELLS, files.ADAPTATION, files.PROBES)
 
 
@@ -66,6 +68,8 @@ class StudyView:
     failures: Mapping[str, Failure]
     """Reasons by key, of this study alone, as above."""
     reading: Reading
+    problems: tuple[str, ...]
+    """Reasons why marks of running and failed results cannot be read."""
 
     @property
     def outline(self) -> StudyOutline:
@@ -151,14 +155,15 @@ class Studies:
         index = self._index(store, cells, name, state.plan)
         outline = index.outline
         done, planned = cells.done(), index.keys
-        running = {key: mark for key, mark in cells.running().items() if key in planned}
-        failures = {key: each for key, each in cells.failures().items() if key in planned}
+        running, unread = _marks(store, files.RUNNING, cells.read_running, planned)
+        failures, others = _marks(store, files.FAILED, cells.read_failure, planned)
         matrix = arrange_cells(outline, done, running, failures)
         reading = known[1].reading if known and known[1].outline is outline else None
         if known and reading is None:
             known[1].reading.close()
         reading = reading or Reading(cells, outline, self._calm)
-        view = StudyView(store, index, matrix, done, running, failures, reading)
+        problems = (*unread, *others)
+        view = StudyView(store, index, matrix, done, running, failures, reading, problems)
         self._views[store.location, name] = state, view
         return view
 
@@ -180,15 +185,32 @@ class Studies:
 
 
 def _state(store: ListedStore, name: str) -> _State:
-    prefix = f"{store.folder}/" if store.folder else ""
-    folders = store.listed.folders
     marks = [
         store.entry(f"{folder}/{file}")
         for folder in (files.RUNNING, files.FAILED)
-        for file in folders.get(prefix + folder, ())
+        for file in store.names(folder)
     ]
-    names = tuple(folders.get(prefix + kind, ()) for kind in (*KINDS, files.RUNNING, files.FAILED))
+    names = tuple(store.names(kind) for kind in (*KINDS, files.RUNNING, files.FAILED))
     return _State(store.entry(f"{files.PLANS}/{name}.json"), names, tuple(marks))
+
+
+def _marks(
+    store: ListedStore, folder: str, read: Callable[[str], Mark | None], planned: frozenset[str]
+) -> tuple[dict[str, Mark], list[str]]:
+    """Read the marks in a folder of a store; one that cannot be read leaves the others."""
+    found, problems = {}, []
+    for name in store.names(folder):
+        key = name.removesuffix(".json")
+        if key not in planned:
+            continue
+        try:
+            mark = read(key)
+        except PhysRLError as error:
+            problems.append(str(error))
+            continue
+        if mark is not None:
+            found[key] = mark
+    return found, problems
 
 
 def _all_keys(outline: StudyOutline) -> Iterator[str]:

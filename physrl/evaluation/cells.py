@@ -211,9 +211,21 @@ class CellStore:
         """Read all failures, by key."""
         return {key: self._load(Failure, f"{FAILED}/{key}.json") for key in self._keys(FAILED)}
 
+    def read_failure(self, key: str) -> Failure | None:
+        """Read the failure of a result; return None if it does not exist.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        return self._find(Failure, f"{FAILED}/{key}.json")
+
+    def read_running(self, key: str) -> Running | None:
+        """Read the mark of a result that is being computed; as `read_failure`."""
+        return self._find(Running, f"{RUNNING}/{key}.json")
+
     def running(self) -> dict[str, Running]:
         """Read the marks of all results that are being computed, by key."""
-        found = {key: self._find(Running, f"{RUNNING}/{key}.json") for key in self._keys(RUNNING)}
+        found = {key: self.read_running(key) for key in self._keys(RUNNING)}
         return {key: mark for key, mark in found.items() if mark is not None}
 
     def _keys(self, folder: str) -> list[str]:
