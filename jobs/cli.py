@@ -351,12 +351,22 @@ def sweep(
 
 @app.command(epilog="Example: physrl status s3://bucket/study")
 def status(
-    location: Annotated[str, typer.Argument(help="Store of a study: a folder or s3://...")],
+    location: Annotated[
+        str, typer.Argument(help="Store of a study: a folder or s3://...; with --watch any place.")
+    ],
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show all studies and runs there, until Ctrl+C.")
+    ] = False,
 ) -> None:
     """Print the finished, running and failed results of the studies in a store."""
-    from jobs import status as job
+    if watch:
+        from jobs.watch import terminal
 
-    job.run(location)
+        terminal.run(location)
+    else:
+        from jobs import status as job
+
+        job.run(location)
 
 
 @app.command(epilog="Example: physrl watch runs/demo s3://bucket/study")

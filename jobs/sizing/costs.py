@@ -14,7 +14,6 @@ from pathlib import Path
 
 from rich.table import Table
 
-from cluster.runtime.placement import required_gpus
 from jobs.display.console import console
 from physrl.config.methods import SHUFFLED
 from physrl.config.model import ModelConfig
@@ -100,13 +99,13 @@ def trial_hours(run: RunConfig) -> float:
             seconds += decoding_seconds(run, completions) / run.runtime.inference_servers
             tokens = completions * (run.model.max_prompt_tokens + run.model.max_completion_tokens)
         seconds += update_seconds(run.model, tokens) / run.runtime.learner_ranks
-    return seconds * required_gpus(run.runtime) / 3600
+    return seconds * run.runtime.gpus / 3600
 
 
 def _selection_hours(run: RunConfig) -> float:
     """Estimate the GPU hours of a run that a rate is chosen by, its validation included."""
     seconds = decoding_seconds(run, run.evaluation.scenes) / run.runtime.inference_servers
-    return trial_hours(run) + seconds * required_gpus(run.runtime) / 3600
+    return trial_hours(run) + seconds * run.runtime.gpus / 3600
 
 
 def decoding_seconds(run: RunConfig, completions: int) -> float:
@@ -145,7 +144,7 @@ def _adaptation_hours(spec: AdaptationSpec) -> float:
     examples = spec.steps[-1] * run.algorithm.prompts_per_step
     seconds = update_seconds(run.model, examples * (run.model.max_prompt_tokens + ANSWER_TOKENS))
     seconds += decoding_seconds(run, spec.scenes * len(spec.steps))
-    return seconds * required_gpus(run.runtime) / 3600
+    return seconds * run.runtime.gpus / 3600
 
 
 def _probe_hours(plan: StudyPlan, spec: ProbeSpec) -> float:

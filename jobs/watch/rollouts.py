@@ -1,12 +1,15 @@
-"""Rollouts of a run, searched in its Parquet files by predicate push-down."""
+"""Rollouts of a run, searched in the columns of its Parquet files that a condition needs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from jobs.watch.listed_store import ListedStore
+from physrl.errors import PhysRLError
 
 PAGE = 16
 """Rows on a page."""
@@ -32,15 +35,18 @@ COLUMNS = [
     "advantage",
     "policy_version",
 ]
-KINDS = {
+KINDS: dict[str, tuple[str, Callable[[Any], Any]] | None] = {
     "all": None,
-    "success": pc.field("success"),
-    "failure": ~pc.field("success"),
-    "unparseable": pc.field("unparseable").is_valid(),
-    "illegal": pc.field("status") == "illegal",
-    "truncated": pc.field("truncated"),
+    "success": ("success", lambda column: column),
+    "failure": ("success", pc.invert),
+    "unparseable": ("unparseable", pc.is_valid),
+    "illegal": ("status", lambda column: pc.equal(column, "illegal")),
+    "truncated": ("truncated", lambda column: column),
 }
-"""Filters by the name that the address has."""
+"""Column and condition by the name that the address has."""
+ERRORS = (OSError, ValueError, KeyError, TypeError, pa.ArrowException, PhysRLError)
+"""What a damaged or deleted file raises."""
+FOLDER = "rollouts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +62,6 @@ class Search:
     """Last step."""
     page: int = 0
 
-    @property
-    def predicate(self) -> pc.Expression | None:
-        """Condition on a row; None admits all."""
-        parts = [] if KINDS[self.kind] is None else [KINDS[self.kind]]
-        if self.text:
-            found = pc.match_substring(pc.field("completion"), self.text, ignore_case=True)
-            parts.append(found)
-        return None if not parts else parts[0] if len(parts) == 1 else parts[0] & parts[1]
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -77,14 +74,18 @@ class Found:
     """Steps that cannot be read, a line each; the search goes on without them."""
 
 
-def steps(run: Path) -> list[int]:
+def steps(run: ListedStore) -> list[int]:
     """List the steps that have been written."""
-    found = (path.stem.removeprefix("step-") for path in (run / "rollouts").glob("step-*.parquet"))
+    names = (key.rpartition("/")[2] for key in run.keys(f"{FOLDER}/step-"))
+    found = (name.removeprefix("step-").removesuffix(".parquet") for name in names)
     return sorted(int(number) for number in found if number.isdecimal())
 
 
-def search(run: Path, wanted: Search) -> Found:
-    """Read steps in order until the page is full."""
+def search(run: ListedStore, wanted: Search) -> Found:
+    """Read steps in order until the page is full.
+
+    Only the columns of the condition are read of steps in which nothing is shown.
+    """
     skip = wanted.page * PAGE
     rows: list[dict[str, Any]] = []
     problems = []
@@ -92,30 +93,52 @@ def search(run: Path, wanted: Search) -> Found:
         if not wanted.first <= step <= wanted.last:
             continue
         try:
-            file = _step_file(run, step)
-            table = pq.read_table(file, columns=COLUMNS, filters=wanted.predicate)
-            taken = table.slice(skip, PAGE + 1 - len(rows))
-            skip = max(0, skip - len(table))
-            rows += taken.to_pylist()
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            file = _open(run, step)
+            matching = _matching(file, wanted)
+            taken = matching[skip : skip + PAGE + 1 - len(rows)]
+            skip = max(0, skip - len(matching))
+            if len(taken):
+                rows += file.read(COLUMNS).take(taken).to_pylist()
+        except ERRORS as error:
             problems.append(f"step {step} cannot be read: {' '.join(str(error).split())[:200]}")
         if len(rows) > PAGE:
             break
     return Found(tuple(rows[:PAGE]), len(rows) > PAGE, tuple(problems))
 
 
-def image(run: Path, step: int, scene: str, attempt: int) -> bytes | None:
+def image(run: ListedStore, step: int, scene: str, attempt: int) -> bytes | None:
     """Return the PNG that an attempt was shown; None if there is none."""
-    wanted = (pc.field("scene_id") == scene) & (pc.field("attempt") == attempt)
     try:
-        file = _step_file(run, step)
-        for row in pq.read_table(file, columns=["image"], filters=wanted).to_pylist():
+        table = _open(run, step).read(["scene_id", "attempt", "image"])
+        of_scene = pc.equal(table["scene_id"], scene)
+        mask = pc.and_(of_scene, pc.equal(table["attempt"], attempt))
+        for row in table.filter(mask).to_pylist():
             if row["image"] is not None:
                 return bytes(row["image"]["bytes"])
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+    except ERRORS:
         return None
     return None
 
 
-def _step_file(run: Path, step: int) -> Path:
-    return run / "rollouts" / f"step-{step:08d}.parquet"
+def _open(run: ListedStore, step: int) -> pq.ParquetFile:
+    """Open a step's file: mapped where it is local, read whole where it is in a bucket."""
+    key = f"{FOLDER}/step-{step:08d}.parquet"
+    path = run.path(key)
+    if path is None:
+        return pq.ParquetFile(pa.BufferReader(run.get(key)))
+    return pq.ParquetFile(path, memory_map=True)
+
+
+def _matching(file: pq.ParquetFile, wanted: Search) -> Any:
+    """Find the rows that match, by their indices."""
+    masks = []
+    if (condition := KINDS[wanted.kind]) is not None:
+        column, test = condition
+        masks.append(test(file.read([column], use_threads=False)[column]))
+    if wanted.text:
+        texts = file.read(["completion"], use_threads=False)["completion"]
+        masks.append(pc.match_substring(texts, wanted.text, ignore_case=True))
+    if not masks:
+        return pa.array(range(file.metadata.num_rows), pa.int64())
+    mask = masks[0] if len(masks) == 1 else pc.and_(*masks)
+    return pc.indices_nonzero(pc.fill_null(mask, False))

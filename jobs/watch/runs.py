@@ -1,47 +1,55 @@
-"""The runs in a folder, and what their files say of them."""
+"""What a run's files say of it at one moment."""
 
-import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from statistics import median
+from typing import Any
 
+from pydantic_core import from_json
+
+from jobs.watch.listed_store import ListedStore
+from jobs.watch.trial_curves import TrialCurves, median_time, thin_out
 from physrl.config import RunConfig
-from physrl.config.load import parse_config
-from physrl.errors import PhysRLError
-from physrl.metrics.lines import read_metrics
+from physrl.config.load import Tree, parse_config, validate
+from physrl.errors import MissingObjectError, PhysRLError
+from physrl.metrics.lines import FILE as METRICS
+from physrl.metrics.lines import parse_metrics
 from physrl.storage.checkpoints import FOLDER as CHECKPOINTS
+from physrl.storage.checkpoints import step_of
+from physrl.storage.manifest import MANIFEST
+from physrl.storage.object_store import Entry
 from physrl.storage.run_files import CONFIG
 from physrl.types import Metrics
 
 PATIENCE = 10
 """Usual step times without a new line after which a run counts as stalled."""
 LEAST_PATIENCE_S = 120.0
-SKIPPED = {CHECKPOINTS, "rollouts", "evaluation", "report"}
-"""Folders of a run that hold no runs."""
+TAIL = 2**16
+"""Bytes at the end of the metrics in which the last steps are looked for."""
+LAST_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run as its folder shows it at one moment."""
+    """A run as its files show it at one moment."""
 
-    folder: Path
+    location: str
     config: RunConfig | None
     """None if config.yaml cannot be read."""
-    history: tuple[Metrics, ...]
-    """Rows of metrics.jsonl, in order."""
+    rows: tuple[Metrics, ...]
+    """Last rows of metrics.jsonl, in order."""
+    saved_step: int = 0
+    """Step of the last complete checkpoint; 0 without any."""
     problem: str = ""
     """Reason why a file cannot be read; empty if all can."""
 
     @property
     def name(self) -> str:
-        return self.folder.name if self.config is None else self.config.name
+        return self.location.rpartition("/")[2] if self.config is None else self.config.name
 
     @property
     def step(self) -> int:
         """Last finished step; 0 before the first."""
-        return int(self.history[-1]["step"]) if self.history else 0
+        return int(self.rows[-1]["step"]) if self.rows else 0
 
     @property
     def steps(self) -> int | None:
@@ -51,36 +59,130 @@ class RunView:
     @property
     def step_s(self) -> float | None:
         """Median duration of the last steps in seconds; None before the first."""
-        times = [row["time/step_s"] for row in self.history[-20:] if "time/step_s" in row]
-        return median(times) if times else None
+        return median_time(self.rows)
+
+    @property
+    def gpu_hours(self) -> float:
+        """GPU hours so far, by the usual duration of a step."""
+        if self.config is None:
+            return 0.0
+        return self.step * (self.step_s or 0.0) * self.config.runtime.gpus / 3600
 
     def silence_s(self, now: float) -> float | None:
         """Return the seconds since the last line; None before the first."""
-        return max(0.0, now - self.history[-1]["time"]) if self.history else None
+        time_of = self.rows[-1].get("time") if self.rows else None
+        return max(0.0, now - time_of) if isinstance(time_of, int | float) else None
 
     def state(self, now: float) -> str:
-        """Say in words whether the run waits, goes on, is done, or has stalled.
+        """Name the state: waiting, running, done or stalled.
 
         Nothing records that a run was stopped or failed, so both look stalled.
         """
         silence = self.silence_s(now)
         if silence is None:
-            return "waiting: no step yet"
+            return "waiting"
         if self.steps is not None and self.step >= self.steps:
             return "done"
-        usual = self.step_s or 0.0
-        if silence > max(LEAST_PATIENCE_S, PATIENCE * usual):
-            return (
-                f"stalled, stopped or failed: silent for {duration(silence)}, "
-                f"a step takes {duration(usual)}"
-            )
-        return "running"
+        return "stalled" if silence > self._patience_s else "running"
+
+    def state_words(self, now: float) -> str:
+        """Describe the state."""
+        match self.state(now):
+            case "waiting":
+                return "waiting: no step yet"
+            case "stalled":
+                return (
+                    f"stalled, stopped or failed: silent for {duration(self.silence_s(now) or 0)}, "
+                    f"a step takes {duration(self.step_s or 0)}"
+                )
+            case state:
+                return state
 
     def left_s(self, now: float) -> float | None:
         """Return the seconds left by the run's own step time; None if it is not running."""
         if self.steps is None or self.step_s is None or self.state(now) != "running":
             return None
         return (self.steps - self.step) * self.step_s
+
+    @property
+    def _patience_s(self) -> float:
+        return max(LEAST_PATIENCE_S, PATIENCE * (self.step_s or 0.0))
+
+
+class Runs:
+    """Reads runs, each again only after its files have changed."""
+
+    def __init__(self) -> None:
+        self._configs: dict[str, tuple[Entry | None, RunConfig | None, str]] = {}
+        self._planned: dict[str, tuple[Tree, RunConfig | None, str]] = {}
+        self._curves: dict[str, tuple[Entry | None, TrialCurves | None]] = {}
+        self._rows: dict[str, tuple[Entry | None, tuple[Metrics, ...], str]] = {}
+
+    def read(self, run: ListedStore) -> RunView:
+        """Read a run; what cannot be read becomes its `problem`."""
+        config, problem = self._config(run)
+        rows, other = self._tail(run)
+        return RunView(run.location, config, rows, saved_step(run), problem or other)
+
+    def read_trial(self, run: ListedStore, tree: Tree) -> RunView:
+        """Read the run of a trial, whose plan has its configuration: YAML is slow to read."""
+        known = self._planned.get(run.location)
+        if known is None or known[0] is not tree:
+            try:
+                known = self._planned[run.location] = tree, validate(tree), ""
+            except PhysRLError as error:
+                known = self._planned[run.location] = tree, None, str(error)
+        rows, other = self._tail(run)
+        return RunView(run.location, known[1], rows, saved_step(run), known[2] or other)
+
+    def curves(self, run: ListedStore) -> TrialCurves | None:
+        """Read the curves of a run so far; None before its first step."""
+        entry, known = run.entry(METRICS), self._curves.get(run.location)
+        if known is None or known[0] != entry:
+            rows, _ = read_history(run)
+            found = thin_out(rows, 0.0) if rows else None
+            known = self._curves[run.location] = entry, found
+        return known[1]
+
+    def _config(self, run: ListedStore) -> tuple[RunConfig | None, str]:
+        entry, known = run.entry(CONFIG), self._configs.get(run.location)
+        if known is None or known[0] != entry:
+            config, problem = None, ""
+            try:
+                text = run.get(CONFIG).decode()
+                config = parse_config(text, f"{run.location}/{CONFIG}")
+            except (ValueError, PhysRLError) as error:
+                problem = f"{CONFIG} cannot be read: {' '.join(str(error).split())}"
+            known = self._configs[run.location] = entry, config, problem
+        return known[1:]
+
+    def _tail(self, run: ListedStore) -> tuple[tuple[Metrics, ...], str]:
+        entry, known = run.entry(METRICS), self._rows.get(run.location)
+        if known is None or known[0] != entry:
+            rows, problem = _last_rows(run, entry)
+            known = self._rows[run.location] = entry, rows, problem
+        return known[1:]
+
+
+def read_history(run: ListedStore) -> tuple[list[dict[str, Any]], str]:
+    """Read all rows of a run's metrics, and the reason why some cannot be read."""
+    try:
+        return parse_metrics(run.get(METRICS), f"{run.location}/{METRICS}"), ""
+    except MissingObjectError:
+        return [], ""
+    except PhysRLError as error:
+        return [], str(error)
+
+
+def saved_step(run: ListedStore) -> int:
+    """Return the step of the last complete checkpoint; 0 without any."""
+    folder = f"{run.folder}/{CHECKPOINTS}/" if run.folder else f"{CHECKPOINTS}/"
+    steps = (
+        step_of(place.removeprefix(folder))
+        for place, names in run.listed.folders.items()
+        if place.startswith(folder) and MANIFEST in names
+    )
+    return max((step for step in steps if step is not None), default=0)
 
 
 def duration(seconds: float) -> str:
@@ -91,29 +193,28 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
-def find_runs(place: Path) -> Iterator[Path]:
-    """Find the folders of runs in a folder, in order; a folder without runs yields none."""
-    for current, folders, names in os.walk(place):
-        if CONFIG in names:
-            yield Path(current)
-            folders[:] = [name for name in folders if name not in SKIPPED]
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-
-
-def read_run(folder: Path) -> RunView:
-    """Read a run; what cannot be read becomes its `problem`."""
-    config, history, problem = None, [], ""
-    try:
-        config = parse_config((folder / CONFIG).read_text(), str(folder / CONFIG))
-    except (OSError, ValueError, PhysRLError) as error:
-        problem = f"{CONFIG} cannot be read: {error}"
-    try:
-        history = read_metrics(folder)
-    except PhysRLError as error:
-        problem = str(error)
-    return RunView(folder, config, tuple(history), problem)
-
-
 def now() -> float:
     """Return the time in seconds since 1970."""
     return time.time()
+
+
+def _last_rows(run: ListedStore, entry: Entry | None) -> tuple[tuple[Metrics, ...], str]:
+    """Read the last rows; a torn last line is one that is being written."""
+    if entry is None:
+        return (), ""
+    try:
+        data = run.tail(METRICS, TAIL)
+    except PhysRLError as error:
+        return (), str(error)
+    lines = data.split(b"\n")[:-1]
+    if len(data) < entry.size and len(lines) > 1:
+        lines = lines[1:]  # the first one is cut
+    rows = []
+    for line in lines[-LAST_ROWS:]:
+        try:
+            row = dict(from_json(line))
+            int(row["step"])
+            rows.append(row)
+        except (ValueError, TypeError, KeyError, OverflowError):
+            return tuple(rows), f"{run.location}/{METRICS} has a damaged line: remove it"
+    return tuple(rows), ""

@@ -2,13 +2,13 @@
 
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 
 import uvicorn
 
 from jobs.display.console import console
-from jobs.watch.pages import make_app
-from physrl.errors import DataError, UserError
+from jobs.watch.app import make_app
+from jobs.watch.places import check_places
+from physrl.errors import UserError
 
 HOST = "127.0.0.1"
 
@@ -23,11 +23,7 @@ def run(places: Sequence[str], port: int) -> None:
         DataError: a folder does not exist.
         UserError: the port is in use.
     """
-    for place in places:
-        if "://" not in place and not Path(place).is_dir():
-            raise DataError(
-                f"PLACE is {place}, which does not exist: name a study's or run's folder"
-            )
+    check_places(places)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

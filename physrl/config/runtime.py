@@ -78,6 +78,12 @@ class RuntimeConfig(Section):
         return self.max_staleness if self.mode == "async" else 0
 
     @property
+    def gpus(self) -> float:
+        """Number of GPUs that a run needs; a colocated server and rank share one."""
+        ranks = 0 if self.layout == "colocated" else self.learner_ranks * self.gpus_per_rank
+        return self.inference_servers * self.gpus_per_server + ranks
+
+    @property
     def tensor_parallel_size(self) -> int:
         """Number of processes over which vLLM splits each layer of a server."""
         stages: int = self.vllm.get("pipeline_parallel_size", 1)

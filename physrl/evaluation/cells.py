@@ -26,8 +26,10 @@ from pydantic_core import from_json
 
 from physrl.errors import DataError, MissingObjectError
 from physrl.evaluation.adaptation import AdaptationCurve
+from physrl.evaluation.plan_file import StudyOutline, dump_plan, parse_outline, parse_plan
 from physrl.evaluation.probe_results import ProbeResult
 from physrl.evaluation.results import CellResult
+from physrl.evaluation.scores import CellScores
 from physrl.evaluation.specs import StudyPlan
 from physrl.storage.object_store import ObjectStore, open_store
 from physrl.types import Metrics
@@ -94,7 +96,7 @@ class CellStore:
 
     def save_plan(self, plan: StudyPlan) -> None:
         """Write the plan of a study, and replace an earlier plan of the same name."""
-        self._store.put(f"{PLANS}/{plan.name}.json", _dump(plan))
+        self._store.put(f"{PLANS}/{plan.name}.json", dump_plan(plan))
 
     def plans(self) -> tuple[StudyPlan, ...]:
         """Read the plans of all studies that share the store, in the order of their names.
@@ -102,7 +104,25 @@ class CellStore:
         Raises:
             DataError: a plan is damaged, or of another version.
         """
-        return tuple(self._load(StudyPlan, key) for key in self._store.keys(f"{PLANS}/"))
+        return tuple(self._parse(parse_plan, key) for key in self._store.keys(f"{PLANS}/"))
+
+    def read_plan(self, name: str) -> StudyPlan:
+        """Read the plan of a study.
+
+        Raises:
+            DataError: it is damaged, or of another version.
+            StorageError: it does not exist, or cannot be read.
+        """
+        return self._parse(parse_plan, f"{PLANS}/{name}.json")
+
+    def read_outline(self, name: str) -> StudyOutline:
+        """Read the outline of a study's plan; raises as `read_plan`."""
+        return self._parse(parse_outline, f"{PLANS}/{name}.json")
+
+    def studies(self) -> tuple[str, ...]:
+        """List the names of the studies that share the store."""
+        keys = self._store.keys(f"{PLANS}/")
+        return tuple(key.removeprefix(f"{PLANS}/").removesuffix(".json") for key in keys)
 
     def write_cell(self, key: str, result: CellResult) -> bool:
         """Write a cell; return False, without effect, if it exists."""
@@ -127,6 +147,22 @@ class CellStore:
         except ValueError as error:
             raise self._damaged(name, str(error)) from None
         return result
+
+    def read_scores(self, key: str) -> CellScores | None:
+        """Read the scores of a cell's answers; return None if the cell does not exist.
+
+        Raises:
+            DataError: the cell is damaged.
+        """
+        from physrl.evaluation.result_files import parse_scores
+
+        name = f"{CELLS}/{key}.parquet"
+        try:
+            return parse_scores(self._store.get(name))
+        except MissingObjectError:
+            return None
+        except ValueError as error:
+            raise self._damaged(name, str(error)) from None
 
     def write_trained(self, trained: Trained) -> bool:
         """Write the trained model of a trial; return False, without effect, if it exists.
@@ -202,9 +238,21 @@ class CellStore:
         """Read all failures, by key."""
         return {key: self._load(Failure, f"{FAILED}/{key}.json") for key in self._keys(FAILED)}
 
+    def read_failure(self, key: str) -> Failure | None:
+        """Read the failure of a result; return None if it does not exist.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        return self._find(Failure, f"{FAILED}/{key}.json")
+
+    def read_running(self, key: str) -> Running | None:
+        """Read the mark of a result that is being computed; as `read_failure`."""
+        return self._find(Running, f"{RUNNING}/{key}.json")
+
     def running(self) -> dict[str, Running]:
         """Read the marks of all results that are being computed, by key."""
-        found = {key: self._find(Running, f"{RUNNING}/{key}.json") for key in self._keys(RUNNING)}
+        found = {key: self.read_running(key) for key in self._keys(RUNNING)}
         return {key: mark for key, mark in found.items() if mark is not None}
 
     def _keys(self, folder: str) -> list[str]:
@@ -223,15 +271,20 @@ class CellStore:
             return None
 
     def _load(self, kind: type[Record], name: str) -> Record:
+        parse: Callable[[bytes], Record] = _adapter(kind).validate_json
+        return self._parse(parse, name)
+
+    def _parse(self, parse: Callable[[bytes], Record], name: str) -> Record:
         try:
-            found: Record = _adapter(kind).validate_json(self._store.get(name))
-            return found
+            return parse(self._store.get(name))
         except RecursionError:
             raise self._damaged(name, "it is nested too deeply") from None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "file"
             raise self._damaged(name, f"{where}: {first['msg']}") from None
+        except ValueError as error:
+            raise self._damaged(name, str(error)) from None
 
     def _damaged(self, name: str, why: str, remedy: str = "delete it and run again") -> DataError:
         return DataError(f"{name} in {self.location} is damaged: {why}: {remedy}")
@@ -247,7 +300,7 @@ def open_cell_store(location: str) -> CellStore:
     store = open_store(location)
     store.check()
     store.create(FORMAT_KEY, json.dumps({"format": FORMAT}).encode())
-    return _read_store(location, store)
+    return _read_store(store)
 
 
 def find_cell_store(location: str) -> CellStore | None:
@@ -256,11 +309,19 @@ def find_cell_store(location: str) -> CellStore | None:
     Raises:
         DataError, StorageError: as `open_cell_store`.
     """
-    store = open_store(location)
-    return None if store.size(FORMAT_KEY) is None else _read_store(location, store)
+    return find_cells(open_store(location))
 
 
-def _read_store(location: str, store: ObjectStore) -> CellStore:
+def find_cells(store: ObjectStore) -> CellStore | None:
+    """Open the results in an object store to read from them; return None if there are none.
+
+    Raises:
+        DataError, StorageError: as `open_cell_store`.
+    """
+    return None if store.size(FORMAT_KEY) is None else _read_store(store)
+
+
+def _read_store(store: ObjectStore) -> CellStore:
     written = store.get(FORMAT_KEY)
     try:
         found: Any = from_json(written)["format"]
@@ -268,8 +329,8 @@ def _read_store(location: str, store: ObjectStore) -> CellStore:
         found = "unknown"
     if found != FORMAT:
         raise DataError(
-            f"store {location} is of format {found}, but this version reads {FORMAT}: set store= "
-            "to another location, or use the version that wrote it"
+            f"store {store.location} is of format {found}, but this version reads {FORMAT}: set "
+            "store= to another location, or use the version that wrote it"
         )
     return CellStore(store)
 

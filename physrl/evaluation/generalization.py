@@ -5,7 +5,6 @@ The diagonal is the tasks that a family was trained on; off the diagonal are all
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 
 from physrl.config.methods import WARM_START
 from physrl.evaluation.contrast import Contrast
@@ -18,7 +17,7 @@ from physrl.evaluation.families import (
     tabulate_scores,
 )
 from physrl.evaluation.matrix import Matrix
-from physrl.evaluation.results import CellResult
+from physrl.evaluation.scores import Scored
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.statistics import Count, Floats, seed_deviation
 
@@ -29,29 +28,20 @@ SAMPLED_KINDS = ("trained", "baseline")
 class Generalization:
     """Estimates over families and conditions; cells are paired by seed and by scene."""
 
-    def __init__(self, matrix: Matrix, results: Mapping[str, CellResult]) -> None:
+    def __init__(self, matrix: Matrix, results: Mapping[str, Scored]) -> None:
         self.families = tuple(group_families(matrix.subjects))
         self.conditions = matrix.conditions
         self.scores = tabulate_scores(matrix, results)
         """Scores by family and condition; families without results are absent."""
 
-    @cached_property
-    def _units(self) -> dict[FamilyCell, Floats]:
-        return {
-            (family, condition): scores.successes
-            if condition.test_set == "real"
-            else pair_means(scores.successes)
-            for (family, condition), scores in self.scores.items()
-        }
-
     def term(self, cell: FamilyCell, weight: float = 1.0) -> Term | None:
         """Make a cell a term of a contrast; None without results."""
-        if cell not in self._units:
+        if cell not in self.scores:
             return None
         family, condition = cell
         seeds = family if family.kind in SAMPLED_KINDS else None
-        scenes = self.scores[cell].successes.shape[1]
-        return Term(self._units[cell], scenes_of(condition), seeds, weight, scenes)
+        scenes = self.scores[cell].small_successes.shape[1]
+        return Term(self._units(cell), scenes_of(condition), seeds, weight, scenes)
 
     def contrast(self, weights: Mapping[FamilyCell, float]) -> Contrast | None:
         """Estimate a weighted sum of success rates; None if a cell has no results."""
@@ -70,7 +60,7 @@ class Generalization:
             return None
         found = contrast.estimate
         if found.value in (0.0, 1.0):
-            units = self._units[cell].shape[1]
+            units = self._units(cell).shape[1]
             low, high = Count(round(found.value) * units, units).interval
             return Estimate(found.value, low, high, found.over)
         return Estimate(found.value, max(0.0, found.low), min(1.0, found.high), found.over)
@@ -146,6 +136,11 @@ class Generalization:
         """
         start = replace(family, name="", method=WARM_START)
         return next((f for f in self.families if replace(f, name="") == start), None)
+
+    def _units(self, cell: FamilyCell) -> Floats:
+        """Return a cell's successes, seeds x independent units."""
+        successes = self.scores[cell].successes
+        return successes if cell[1].test_set == "real" else pair_means(successes)
 
     def _difference(
         self, first: Sequence[FamilyCell], second: Sequence[FamilyCell]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from physrl.evaluation.cells import CellStore, Failure, Running
+from physrl.evaluation.plan_file import StudyOutline
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import CellSpec, Condition, StudyPlan, Subject
 
@@ -44,7 +45,16 @@ class Matrix:
 
 def make_matrix(plan: StudyPlan, store: CellStore) -> Matrix:
     """Look up the status of a study's cells; reads names and failures, but no answers."""
-    done, running, failures = store.done(), store.running(), store.failures()
+    return arrange_cells(plan, store.done(), store.running(), store.failures())
+
+
+def arrange_cells(
+    plan: StudyPlan | StudyOutline,
+    done: frozenset[str],
+    running: Mapping[str, Running],
+    failures: Mapping[str, Failure],
+) -> Matrix:
+    """Arrange a study's cells by what its store was found to hold."""
     entries = {
         (cell.subject.key, cell.condition): _entry(cell, done, running, failures)
         for cell in plan.cells

@@ -8,11 +8,13 @@ from dataclasses import asdict, fields
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from physrl.errors import reason_of
 from physrl.evaluation.results import Answer, CellResult
+from physrl.evaluation.scores import STAGES, CellScores
 from physrl.evaluation.specs import Condition
 
 CONDITION = {
@@ -45,6 +47,8 @@ ANSWER = {
 }
 """Columns of the fields of `Answer`."""
 SCHEMA = pa.schema(CONDITION | ANSWER)
+SCORES = ["success", "status", "falls"]
+"""Columns of the fields of `CellScores`."""
 
 
 def dump_results(results: Sequence[CellResult], metadata: dict[str, str]) -> bytes:
@@ -80,6 +84,31 @@ def parse_results(data: bytes) -> tuple[tuple[CellResult, ...], dict[str, str]]:
 def dump_row(condition: Condition, answer: Answer) -> dict[str, Any]:
     """Return the row of an answer, with its condition."""
     return asdict(condition) | {name: getattr(answer, name) for name in ANSWER}
+
+
+def parse_scores(data: bytes) -> CellScores:
+    """Parse the scores of a single result, without its texts.
+
+    Raises:
+        ValueError: the data are damaged, or have other columns.
+    """
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        schema = file.schema_arrow.remove_metadata()
+        table = file.read(SCORES) if schema == SCHEMA else None
+    except Exception as error:  # pyarrow raises more than its own types
+        raise ValueError(reason_of(error)) from None
+    if table is None:
+        raise ValueError(f"the columns are {', '.join(schema.names)}")
+    success, status, falls = (table[name].to_pylist() for name in SCORES)
+    try:
+        return CellScores(
+            np.array(success, np.int8),
+            np.array([STAGES[each] for each in status], np.int8),
+            np.array(falls, np.float64),
+        )
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"an answer has no outcome: {error}") from None
 
 
 def parse_row(row: dict[str, Any]) -> tuple[Condition, Answer]:

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from physrl.config.study import Decoding
+from physrl.evaluation.scores import STAGES, CellScores
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.statistics import Count, Difference, paired_difference
 
@@ -66,6 +69,15 @@ class CellResult:
     def count(self) -> Count:
         """Number of successes among all answers."""
         return Count(sum(answer.success for answer in self.answers), len(self.answers))
+
+    @property
+    def scores(self) -> CellScores:
+        """The outcomes of the answers without their text."""
+        return CellScores(
+            np.array([answer.success for answer in self.answers], np.int8),
+            np.array([STAGES[answer.status] for answer in self.answers], np.int8),
+            np.array([answer.falls for answer in self.answers], np.float64),
+        )
 
     @property
     def unparseable(self) -> int:

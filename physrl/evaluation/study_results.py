@@ -16,6 +16,7 @@ from physrl.evaluation.matrix import DoneCells, Matrix, make_matrix
 from physrl.evaluation.people import PeopleGroup
 from physrl.evaluation.probe_results import ProbeResult
 from physrl.evaluation.results import CellResult
+from physrl.evaluation.scores import Scored
 from physrl.evaluation.specs import AdaptationSpec, Condition, ProbeSpec, StudyPlan
 from physrl.evaluation.trials import TrialSpec
 
@@ -38,11 +39,13 @@ class StudyResults:
     """Accuracy of people on the photographs, by the fractions that came with these."""
     people: tuple[PeopleGroup, ...] = ()
     """Groups of people whose answers were imported."""
+    scored: Mapping[str, Scored] | None = None
+    """Scores of completed cells, where they have been read without the answers' text."""
 
     @cached_property
     def generalization(self) -> Generalization:
         """Estimates over all families and conditions."""
-        return Generalization(self.matrix, self.cells)
+        return Generalization(self.matrix, self.cells if self.scored is None else self.scored)
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:

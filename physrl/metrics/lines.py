@@ -60,15 +60,27 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        lines = path.read_bytes().split(b"\n")
+        data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {reason_of(error)}: check it") from None
+    return parse_metrics(data, str(path))
+
+
+def parse_metrics(data: bytes, name: str) -> list[dict[str, Any]]:
+    """Parse the content of a metrics.jsonl, without a torn last line.
+
+    Args:
+        name: path of the file, for errors.
+
+    Raises:
+        DataError: a line is not valid JSON; names it.
+    """
     rows = []
-    for number, line in enumerate(lines[:-1], start=1):
+    for number, line in enumerate(data.split(b"\n")[:-1], start=1):
         try:
             row = dict(from_json(line))
             int(row["step"])
             rows.append(row)
         except (ValueError, TypeError, KeyError, OverflowError):
-            raise DataError(f"{path} line {number} is damaged: remove the line") from None
+            raise DataError(f"{name} line {number} is damaged: remove the line") from None
     return rows

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from physrl.evaluation.claims import Claim
-from physrl.evaluation.families import Scores
 from physrl.evaluation.people_scores import people_success
+from physrl.evaluation.scores import Scores
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
 from physrl.report.people_tables import agreement_tables

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from physrl.evaluation.adaptation import AdaptationCurve, area_under, samples_saved
 from physrl.evaluation.estimate import Estimate
-from physrl.evaluation.families import Family, Scores, family_of, score_answers
+from physrl.evaluation.families import Family, family_of
 from physrl.evaluation.people import PeopleGroup
 from physrl.evaluation.people_scores import people_success
+from physrl.evaluation.results import CellResult
+from physrl.evaluation.scores import Scores
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
 
@@ -166,7 +168,8 @@ def _people_cell(group: PeopleGroup, condition: Condition) -> MatrixCell:
     """Make the cell of a group of people; one that they were not asked about is not planned."""
     persons = group.persons(condition)
     answers = [answer for each in persons.values() for answer in each]
-    told = _told_apart(score_answers(answers)) if answers else ""
+    scores = CellResult(condition, tuple(answers)).scores.of_single_seed
+    told = _told_apart(scores) if answers else ""
     counted = f"{len(persons)} people" if persons else ""
     return MatrixCell(
         rate=people_success(group, condition),

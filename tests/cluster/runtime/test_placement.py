@@ -28,11 +28,12 @@ def test_every_actor_has_a_bundle_of_its_own() -> None:
     server, rank, worker = {"CPU": 0.25, "GPU": 0.5}, {"CPU": 0.5, "GPU": 1}, {"CPU": 0.5}
     assert run_bundles(runtime) == [server, server, rank, worker, worker, worker]
     assert (required_gpus(runtime), required_cpus(runtime)) == (2, 2.5)
+    assert runtime.gpus == 2
 
 
 def test_server_and_rank_share_a_bundle_where_they_take_turns() -> None:
     assert run_bundles(COLOCATED) == [{"CPU": 0.75, "GPU": 1}] * 2 + [{"CPU": 0.5}] * 2
-    assert required_gpus(COLOCATED) == 2
+    assert required_gpus(COLOCATED) == COLOCATED.gpus == 2
 
 
 def test_bundles_ask_for_the_groups_that_a_cluster_has() -> None:

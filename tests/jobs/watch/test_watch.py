@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from jobs.watch.pages import make_app
+from jobs.watch.app import make_app
 from physrl.config.load import dump_yaml
 from physrl.config.study import load_study_config
 from physrl.data.rollouts import write_rollouts
@@ -23,7 +23,9 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def client(*places: Path) -> TestClient:
-    return TestClient(make_app([str(place) for place in places]), base_url="http://127.0.0.1")
+    return TestClient(
+        make_app([str(place) for place in places], patience_s=60), base_url="http://127.0.0.1"
+    )
 
 
 def write_run(folder: Path, *, age_s: float, rows: int = 3) -> Path:
@@ -59,7 +61,7 @@ def test_a_run_that_grows_has_curves_and_csv_although_its_last_line_is_cut(tmp_p
     page = shown.get("/run", params={"run": str(run)})
     assert "reward: 1.5" in page.text
     assert "algorithm.steps" in page.text
-    assert "script" not in page.headers["content-security-policy"]
+    assert "script-src 'self';" in page.headers["content-security-policy"]
     header, *rows = shown.get("/metrics.csv", params={"run": str(run)}).text.split()
     assert header == "step,time,reward,time/step_s"
     assert len(rows) == 3

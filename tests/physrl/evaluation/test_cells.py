@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from physrl.errors import DataError
@@ -21,6 +22,27 @@ def test_a_cell_is_read_as_it_was_written_and_never_overwritten(tmp_path: Path) 
     assert not store.write_cell("a", CellResult(PLACE, (make_answer(2, True),)))
     assert open_cell_store(str(tmp_path)).read_cell("a") == first
     assert first.count.rate == 0.5
+
+
+def test_scores_are_those_of_the_answers(tmp_path: Path) -> None:
+    store = open_cell_store(str(tmp_path))
+    answers = (
+        make_answer(0, True),
+        make_answer(1, False, status="illegal"),
+        make_answer(2, False, status="unparseable", falls=True),
+    )
+    store.write_cell("a", CellResult(PLACE, answers))
+    read, whole = store.read_scores("a"), store.read_cell("a")
+    assert store.read_scores("b") is None
+    assert read is not None
+    assert whole is not None
+    for found in (read, whole.scores):
+        assert found.successes.tolist() == [1, 0, 0]
+        assert found.stages.tolist() == [2, 1, 0]
+        assert np.isnan(found.falls).tolist() == [True, True, False]
+    (tmp_path / "cells" / "a.parquet").write_bytes(b"PAR1 half")
+    with pytest.raises(DataError, match=r"cells/a\.parquet"):
+        store.read_scores("a")
 
 
 def test_other_records_round_trip(tmp_path: Path) -> None:
