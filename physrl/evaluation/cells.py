@@ -31,7 +31,7 @@ from physrl.evaluation.specs import StudyPlan
 from physrl.storage.object_store import ObjectStore, open_store
 from physrl.types import Metrics
 
-FORMAT = "physrl-study-4"
+FORMAT = "physrl-study-5"
 """Version of the keys and the columns."""
 FORMAT_KEY = "format.json"
 PLANS, TRAINED, CELLS, ADAPTATION, PROBES, RUNNING, FAILED = (

@@ -10,7 +10,10 @@ from physrl.evaluation.families import Family, group_families
 from physrl.evaluation.psychophysics import (
     Curve,
     Detection,
+    beliefs_of,
+    calibrate,
     detect,
+    detect_by_belief,
     error_consistency,
     fit_curve,
     over_seeds,
@@ -37,6 +40,10 @@ class PsychophysicsRow:
     slope: Value
     sensitivity: Value
     bias: Value
+    graded: Value
+    """Sensitivity d_a from the probabilities of *Yes* and *No*."""
+    brier: Value
+    calibration_error: Value
     consistency: Value
     """Cohen's kappa of successes with the base's."""
 
@@ -54,6 +61,8 @@ def psychophysics_rows(results: StudyResults) -> tuple[PsychophysicsRow, ...]:
 def _row(results: StudyResults, family: Family, cells: Sequence[CellResult]) -> PsychophysicsRow:
     verdicts = [verdicts_of(cell.answers) for cell in cells]
     curves = [fit_curve(margins, answered) for margins, _, answered in verdicts]
+    beliefs = [beliefs_of(cell.answers) for cell in cells]
+    calibrated = [calibrate(*each) for each in beliefs]
     found = [detect(falls, answered) for _, falls, answered in verdicts]
 
     def curve(value: Callable[[Curve], float | None]) -> Value:
@@ -68,6 +77,9 @@ def _row(results: StudyResults, family: Family, cells: Sequence[CellResult]) -> 
         slope=curve(lambda each: each.slope),
         sensitivity=detection(lambda each: each.sensitivity),
         bias=detection(lambda each: each.bias),
+        graded=over_seeds([detect_by_belief(*each) for each in beliefs]),
+        brier=over_seeds([None if each is None else each.brier for each in calibrated]),
+        calibration_error=over_seeds([None if each is None else each.error for each in calibrated]),
         consistency=over_seeds(_consistencies(results, family, cells)),
     )
 
