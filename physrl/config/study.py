@@ -257,6 +257,10 @@ class ProbesConfig(Section):
     """Scenes of the test set of `base`, in pairs."""
     folds: int = Field(5, ge=2)
     """Folds of the cross-validation, which keeps pairs together."""
+    interventions: int = Field(64, ge=0, multiple_of=2)
+    """Scenes, in pairs, on which the states of each language layer are exchanged between twins and
+    steered along a probe's direction, which is fitted to the other scenes: at most half of them. 0:
+    none."""
 
 
 class ControlsConfig(Section):

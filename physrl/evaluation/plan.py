@@ -133,6 +133,7 @@ def _plan_probes(
         for task in probes.tasks:
             seed, reasoning = config.evaluation.seed, run.model.reasoning
             inputs = [subject.key, task, probes.targets, probes.scenes, probes.folds, seed]
+            inputs.append(probes.interventions)
             specs.append(
                 ProbeSpec(
                     key=content_key(probe=[*inputs, base.environment, reasoning]),
@@ -144,6 +145,7 @@ def _plan_probes(
                     seed=seed,
                     environment=base.environment,
                     reasoning=reasoning,
+                    interventions=probes.interventions,
                 )
             )
     return specs

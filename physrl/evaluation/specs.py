@@ -131,6 +131,8 @@ class ProbeSpec:
     seed: int
     environment: EnvironmentConfig
     reasoning: bool
+    interventions: int = 0
+    """Number of scenes, in pairs, on which states are exchanged and steered."""
 
 
 @dataclass(frozen=True)
