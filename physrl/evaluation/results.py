@@ -33,11 +33,6 @@ class Answer:
     """True verdict."""
     probability: float | None
     """Probability of the whole completion under the sampling policy; None for controls."""
-    probability_yes: float | None
-    """Probability of *Yes* in place of the answer, at temperature 1 and without constraints, given
-    the tokens that *Yes* and *No* begin with; None without an answer, or for other questions."""
-    probability_no: float | None
-    """The same of *No*; what both lack of 1 is that of anything else."""
     margin: float | None
     """Exact static margin of the tower, positive if it stands; None for photographs, as below."""
     blocks: int | None
@@ -48,6 +43,11 @@ class Answer:
     """`left` or `right`: where the red block is, or to where the tower's top leans."""
     generator: str
     """Name of the set of scenes, or `real`."""
+    probability_yes: float | None = None
+    """Probability of *Yes* in place of the answer, at temperature 1 and without constraints, given
+    the tokens that *Yes* and *No* begin with; None without an answer, or for other questions."""
+    probability_no: float | None = None
+    """The same of *No*; what both lack of 1 is that of anything else."""
 
     @property
     def belief(self) -> float | None:
