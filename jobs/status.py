@@ -81,6 +81,7 @@ def _print_counts(plan: StudyPlan, store: CellStore) -> None:
     """Print the progress of trials, adaptations and probes, and the reasons of failures."""
     done, failures = store.done(), store.failures()
     kinds = {
+        "form": [trial.key for trial in plan.form],
         "rates": [trial.key for trial in plan.selection],
         "trained": [trial.key for trial in plan.trials],
         "adaptations": [spec.key for spec in plan.adaptations],

@@ -2,7 +2,7 @@
 
 python -m jobs.sweep --config jobs/configs/sweep-smoke.yaml
 
-plan -> runs that choose learning rates -> plan
+plan -> the form warm-up -> plan -> runs that choose learning rates -> plan
      -> trials on Ray Tune: train, adapt -> cells on shared servers -> probes -> report
                        (the store contains each result once)
 """
@@ -20,8 +20,8 @@ from cluster.runtime.stopping import StopRequest, sigterm_as_interrupt, stop_on_
 from cluster.study.cells import compute_cells
 from cluster.study.events import ATTEMPTS, Finished, Started, error_summary
 from cluster.study.grid import (
+    plain_jobs,
     run_trials,
-    selection_jobs,
     slots_runtime,
     trial_jobs,
     unfinished,
@@ -37,7 +37,7 @@ from physrl.config.baseline import BaselineConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.config.study import StudyConfig
 from physrl.data.photos import load_photos
-from physrl.errors import PhysRLError
+from physrl.errors import ConfigError, PhysRLError
 from physrl.evaluation.cells import CellStore, Trained
 from physrl.evaluation.plan import plan_study
 from physrl.evaluation.selection import choose_rates, rate_accuracies
@@ -58,17 +58,15 @@ def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | N
         at_once: concurrent trials on a local cluster; a joined one runs as many as fit.
     """
     began = time.monotonic()
-    plan = planned_with_rates(config, plan, store)
+    plan = plan_further(config, plan, store)
     store.save_plan(plan)
     if not plan.keys <= store.done():
         runtime = next(iter(plan.trials)).config.runtime
         slots = at_once or _slots(runtime)
         with ray_session(slots_runtime(runtime, slots)), sigterm_as_interrupt():
             try:
-                finished = _run_trials("rates", selection_jobs(plan, study_folder(plan)), store)
+                plan, finished = _prepare(config, plan, store)
                 if finished:
-                    plan = planned_with_rates(config, plan, store)
-                    store.save_plan(plan)
                     for method, rate in rate_facts(plan, store).items():
                         console.print(f"{method}: {rate}")
                     finished = _train(plan, store)
@@ -84,18 +82,47 @@ def run(config: StudyConfig, plan: StudyPlan, store: CellStore, at_once: int | N
     return True
 
 
-def planned_with_rates(config: StudyConfig, plan: StudyPlan, store: CellStore) -> StudyPlan:
-    """Plan the study with the chosen learning rates, once all runs that choose them have ended.
+def _prepare(config: StudyConfig, plan: StudyPlan, store: CellStore) -> tuple[StudyPlan, bool]:
+    """Run the form warm-up, then choose learning rates; return the plan that follows.
+
+    The second value is False if it was interrupted.
+
+    Raises:
+        ConfigError: a form warm-up, or every rate of a method, has failed.
+    """
+    for kind in ("form", "rates"):
+        trials = plan.form if kind == "form" else plan.selection
+        if not _run_trials(kind, plain_jobs(plan, trials, study_folder(plan)), store):
+            return plan, False
+        for trial in plan.form:
+            if trial.key not in store.done():
+                reason = store.failures()[trial.key].reason
+                raise ConfigError(f"form_warm_up of {trial.model} has failed: {reason}")
+        plan = plan_further(config, plan, store)
+        store.save_plan(plan)
+    return plan, True
+
+
+def plan_further(config: StudyConfig, plan: StudyPlan, store: CellStore) -> StudyPlan:
+    """Plan the study from the form warm-up's checkpoints, and with the chosen learning rates.
+
+    Each is done once all of its runs have ended.
 
     Raises:
         ConfigError: every rate of a method has failed.
     """
-    done, failed = store.done(), store.failures()
+    done, failed, starts = store.done(), store.failures(), None
+    if plan.form:
+        found = {trial.model: store.read_trained(trial.key) for trial in plan.form}
+        starts = {model: each.checkpoint for model, each in found.items() if each is not None}
+        if len(starts) < len(found):
+            return plan
+        plan = plan_study(config, starts=starts)
     if not plan.selection or any(
         trial.key not in done and trial.key not in failed for trial in plan.selection
     ):
         return plan
-    return plan_study(config, choose_rates(plan.selection, _read_selection(plan, store)))
+    return plan_study(config, choose_rates(plan.selection, _read_selection(plan, store)), starts)
 
 
 def rate_facts(plan: StudyPlan, store: CellStore) -> dict[str, str]:

@@ -36,6 +36,12 @@ class Sampling:
     min_p: float = 0.0
     """Smallest probability of a sampled token as a share of the likeliest one's; 0 allows all. The
     learner scores completions without it, so it is for evaluation."""
+    pattern: str | None = None
+    """Regular expression that constrains completions, by masking tokens; None for none. Inference
+    servers alone know it, and it is for evaluation too."""
+    choices: tuple[str, ...] = ()
+    """Answers whose log-probabilities in place of a completion's own are measured, by inference
+    servers alone: of the tokens of each, given the tokens that all of them begin with."""
 
     def __post_init__(self) -> None:
         if self.temperature == 0 and self.group_size != 1:

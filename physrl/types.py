@@ -203,6 +203,9 @@ class Completion:
     truncated: bool
     """True if the completion reached the largest number of tokens."""
     policy_version: int
+    choices: tuple[float, ...] = ()
+    """Log-probability of each of `Sampling.choices` in place of its answer; empty if there are none
+    or it has no answer."""
 
 
 @dataclass(frozen=True, slots=True)

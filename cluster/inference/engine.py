@@ -35,7 +35,8 @@ class Batch:
 
     prompts: tuple[Prompt, ...]
     prompt_token_ids: tuple[tuple[int, ...], ...]
-    """Token ids of each prompt as the learner computes them."""
+    """Token ids of each prompt as the learner computes them; with the text that is scored, if any.
+    """
     request_ids: tuple[str, ...]
     policy_version: int
 
@@ -120,19 +121,43 @@ class VLLMEngine:
             GenerationError: a prompt is longer than `max_prompt_tokens` (no prompt is submitted
                 then), or the last load of weights failed.
         """
-        if not self._valid:
-            raise GenerationError("the last weight sync failed: load the weights again")
-        adapter = self._adapters[policy.name].request if policy.form == "adapter" else None
         expected = tuple(self._checked_ids(prompt) for prompt in prompts)
-        request_ids = self._llm.enqueue(
-            [self._inputs(prompt) for prompt in prompts],
-            [self._sampling_params(prompt, sampling) for prompt in prompts],
-            lora_request=adapter,
-            use_tqdm=False,
+        inputs = [
+            {
+                "prompt": self._collator.chat_text(prompt),
+                "multi_modal_data": self._images(prompt),
+            }
+            for prompt in prompts
+        ]
+        parameters = [self._sampling_params(prompt, sampling) for prompt in prompts]
+        return self._submit(prompts, expected, inputs, parameters, policy)
+
+    def begin_scoring(
+        self, prompts: Sequence[Prompt], texts: Sequence[tuple[int, ...]], policy: Policy
+    ) -> "Batch":
+        """Submit prompts, each followed by the token ids of a text, whose tokens are scored.
+
+        Args:
+            policy: a policy that was loaded.
+
+        Raises:
+            GenerationError: as `begin`; or a prompt with its text is longer than the context.
+        """
+        from vllm import SamplingParams
+
+        # A prefix of the cache has no scores, and vLLM must sample a token.
+        scoring = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False)
+        expected = tuple(
+            self._checked_ids(prompt) + text for prompt, text in zip(prompts, texts, strict=True)
         )
-        # The ids of vLLM's outputs lack the random suffix that it adds here.
-        names = tuple(name.rpartition("-")[0] for name in request_ids)
-        return Batch(tuple(prompts), expected, names, policy.version)
+        inputs = [
+            {
+                "prompt_token_ids": [*self._collator.text_ids(prompt), *text],
+                "multi_modal_data": self._images(prompt),
+            }
+            for prompt, text in zip(prompts, texts, strict=True)
+        ]
+        return self._submit(prompts, expected, inputs, [scoring] * len(inputs), policy)
 
     def step(self) -> dict[str, Any]:
         """Run one step of all requests in flight; return the outputs that finished, by id."""
@@ -151,9 +176,46 @@ class VLLMEngine:
             )
         ]
 
+    def finish_scoring(self, batch: "Batch", outputs: Mapping[str, Any]) -> list[tuple[float, ...]]:
+        """Return the log-probability of each token of the texts of a batch, at temperature 1.
+
+        Raises:
+            GenerationError: vLLM tokenized a prompt otherwise than the learner does.
+        """
+        scores = []
+        for prompt, ids, name in zip(
+            batch.prompts, batch.prompt_token_ids, batch.request_ids, strict=True
+        ):
+            output = outputs[name]
+            _check_ids(prompt, ids, output)
+            first = len(self._collator.prompt_ids(prompt))
+            scores.append(
+                tuple(
+                    output.prompt_logprobs[place][ids[place]].logprob
+                    for place in range(first, len(ids))
+                )
+            )
+        return scores
+
     def abort(self, batch: "Batch") -> None:
         """Abort a batch in flight."""
         self._llm.llm_engine.abort_request(list(batch.request_ids))
+
+    def _submit(
+        self,
+        prompts: Sequence[Prompt],
+        expected: tuple[tuple[int, ...], ...],
+        inputs: Sequence[dict[str, Any]],
+        parameters: Sequence[Any],
+        policy: Policy,
+    ) -> "Batch":
+        if not self._valid:
+            raise GenerationError("the last weight sync failed: load the weights again")
+        adapter = self._adapters[policy.name].request if policy.form == "adapter" else None
+        request_ids = self._llm.enqueue(inputs, parameters, lora_request=adapter, use_tqdm=False)
+        # The ids of vLLM's outputs lack the random suffix that it adds here.
+        names = tuple(name.rpartition("-")[0] for name in request_ids)
+        return Batch(tuple(prompts), expected, names, policy.version)
 
     def _load_adapter(self, weights: FetchedWeights) -> None:
         """Load an adapter under a unique name, so that no cached prefix of another is used."""
@@ -212,12 +274,17 @@ class VLLMEngine:
         """Undo `sleep`."""
         self._llm.wake_up()
 
-    def _inputs(self, prompt: Prompt) -> dict[str, Any]:
-        """Convert a prompt into vLLM's inputs."""
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of the checkpoint."""
+        return self._tokenizer
+
+    @staticmethod
+    def _images(prompt: Prompt) -> dict[str, Any]:
+        """Convert the images of a prompt into vLLM's inputs."""
         # As Pillow's images: of an array, vLLM takes heights of 1 or 3 pixels for channels.
         images = [PillowImage.fromarray(image) for image in prompt.images]
-        data = {"image": images} if images else {}
-        return {"prompt": self._collator.chat_text(prompt), "multi_modal_data": data}
+        return {"image": images} if images else {}
 
     def _checked_ids(self, prompt: Prompt) -> tuple[int, ...]:
         if len(prompt.images) > self._model.max_images:
@@ -235,7 +302,9 @@ class VLLMEngine:
 
     def _sampling_params(self, prompt: Prompt, sampling: Sampling) -> Any:
         from vllm import SamplingParams
+        from vllm.sampling_params import StructuredOutputsParams
 
+        pattern = sampling.pattern
         return SamplingParams(
             n=sampling.group_size,
             temperature=sampling.temperature,
@@ -247,17 +316,13 @@ class VLLMEngine:
             logprobs=0,
             flat_logprobs=True,
             detokenize=False,
+            structured_outputs=pattern and StructuredOutputsParams(regex=pattern),
         )
 
     def _generation(
         self, prompt: Prompt, expected: tuple[int, ...], output: Any, version: int
     ) -> Generation:
-        ids = tuple(output.prompt_token_ids)
-        if ids != expected:
-            raise GenerationError(
-                f"prompt {prompt.prompt_id}: the {len(ids)} token ids of vLLM differ from the "
-                f"{len(expected)} of the processor"
-            )
+        _check_ids(prompt, expected, output)
         texts = self._tokenizer.batch_decode(
             [sample.token_ids for sample in output.outputs], skip_special_tokens=True
         )
@@ -271,7 +336,16 @@ class VLLMEngine:
             )
             for text, sample in zip(texts, output.outputs, strict=True)
         )
-        return Generation(ids, completions)
+        return Generation(expected, completions)
+
+
+def _check_ids(prompt: Prompt, expected: tuple[int, ...], output: Any) -> None:
+    ids = tuple(output.prompt_token_ids)
+    if ids != expected:
+        raise GenerationError(
+            f"prompt {prompt.prompt_id}: the {len(ids)} token ids of vLLM differ from the "
+            f"{len(expected)} of the processor"
+        )
 
 
 def _device_options(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, Any]:

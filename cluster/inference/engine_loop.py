@@ -29,12 +29,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """The prompts of a caller; none if a policy is only to be loaded."""
+    """The requests of a caller; none if a policy is only to be loaded."""
 
     weights: FetchedWeights
-    prompts: Sequence[Prompt] = ()
-    sampling: Sampling | None = None
-    done: "Future[list[Generation]]" = field(default_factory=Future)
+    begin: Callable[[Policy], Batch] | None = None
+    """Submits the requests."""
+    finish: Callable[[Batch, dict[str, Any]], Any] = lambda batch, outputs: []
+    """Converts the outputs for the caller."""
+    done: "Future[Any]" = field(default_factory=Future)
     batch: Batch | None = None
     outputs: dict[str, Any] = field(default_factory=dict)
 
@@ -87,9 +89,29 @@ class EngineLoop:
             GenerationError: see `VLLMEngine.load`, `begin` and `finish`.
             AbortedError: a newer version of the policy aborted the completions.
         """
-        job = _Job(weights, prompts, sampling)
+        begin = partial(self._engine.begin, prompts, sampling)
+        job = _Job(weights, begin, self._engine.finish)
         self._submit(job)
-        return job.done.result()
+        generations: list[Generation] = job.done.result()
+        return generations
+
+    def score(
+        self,
+        prompts: Sequence[Prompt],
+        texts: Sequence[tuple[int, ...]],
+        weights: FetchedWeights,
+    ) -> list[tuple[float, ...]]:
+        """Score the tokens of a text after each prompt, under a policy or a newer version of it.
+
+        Raises:
+            GenerationError: see `VLLMEngine.load`, `begin_scoring` and `finish_scoring`.
+            AbortedError: a newer version of the policy aborted the scores.
+        """
+        begin = partial(self._engine.begin_scoring, prompts, texts)
+        job = _Job(weights, begin, self._engine.finish_scoring)
+        self._submit(job)
+        scores: list[tuple[float, ...]] = job.done.result()
+        return scores
 
     def load(self, weights: FetchedWeights) -> None:
         """Load the weights of a policy, for later requests.
@@ -165,8 +187,8 @@ class EngineLoop:
         try:
             self._engine.load(job.weights)
             self._newest[job.policy.name] = job.weights
-            if job.sampling is not None:
-                job.batch = self._engine.begin(job.prompts, job.sampling, job.policy)
+            if job.begin is not None:
+                job.batch = job.begin(job.policy)
         except Exception as error:
             job.done.set_exception(error)
         else:
@@ -191,7 +213,7 @@ class EngineLoop:
             job.outputs |= {n: outputs[n] for n in batch.request_ids if n in outputs}
             if len(job.outputs) == len(batch.request_ids):
                 self._running.remove(job)
-                _resolve(job.done, partial(self._engine.finish, batch, job.outputs))
+                _resolve(job.done, partial(job.finish, batch, job.outputs))
 
     def _abort(self, jobs: Sequence[_Job]) -> None:
         for job in jobs:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster.inference.choices import add_choices, find_rivals
 from cluster.inference.dequantize import served_model
 from cluster.runtime.batching import Layout, unpack
 from cluster.runtime.cold_start import cold_start
@@ -46,6 +47,7 @@ class InferenceServer:
             max_adapters=adapters,
             aborts=runtime.in_flight == "abort",
         )
+        self._longest = model.max_completion_tokens
         self._fetched: dict[str, FetchedWeights] = {}
         self._fetching = threading.Lock()
 
@@ -64,7 +66,17 @@ class InferenceServer:
             AbortedError: newer weights aborted the completions.
         """
         prompts = [holder.prompts[place] for place, (holder,) in unpack(layout, objects)]
-        generations = self._loop.generate(prompts, sampling, self._fetch(policy))
+        weights = self._fetch(policy)
+        generations = self._loop.generate(prompts, sampling, weights)
+        if sampling.choices:
+            rivals = find_rivals(
+                prompts, generations, sampling.choices, self._engine.tokenizer, self._longest
+            )
+            asked = [(each.prompt, text) for each in rivals.values() for text in each.texts]
+            scores = self._loop.score(
+                [prompt for prompt, _ in asked], [text for _, text in asked], weights
+            )
+            generations = add_choices(generations, rivals, scores)
         return [len(each.completions) for each in generations], *generations
 
     def load(self, policy: Policy) -> None:

@@ -32,6 +32,7 @@ from physrl.evaluation.cells import CellStore
 from physrl.evaluation.specs import StudyPlan
 from physrl.evaluation.subjects import trained_subject
 from physrl.evaluation.trial_runs import place_run, run_name, trial_config
+from physrl.evaluation.trials import TrialSpec
 
 RUNNER_CPUS = 0.25
 """Cores of a trial's own process, which mostly waits."""
@@ -48,10 +49,10 @@ def trial_jobs(plan: StudyPlan, folder: Path) -> dict[str, TrialJob]:
     return jobs
 
 
-def selection_jobs(plan: StudyPlan, folder: Path) -> dict[str, TrialJob]:
-    """Make the runs that learning rates are chosen by, by their keys."""
+def plain_jobs(plan: StudyPlan, trials: Sequence[TrialSpec], folder: Path) -> dict[str, TrialJob]:
+    """Make runs that are no subjects, by their keys: the form warm-up, and the choice of rates."""
     jobs = {}
-    for trial in plan.selection:
+    for trial in trials:
         subject = trained_subject(trial)
         jobs[trial.key] = TrialJob(subject, place_run(plan, subject, trial.config, folder), ())
     return jobs

@@ -95,7 +95,8 @@ def _distinct_runs(plan: StudyPlan) -> list[RunConfig]:
     The checks of the other runs would give the same results.
     """
     kinds: dict[str, RunConfig] = {}
-    for run in (*plan.bases.values(), *(trial.config for trial in (*plan.selection, *plan.trials))):
+    trials = (*plan.form, *plan.selection, *plan.trials)
+    for run in (*plan.bases.values(), *(trial.config for trial in trials)):
         settings = run.model_dump_json(include={"model", "environment", "runtime", "task"})
         kinds.setdefault(settings, run.model_copy(update={"name": plan.name}))
     return list(kinds.values())

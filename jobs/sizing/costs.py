@@ -72,7 +72,8 @@ def study_costs(plan: StudyPlan) -> list[Cost]:
     probes = [_probe_hours(plan, spec) for spec in plan.probes]
     grid = [h for trial, h in zip(plan.trials, trials, strict=True) if not _is_control(trial)]
     controls = [h for trial, h in zip(plan.trials, trials, strict=True) if _is_control(trial)]
-    kinds = {"rates": selection} if selection else {}
+    kinds = {"form warm-up": [trial_hours(run.config) for run in plan.form]} if plan.form else {}
+    kinds |= {"rates": selection} if selection else {}
     kinds |= {"trials of the grid": grid}
     kinds |= {"trials of controls": controls} if controls else {}
     kinds |= {"cells": cells, "adaptations": adaptations, "probes": probes}

@@ -19,7 +19,8 @@ from physrl.errors import ConfigError
 JOINT = "+"
 """Separator of the tasks in a mixture."""
 
-Decoding = Literal["greedy", "sampled"]
+Decoding = Literal["greedy", "sampled", "constrained"]
+"""Decoding of answers: greedy, sampled, or greedy among the answers of the task's form alone."""
 ExampleKind = Literal["solved", "form"]
 """Examples before a question: solved scenes, or the form of answers alone."""
 ImageMode = Literal["shown", "blank"]
@@ -165,7 +166,8 @@ class PromptingConfig(Section):
     """Examples: `solved` scenes, or `form` alone: blank images with answers to scenes that are not
     shown."""
     decoding: Decoding = "greedy"
-    """Decoding: greedy, or sampled at the run's temperature."""
+    """Decoding: greedy; sampled at the run's temperature; or constrained, which is greedy among the
+    completions of the task's grammar, so that every answer has its form."""
     test_sets: tuple[TestSet, ...] | None = None
     """Test sets that it applies to; null: all."""
 
@@ -256,6 +258,10 @@ class ProbesConfig(Section):
     """Scenes of the test set of `base`, in pairs."""
     folds: int = Field(5, ge=2)
     """Folds of the cross-validation, which keeps pairs together."""
+    interventions: int = Field(64, ge=0, multiple_of=2)
+    """Scenes, in pairs, on which the states of each language layer are exchanged between twins and
+    steered along a probe's direction, which is fitted to the other scenes: at most half of them. 0:
+    none."""
 
 
 class ControlsConfig(Section):
@@ -285,6 +291,10 @@ class StudyConfig(Section):
     """Configuration of a run that all trials override: a table, or the path of a run's file."""
     grid: GridConfig = GridConfig()
     """Trials."""
+    form_warm_up: SFTConfig | None = None
+    """SFT on every task with answers to other scenes, which teaches the form of answers and nothing
+    about images: all models, and the base, begin from it, and transfer is judged without examples.
+    Null: none."""
     evaluation: StudyEvaluationConfig = StudyEvaluationConfig()
     """Measurements of each model."""
     adaptation: AdaptationConfig | None = AdaptationConfig()
@@ -299,6 +309,16 @@ class StudyConfig(Section):
     """Location of all results, a folder or s3://bucket/prefix."""
     max_cells: int = Field(2000, ge=1)
     """Most cells (measurements); a larger study is refused."""
+
+    @model_validator(mode="after")
+    def _check_form_warm_up(self) -> "StudyConfig":
+        form = self.form_warm_up
+        if form is not None and (form.steps == 0 or form.targets != "ideal"):
+            raise ValueError(
+                f"form_warm_up has steps {form.steps} and targets {form.targets}, but it trains on "
+                "answers to other scenes: set steps, leave targets out, or set form_warm_up=null"
+            )
+        return self
 
 
 def load_study_config(path: Path | None, overrides: Sequence[str] = ()) -> StudyConfig:

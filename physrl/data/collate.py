@@ -94,11 +94,15 @@ class Collator:
         """Format a conversation with the model's chat template, with a placeholder per image."""
         return self._chat_text(_outline(prompt))
 
+    def text_ids(self, prompt: Prompt) -> tuple[int, ...]:
+        """Tokenize a prompt with a single placeholder per image."""
+        return tuple(self._text_ids(_outline(prompt)))
+
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
         """Tokenize a prompt and repeat each placeholder once per token of its image."""
         repeats = map(self.image_tokens, prompt.images)
         ids: list[int] = []
-        for token in self._text_ids(_outline(prompt)):
+        for token in self.text_ids(prompt):
             ids += [token] * (next(repeats) if token == self._image_token_id else 1)
         return tuple(ids)
 

@@ -5,7 +5,7 @@ import math
 from physrl.data.photos import Photo
 from physrl.evaluation.results import Answer
 from physrl.tasks import TASKS
-from physrl.tasks.answers import format_action
+from physrl.tasks.answers import VERDICTS, format_action
 from physrl.tasks.placing import height
 from physrl.tasks.task import question_text
 from physrl.turns import next_scene
@@ -47,6 +47,8 @@ def scene_answer(scene: SceneSpec, rollout: Rollout) -> Answer:
         predicted_falls=_verdict(last.action),
         falls=_verdict(ideal),
         probability=_probability(last.completion),
+        probability_yes=_choice_probability(last.completion, "Yes"),
+        probability_no=_choice_probability(last.completion, "No"),
         margin=scene.margin,
         blocks=len(scene.tower),
         height=height(scene.tower),
@@ -73,6 +75,8 @@ def photo_answer(photo: Photo, completion: Completion) -> Answer:
         predicted_falls=predicted,
         falls=photo.falls,
         probability=_probability(completion),
+        probability_yes=_choice_probability(completion, "Yes"),
+        probability_no=_choice_probability(completion, "No"),
         margin=None,
         blocks=None,
         height=None,
@@ -94,6 +98,11 @@ def _offset(action: Action) -> tuple[float, float] | None:
 
 def _probability(completion: Completion) -> float | None:
     return math.exp(sum(completion.logprobs)) if completion.logprobs else None
+
+
+def _choice_probability(completion: Completion, verdict: str) -> float | None:
+    choices = completion.choices
+    return math.exp(choices[VERDICTS.index(verdict)]) if choices else None
 
 
 def _verdict(action: Action) -> bool | None:

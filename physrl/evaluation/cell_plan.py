@@ -70,11 +70,7 @@ def make_conditions(config: StudyConfig) -> list[Condition]:
         if "real" in (prompting.test_sets or evaluation.test_sets)
     ]
     if config.controls.blank_images:
-        matched = [
-            each
-            for each in conditions
-            if (each.test_set, each.decoding, each.examples) == ("iid", "greedy", "form")
-        ]
+        matched = [each for each in conditions if each.test_set == "iid" and each.has_form]
         unprompted = [Condition(task) for task in evaluation.tasks]
         conditions += [replace(each, images="blank") for each in (*unprompted, *matched)]
     return list(dict.fromkeys(conditions))

@@ -37,7 +37,7 @@ from physrl.types import Metrics
 if TYPE_CHECKING:
     from physrl.evaluation.people import PeopleGroup  # pyarrow, which only answers need
 
-FORMAT = "physrl-study-4"
+FORMAT = "physrl-study-5"
 """Version of the keys and the columns."""
 FORMAT_KEY = "format.json"
 PLANS, TRAINED, CELLS, ADAPTATION, PROBES, PEOPLE, RUNNING, FAILED = (

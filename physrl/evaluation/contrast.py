@@ -12,6 +12,8 @@ from physrl.evaluation.statistics import CONFIDENCE
 
 FEWEST_SEEDS = 3
 """Seeds that an interval over seeds needs: the spread of two says almost nothing."""
+LEAST_OF_SCENES = 0.8
+"""Share of what scenes add to a squared half-width that seeds below chance leave of it."""
 MOST_SEEDS, MOST_TIMES_SCENES = 100, 100
 """Largest samples that `seeds_needed` and `scenes_needed` consider."""
 
@@ -25,7 +27,8 @@ class Contrast:
     """Variance of the value due to units, including the residual."""
     unit_df: float
     seed_variance: float
-    """Variance of the value due to seeds; 0 if there are too few to tell."""
+    """Variance of the value due to seeds; 0 if there are too few to tell, and below 0 if they
+    differ less than by chance."""
     seed_df: float
     residual_variance: float
     """Part of `unit_variance` that shrinks with more seeds."""
@@ -120,11 +123,13 @@ class Contrast:
         scene_part = max(0.0, self.unit_variance - self.residual_variance)
         residual = min(self.residual_variance, self.unit_variance)
         quantile = scipy.special.stdtrit
-        square = quantile(self.unit_df * units, tail) ** 2 * (scene_part + residual / seeds) / units
-        if self.seed_variance > 0:
+        scenes = quantile(self.unit_df * units, tail) ** 2 * (scene_part + residual / seeds) / units
+        square = scenes
+        if self.seed_variance != 0:
             present = self.seeds or FEWEST_SEEDS
             seed_df = self.seed_df * (present * seeds - 1) / (present - 1)
-            square = square + quantile(seed_df, tail) ** 2 * self.seed_variance / seeds
+            added = quantile(seed_df, tail) ** 2 * self.seed_variance / seeds
+            square = np.maximum(scenes + added, LEAST_OF_SCENES * scenes)
         for weight, size in self.bounds:
             square = square + (weight * (1 - (1 - tail) ** (1 / (size * units)))) ** 2
         halves: NDArray[np.float64] = np.sqrt(square)

@@ -68,14 +68,15 @@ class Evidence:
     @cached_property
     def photographs(self) -> Condition:
         """The condition of the photographs."""
-        return form_matched(self.results.matrix.conditions, "stability", "real")
+        return self._transfer_condition("stability", "real")
 
     def transfer_condition(self, task: str) -> Condition:
         """Choose the condition of a task in which answers have its form, as far as there is one.
 
-        The choice is fixed by the plan: examples of form, else the most solved ones, else none.
+        The choice is fixed by the plan: zero-shot after a form warm-up; else examples of form, the
+        constraint, the most solved examples, or none of these.
         """
-        return form_matched(self.results.matrix.conditions, task, "iid")
+        return self._transfer_condition(task, "iid")
 
     def other_cells(self, family: Family) -> list[FamilyCell]:
         """List the planned cells of a family on tasks that it was not trained on."""
@@ -153,6 +154,11 @@ class Evidence:
         wanted = replace(family, name="", **changes)  # type: ignore[arg-type]
         return next((f for f in self.trained_families if replace(f, name="") == wanted), None)
 
+    def _transfer_condition(self, task: str, test_set: str) -> Condition:
+        if self.results.plan.form:
+            return Condition(task, test_set)  # type: ignore[arg-type]
+        return form_matched(self.results.matrix.conditions, task, test_set)
+
     @cached_property
     def _rules(self) -> list[Family]:
         families = self.generalization.families
@@ -193,16 +199,23 @@ class Evidence:
 def form_matched(conditions: Sequence[Condition], task: str, test_set: str) -> Condition:
     """Choose the condition in which answers most likely have the form of a task.
 
-    Examples of form come first, because they teach nothing else, then the most solved ones.
+    Examples of form come first, because they teach nothing else and leave the model free; then the
+    constraint, without examples if there is one; then the most solved examples.
     """
-    greedy = [
+    deterministic = [
         each
         for each in conditions
-        if (each.task, each.test_set, each.decoding, each.images)
-        == (task, test_set, "greedy", "shown")
+        if (each.task, each.test_set, each.images) == (task, test_set, "shown")
+        and each.decoding != "sampled"
     ]
+
+    def preference(each: Condition) -> tuple[bool, bool, int]:
+        is_greedy = each.decoding == "greedy"
+        by_constraint = not is_greedy and each.shots == 0
+        return is_greedy and each.has_form, by_constraint, each.shots if is_greedy else -1
+
     unprompted = Condition(task, test_set)  # type: ignore[arg-type]
-    return max(greedy, key=lambda each: (each.examples == "form", each.shots), default=unprompted)
+    return max(deterministic, key=preference, default=unprompted)
 
 
 def cell_name(cell: FamilyCell) -> str:

@@ -1,6 +1,7 @@
 """The plan of a study: the trials of its grid and everything that is measured on each.
 
-StudyConfig -> runs that learning rates are chosen by
+StudyConfig -> runs of the form warm-up
+            -> runs that learning rates are chosen by
             -> trials -> subjects (trained models, bases, baselines, controls)
             -> cells, adaptations and probes, each with the content key of its result
 """
@@ -14,6 +15,7 @@ from physrl.config.study import StudyConfig
 from physrl.environments.generators import GENERATORS
 from physrl.errors import ConfigError
 from physrl.evaluation.cell_plan import plan_cells
+from physrl.evaluation.form import Starts, check_same_weights, make_form_runs, started
 from physrl.evaluation.keys import content_key
 from physrl.evaluation.selection import first_rates, make_selection
 from physrl.evaluation.specs import AdaptationSpec, ProbeSpec, StudyPlan, Subject
@@ -27,10 +29,14 @@ from physrl.evaluation.trials import Rates, base_tree, make_trials
 from physrl.tasks import TASKS
 
 
-def plan_study(config: StudyConfig, rates: Rates | None = None) -> StudyPlan:
+def plan_study(
+    config: StudyConfig, rates: Rates | None = None, starts: Starts | None = None
+) -> StudyPlan:
     """Expand a study's configuration to its plan.
 
     Args:
+        starts: checkpoints of the form warm-up; None before, when trials begin from the model of
+            their configuration, and have provisional keys.
         rates: learning rates that were chosen (`choose_rates`); None before: trials then have the
             first rate that their method lists, and with it provisional keys.
 
@@ -40,7 +46,11 @@ def plan_study(config: StudyConfig, rates: Rates | None = None) -> StudyPlan:
             `max_cells` cells.
         DataError: the photographs cannot be read.
     """
+    form = make_form_runs(config)
+    if starts is not None:
+        config = started(config, form, starts)
     trials = make_trials(config, first_rates(config) if rates is None else rates)
+    check_same_weights(trials, form)
     runs = {name: validate(base_tree(config, name)) for name in config.grid.models}
     bases = base_subjects(runs)
     models = {trained_subject(trial): trial.config for trial in trials}
@@ -68,6 +78,7 @@ def plan_study(config: StudyConfig, rates: Rates | None = None) -> StudyPlan:
         adaptations=tuple(_plan_adaptations(config, models, base)),
         probes=tuple(_plan_probes(config, models, base)),
         selection=make_selection(config),
+        form=form,
     )
 
 
@@ -122,6 +133,7 @@ def _plan_probes(
         for task in probes.tasks:
             seed, reasoning = config.evaluation.seed, run.model.reasoning
             inputs = [subject.key, task, probes.targets, probes.scenes, probes.folds, seed]
+            inputs.append(probes.interventions)
             specs.append(
                 ProbeSpec(
                     key=content_key(probe=[*inputs, base.environment, reasoning]),
@@ -133,6 +145,7 @@ def _plan_probes(
                     seed=seed,
                     environment=base.environment,
                     reasoning=reasoning,
+                    interventions=probes.interventions,
                 )
             )
     return specs

@@ -25,9 +25,35 @@ class ProbeScore:
     """Score of each fold: R², or the balanced accuracy for `stability`."""
 
 
+Measure = Literal["exchange", "flips", "steering"]
+"""Effect of an intervention: the share of the twins' gap by which log-odds follow the twin's state;
+the share of answers that become the twin's; the share of the gap by which log-odds follow a step
+along the probe's direction."""
+Role = Literal["effect", "control"]
+"""The intervention, or its control: the state of a scene on the same side, random directions."""
+
+
+@dataclass(frozen=True, slots=True)
+class CauseScore:
+    """The effect of an intervention on the state after one layer, as a sum for each pair of twins.
+
+    The effect is the sum of `moved` divided by that of `gaps`.
+    """
+
+    measure: Measure
+    role: Role
+    layer: str
+    depth: int
+    """Position of the layer among those of the language model, from 0."""
+    moved: tuple[float, ...]
+    gaps: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
     """All probe scores of one model on one task's scenes."""
 
     key: str
     scores: tuple[ProbeScore, ...]
+    causes: tuple[CauseScore, ...] = ()
+    """Effects of interventions, by layer."""

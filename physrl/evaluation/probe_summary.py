@@ -1,4 +1,4 @@
-"""Probe scores summarized over layers, models and folds."""
+"""Scores of probes and effects of interventions, summarized over layers, models and scenes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import scipy  # loads at first use: a second that drivers start without
 
 from physrl.config.study import Target
 from physrl.evaluation.estimate import Estimate
-from physrl.evaluation.probe_results import ProbeResult, Source
+from physrl.evaluation.probe_results import CauseScore, Measure, ProbeResult, Role, Source
 from physrl.evaluation.statistics import CONFIDENCE, Floats
 
 
@@ -31,6 +31,47 @@ def layer_curve(results: Sequence[ProbeResult], target: Target, source: Source) 
     scores = np.mean([table for names, table in probed if names == layers], axis=0)
     folds = scores.shape[1]
     return LayerCurve(layers, scores.mean(axis=1), scores.std(axis=1, ddof=1) / folds**0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class CauseCurve:
+    """Effects of an intervention by layer, with intervals over pairs of twins."""
+
+    layers: tuple[str, ...]
+    effects: tuple[Estimate | None, ...]
+    """None where no pair has a gap, or no answers differ."""
+
+
+def cause_curve(results: Sequence[ProbeResult], measure: Measure, role: Role) -> CauseCurve:
+    """Estimate effects over the pairs of several models on the same scenes; empty without any."""
+    by_layer: dict[str, list[CauseScore]] = {}
+    for result in results:
+        for score in result.causes:
+            if (score.measure, score.role) == (measure, role):
+                by_layer.setdefault(score.layer, []).append(score)
+    effects = tuple(
+        share_estimate(
+            np.sum([score.moved for score in scores], axis=0),
+            np.sum([score.gaps for score in scores], axis=0),
+        )
+        for scores in by_layer.values()
+    )
+    return CauseCurve(tuple(by_layer), effects)
+
+
+def share_estimate(moved: Floats, gaps: Floats) -> Estimate | None:
+    """Estimate a sum over pairs divided by another one, with Student's interval; None by zero.
+
+    The variance of the ratio is that of its residuals (Cochran 1977).
+    """
+    total, pairs = float(gaps.sum()), len(gaps)
+    if total == 0 or pairs < 2:
+        return None
+    share = float(moved.sum()) / total
+    residuals = moved - share * gaps
+    deviation = (pairs / (pairs - 1) * float(np.square(residuals).sum())) ** 0.5 / total
+    half = float(scipy.special.stdtrit(pairs - 1, (1 + CONFIDENCE) / 2)) * deviation
+    return Estimate(share, share - half, share + half, "scenes")
 
 
 def best_layer_scores(result: ProbeResult, target: Target, source: Source) -> Floats | None:

@@ -1,6 +1,6 @@
-"""Linear probes of a model's activations, layer by layer."""
+"""Linear probes of a model's activations, layer by layer, and what these states cause."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,11 @@ from PIL import Image as PillowImage
 from physrl.config.study import Target
 from physrl.environments.renderer import Renderer
 from physrl.evaluation.pair_ridge import fit_pair_ridge
-from physrl.evaluation.probe_results import ProbeResult, ProbeScore, Source
+from physrl.evaluation.probe_results import CauseScore, ProbeResult, ProbeScore, Source
 from physrl.evaluation.probe_targets import Floats, centered, probe_score, target_values
 from physrl.evaluation.specs import ProbeSpec
 from physrl.scene_source import SceneSource, prepare
-from physrl.types import Image
+from physrl.types import Image, Prompt, SceneSpec
 
 PIXELS = 28
 """Width and height to which images are resized for the pixel control."""
@@ -43,7 +43,23 @@ def probe_model(spec: ProbeSpec, model: Any, processor: Any, renderer: Renderer)
         for origin, layers in features.items()
         for score in fit_probes(layers, targets, origin, spec.folds, spec.seed)
     ]
-    return ProbeResult(spec.key, tuple(scores))
+    return ProbeResult(spec.key, tuple(scores), _causes(spec, scenes, prompts, model, collator))
+
+
+def _causes(
+    spec: ProbeSpec,
+    scenes: Sequence[SceneSpec],
+    prompts: Sequence[Prompt],
+    model: Any,
+    collator: Any,
+) -> tuple[CauseScore, ...]:
+    """Intervene on the first pairs of twins, if any; directions are fitted to the others."""
+    if not spec.interventions:
+        return ()
+    from physrl.evaluation.causes import find_causes, find_twins  # imports torch: slow
+
+    twins = find_twins(scenes, prompts, collator)
+    return find_causes(twins, spec.interventions // 2, model, collator, spec.seed)
 
 
 def fit_probes(

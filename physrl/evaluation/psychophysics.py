@@ -15,6 +15,8 @@ from physrl.evaluation.statistics import Floats
 PRIOR_DEVIATION = 10.0
 """Standard deviation of the prior of the standardized slope, which keeps separable data finite."""
 STEPS = 50
+BINS = 10
+"""Parts of the beliefs from 0 to 1 in a reliability diagram."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,29 @@ class Detection:
     """d': separation of standing and falling towers in standard deviations; 0 is guessing."""
     bias: float
     """Criterion c: positive for too many *No*, negative for too many *Yes*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """The verdicts whose beliefs lie in one of `BINS` equal parts of 0 to 1."""
+
+    belief: float
+    """Mean belief that the tower falls."""
+    fell: float
+    """Share of towers that fell."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Agreement of beliefs with what happened."""
+
+    brier: float
+    """Mean squared distance of the belief from 1 for a fall and 0 for none; 0.25 is always 1/2."""
+    error: float
+    """Expected calibration error: mean distance of belief and share of falls over `points`."""
+    points: tuple[Reliability, ...]
+    """The reliability diagram, without empty parts."""
 
 
 def fit_curve(margins: Floats, verdicts: Floats) -> Curve | None:
@@ -76,6 +101,41 @@ def detect(falls: Floats, verdicts: Floats) -> Detection | None:
         float(ndtri((each.sum() + 0.5) / (len(each) + 1))) for each in (falling, standing)
     )
     return Detection(hits - alarms, -(hits + alarms) / 2)
+
+
+def detect_by_belief(falls: Floats, beliefs: Floats) -> float | None:
+    """Compute the sensitivity d_a from graded beliefs; None unless there are towers of both kinds.
+
+    It is sqrt(2) z(A), A the area under the ROC curve (Macmillan and Creelman 2005): d' of an
+    observer with equal variances, wherever the criterion is. So it also separates towers of which
+    all verdicts are equal. Areas of 0 and 1 are moved inside by half of a pair of towers.
+    """
+    falling, standing = beliefs[falls == 1], beliefs[falls == 0]
+    if not len(falling) or not len(standing):
+        return None
+    wins = (np.sign(falling[:, None] - standing) + 1) / 2
+    return float(2**0.5 * ndtri((wins.sum() + 0.5) / (wins.size + 1)))
+
+
+def calibrate(falls: Floats, beliefs: Floats) -> Calibration | None:
+    """Compare beliefs with what happened; None without any."""
+    if not len(falls):
+        return None
+    bins = np.minimum((beliefs * BINS).astype(int), BINS - 1)
+    groups = [(bins == each) for each in range(BINS) if (bins == each).any()]
+    points = tuple(
+        Reliability(float(beliefs[each].mean()), float(falls[each].mean()), int(each.sum()))
+        for each in groups
+    )
+    gaps = sum(abs(point.belief - point.fell) * point.count for point in points)
+    return Calibration(float(np.square(beliefs - falls).mean()), gaps / len(falls), points)
+
+
+def beliefs_of(answers: Sequence[Answer]) -> tuple[Floats, Floats]:
+    """Collect true falls and beliefs of the answers whose probabilities were measured."""
+    rows = [(answer.falls, belief) for answer in answers if (belief := answer.belief) is not None]
+    falls, beliefs = np.array(rows, np.float64).reshape(-1, 2).T
+    return falls, beliefs
 
 
 def error_consistency(first: Floats, second: Floats) -> float | None:

@@ -72,7 +72,7 @@ def question_of(measurement: Measurement) -> Question:
         auxiliary=settings.auxiliary,
         data=settings.photos or settings.data,
         scene_generator=measurement.versions.get(SCENE_GENERATOR) if drawn else None,
-        temperature=None if condition.decoding == "greedy" else settings.temperature,
+        temperature=settings.temperature if condition.decoding == "sampled" else None,
     )
 
 

@@ -11,6 +11,8 @@ from physrl.evaluation.answers import STABILITY, photo_prompt
 from physrl.evaluation.specs import CellSpec
 from physrl.protocols import RolloutRequest, Sampling
 from physrl.scene_source import SceneSource
+from physrl.tasks import TASKS
+from physrl.tasks.answers import VERDICTS, answer_pattern
 from physrl.tasks.examples import Examples, blank_images, example_turns
 from physrl.tasks.prediction import request_prediction
 from physrl.types import Prompt
@@ -73,13 +75,22 @@ def photo_prompts(cell: CellSpec, photos: Sequence[Photo], renderer: Renderer) -
 
 
 def cell_sampling(cell: CellSpec) -> Sampling:
-    """Return the sampling parameters of a cell: one completion for each prompt."""
-    settings = cell.settings
-    length = settings.max_completion_tokens
-    if cell.condition.decoding == "greedy":
-        return Sampling(1, 0.0, length, settings.seed)
+    """Return the sampling parameters of a cell: one completion for each prompt.
+
+    Constrained decoding is greedy too, among the completions of the task's grammar. Of questions
+    that are answered Yes or No, the probabilities of both are measured.
+    """
+    settings, axes = cell.settings, TASKS[cell.condition.task].axes
+    length, choices = settings.max_completion_tokens, () if axes else VERDICTS
+    match cell.condition.decoding:
+        case "greedy":
+            return Sampling(1, 0.0, length, settings.seed, choices=choices)
+        case "constrained":
+            predicts = settings.auxiliary is not None and settings.auxiliary.predicts
+            pattern = answer_pattern(axes, reasoning=settings.reasoning, predicts=predicts)
+            return Sampling(1, 0.0, length, settings.seed, pattern=pattern, choices=choices)
     seed = settings.seed + SAMPLED
-    return Sampling(1, settings.temperature, length, seed, settings.min_p)
+    return Sampling(1, settings.temperature, length, seed, settings.min_p, choices=choices)
 
 
 def _examples(cell: CellSpec) -> Examples | None:

@@ -39,6 +39,8 @@ ANSWER = {
     "predicted_falls": pa.bool_(),
     "falls": pa.bool_(),
     "probability": pa.float64(),
+    "probability_yes": pa.float64(),
+    "probability_no": pa.float64(),
     "margin": pa.float64(),
     "blocks": pa.int64(),
     "height": pa.float64(),

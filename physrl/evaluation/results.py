@@ -46,6 +46,19 @@ class Answer:
     """`left` or `right`: where the red block is, or to where the tower's top leans."""
     generator: str
     """Name of the set of scenes, or `real`."""
+    probability_yes: float | None = None
+    """Probability of *Yes* in place of the answer, at temperature 1 and without constraints, given
+    the tokens that *Yes* and *No* begin with; None without an answer, or for other questions."""
+    probability_no: float | None = None
+    """The same of *No*; what both lack of 1 is that of anything else."""
+
+    @property
+    def belief(self) -> float | None:
+        """Probability of *Yes* among both verdicts; None where they were not measured."""
+        if self.probability_yes is None or self.probability_no is None:
+            return None
+        both = self.probability_yes + self.probability_no
+        return self.probability_yes / both if both > 0 else None
 
 
 @dataclass(frozen=True, slots=True)

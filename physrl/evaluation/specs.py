@@ -50,6 +50,13 @@ class Condition:
     """What examples show: solved scenes, or the form of answers alone."""
 
     @property
+    def has_form(self) -> bool:
+        """True if greedy answers have the task's form, whatever the model was trained on."""
+        return self.decoding == "constrained" or (
+            self.decoding == "greedy" and self.examples == "form"
+        )
+
+    @property
     def protocol(self) -> str:
         """A description of everything but the task, such as `tall, greedy, 2 examples`."""
         words: list[str] = [self.test_set, self.decoding]
@@ -124,6 +131,8 @@ class ProbeSpec:
     seed: int
     environment: EnvironmentConfig
     reasoning: bool
+    interventions: int = 0
+    """Number of scenes, in pairs, on which states are exchanged and steered."""
 
 
 @dataclass(frozen=True)
@@ -142,11 +151,13 @@ class StudyPlan:
     probes: tuple[ProbeSpec, ...]
     selection: tuple[TrialSpec, ...] = ()
     """Runs that learning rates are chosen by; no subjects."""
+    form: tuple[TrialSpec, ...] = ()
+    """Runs of the form warm-up that all models begin from; no subjects."""
 
     @property
     def keys(self) -> frozenset[str]:
         """The keys of all results."""
-        keys = [trial.key for trial in (*self.selection, *self.trials)]
+        keys = [trial.key for trial in (*self.form, *self.selection, *self.trials)]
         keys += [cell.key for cell in self.cells]
         keys += [spec.key for spec in self.adaptations] + [spec.key for spec in self.probes]
         return frozenset(keys) | frozenset(self.baselines)

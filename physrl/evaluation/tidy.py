@@ -62,6 +62,9 @@ DESCRIPTIONS = {
     "predicted_falls": "Verdict of the answer: true for Yes",
     "falls": "True verdict",
     "probability": "Probability of the whole completion under the sampling policy",
+    "probability_yes": "Probability of Yes in place of the answer, given what Yes and No share; "
+    "null without an answer, or for questions about places",
+    "probability_no": "The same of No; what both lack of 1 is that of anything else",
     "margin": "Static margin of the tower in block widths; positive if it stands",
     "blocks": "Number of blocks of the tower",
     "height": "Height of the tower in block widths",

@@ -76,13 +76,18 @@ def _recorded(model: Any) -> Iterator[dict[str, Tensor]]:
             hook.remove()
 
 
+def language_layers(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the names and modules of the language model's layers, in order."""
+    for place, layer in enumerate(core(model).model.language_model.layers):
+        yield f"language.{place}", layer
+
+
 def _layers(model: Any) -> Iterator[tuple[str, Any]]:
     backbone = core(model).model
     for place, block in enumerate(backbone.visual.blocks):
         yield f"vision.{place}", block
     yield "merger", backbone.visual.merger
-    for place, layer in enumerate(backbone.language_model.layers):
-        yield f"language.{place}", layer
+    yield from language_layers(model)
 
 
 def _by_regions(output: Tensor, inputs: ModelInputs) -> Tensor:

@@ -24,7 +24,13 @@ class TransformersGenerator:
         self.policy_version = 0
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
-        """Sample a group of completions for each prompt; as reproducible as `Sampling` says."""
+        """Sample a group of completions for each prompt; as reproducible as `Sampling` says.
+
+        Raises:
+            ValueError: the completions are to be constrained, or choices to be measured.
+        """
+        if sampling.pattern is not None or sampling.choices:
+            raise ValueError("pattern and choices need an inference server")
         with evaluating(self._model):
             return [self._group(prompt, sampling) for prompt in prompts]
 

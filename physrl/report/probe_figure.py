@@ -32,12 +32,12 @@ TITLES: dict[Target, str] = {
 @styled
 def probe_figure(results: StudyResults, task: str) -> str | None:
     """Draw probe scores by layer: a panel a target, a line a family, controls dashed."""
-    probed: dict[Family, list[ProbeResult]] = {}
     styles = line_styles(results)
-    for spec in results.plan.probes:
-        result, family = results.probes.get(spec.key), family_of(spec.subject)
-        if result is not None and spec.task == task and family in styles:
-            probed.setdefault(family, []).append(result)
+    probed = {
+        family: members
+        for family, members in probed_families(results, task).items()
+        if family in styles
+    }
     scored = {
         score.target for members in probed.values() for each in members for score in each.scores
     }
@@ -52,6 +52,23 @@ def probe_figure(results: StudyResults, task: str) -> str | None:
     return svg(figure, f"probes-{task}")
 
 
+def probed_families(results: StudyResults, task: str) -> dict[Family, list[ProbeResult]]:
+    """Collect the probes on a task by family."""
+    probed: dict[Family, list[ProbeResult]] = {}
+    for spec in results.plan.probes:
+        result = results.probes.get(spec.key)
+        if result is not None and spec.task == task:
+            probed.setdefault(family_of(spec.subject), []).append(result)
+    return probed
+
+
+def label_layers(axes: Axes, layers: Sequence[str]) -> None:
+    """Name some of the layers on the horizontal axis."""
+    depths, every = np.arange(len(layers)), max(1, len(layers) // MOST_TICKS)
+    names = [_short_layer(name) for name in layers[::every]]
+    axes.set_xticks(depths[::every], names, rotation=45, ha="right")
+
+
 def _draw_target(
     axes: Axes,
     probed: Mapping[Family, Sequence[ProbeResult]],
@@ -64,9 +81,7 @@ def _draw_target(
         axes.plot(depths, curve.means, label=family.name, marker=".", **style)
         low, high = curve.means - Z * curve.errors, curve.means + Z * curve.errors
         axes.fill_between(depths, low, high, color=style["color"], alpha=0.12, linewidth=0)
-        every = max(1, len(depths) // MOST_TICKS)
-        names = [_short_layer(name) for name in curve.layers[::every]]
-        axes.set_xticks(depths[::every], names, rotation=45, ha="right")
+        label_layers(axes, curve.layers)
     everything = [result for members in probed.values() for result in members]
     for source, dashes in CONTROL_DASHES.items():
         curve = layer_curve(everything, target, source)

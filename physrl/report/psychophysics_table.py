@@ -9,7 +9,10 @@ from physrl.evaluation.people_scores import agreement, successes_of
 from physrl.evaluation.psychophysics import (
     Curve,
     Detection,
+    beliefs_of,
+    calibrate,
     detect,
+    detect_by_belief,
     fit_curve,
     over_seeds,
     verdicts_of,
@@ -35,6 +38,10 @@ class PsychophysicsRow:
     slope: Value
     sensitivity: Value
     bias: Value
+    graded: Value
+    """Sensitivity d_a from the probabilities of *Yes* and *No*."""
+    brier: Value
+    calibration_error: Value
     consistency: Value
     """Cohen's kappa of successes with the base's."""
 
@@ -59,6 +66,8 @@ def _row(
     """Make the row of a family's seeds, or of a group's persons."""
     verdicts = [verdicts_of(answers) for answers in members]
     curves = [fit_curve(margins, answered) for margins, _, answered in verdicts]
+    beliefs = [beliefs_of(answers) for answers in members]
+    calibrated = [calibrate(*each) for each in beliefs]
     found = [detect(falls, answered) for _, falls, answered in verdicts]
 
     def curve(value: Callable[[Curve], float | None]) -> Value:
@@ -73,6 +82,9 @@ def _row(
         slope=curve(lambda each: each.slope),
         sensitivity=detection(lambda each: each.sensitivity),
         bias=detection(lambda each: each.bias),
+        graded=over_seeds([detect_by_belief(*each) for each in beliefs]),
+        brier=over_seeds([None if each is None else each.brier for each in calibrated]),
+        calibration_error=over_seeds([None if each is None else each.error for each in calibrated]),
         consistency=over_seeds(_consistencies(results, family, members)),
     )
 

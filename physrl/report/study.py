@@ -12,6 +12,7 @@ from physrl.evaluation.families import family_of
 from physrl.evaluation.specs import Condition
 from physrl.evaluation.study_results import StudyResults
 from physrl.report import study_figures
+from physrl.report.cause_figure import cause_figure
 from physrl.report.gallery import Answered, make_gallery
 from physrl.report.page import render_page
 from physrl.report.people_figure import people_figure
@@ -91,6 +92,7 @@ def render_study(
             "landscapes": landscapes,
         },
         probes={task: probe_figure(results, task) for task in probed},
+        causes={task: cause_figure(results, task) for task in probed},
         gallery=gallery,
         failures=sorted(results.failures.values(), key=lambda failure: failure.name),
         facts=facts,

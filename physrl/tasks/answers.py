@@ -17,6 +17,11 @@ CUT = "\0"
 """Character left where a thought or a prediction was cut out. No answer contains it, so that none
 is joined from two halves."""
 
+VERDICTS = ("Yes", "No")
+"""Answers to a question about falling, as `format_action` writes them."""
+PREDICTIONS = r"none|[1-9][0-9]? (?:left|right|towards|away)"
+"""Predictions of a first motion, as a regular expression."""
+
 Axis = Literal["x", "y"]
 
 # Without ASCII, the long s and the Kelvin sign would be letters of these words.
@@ -83,6 +88,30 @@ def format_action(action: Action, axes: Sequence[Axis]) -> str:
             return " ".join(str(round(getattr(action, axis) * UNITS)) for axis in axes)
         case _:
             return ""
+
+
+def answer_pattern(axes: Sequence[Axis], *, reasoning: bool = False, predicts: bool = False) -> str:
+    """Write the grammar of a task's completions as a regular expression.
+
+    All that match it are parsed: an answer in each notation that the parser knows, in ASCII and
+    with single spaces, after a thought or a prediction if those were asked for.
+    """
+    number = r"[+\-]?(?:0{0,3}[0-9]{1,3}|0{0,2}1000)"
+    numbers = r"(?:[,;] ?| )".join([number] * len(axes))
+    answer = rf"{numbers}|\({numbers}\)|\[{numbers}\]" if axes else r"(?:[Yy]es|[Nn]o)[.!]?"
+    thought = r"(?:<think>[^<]*</think>\n?)?" if reasoning else ""
+    prediction = rf"(?:<outcome>(?:{PREDICTIONS})</outcome>)?" if predicts else ""
+    return rf"{thought}{prediction}<answer> ?(?:{answer}) ?</answer>"
+
+
+def text_before_answer(completion: str) -> str | None:
+    """Return the text before the first answer that follows all thoughts; None without any."""
+    tags = list(_TAG.finditer(completion))
+    thought = max((tag.end() for tag in tags if tag[1] and tag[2].lower() == "think"), default=0)
+    for tag in tags:
+        if tag.start() >= thought and not tag[1] and tag[2].lower() == "answer":
+            return completion[: tag.start()]
+    return None
 
 
 def answer_text(answer: str) -> str:

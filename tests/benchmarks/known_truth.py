@@ -4,7 +4,9 @@
 
 A verdict is wrong if it is *supported*, *contradicted*, *mixed* or *not testable* and the truth is
 another. It should be decided where the truth of every case is at least two smallest effects from
-every bound, with five seeds or more and the default number of scenes. The last line is JSON. In
+every bound, with five seeds or more and the default number of scenes: `decided_share` is the share
+of right verdicts about all such claims, `claims_decided` that of claims on which four of five are
+right, `least_decided` the share of right verdicts on the worst claim. The last line is JSON. In
 parts, `--part 1/3 --keep tallies.json`, the last one sums up all that were kept.
 """
 
@@ -32,6 +34,8 @@ CLEAR = 2.0
 """Distance from every bound, in smallest effects, from which a verdict is expected."""
 DEFAULT_SCENES = StudyEvaluationConfig().scenes
 MOST_WRONG, MOST_WRONG_AT_A_BOUND = 0.01, 0.05
+DECIDED = 0.8
+"""Share of right verdicts from which a claim counts as decided."""
 
 
 @dataclass
@@ -146,6 +150,8 @@ def summarize(patterns: dict[str, dict[str, Tally]], cells: int, seed: int) -> d
         "wrong_at_bound": _share([e.wrong for e in at_bound], at_bound),
         "worst_claim": max((e.wrong / e.draws for e in inside), default=0.0),
         "decided_share": _share([e.right for e in clear], clear),
+        "claims_decided": _mean([each.right >= DECIDED * each.draws for each in clear]),
+        "undecided_share": _share([e.verdicts[UNDECIDED] for e in tallies], tallies),
         "least_decided": min((e.right / e.draws for e in clear), default=1.0),
         "coverage_low": min(each.coverage for each in covered),
         "coverage_high": max(each.coverage for each in covered),
@@ -156,6 +162,10 @@ def summarize(patterns: dict[str, dict[str, Tally]], cells: int, seed: int) -> d
 def _share(counts: list[int], tallies: list[Tally]) -> float:
     draws = sum(each.draws for each in tallies)
     return round(sum(counts) / draws, 5) if draws else 0.0
+
+
+def _mean(values: list[bool]) -> float:
+    return round(sum(values) / len(values), 5) if values else 1.0
 
 
 def _print_row(pattern: str, claim: str, each: Tally) -> None:

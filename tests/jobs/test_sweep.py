@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.sweep import planned_with_rates, rate_facts
+from jobs.sweep import plan_further, rate_facts
 from physrl.config.study import load_study_config
 from physrl.evaluation.cells import Trained, open_cell_store
 from physrl.evaluation.plan import plan_study
@@ -139,9 +139,9 @@ def test_a_study_is_planned_anew_once_its_rates_are_known(tmp_path: Path) -> Non
         store.write_trained(Trained(trial.key, trial.name, "nowhere", 1.0, rows))
 
     finish(low, 0.25)
-    assert planned_with_rates(config, plan, store) is plan
+    assert plan_further(config, plan, store) is plan
     finish(high, 0.5)
-    chosen = planned_with_rates(config, plan, store)
+    chosen = plan_further(config, plan, store)
     assert {trial.config.algorithm.lr for trial in plan.trials if trial.method == "grpo"} == {0.1}
     assert {trial.config.algorithm.lr for trial in chosen.trials if trial.method == "grpo"} == {0.2}
     assert chosen.selection == plan.selection
@@ -158,5 +158,29 @@ def test_a_rate_that_failed_is_not_waited_for(tmp_path: Path) -> None:
     rows = ({"step": 1.0, "validation/place/accuracy": 0.0},)
     store.write_trained(Trained(low.key, low.name, "nowhere", 1.0, rows))
     store.fail(high.key, high.name, "diverged", tries=3)
-    chosen = planned_with_rates(config, plan, store)
+    chosen = plan_further(config, plan, store)
     assert {trial.config.algorithm.lr for trial in chosen.trials if trial.method == "grpo"} == {0.1}
+
+
+def test_a_study_is_planned_anew_once_its_form_warm_up_has_ended(tmp_path: Path) -> None:
+    overrides = ["form_warm_up={steps: 2}", "grid.selection.rates={grpo: [0.1, 0.2]}"]
+    config = load_study_config(write_study(tmp_path), overrides)
+    plan, store = plan_study(config), open_cell_store(config.store)
+    (form,) = plan.form
+    assert plan_further(config, plan, store) is plan
+    checkpoint = tmp_path / "step-2"
+    store.write_trained(Trained(form.key, form.name, str(checkpoint), 1.0))
+    begun = plan_further(config, plan, store)
+    assert begun.form == plan.form
+    runs = [trial.config for trial in (*begun.selection, *begun.trials)]
+    path = next(iter(plan.bases.values())).model.path
+    assert {run.model.path for run in runs} == {str(checkpoint / "model")} != {path}
+    assert not {trial.key for trial in begun.selection} & {t.key for t in plan.selection}
+
+    for trial, accuracy in zip(begun.selection, (0.5, 0.25), strict=True):
+        rows = ({"step": 1.0, "validation/place/accuracy": accuracy},)
+        store.write_trained(Trained(trial.key, trial.name, "nowhere", 1.0, rows))
+    chosen = plan_further(config, begun, store)
+    assert {trial.config.algorithm.lr for trial in chosen.trials if trial.method == "grpo"} == {0.1}
+    assert {trial.config.model.path for trial in chosen.trials} == {str(checkpoint / "model")}
+    assert plan_further(config, plan, store) == chosen

@@ -31,8 +31,12 @@ FOLDS, PROBED = 5, 512
 
 
 @cache
-def plan_simulated(size: Size, folder: Path) -> StudyPlan:
-    """Plan a study of three tasks and two methods with all controls; made-up photographs."""
+def plan_simulated(size: Size, folder: Path, form: bool = False) -> StudyPlan:
+    """Plan a study of three tasks and two methods with all controls; made-up photographs.
+
+    Args:
+        form: whether it has a form warm-up, and examples of form besides.
+    """
     photos = folder / f"photos-{size.photographs}"
     if not photos.exists():
         _write_photographs(photos, size.photographs)
@@ -54,6 +58,9 @@ def plan_simulated(size: Size, folder: Path) -> StudyPlan:
         else "adaptation=null",
         "probes={tasks: [stability], targets: [stability]}",
     ]
+    if form:
+        overrides += ["form_warm_up={}", "base.model.max_images=2"]
+        overrides += ["evaluation.prompting=[{}, {shots: 1, examples: form}]"]
     return plan_study(load_study_config(None, overrides))
 
 

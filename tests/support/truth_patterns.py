@@ -29,6 +29,7 @@ ADAPTED = Size(adaptation=True)
 VARIED = Size(variants=True)
 YOKED, MIXED = Size(yoked=True), Size(joint=True)
 FEW, ONE, TWO, THREE, TEN = (Size(scenes=32), *(Size(seeds=n) for n in (1, 2, 3, 10)))
+FOURTEEN = Size(seeds=14)
 UNPARSED = elsewhere(0.0)
 NO_VERDICTS = {"base>stability": 0.0, "place>stability": 0.0, "place_x>stability": 0.0}
 SWAPPED = {"place>place_x": 0.7, "place_x>place": 0.7}
@@ -79,6 +80,7 @@ PATTERNS: dict[str, Pattern] = {
     "form is nearly right": Pattern(World(others=elsewhere(0.9), parsed=elsewhere(0.99))),
     # Seeds, scenes, twins.
     "seeds vary by 9 points": Pattern(World(deviation=0.09), BOTH),
+    "fourteen seeds vary by 9 points": Pattern(World(deviation=0.09), FOURTEEN),
     "seeds vary by 17 points": Pattern(World(base=HALF, deviation=0.17)),
     "three seeds vary by 17 points": Pattern(World(base=HALF, deviation=0.17), THREE),
     "transfer, and seeds vary by 9 points": Pattern(World(others=elsewhere(0.8), deviation=0.09)),

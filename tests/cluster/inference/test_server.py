@@ -1,5 +1,6 @@
 """Inference servers against the learner's own scores: real vLLM in real Ray actors."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,10 +20,12 @@ from physrl.config.model import LoRAConfig, ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator
 from physrl.errors import GenerationError
+from physrl.models.logprobs import completion_logprobs
 from physrl.models.tiny import TAGS, build_tiny, save_checkpoint
 from physrl.protocols import Sampling
+from physrl.tasks.answers import Axis, answer_pattern, answer_text
 from physrl.tracing import Trace
-from physrl.types import Generation
+from physrl.types import Generation, TrainingExample
 from tests.support.inference import (
     GREEDY,
     QUESTION,
@@ -261,3 +264,41 @@ def test_an_incomplete_sync_is_refused_and_can_be_repeated(
     assert versions(generations) == {20}
     scores = learner_logprobs(model, base.collator, prompts, generations, SAMPLING.temperature)
     np.testing.assert_allclose(sampled_logprobs(generations), scores, atol=TOLERANCE)
+
+
+def test_choices_have_the_learners_log_probabilities(servers: InferenceServers, base: Base) -> None:
+    model, processor = build_random(seed=5)
+    serve(servers, weights_of(model), version=21)
+    prompts = image_prompts(3)
+    # Without the grammar, random weights write no answer.
+    plain = Sampling(1, 0.0, 8, 0, choices=("Yes", "No"))
+    without = servers.answer(prompts, plain).result()
+    assert {each.choices for group in without for each in group.completions} == {()}
+
+    asked = replace(plain, pattern=answer_pattern(()), max_tokens=12)
+    generations = servers.answer(prompts, asked).result()
+    tokenizer = processor.tokenizer
+    shared = len(tokenizer("<answer>")["input_ids"])
+    for prompt, generation in zip(prompts, generations, strict=True):
+        (completion,) = generation.completions
+        for verdict, found in zip(("Yes", "No"), completion.choices, strict=True):
+            ids = tuple(tokenizer(answer_text(verdict))["input_ids"])
+            inputs = base.collator([TrainingExample(prompt, ids)])
+            with torch.no_grad():
+                (scores,), _ = completion_logprobs(model, inputs, banned=())
+            assert found == pytest.approx(float(scores[shared:].sum()), abs=TOLERANCE)
+    assert len({round(c.choices[0], 2) for g in generations for c in g.completions}) == 3
+
+
+@pytest.mark.parametrize("axes", [(), ("x",), ("x", "y")])
+def test_constrained_completions_have_the_form(
+    servers: InferenceServers, axes: tuple[Axis, ...]
+) -> None:
+    model, _ = build_random(seed=6)
+    serve(servers, weights_of(model), version=22)
+    pattern = answer_pattern(axes)
+    constrained = Sampling(1, 0.0, 24, 0, pattern=pattern)
+    for generation in servers.answer(image_prompts(4), constrained).result():
+        (completion,) = generation.completions
+        assert re.fullmatch(pattern, completion.text)
+        assert not completion.truncated

@@ -14,8 +14,8 @@ import pytest
 from cluster.runtime.placement import required_cpus
 from cluster.runtime.stopping import StopRequest
 from cluster.study.grid import (
+    plain_jobs,
     run_trials,
-    selection_jobs,
     slots_runtime,
     trial_bundles,
     trial_jobs,
@@ -135,7 +135,7 @@ def test_rates_are_chosen_by_runs_of_their_own(ray_cluster: None, tmp_path: Path
             metrics.write(1, {"validation/place/accuracy": 1 - config.algorithm.lr})
         return commit(*arguments)
 
-    jobs = selection_jobs(plan, tmp_path / "s")
+    jobs = plain_jobs(plan, plan.selection, tmp_path / "s")
     assert run(jobs, store, tmp_path / "s", train)
     assert unfinished(jobs, store) == {}
     trained = {key: result for key in jobs if (result := store.read_trained(key)) is not None}

@@ -44,6 +44,7 @@ def test_pairs_are_not_split_between_training_and_test() -> None:
 
 def test_the_tiny_base_encodes_the_number_of_blocks(renderer: TinyRenderer) -> None:
     overrides = ["grid.tasks=[place]", "grid.methods={grpo: {}}", "probes.scenes=80"]
+    overrides += ["probes.interventions=0"]
     plan = plan_study(load_study_config(None, [*overrides, "probes.targets=[blocks, stability]"]))
     spec = next(
         spec for spec in plan.probes if (spec.subject.kind, spec.task) == ("base", "stability")

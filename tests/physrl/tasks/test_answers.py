@@ -5,13 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from physrl.tasks.answers import (
+    Axis,
+    answer_pattern,
     answer_text,
     extract_answer,
     format_action,
     parse_offset,
     parse_verdict,
+    text_before_answer,
 )
-from physrl.types import Action, Offset, Unparseable, Verdict
+from physrl.tasks.prediction import parse_prediction, prediction_text
+from physrl.types import Action, FirstMove, Offset, Still, Unparseable, Verdict
 
 NUMBERS = st.integers(-1000, 1000)
 PAIRS = st.sampled_from(["{} {}", "{}, {}", " ( {} ,{} ) ", "[{} {}]", "{};{}", "\n{}\n{}\n"])
@@ -197,3 +201,73 @@ def test_one_pair_of_tags_and_no_other(completion: str) -> None:
 )
 def test_thoughts_do_not_matter(completion: str) -> None:
     assert extract_answer(completion) == "No"
+
+
+AXES: list[tuple[Axis, ...]] = [(), ("x",), ("x", "y")]
+LEGAL = {
+    (): ["Yes", "no", " No ", "yes."],
+    ("x",): ["150", "-7", "+1000", "(0)", "[-1000]", " 012 "],
+    ("x", "y"): ["150 -20", "1,2", "(1, 2)", "[-1000; 1000]"],
+}
+ILLEGAL = {
+    (): ["", "Yes No", "150", "maybe", "YesYes"],
+    ("x",): ["1001", "", "1 2", "Yes", "1.5", "--1"],
+    ("x", "y"): ["1", "1 2 3", "1 1001", "(1 2"],
+}
+
+
+@pytest.mark.parametrize("axes", AXES)
+def test_the_grammar_by_examples(axes: tuple[Axis, ...]) -> None:
+    pattern = re.compile(answer_pattern(axes))
+    for answer in LEGAL[axes]:
+        assert pattern.fullmatch(answer_text(answer)), answer
+    for answer in ILLEGAL[axes]:
+        assert not pattern.fullmatch(answer_text(answer)), answer
+    assert not pattern.fullmatch(answer_text("Yes" if not axes else "1") + ".")
+
+
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize("reasoning", [False, True])
+@pytest.mark.parametrize("predicts", [False, True])
+def test_all_that_the_grammar_generates_is_parsed(
+    axes: tuple[Axis, ...], reasoning: bool, predicts: bool
+) -> None:
+    pattern = answer_pattern(axes, reasoning=reasoning, predicts=predicts)
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True))
+    def check(completion: str) -> None:
+        prediction, rest = parse_prediction(completion)
+        answer = rest if predicts else completion
+        action = parse_offset(answer, axes) if axes else parse_verdict(answer)
+        assert isinstance(action, Offset if axes else Verdict)
+        if "<outcome>" in completion and predicts and "<think>" not in completion:
+            assert not isinstance(prediction, Unparseable)
+
+    check()
+
+
+@pytest.mark.parametrize("axes", AXES)
+@given(data=st.data())
+def test_ideal_answers_match_the_grammar(axes: tuple[Axis, ...], data: st.DataObject) -> None:
+    numbers = [data.draw(NUMBERS) for _ in axes]
+    action: Action = Verdict(data.draw(st.booleans()))
+    if axes:
+        action = Offset(
+            **({"x": 0.0, "y": 0.0} | {a: n / 100 for a, n in zip(axes, numbers, strict=True)})
+        )
+    completion = answer_text(format_action(action, axes))
+    assert re.fullmatch(answer_pattern(axes), completion)
+    outcome = prediction_text(data.draw(st.sampled_from([Still(), FirstMove(12, "towards")])))
+    reasoned = f"<think>1 + 1 > 0?</think>\n{outcome}{completion}"
+    assert re.fullmatch(answer_pattern(axes, reasoning=True, predicts=True), reasoned)
+
+
+def test_the_text_before_an_answer_by_hand() -> None:
+    assert text_before_answer("<answer>Yes</answer>") == ""
+    assert text_before_answer("So: < Answer >Yes") == "So: "
+    thought = "<think>or <answer>No</answer>?</think>\n"
+    assert text_before_answer(f"{thought}<answer>5</answer><answer>6</answer>") == thought
+    assert text_before_answer("<think>never <answer>closed") == "<think>never "
+    assert text_before_answer("Yes") is None
+    assert text_before_answer(f"{thought}Yes</answer>") is None
