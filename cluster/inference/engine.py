@@ -16,7 +16,7 @@ from physrl.config.model import ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator
 from physrl.errors import GenerationError
-from physrl.models.processor import configured_processor, image_size
+from physrl.models.processor import configured_processor, image_size, largest_side
 from physrl.protocols import Sampling, Weights, prompt_seed
 from physrl.types import Completion, Generation, Prompt
 
@@ -38,14 +38,17 @@ class Batch:
     """Token ids of each prompt as the learner computes them."""
     request_ids: tuple[str, ...]
     policy_version: int
+    adapter: "_Adapter | None"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Adapter:
     """An adapter that vLLM has loaded; its files are kept, since vLLM may read them again."""
 
     request: Any
     weights: FetchedWeights
+    batches: int = 0
+    """Number of batches in flight that use it."""
 
 
 class VLLMEngine:
@@ -82,7 +85,7 @@ class VLLMEngine:
             "kv_cache_memory_bytes": runtime.kv_cache_mb << 20,
             "max_num_seqs": runtime.max_num_seqs,
             "max_model_len": model.max_prompt_tokens + model.max_completion_tokens,
-            "limit_mm_per_prompt": {"image": model.max_images, "video": 0},
+            "limit_mm_per_prompt": {"image": _image_limit(model, processor), "video": 0},
             # Every step has new images, of which vLLM would keep 4 GB, preprocessed.
             "mm_processor_cache_gb": 0,
             "mm_processor_kwargs": {"size": image_size(model, processor.image_processor.size)},
@@ -100,8 +103,8 @@ class VLLMEngine:
     def load(self, weights: FetchedWeights) -> None:
         """Load the weights of a policy, unless they are loaded.
 
-        No request of an older version of the policy may be in flight; if full weights change, no
-        request at all.
+        If full weights change, no request may be in flight. Requests of an adapter's older version
+        continue with it.
 
         Raises:
             GenerationError: the weights do not match the base, or a cache could not be emptied.
@@ -122,17 +125,19 @@ class VLLMEngine:
         """
         if not self._valid:
             raise GenerationError("the last weight sync failed: load the weights again")
-        adapter = self._adapters[policy.name].request if policy.form == "adapter" else None
+        adapter = self._adapters[policy.name] if policy.form == "adapter" else None
         expected = tuple(self._checked_ids(prompt) for prompt in prompts)
         request_ids = self._llm.enqueue(
             [self._inputs(prompt) for prompt in prompts],
             [self._sampling_params(prompt, sampling) for prompt in prompts],
-            lora_request=adapter,
+            lora_request=adapter and adapter.request,
             use_tqdm=False,
         )
+        if adapter is not None:
+            adapter.batches += 1
         # The ids of vLLM's outputs lack the random suffix that it adds here.
         names = tuple(name.rpartition("-")[0] for name in request_ids)
-        return Batch(tuple(prompts), expected, names, policy.version)
+        return Batch(tuple(prompts), expected, names, policy.version, adapter)
 
     def step(self) -> dict[str, Any]:
         """Run one step of all requests in flight; return the outputs that finished, by id."""
@@ -144,6 +149,7 @@ class VLLMEngine:
         Raises:
             GenerationError: vLLM tokenized a prompt otherwise than the learner does.
         """
+        self._leave(batch)
         return [
             self._generation(prompt, ids, outputs[name], batch.policy_version)
             for prompt, ids, name in zip(
@@ -154,6 +160,19 @@ class VLLMEngine:
     def abort(self, batch: "Batch") -> None:
         """Abort a batch in flight."""
         self._llm.llm_engine.abort_request(list(batch.request_ids))
+        self._leave(batch)
+
+    def _leave(self, batch: "Batch") -> None:
+        """Note that a batch is no longer in flight; free an adapter that only it still used."""
+        adapter = batch.adapter
+        if adapter is not None:
+            adapter.batches -= 1
+            if adapter not in self._adapters.values():
+                self._free_unused(adapter)
+
+    def _free_unused(self, adapter: _Adapter) -> None:
+        if not adapter.batches:
+            self._llm.llm_engine.remove_lora(adapter.request.lora_int_id)
 
     def _load_adapter(self, weights: FetchedWeights) -> None:
         """Load an adapter under a unique name, so that no cached prefix of another is used."""
@@ -165,7 +184,7 @@ class VLLMEngine:
             if superseded.weights.policy == policy:
                 return
             del self._adapters[policy.name]
-            self._llm.llm_engine.remove_lora(superseded.request.lora_int_id)
+            self._free_unused(superseded)
         name = f"{policy.name}-{policy.version}"
         request = LoRARequest(name, next(self._adapter_ids), str(weights.folder))
         for failure in filter(None, self._llm.collective_rpc("adapter_failure", args=(request,))):
@@ -272,6 +291,16 @@ class VLLMEngine:
             for text, sample in zip(texts, output.outputs, strict=True)
         )
         return Generation(ids, completions)
+
+
+def _image_limit(model: ModelConfig, processor: Any) -> dict[str, int]:
+    """Return the most images of a prompt, and the sides of those that vLLM tries at its start.
+
+    Its own choice are images of 16,384 tokens, which no prompt has room for; on a CPU they take
+    many minutes.
+    """
+    side = largest_side(model, processor)
+    return {"count": model.max_images, "width": side, "height": side}
 
 
 def _device_options(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster.inference.dequantize import served_model
 from cluster.runtime.batching import Layout, unpack
@@ -14,6 +14,9 @@ from physrl.config.model import ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.protocols import Sampling
 from physrl.types import Prompt
+
+if TYPE_CHECKING:
+    from cluster.inference.engine import VLLMEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,9 @@ class InferenceServer:
         self, model: ModelConfig, runtime: RuntimeConfig, seed: int, adapters: int
     ) -> None:
         with cold_start():  # not in the driver, which does not need vLLM
-            from cluster.inference.engine import VLLMEngine
             from cluster.inference.engine_loop import EngineLoop
 
-            self._engine = VLLMEngine(
-                served_model(model), runtime, seed=seed, max_adapters=adapters
-            )
+            self._engine = self.start_engine(model, runtime, seed, adapters)
         self._loop = EngineLoop(
             self._engine,
             on_failure=_exit,
@@ -48,6 +48,14 @@ class InferenceServer:
         )
         self._fetched: dict[str, FetchedWeights] = {}
         self._fetching = threading.Lock()
+
+    def start_engine(
+        self, model: ModelConfig, runtime: RuntimeConfig, seed: int, adapters: int
+    ) -> "VLLMEngine":
+        """Start the engine; benchmarks start one that only waits."""
+        from cluster.inference.engine import VLLMEngine
+
+        return VLLMEngine(served_model(model), runtime, seed=seed, max_adapters=adapters)
 
     def ready(self) -> None:
         """Return once the engine has started."""
