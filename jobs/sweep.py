@@ -188,9 +188,9 @@ def _measure(config: StudyConfig, plan: StudyPlan, store: CellStore, slots: int)
     """Compute all missing cells and probes whose models are available."""
     done = store.done()
     runtime = next(iter(plan.trials)).config.runtime
-    # On GPUs, enough cells at once to fill the batches of a server.
-    workers = ADAPTERS if _has_gpus(runtime) else 2 * slots
-    cells = compute_cells(plan, store, config.evaluation.real_images, workers)
+    # On GPUs, enough cells at once to fill the batches of each server.
+    at_once = ADAPTERS if _has_gpus(runtime) else 2 * slots
+    cells = compute_cells(plan, store, config.evaluation.real_images, at_once)
     _show("cells", len({cell.key for cell in plan.cells} - done), store, cells)
     probes = compute_probes(plan, store, at_once=slots)
     _show("probes", len({spec.key for spec in plan.probes} - done), store, probes)

@@ -11,22 +11,18 @@ from typing import Any
 
 from PIL import Image as PillowImage
 
+from cluster.inference.engine_options import engine_options
 from cluster.weights.sync import FetchedWeights, Policy
 from physrl.config.model import ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.data.collate import Collator
 from physrl.errors import GenerationError
-from physrl.models.processor import configured_processor, image_size
+from physrl.models.processor import configured_processor
 from physrl.protocols import Sampling, Weights, prompt_seed
 from physrl.types import Completion, Generation, Prompt
 
-CPU_BLOCK_SIZE = 32
-"""Tokens of a block of the KV cache; the default of 128 excludes short prompts from the prefix
-cache."""
 BAN = -100.0
 """Bias on the logits of tokens that must not be sampled: the lowest that vLLM accepts."""
-LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""Maximum ranks that vLLM offers for its adapter slots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +35,17 @@ class Batch:
     """
     request_ids: tuple[str, ...]
     policy_version: int
+    adapter: "_Adapter | None"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Adapter:
     """An adapter that vLLM has loaded; its files are kept, since vLLM may read them again."""
 
     request: Any
     weights: FetchedWeights
+    batches: int = 0
+    """Number of batches in flight that use it."""
 
 
 class VLLMEngine:
@@ -61,8 +60,6 @@ class VLLMEngine:
     ) -> None:
         from vllm import LLM
 
-        from cluster.weights import in_process
-
         processor = configured_processor(model)
         self._tokenizer = processor.tokenizer
         self._collator = Collator(processor)
@@ -74,35 +71,14 @@ class VLLMEngine:
         """Policy whose full weights are loaded; None for those of the checkpoint."""
         self._valid = True
         """True if the last load of full weights succeeded."""
-        options: dict[str, Any] = {
-            "model": model.path,
-            "revision": model.revision,
-            "tokenizer_revision": model.revision,
-            "dtype": model.dtype,
-            "seed": seed,
-            "kv_cache_memory_bytes": runtime.kv_cache_mb << 20,
-            "max_num_seqs": runtime.max_num_seqs,
-            "max_model_len": model.max_prompt_tokens + model.max_completion_tokens,
-            "limit_mm_per_prompt": {"image": model.max_images, "video": 0},
-            # Every step has new images, of which vLLM would keep 4 GB, preprocessed.
-            "mm_processor_cache_gb": 0,
-            "mm_processor_kwargs": {"size": image_size(model, processor.image_processor.size)},
-            "logprobs_mode": "processed_logprobs",
-            "weight_transfer_config": {"backend": in_process.BACKEND},
-            "worker_extension_cls": in_process.WORKER_EXTENSION,
-            "tensor_parallel_size": runtime.tensor_parallel_size,
-            # Inside a placement group, vLLM's default would be to take the whole group.
-            "distributed_executor_backend": "mp" if runtime.server_shards > 1 else "uni",
-            **_device_options(model, runtime),
-            **_lora_options(model, max_adapters),
-        }
+        options = engine_options(model, runtime, processor, seed=seed, max_adapters=max_adapters)
         self._llm = LLM(**(options | runtime.vllm))
 
     def load(self, weights: FetchedWeights) -> None:
         """Load the weights of a policy, unless they are loaded.
 
-        No request of an older version of the policy may be in flight; if full weights change, no
-        request at all.
+        If full weights change, no request may be in flight. Requests of an adapter's older version
+        continue with it.
 
         Raises:
             GenerationError: the weights do not match the base, or a cache could not be emptied.
@@ -169,6 +145,7 @@ class VLLMEngine:
         Raises:
             GenerationError: vLLM tokenized a prompt otherwise than the learner does.
         """
+        self._leave(batch)
         return [
             self._generation(prompt, ids, outputs[name], batch.policy_version)
             for prompt, ids, name in zip(
@@ -182,6 +159,7 @@ class VLLMEngine:
         Raises:
             GenerationError: vLLM tokenized a prompt otherwise than the learner does.
         """
+        self._leave(batch)
         scores = []
         for prompt, ids, name in zip(
             batch.prompts, batch.prompt_token_ids, batch.request_ids, strict=True
@@ -200,6 +178,19 @@ class VLLMEngine:
     def abort(self, batch: "Batch") -> None:
         """Abort a batch in flight."""
         self._llm.llm_engine.abort_request(list(batch.request_ids))
+        self._leave(batch)
+
+    def _leave(self, batch: "Batch") -> None:
+        """Note that a batch is no longer in flight; free an adapter that only it still used."""
+        adapter = batch.adapter
+        if adapter is not None:
+            adapter.batches -= 1
+            if adapter not in self._adapters.values():
+                self._free_unused(adapter)
+
+    def _free_unused(self, adapter: _Adapter) -> None:
+        if not adapter.batches:
+            self._llm.llm_engine.remove_lora(adapter.request.lora_int_id)
 
     def _submit(
         self,
@@ -211,11 +202,15 @@ class VLLMEngine:
     ) -> "Batch":
         if not self._valid:
             raise GenerationError("the last weight sync failed: load the weights again")
-        adapter = self._adapters[policy.name].request if policy.form == "adapter" else None
-        request_ids = self._llm.enqueue(inputs, parameters, lora_request=adapter, use_tqdm=False)
+        adapter = self._adapters[policy.name] if policy.form == "adapter" else None
+        request_ids = self._llm.enqueue(
+            inputs, parameters, lora_request=adapter and adapter.request, use_tqdm=False
+        )
+        if adapter is not None:
+            adapter.batches += 1
         # The ids of vLLM's outputs lack the random suffix that it adds here.
         names = tuple(name.rpartition("-")[0] for name in request_ids)
-        return Batch(tuple(prompts), expected, names, policy.version)
+        return Batch(tuple(prompts), expected, names, policy.version, adapter)
 
     def _load_adapter(self, weights: FetchedWeights) -> None:
         """Load an adapter under a unique name, so that no cached prefix of another is used."""
@@ -227,7 +222,7 @@ class VLLMEngine:
             if superseded.weights.policy == policy:
                 return
             del self._adapters[policy.name]
-            self._llm.llm_engine.remove_lora(superseded.request.lora_int_id)
+            self._free_unused(superseded)
         name = f"{policy.name}-{policy.version}"
         request = LoRARequest(name, next(self._adapter_ids), str(weights.folder))
         for failure in filter(None, self._llm.collective_rpc("adapter_failure", args=(request,))):
@@ -346,50 +341,3 @@ def _check_ids(prompt: Prompt, expected: tuple[int, ...], output: Any) -> None:
             f"prompt {prompt.prompt_id}: the {len(ids)} token ids of vLLM differ from the "
             f"{len(expected)} of the processor"
         )
-
-
-def _device_options(model: ModelConfig, runtime: RuntimeConfig) -> dict[str, Any]:
-    if runtime.gpus_per_server:
-        return {
-            "enable_sleep_mode": runtime.layout == "colocated",
-            "gpu_memory_utilization": memory_share(model, runtime, _gpu_bytes()),
-        }
-    longest = model.max_prompt_tokens + model.max_completion_tokens
-    return {
-        "enforce_eager": True,
-        "block_size": CPU_BLOCK_SIZE,
-        # Seeded requests crash on CPU if a prefill is chunked, so that none may be.
-        "max_num_batched_tokens": runtime.max_num_seqs * longest,
-    }
-
-
-def memory_share(model: ModelConfig, runtime: RuntimeConfig, total: float) -> float:
-    """Return the share of a GPU's memory that a server needs, by the account of `physrl doctor`.
-
-    vLLM does not start unless this share is free. Its default of 0.92 leaves no room for another
-    server on the same GPU, or for a learner rank.
-    """
-    from physrl.sizing.footprint import server_footprint
-    from physrl.sizing.model_size import model_size
-
-    needed = server_footprint(model, runtime, model_size(model)).device_bytes
-    return min(1.0, needed / total)
-
-
-def _gpu_bytes() -> int:
-    import torch
-
-    total: int = torch.cuda.get_device_properties(0).total_memory
-    return total
-
-
-def _lora_options(model: ModelConfig, max_adapters: int) -> dict[str, Any]:
-    if model.lora is None:
-        return {}
-    return {
-        "enable_lora": True,
-        "max_loras": max_adapters,
-        "max_lora_rank": next((r for r in LORA_RANKS if r >= model.lora.rank), model.lora.rank),
-        # Without it, vLLM ignores an adapter's weights for the vision tower and projector.
-        "enable_tower_connector_lora": model.lora.vision or model.lora.projector,
-    }

@@ -4,9 +4,9 @@ generate, load (any thread) --> waiting jobs --> the engine's own thread, in a l
     start waiting jobs that may run together with the running ones (others wait, or abort those),
     run a step of the engine, return finished batches to their callers
 
-Policies run together if they have the same full weights and either all or none of them have an
-adapter: vLLM 0.32 on CPU applies the adapter of the last slot to prompts without an adapter if
-others in the batch have one.
+Policies, and versions of a policy, run together if they have the same full weights and either all
+or none of them have an adapter: vLLM 0.32 on CPU applies the adapter of the last slot to prompts
+without an adapter if others in the batch have one.
 """
 
 import logging
@@ -57,9 +57,10 @@ class EngineLoop:
     """The thread that runs an engine; its methods may be called from any thread, and block.
 
     Args:
-        max_adapters: largest number of adapters in a batch.
+        max_adapters: largest number of adapters in a batch, each version counted.
         aborts: True if a newer version of a policy aborts the running completions of older ones,
-            whose callers get an AbortedError; False if it waits for them.
+            whose callers get an AbortedError; False if it waits for them, or joins them if both are
+            adapters.
         on_failure: called after a step of the engine has failed, which leaves it unusable.
     """
 
@@ -175,10 +176,10 @@ class EngineLoop:
         ]
         if superseded and self._aborts:
             self._abort(superseded)
-        elif superseded:
-            return False
         others = [other.policy for other in self._running]
-        adapters = {each.name for each in (*others, policy) if each.form == "adapter"}
+        adapters = {
+            (each.name, each.version) for each in (*others, policy) if each.form == "adapter"
+        }
         return len(adapters) <= self._max_adapters and all(
             _batch_key(other) == _batch_key(policy) for other in others
         )

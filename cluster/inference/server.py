@@ -4,7 +4,7 @@ import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster.inference.choices import add_choices, find_rivals
 from cluster.inference.dequantize import served_model
@@ -15,6 +15,9 @@ from physrl.config.model import ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.protocols import Sampling
 from physrl.types import Prompt
+
+if TYPE_CHECKING:
+    from cluster.inference.engine import VLLMEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,9 @@ class InferenceServer:
         self, model: ModelConfig, runtime: RuntimeConfig, seed: int, adapters: int
     ) -> None:
         with cold_start():  # not in the driver, which does not need vLLM
-            from cluster.inference.engine import VLLMEngine
             from cluster.inference.engine_loop import EngineLoop
 
-            self._engine = VLLMEngine(
-                served_model(model), runtime, seed=seed, max_adapters=adapters
-            )
+            self._engine = self.start_engine(model, runtime, seed, adapters)
         self._loop = EngineLoop(
             self._engine,
             on_failure=_exit,
@@ -50,6 +50,14 @@ class InferenceServer:
         self._longest = model.max_completion_tokens
         self._fetched: dict[str, FetchedWeights] = {}
         self._fetching = threading.Lock()
+
+    def start_engine(
+        self, model: ModelConfig, runtime: RuntimeConfig, seed: int, adapters: int
+    ) -> "VLLMEngine":
+        """Start the engine; benchmarks start one that only waits."""
+        from cluster.inference.engine import VLLMEngine
+
+        return VLLMEngine(served_model(model), runtime, seed=seed, max_adapters=adapters)
 
     def ready(self) -> None:
         """Return once the engine has started."""

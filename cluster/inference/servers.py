@@ -1,7 +1,7 @@
 """The pool of inference servers.
 
-A batch of prompts goes to the least busy server, together with its policy; a server with older
-weights first fetches these from the object store.
+A prompt goes to the least loaded server, alone or in a batch (`runtime.batching`), together with
+its policy; a server with older weights first fetches these from the object store.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import ray
 
 from cluster.inference.server import InferenceServer, Prompts, engine_environment
-from cluster.runtime.actor_pool import start_pool
+from cluster.runtime.actor_pool import ActorPool, start_pool
+from cluster.runtime.assignment import ANY, Demand
 from cluster.runtime.batching import BatchedCalls, Item
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import SERVER_CPUS, Placement
@@ -50,8 +51,23 @@ class RemoteGeneration:
     batch: Hashable
 
 
-class InferenceServers:
-    """The `runtime.inference_servers` actors, which serve policies of one base.
+OVERSUBSCRIPTION = 2
+"""Sequences that `continuous` batching sends to a server, as a multiple of those it decodes at
+once: the next ones wait in the engine, and take the place of completed ones at once."""
+
+
+def start_servers(
+    model: ModelConfig,
+    runtime: RuntimeConfig,
+    *,
+    seed: int,
+    loop: EventLoop,
+    placement: Placement,
+    trace: Trace,
+    adapters: int = 1,
+    server: type[InferenceServer] = InferenceServer,
+) -> "InferenceServers":
+    """Start the `runtime.inference_servers` actors, which serve policies of one base.
 
     The engines start in the background; calls wait until they are ready, and fail if a server
     cannot start.
@@ -60,46 +76,45 @@ class InferenceServers:
         adapters: largest number of adapters in a batch.
         server: class of the actors; another one in tests.
     """
+    environment = actor_environment(runtime.threads) | engine_environment(model, runtime)
 
-    def __init__(
-        self,
-        model: ModelConfig,
-        runtime: RuntimeConfig,
-        *,
-        seed: int,
-        loop: EventLoop,
-        placement: Placement,
-        trace: Trace,
-        adapters: int = 1,
-        server: type[InferenceServer] = InferenceServer,
-    ) -> None:
-        environment = actor_environment(runtime.threads) | engine_environment(model, runtime)
+    def make(number: int) -> ray.actor.ActorHandle:
+        actor = ray.remote(server).options(
+            num_cpus=SERVER_CPUS,
+            num_gpus=placement.server_gpus,
+            max_concurrency=load_each(runtime) + 2,  # and `ready` and `load`
+            runtime_env={"env_vars": environment},
+            scheduling_strategy=placement.server(number),
+        )
+        return actor.remote(model, runtime, seed, adapters)
 
-        def make(number: int) -> ray.actor.ActorHandle:
-            actor = ray.remote(server).options(
-                num_cpus=SERVER_CPUS,
-                num_gpus=placement.server_gpus,
-                max_concurrency=runtime.calls_per_server + 2,  # and `ready` and `load`
-                runtime_env={"env_vars": environment},
-                scheduling_strategy=placement.server(number),
-            )
-            return actor.remote(model, runtime, seed, adapters)
+    pool = start_pool(
+        "inference server",
+        make,
+        runtime.inference_servers,
+        load_each=load_each(runtime),
+        timeout_s=runtime.generation_timeout_s,
+        start_timeout_s=runtime.start_timeout_s,
+        trace=trace,
+    )
+    return InferenceServers(loop.run(pool), runtime, loop)
 
+
+def load_each(runtime: RuntimeConfig) -> int:
+    """Return the largest load of a server: sequences, or a single call of `fixed` batching."""
+    return 1 if runtime.batching == "fixed" else OVERSUBSCRIPTION * runtime.max_num_seqs
+
+
+class InferenceServers:
+    """A pool of inference servers, which serve policies of one base."""
+
+    def __init__(self, pool: ActorPool, runtime: RuntimeConfig, loop: EventLoop) -> None:
         self.policy = BASE
         """Policy of requests that name none."""
+        self.pool = pool
         self._loop = loop
-        self.pool = loop.run(
-            start_pool(
-                "inference server",
-                make,
-                runtime.inference_servers,
-                calls_each=runtime.calls_per_server,
-                timeout_s=runtime.generation_timeout_s,
-                start_timeout_s=runtime.start_timeout_s,
-                trace=trace,
-            )
-        )
-        self._calls = BatchedCalls(self.pool, runtime.prompts_per_call)
+        self._fixed = runtime.batching == "fixed"
+        self._calls = BatchedCalls(pool, runtime)
 
     def wait(self) -> None:
         """Wait until every server has started.
@@ -119,10 +134,12 @@ class InferenceServers:
             LostCallError, LostError: see `BatchedCalls.call`.
         """
         item = Item(prompt.place, (prompt.reference,))
+        # Only some adapters share a batch, so those that are named stay together.
+        demand = ANY if self._fixed else Demand(sampling.group_size, policy and policy.name)
         while True:
             arguments = (policy or self.policy, sampling)
             try:
-                result = await self._calls.call(prompt.batch, "generate", arguments, item)
+                result = await self._calls.call(prompt.batch, "generate", arguments, item, demand)
             except AbortedError:
                 continue
             return RemoteGeneration(result.reference, result.batch)

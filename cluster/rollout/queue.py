@@ -4,13 +4,15 @@
                   samples completions of steps      up to step + staleness
     take(step):   removes the rollouts of           step, which the learner waits for
 
-Thus completions of at most `staleness` steps wait for the learner.
+Thus completions of at most `staleness` steps wait for the learner. With a limit on the sequences
+that are generated at once, a prompt of a later step starts when an earlier one is complete.
 """
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from cluster.rollout.admission import Admission, SequenceLimit
 from cluster.rollout.queued_steps import QueuedStep
 from cluster.rollout.workers import Rollouts
 from physrl.groups import Group
@@ -20,7 +22,7 @@ from physrl.protocols import RolloutRequest
 @dataclass(frozen=True, slots=True)
 class _Requested:
     groups: "Future[list[Group]]"
-    gate: "Future[None]" = field(default_factory=Future)
+    admission: Admission
 
 
 class RolloutQueue:
@@ -30,6 +32,7 @@ class RolloutQueue:
         request: makes the request of a step.
         steps: number of steps of the run.
         staleness: number of steps by which completions may be older than the policy they train.
+        most_sequences: largest number of sequences that are generated at once; None for any.
     """
 
     def __init__(
@@ -38,9 +41,11 @@ class RolloutQueue:
         request: Callable[[int], RolloutRequest],
         steps: int,
         staleness: int,
+        most_sequences: int | None = None,
     ) -> None:
         self._rollouts, self._request = rollouts, request
         self._steps, self._staleness = steps, staleness
+        self._limit = None if most_sequences is None else SequenceLimit(most_sequences)
         self._requested: dict[int, _Requested] = {}
 
     def begin(self, step: int) -> None:
@@ -48,12 +53,12 @@ class RolloutQueue:
         latest = step + self._staleness
         for each in range(step, min(latest + 2, self._steps)):
             if each not in self._requested:
-                gate: Future[None] = Future()
-                groups = self._rollouts.submit(self._request(each), gate=gate)
-                self._requested[each] = _Requested(groups, gate)
-        for each, requested in self._requested.items():
-            if each <= latest and not requested.gate.done():
-                requested.gate.set_result(None)
+                admission = Admission(each, self._limit)
+                groups = self._rollouts.submit(self._request(each), admission=admission)
+                self._requested[each] = _Requested(groups, admission)
+        for each, requested in sorted(self._requested.items()):
+            if each <= latest and not requested.admission.gate.done():
+                requested.admission.gate.set_result(None)
 
     def take(self, step: int) -> "Future[list[Group]]":
         """Remove the rollouts of the next step to train on, requested now if they were not."""
@@ -77,7 +82,7 @@ class RolloutQueue:
             source = request.source
             indices = [i for i in request.indices if source.scene_id(i) in queued.scenes]
             groups = self._rollouts.replay(replace(request, indices=indices), queued.generations)
-            self._requested[step] = _Requested(groups)
+            self._requested[step] = _Requested(groups, Admission(step, None))
 
     def cancel(self) -> None:
         """Cancel all requests."""

@@ -2,7 +2,7 @@
 
     worker.prepare -> state ----------------------+   (ahead of time)
                                                   v
-    the gate: is the policy recent enough?        |
+    admission: is the policy recent enough?       |
                                                   v
     server.generate -> completions of one policy  |
                                                   v
@@ -13,7 +13,6 @@ States and generations stay in the object store; only summaries and references a
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -21,6 +20,7 @@ import ray
 from ray.exceptions import ObjectLostError
 
 from cluster.inference.servers import InferenceServers, RemoteGeneration, RemotePrompt
+from cluster.rollout.admission import Admission
 from cluster.rollout.quarantine import Quarantine
 from cluster.rollout.worker import StateSummary
 from cluster.runtime.batching import BatchedCalls, Item, Result
@@ -76,7 +76,8 @@ class RemoteStages:
 
     Args:
         policy: the policy to sample from; None for the servers' current one.
-        gate: a future that must be done before completions are sampled; scenes do not wait for it.
+        admission: decides when completions are sampled; scenes do not wait for it. None for at
+            once.
         scenes: states that are shared with other requests of the same source.
     """
 
@@ -87,11 +88,12 @@ class RemoteStages:
         quarantine: Quarantine,
         *,
         policy: Policy | None = None,
-        gate: "Future[None] | None" = None,
+        admission: Admission | None = None,
         scenes: "SharedScenes | None" = None,
     ) -> None:
         self._workers, self._servers, self._quarantine = workers, servers, quarantine
-        self._policy, self._gate, self._scenes = policy, gate, scenes or SharedScenes()
+        self._policy, self._admission = policy, admission
+        self._scenes = scenes or SharedScenes()
 
     async def prepare(self, request: RolloutRequest, index: int) -> RemoteState:
         async def call() -> RemoteState:
@@ -100,9 +102,10 @@ class RemoteStages:
         return await self._scenes.get(index, call)
 
     async def generate(self, prompt: RemotePrompt, sampling: Sampling) -> RemoteGeneration:
-        if self._gate is not None and not self._gate.done():
-            await asyncio.shield(asyncio.wrap_future(self._gate))
-        return await self._servers.generate(prompt, sampling, self._policy)
+        if self._admission is None:
+            return await self._servers.generate(prompt, sampling, self._policy)
+        async with self._admission.admit(sampling.group_size):
+            return await self._servers.generate(prompt, sampling, self._policy)
 
     async def act(
         self, request: RolloutRequest, state: RemoteState, generations: Sequence[RemoteGeneration]

@@ -8,10 +8,11 @@ from functools import partial
 import ray
 
 from cluster.inference.servers import InferenceServers
+from cluster.rollout.admission import Admission
 from cluster.rollout.quarantine import Quarantine
 from cluster.rollout.stages import RemoteStages, ReplayStages, SharedScenes, record_references
 from cluster.rollout.worker import RolloutWorker
-from cluster.runtime.actor_pool import start_pool
+from cluster.runtime.actor_pool import ActorPool, start_pool
 from cluster.runtime.batching import BatchedCalls, Item
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import WORKER_CPUS, Placement
@@ -27,52 +28,62 @@ from physrl.tracing import Trace
 from physrl.types import Generation
 
 
-class Rollouts:
-    """Runs rollouts in the background.
+def start_rollouts(
+    runtime: RuntimeConfig,
+    servers: InferenceServers,
+    *,
+    loop: EventLoop,
+    placement: Placement,
+    trace: Trace,
+    worker: type[RolloutWorker] = RolloutWorker,
+) -> "Rollouts":
+    """Start the `runtime.rollout_workers` actors.
 
     Args:
         worker: class of the actors; another one in tests.
     """
 
+    def make(number: int) -> ray.actor.ActorHandle:
+        actor = ray.remote(worker).options(
+            num_cpus=WORKER_CPUS,
+            runtime_env={"env_vars": actor_environment(threads=1)},
+            scheduling_strategy=placement.worker(number),
+        )
+        return actor.remote()
+
+    pool = start_pool(
+        "rollout worker",
+        make,
+        runtime.rollout_workers,
+        load_each=1,
+        timeout_s=runtime.worker_timeout_s,
+        start_timeout_s=runtime.start_timeout_s,
+        trace=trace,
+    )
+    return Rollouts(loop.run(pool), servers, runtime, loop)
+
+
+class Rollouts:
+    """Runs rollouts in the background, on a pool of workers and on inference servers."""
+
     def __init__(
         self,
-        runtime: RuntimeConfig,
+        pool: ActorPool,
         servers: InferenceServers,
-        *,
+        runtime: RuntimeConfig,
         loop: EventLoop,
-        placement: Placement,
-        trace: Trace,
-        worker: type[RolloutWorker] = RolloutWorker,
     ) -> None:
-        def make(number: int) -> ray.actor.ActorHandle:
-            actor = ray.remote(worker).options(
-                num_cpus=WORKER_CPUS,
-                runtime_env={"env_vars": actor_environment(threads=1)},
-                scheduling_strategy=placement.worker(number),
-            )
-            return actor.remote()
-
-        self._loop, self._servers = loop, servers
         self.quarantine = Quarantine()
-        self.pool = loop.run(
-            start_pool(
-                "rollout worker",
-                make,
-                runtime.rollout_workers,
-                calls_each=1,
-                timeout_s=runtime.worker_timeout_s,
-                start_timeout_s=runtime.start_timeout_s,
-                trace=trace,
-            )
-        )
-        self._calls = BatchedCalls(self.pool, runtime.prompts_per_call)
+        self.pool = pool
+        self._loop, self._servers = loop, servers
+        self._calls = BatchedCalls(pool, runtime)
 
     def submit(
         self,
         request: RolloutRequest,
         *,
         policy: Policy | None = None,
-        gate: "Future[None] | None" = None,
+        admission: Admission | None = None,
         scenes: SharedScenes | None = None,
     ) -> "Future[list[Group]]":
         """Start the rollouts of a request; the future's groups are in the order of its scenes.
@@ -81,7 +92,7 @@ class Rollouts:
 
         Args:
             policy: the policy to sample from; None for the servers' current one.
-            gate: a future that must be done before completions are sampled.
+            admission: decides when completions are sampled; None for at once.
             scenes: states that are shared with other requests of the same source.
 
         The future raises:
@@ -89,7 +100,12 @@ class Rollouts:
             LostError: no workers, or no servers, can be started any more.
         """
         stages = RemoteStages(
-            self._calls, self._servers, self.quarantine, policy=policy, gate=gate, scenes=scenes
+            self._calls,
+            self._servers,
+            self.quarantine,
+            policy=policy,
+            admission=admission,
+            scenes=scenes,
         )
         return self._loop.submit(collect_groups(request, stages))
 

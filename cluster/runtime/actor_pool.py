@@ -1,4 +1,4 @@
-"""A pool of actors of one kind: calls go to the least busy one, lost actors are replaced.
+"""A pool of actors of one kind: calls go to the least loaded one, lost actors are replaced.
 
 Ray can restart actors itself, but it has no timeout for a call that hangs, and it would retry a
 scene that kills every worker forever.
@@ -8,11 +8,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
 
+from cluster.runtime.assignment import ANY, Assignment, Demand, Slot
 from cluster.runtime.faults import ACTOR_LOST, classify, last_line, user_error
 from physrl.errors import LostCallError, LostError, PhysRLError
 from physrl.tracing import Trace
@@ -28,11 +29,10 @@ MAX_BACKOFF_S = 30.0
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)
-class _Member:
-    """An actor of the pool; its replacement gets the same number."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Member(Slot):
+    """An actor of the pool."""
 
-    number: int
     handle: ray.actor.ActorHandle
     lost_at: float | None = None
     """Time at which the actor that this one replaces was lost."""
@@ -40,10 +40,6 @@ class _Member:
     """True if an earlier actor of this number has started."""
     failed_starts: int = 0
     """Failed starts of this number in a row."""
-    started: bool = False
-    calls: int = 0
-    """Calls in flight."""
-    busy_since: float = 0.0
 
 
 @dataclass(slots=True)
@@ -63,7 +59,7 @@ class ActorPool:
     Args:
         name: name of an actor in messages and traces.
         make: creates the actor of a number; the actor must have a method `ready`.
-        calls_each: largest number of calls in flight at one actor.
+        load_each: largest sum of the loads of the calls in flight at one actor (`Demand`).
         timeout_s: duration after which a call is taken to hang, and its actor is killed.
         start_timeout_s: the same for an actor's start.
         trace: receives a span for each call.
@@ -75,19 +71,19 @@ class ActorPool:
         make: Callable[[int], ray.actor.ActorHandle],
         count: int,
         *,
-        calls_each: int,
+        load_each: int,
         timeout_s: float,
         start_timeout_s: float,
         trace: Trace,
     ) -> None:
         self._name, self._make, self._trace = name, make, trace
-        self._calls_each = calls_each
         self._timeout_s, self._start_timeout_s = timeout_s, start_timeout_s
         self._changed = asyncio.Condition()
         self._starting: set[asyncio.Task[None]] = set()
         self._failure: PhysRLError | None = None
         self._statistics = PoolStatistics()
-        self._members = [_Member(number, make(number)) for number in range(count)]
+        self._members = [_Member(number=n, handle=make(n)) for n in range(count)]
+        self._assignment = Assignment(self._members, load_each)
         for member in self._members:
             self._start(member)
 
@@ -103,8 +99,10 @@ class ActorPool:
             )
         self._check()
 
-    async def call(self, method: str, *arguments: object, returns: int = 1) -> list[Any]:
-        """Call a method of the least busy actor; if the actor is lost, retry on another.
+    async def call(
+        self, method: str, *arguments: object, returns: int = 1, demand: Demand = ANY
+    ) -> list[Any]:
+        """Call a method of the least loaded actor; if the actor is lost, retry on another.
 
         Args:
             returns: length of the tuple that the method returns. The first item is fetched, which
@@ -115,7 +113,7 @@ class ActorPool:
             LostError: no actor of the pool can be started any more.
         """
         for attempt in range(1, ATTEMPTS + 1):
-            member = await self._acquire()
+            member = await self._assignment.acquire(demand)
             try:
                 return await self._call(member, method, arguments, returns)
             except (*ACTOR_LOST, TimeoutError) as error:
@@ -126,7 +124,7 @@ class ActorPool:
                         f"{self._name}: {method} failed after {ATTEMPTS} lost actors: {reason}"
                     ) from error
             finally:
-                await self._release(member)
+                self._assignment.release(member, demand)
         raise AssertionError  # the last attempt returns or raises
 
     async def broadcast(self, method: str, *arguments: object) -> None:
@@ -143,10 +141,8 @@ class ActorPool:
     @property
     def statistics(self) -> PoolStatistics:
         """The statistics up to now; `busy_s` includes calls in flight."""
-        now = time.monotonic()
-        in_flight = sum(now - member.busy_since for member in self._members if member.calls)
         done = self._statistics
-        return PoolStatistics(done.restarts, done.busy_s + in_flight, list(done.recoveries_s))
+        return replace(done, busy_s=self._assignment.busy_s, recoveries_s=list(done.recoveries_s))
 
     @property
     def handles(self) -> list[ray.actor.ActorHandle]:
@@ -168,26 +164,6 @@ class ActorPool:
         with self._trace.span(method, f"{self._name} {member.number + 1}"):
             return [await asyncio.wait_for(future, self._timeout_s), *others]
 
-    async def _acquire(self) -> _Member:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._failure or self._free())
-            self._check()
-            member = min(self._free(), key=lambda each: each.calls)
-            if not member.calls:
-                member.busy_since = time.monotonic()
-            member.calls += 1
-            return member
-
-    async def _release(self, member: _Member) -> None:
-        async with self._changed:
-            member.calls -= 1
-            if not member.calls:
-                self._statistics.busy_s += time.monotonic() - member.busy_since
-            self._changed.notify_all()
-
-    def _free(self) -> list[_Member]:
-        return [m for m in self._members if m.started and m.calls < self._calls_each]
-
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
@@ -202,7 +178,13 @@ class ActorPool:
         self._statistics.restarts += 1
         started_before = lost.has_started_before or lost.started
         failed = 0 if lost.started else lost.failed_starts
-        fresh = _Member(lost.number, self._make(lost.number), lost_at, started_before, failed)
+        fresh = _Member(
+            number=lost.number,
+            handle=self._make(lost.number),
+            lost_at=lost_at,
+            has_started_before=started_before,
+            failed_starts=failed,
+        )
         self._members[lost.number] = fresh
         self._start(fresh)
 
@@ -223,6 +205,7 @@ class ActorPool:
             if member.lost_at is not None:
                 self._statistics.recoveries_s.append(time.monotonic() - member.lost_at)
             self._changed.notify_all()
+        self._assignment.assign()
 
     async def _handle_failed_start(self, member: _Member, error: Exception) -> None:
         """Retry with exponential backoff, or fail the pool."""
@@ -238,6 +221,7 @@ class ActorPool:
                     "continue the run with --resume"
                 )
                 self._changed.notify_all()
+                self._assignment.fail(self._failure)
                 return
         await asyncio.sleep(min(2.0**member.failed_starts, MAX_BACKOFF_S))
         self._replace(member, f"start: {reason}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -10,7 +11,15 @@ from typing import Any
 import ray
 
 from cluster.runtime.actor_pool import ActorPool
+from cluster.runtime.assignment import ANY, Demand
+from physrl.config.runtime import RuntimeConfig
 from physrl.errors import LostCallError, SimulationError
+
+MOST_ITEMS = 16
+"""Largest number of items in a call of `fixed` batching."""
+CALLS_EACH = 2
+"""Number of calls that `fixed` batching makes for each server, if there are few items: while the
+completions of one are simulated, those of the other are generated."""
 
 Layout = list[tuple[Any, tuple[int, ...]]]
 """The value of each item of a call, and the positions of its objects among those of the call."""
@@ -44,6 +53,7 @@ class _Call:
     key: Hashable
     method: str
     arguments: tuple[object, ...]
+    demand: Demand
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,34 +65,45 @@ class _Waiting:
 class BatchedCalls:
     """Batches the items that are submitted in one iteration of the event loop.
 
-    Only items of equal keys share a call, such as the results of one earlier call. They stay
-    together independently of timing, so that a resumed run batches, and therefore samples, like an
-    uninterrupted one. The items of a batch that fails in every attempt are retried one by one.
+    With `fixed` batching, only items of equal keys share a call, such as the results of one earlier
+    call. They stay together independently of timing, so that a resumed run batches, and therefore
+    samples, like an uninterrupted one. Items without a key, which begin, are divided evenly among
+    the servers. The items of a batch that fails in every attempt are retried one by one.
 
-    Args:
-        size: largest number of items in a call.
+    With `continuous` batching, each item is a call of its own.
     """
 
-    def __init__(self, pool: ActorPool, size: int) -> None:
-        self._pool, self._size = pool, size
+    def __init__(self, pool: ActorPool, runtime: RuntimeConfig) -> None:
+        fixed = runtime.batching == "fixed"
+        self._pool = pool
+        self._most = MOST_ITEMS if fixed else 1
+        self._parts = CALLS_EACH * runtime.inference_servers
         self._waiting: dict[_Call, list[_Waiting]] = {}
         self._numbers = count()
         self._sending: set[asyncio.Task[None]] = set()
 
     async def call(
-        self, key: Hashable, method: str, arguments: tuple[object, ...], item: Item
+        self,
+        key: Hashable | None,
+        method: str,
+        arguments: tuple[object, ...],
+        item: Item,
+        demand: Demand = ANY,
     ) -> Result:
         """Call `method(*arguments, layout, *objects)` of an actor for a batch with this item.
 
         The method reads the batch with `unpack`; it returns a list of values, then one object for
         each item.
 
+        Args:
+            demand: demand of the call on its actor.
+
         Raises:
             LostCallError: every attempt at this item alone lost its actor.
             LostError: no actor of the pool can be started any more.
         """
         loop = asyncio.get_running_loop()
-        call, waiting = _Call(key, method, arguments), _Waiting(item, loop.create_future())
+        call, waiting = _Call(key, method, arguments, demand), _Waiting(item, loop.create_future())
         if call not in self._waiting:
             self._waiting[call] = []
             loop.call_soon(self._flush, call)
@@ -91,8 +112,11 @@ class BatchedCalls:
 
     def _flush(self, call: _Call) -> None:
         waiting = self._waiting.pop(call)
-        for first in range(0, len(waiting), self._size):
-            self._start(call, waiting[first : first + self._size])
+        size = self._most
+        if call.key is None:
+            size = min(size, math.ceil(len(waiting) / self._parts))
+        for first in range(0, len(waiting), size):
+            self._start(call, waiting[first : first + size])
 
     def _start(self, call: _Call, batch: Sequence[_Waiting]) -> None:
         task = asyncio.get_running_loop().create_task(self._send(call, batch))
@@ -104,7 +128,12 @@ class BatchedCalls:
         layout, references = _pack([each.item for each in batch])
         try:
             values, *rest = await self._pool.call(
-                call.method, *call.arguments, layout, *references, returns=1 + len(batch)
+                call.method,
+                *call.arguments,
+                layout,
+                *references,
+                returns=1 + len(batch),
+                demand=call.demand,
             )
         except (LostCallError, SimulationError) as error:
             if len(batch) > 1:

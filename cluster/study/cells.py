@@ -4,7 +4,7 @@ missing cells -> controls, networks: Ray tasks, in one process each            -
               -> language models: rollouts on servers, one base after the other -> the store
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -13,8 +13,9 @@ import ray
 from cluster.runtime.placement import SERVER_CPUS, WORKER_CPUS
 from cluster.study.events import Finished, ResultTask, Started, compute_results
 from cluster.study.policies import by_base, study_policies
-from cluster.study.served_cells import ServedCells, cell_name, compute_served
+from cluster.study.served_cells import cell_name, compute_served, start_served
 from physrl.config.baseline import BaselineConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.data.photos import Photo, load_photos
 from physrl.evaluation.cells import CellStore, open_cell_store
 from physrl.evaluation.controls import evaluate_control
@@ -34,16 +35,16 @@ def compute_cells(
     Needs a running Ray cluster.
 
     Args:
-        at_once: largest number of cells computed at the same time.
+        at_once: largest number of cells computed at the same time, for each server.
     """
     done = store.done()
     missing = [cell for cell in plan.cells if cell.key not in done]
     if not missing:
         return
     policies = study_policies(plan, store)
-    most = max((plan.config_of(one).runtime.inference_servers for one in policies), default=0)
-    workers = limit_workers(at_once, ray.cluster_resources().get("CPU", 0), servers=most)
+    cluster = ray.cluster_resources()
     local = _local_tasks(plan, store, missing, real_images)
+    workers = limit_workers(at_once, cluster.get("CPU", 0), servers=0)
     yield from compute_results(_compute_locally, local, workers)
     photos = () if real_images is None else load_photos(real_images)
     for group in by_base(plan, list(policies)):
@@ -51,8 +52,26 @@ def compute_cells(
         if not cells:
             continue
         runs = [plan.config_of(subject) for subject in group]
-        with closing(ServedCells(runs, photos, workers)) as served:
-            yield from compute_served(served, cells, policies, store, at_once)
+        runtime = cells_runtime(runs[0].runtime, at_once, cluster)
+        with closing(start_served(runs, photos, runtime)) as served:
+            yield from compute_served(
+                served, cells, policies, store, at_once * runtime.inference_servers
+            )
+
+
+def cells_runtime(
+    runtime: RuntimeConfig, at_once: int, cluster: Mapping[str, float]
+) -> RuntimeConfig:
+    """Return the runtime of a study's cells: on GPUs, as many servers as the cluster holds.
+
+    Args:
+        cluster: the resources of the cluster, by Ray's names.
+    """
+    servers = runtime.inference_servers
+    if runtime.gpus_per_server:
+        servers = max(servers, int(cluster.get("GPU", 0) / runtime.gpus_per_server))
+    workers = limit_workers(at_once * servers, cluster.get("CPU", 0), servers)
+    return runtime.model_copy(update={"inference_servers": servers, "rollout_workers": workers})
 
 
 def limit_workers(workers: int, cores: float, servers: int) -> int:

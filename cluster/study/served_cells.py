@@ -12,6 +12,7 @@ from cluster.study.policies import shared_model
 from cluster.training.actors import RolloutActors
 from cluster.weights.sync import Policy
 from physrl.config.run import RunConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.data.photos import Photo
 from physrl.errors import LostCallError
 from physrl.evaluation.answers import photo_answer
@@ -23,29 +24,28 @@ from physrl.world import World
 
 ADAPTERS = 8
 """Largest number of adapters in a batch of a server."""
-CALLS = 64
-"""Number of calls in flight at a server."""
+
+
+def start_served(
+    runs: Sequence[RunConfig], photos: Sequence[Photo], runtime: RuntimeConfig
+) -> "ServedCells":
+    """Start the actors that compute the cells of policies of one base."""
+    actors = RolloutActors(
+        shared_model(runs),
+        # A cell is computed once, and each prompt has a seed of its own: no order to keep.
+        runtime.model_copy(update={"batching": "continuous"}),
+        Placement.unreserved(runtime),
+        seed=runs[0].seed,
+        adapters=min(ADAPTERS, len(runs)),
+    )
+    return ServedCells(actors, photos)
 
 
 class ServedCells:
-    """The actors that compute the cells of policies of one base.
+    """Computes the cells of policies of one base."""
 
-    Args:
-        workers: number of rollout workers.
-    """
-
-    def __init__(self, runs: Sequence[RunConfig], photos: Sequence[Photo], workers: int) -> None:
-        runtime = runs[0].runtime.model_copy(
-            update={"calls_per_server": CALLS, "rollout_workers": workers}
-        )
-        self._photos = photos
-        self._actors = RolloutActors(
-            shared_model(runs),
-            runtime,
-            Placement.unreserved(runtime),
-            seed=runs[0].seed,
-            adapters=min(ADAPTERS, len(runs)),
-        )
+    def __init__(self, actors: RolloutActors, photos: Sequence[Photo]) -> None:
+        self._actors, self._photos = actors, photos
         self._scenes: dict[Condition, SharedScenes] = {}
         self._world, self._world_lock = World(), threading.Lock()
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cluster.inference.server import InferenceServer
-from cluster.inference.servers import InferenceServers
+from cluster.inference.servers import start_servers
 from cluster.learner.group import LearnerGroup
 from cluster.learner.rank import LearnerRank
 from cluster.rollout.worker import RolloutWorker
-from cluster.rollout.workers import Rollouts
+from cluster.rollout.workers import start_rollouts
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.runtime.session import ray_session
@@ -41,7 +41,7 @@ class RolloutActors:
         self.trace = Trace()
         """Trace of the actors' calls."""
         self._loop, self._placement = EventLoop(), placement
-        self.servers = InferenceServers(
+        self.servers = start_servers(
             model,
             runtime,
             seed=seed,
@@ -51,7 +51,7 @@ class RolloutActors:
             adapters=adapters,
             server=server,
         )
-        self.rollouts = Rollouts(
+        self.rollouts = start_rollouts(
             runtime,
             self.servers,
             loop=self._loop,
@@ -89,6 +89,7 @@ class RunActors(RolloutActors):
             runtime,
             Placement.reserve(runtime),
             seed=config.seed,
+            adapters=adapter_slots(runtime),
             worker=worker,
             server=server,
         )
@@ -120,6 +121,14 @@ class RunActors(RolloutActors):
     def stop(self) -> None:
         self.learner.stop()
         super().stop()
+
+
+def adapter_slots(runtime: RuntimeConfig) -> int:
+    """Count the versions of an adapter that a server's batch may hold.
+
+    With `continuous` batching, completions of older versions continue beside those of the newest.
+    """
+    return 1 + runtime.staleness if runtime.batching == "continuous" else 1
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from physrl.algorithms.credit import credit
 from physrl.algorithms.dynamic_sampling import refill
 from physrl.config.algorithm import RolloutConfig
 from physrl.config.run import RunConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.curriculum import make_curriculum
 from physrl.data.rollout_log import RolloutLog
 from physrl.errors import GenerationError, LostError
@@ -50,7 +51,13 @@ class RLSteps(TrainingSteps):
         staleness = config.runtime.staleness
         # The queue requests one step more than may be stale, to sample its scenes early.
         self._curriculum = LaggedCurriculum(make_curriculum(config, source), staleness + 1)
-        self._queue = RolloutQueue(actors.rollouts, self._request, algorithm.steps, staleness)
+        self._queue = RolloutQueue(
+            actors.rollouts,
+            self._request,
+            algorithm.steps,
+            staleness,
+            most_sequences(config.runtime, algorithm.completions_per_step),
+        )
         self._rollout_log = RolloutLog(config.folder)
         self._published: dict[int, int] = {}
         """Number of steps that each published policy version was trained on."""
@@ -146,6 +153,18 @@ class RLSteps(TrainingSteps):
         self._published[weights.version] = steps
         oldest = steps - self._config.runtime.staleness
         self._published = {v: s for v, s in self._published.items() if s >= oldest}
+
+
+def most_sequences(runtime: RuntimeConfig, completions_per_step: int) -> int | None:
+    """Return the largest number of sequences that are generated at once; None for any.
+
+    With `continuous` batching, `staleness` steps of completions are generated at once, and those of
+    the step after start one by one as these end: so steps do not end together, which would leave
+    servers without work.
+    """
+    if runtime.batching == "fixed" or not runtime.staleness:
+        return None
+    return runtime.staleness * completions_per_step
 
 
 def check_staleness(

@@ -34,11 +34,11 @@ class RuntimeConfig(Section):
     """GPUs of each learner rank; 0: the learner runs on the CPU. NCCL allows no shared GPU."""
     threads: int = Field(1, ge=1)
     """OpenMP threads of each actor; more than there are cores is many times slower."""
-    prompts_per_call: int = Field(16, ge=1)
-    """Prompts in one call of a rollout worker or an inference server."""
-    calls_per_server: int = Field(1, ge=1)
-    """Concurrent calls of an inference server (continuous batching). With 1, completions are
-    reproducible; more keep a GPU busy while the longest completions of a call are unfinished."""
+    batching: Literal["fixed", "continuous"] = "fixed"
+    """Division of prompts into the calls of servers and workers: `fixed` makes the same batches
+    however the run goes, so that it resumes bit by bit; `continuous` sends each prompt alone to the
+    least loaded server, and each group to a worker as soon as it is complete, which keeps GPUs
+    busy. Unless set, `continuous` where servers have GPUs."""
     in_flight: Literal["finish", "abort"] = "finish"
     """Unfinished completions at a weight sync: `finish` completes them with the old weights first,
     `abort` drops them and generates them anew."""
@@ -97,6 +97,14 @@ class RuntimeConfig(Section):
         """Number of processes, each on a GPU if there are any, over which a server is split."""
         stages: int = self.vllm.get("pipeline_parallel_size", 1)
         return self.tensor_parallel_size * stages
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, tree: Any) -> Any:
+        """Choose the batching of servers on GPUs."""
+        if isinstance(tree, dict) and tree.get("gpus_per_server"):
+            return {"batching": "continuous"} | tree
+        return tree
 
     @model_validator(mode="after")
     def _check_server(self) -> "RuntimeConfig":

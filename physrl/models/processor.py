@@ -1,5 +1,6 @@
 """Loading of a checkpoint's processor, apart from its model so that it does not import PEFT."""
 
+import math
 from typing import Any
 
 from physrl.config.model import ModelConfig
@@ -29,3 +30,9 @@ def image_size(model: ModelConfig, size: Any) -> dict[str, int]:
     least = size["shortest_edge"] if model.min_pixels is None else model.min_pixels
     most = size["longest_edge"] if model.max_pixels is None else model.max_pixels
     return {"shortest_edge": least, "longest_edge": most}
+
+
+def largest_side(model: ModelConfig, processor: Any) -> int:
+    """Return the side, in pixels, of the largest square image that fits into a prompt."""
+    images = processor.image_processor
+    return math.isqrt(model.max_prompt_tokens) * int(images.patch_size) * int(images.merge_size)

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from cluster.inference.server import InferenceServer
 from cluster.learner.rank import LearnerRank
+from cluster.runtime.batching import CALLS_EACH
 from cluster.runtime.session import ray_session
 from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import RunActors
@@ -34,10 +35,10 @@ STALENESS = 1
 
 
 class SlowServer(InferenceServer):
-    """A server that sleeps before it generates."""
+    """A server that sleeps before it generates each of the equal calls of a step."""
 
     def generate(self, *arguments: Any) -> Any:
-        time.sleep(STAGE_S)
+        time.sleep(STAGE_S / CALLS_EACH)
         return super().generate(*arguments)
 
 
@@ -66,7 +67,7 @@ def seconds_a_step(folder: Path, mode: Literal["sync", "async"]) -> float:
 
 def slow_config(folder: Path, mode: str) -> RunConfig:
     tree = run_config(folder, mode, prompts=8, group=8).model_dump(mode="json")
-    tree["runtime"] |= {"mode": mode, "max_staleness": STALENESS}
+    tree["runtime"] |= {"mode": mode, "max_staleness": STALENESS, "batching": "fixed"}
     return validate(tree)
 
 

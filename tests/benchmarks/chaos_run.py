@@ -45,7 +45,7 @@ def make_config(folder: Path, name: str, **changes: Any) -> RunConfig:
             "runtime": {
                 "kv_cache_mb": 64,
                 "max_num_seqs": 64,
-                "prompts_per_call": 4,
+                "batching": "fixed",
                 "learner_ranks": 2,
                 "zero_stage": 2,
                 "worker_timeout_s": HUNG_AFTER_S,

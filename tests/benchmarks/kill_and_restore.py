@@ -35,7 +35,12 @@ STUDY: dict[str, Any] = {
         },
         "algorithm": {"steps": 4, "prompts_per_step": 8, "group_size": 4, "lr": 5e-4},
         "checkpoint": {"every": 1},
-        "runtime": {"rollout_workers": 1, "kv_cache_mb": 64, "max_num_seqs": 64},
+        "runtime": {
+            "batching": "fixed",
+            "rollout_workers": 1,
+            "kv_cache_mb": 64,
+            "max_num_seqs": 64,
+        },
     },
     "grid": {"tasks": ["place"], "methods": {"grpo": {}, "sft": {}}, "seeds": [0]},
     "evaluation": {"tasks": ["place", "place_x"], "test_sets": ["iid", "tall"], "scenes": 16},

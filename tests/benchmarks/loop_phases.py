@@ -60,6 +60,7 @@ def run_config(folder: Path, name: str, prompts: int, group: int) -> RunConfig:
                 "max_grad_norm": 1.0,
             },
             "checkpoint": {"every": 100},
+            "runtime": {"batching": "fixed"},
         }
     )
 

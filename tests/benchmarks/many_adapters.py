@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from cluster.inference.servers import InferenceServers
+from cluster.inference.servers import start_servers
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.runtime.session import ray_session
@@ -33,8 +33,8 @@ from physrl.types import Generation, Prompt
 TINY_BASE = Path(__file__).parents[2] / "assets" / "tiny-base"
 LORA = LoRAConfig(rank=8, alpha=32, vision=True)
 GREEDY = Sampling(group_size=1, temperature=0, max_tokens=24, seed=0)
-RUNTIME = RuntimeConfig(calls_per_server=64)
-"""As many calls at once as a study's servers compute."""
+RUNTIME = RuntimeConfig(batching="continuous")
+"""As a study's servers compute."""
 
 
 def main(
@@ -87,7 +87,7 @@ def make_adapters(folder: Path, count: int) -> list[Policy]:
 def on_one_server(policies: Sequence[Policy], prompts: Sequence[Prompt]) -> list[list[Generation]]:
     """Sample all policies' answers from one server that starts and ends here."""
     loop, placement = EventLoop(), Placement.reserve(RUNTIME)
-    servers = InferenceServers(
+    servers = start_servers(
         ModelConfig(path=str(TINY_BASE), lora=LORA, max_prompt_tokens=96),
         RUNTIME,
         seed=0,

@@ -38,7 +38,7 @@ CONFIG = {
     "algorithm": {"type": "grpo", "steps": 4, "prompts_per_step": 8, "group_size": 4, "lr": 1e-4},
     "evaluation": {"scenes": 4, "tasks": ["place"]},
     "checkpoint": {"every": 100},
-    "runtime": {"mode": "sync", "kv_cache_mb": 64, "max_num_seqs": 64},
+    "runtime": {"mode": "sync", "batching": "fixed", "kv_cache_mb": 64, "max_num_seqs": 64},
 }
 
 

@@ -79,8 +79,7 @@ def run_config(options: argparse.Namespace, folder: Path) -> RunConfig:
                 "max_grad_norm": 1.0,
             },
             "checkpoint": {"every": options.steps},
-            # Half of a step's prompts: while those are simulated, the others are generated.
-            "runtime": {"prompts_per_call": options.prompts // 2},
+            "runtime": {"batching": "fixed"},
         }
     )
 

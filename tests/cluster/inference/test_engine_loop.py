@@ -145,6 +145,20 @@ def test_a_newer_version_may_abort_the_older(engine: TwoStepEngine) -> None:
     assert engine.left == {}
 
 
+def test_a_newer_adapter_joins_the_older_where_there_is_room(engine: TwoStepEngine) -> None:
+    loop = make_loop(engine, max_adapters=2)
+    callers = Callers(loop)
+    requests = [callers.request("a", adapter("policy", 1))]
+    until(lambda: "a1" in engine.left)
+    requests.append(callers.request("b", adapter("policy", 2)))
+    requests.append(callers.request("c", adapter("policy", 1)))  # of an older version
+    requests.append(callers.request("d", adapter("policy", 3)))  # no room for a third
+    engine.go.release(10)
+    answers = [each.result()[0] for each in requests]
+    assert answers == [f"answer to {name}" for name in ("a1", "b2", "c2", "d3")]
+    assert engine.together == [{"a1"}, {"a1", "b2", "c2"}, {"b2", "c2", "d3"}, {"d3"}]
+
+
 def test_adapters_share_a_batch_up_to_the_maximum(engine: TwoStepEngine) -> None:
     callers = Callers(make_loop(engine, max_adapters=2))
     requests = [callers.request("a", adapter("x"))]

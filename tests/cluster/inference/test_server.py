@@ -12,7 +12,7 @@ import pytest
 import ray
 import torch
 
-from cluster.inference.servers import InferenceServers
+from cluster.inference.servers import InferenceServers, start_servers
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.weights.sync import Policy
@@ -80,8 +80,10 @@ def lora_servers(
 
 
 def started(model: ModelConfig, loop: EventLoop, reserve: Reserve) -> Iterator[InferenceServers]:
-    runtime = RuntimeConfig(kv_cache_mb=64, max_num_seqs=32, calls_per_server=2, in_flight="abort")
-    servers = InferenceServers(
+    runtime = RuntimeConfig(
+        kv_cache_mb=64, max_num_seqs=32, batching="continuous", in_flight="abort"
+    )
+    servers = start_servers(
         model, runtime, seed=0, loop=loop, placement=reserve(runtime), trace=Trace()
     )
     servers.wait()

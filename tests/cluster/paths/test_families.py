@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import ray
 
-from cluster.inference.servers import InferenceServers
+from cluster.inference.servers import InferenceServers, start_servers
 from cluster.learner.group import LearnerGroup
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
@@ -120,7 +120,7 @@ def test_a_family_trains_and_is_served_as_it_was_trained(
     tmp_path: Path,
 ) -> None:
     config = family_config(checkpoint, lora, SFT)
-    servers = InferenceServers(
+    servers = start_servers(
         config.model,
         config.runtime,
         seed=0,

@@ -56,7 +56,7 @@ def faulty_config(folder: Path, name: str, *, seed: int = 0, **runtime: Any) -> 
         output=str(folder),
         algorithm={"steps": STEPS, "prompts_per_step": PROMPTS, "group_size": 4},
         checkpoint={"every": 2},
-        runtime={"prompts_per_call": 2, "worker_timeout_s": 20} | runtime,
+        runtime={"worker_timeout_s": 20} | runtime,
     )
 
 

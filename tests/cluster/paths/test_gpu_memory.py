@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from vllm.v1.worker.utils import request_memory
 
-from cluster.inference.engine import memory_share
+from cluster.inference.engine_options import memory_share
 from physrl.config.model import ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.sizing.footprint import server_footprint

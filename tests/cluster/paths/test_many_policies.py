@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cluster.inference.servers import InferenceServers
+from cluster.inference.servers import InferenceServers, start_servers
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.study.policies import checkpoint_policy
@@ -33,7 +33,7 @@ TOLERANCE = 5e-3
 """Nats between vLLM's and transformers' log-probability of a token, both in float32; another
 policy's differs by more than 0.1."""
 LORA = LoRAConfig(rank=4, alpha=64, vision=True)
-RUNTIME = RuntimeConfig(kv_cache_mb=64, max_num_seqs=32, calls_per_server=8)
+RUNTIME = RuntimeConfig(kv_cache_mb=64, max_num_seqs=32, batching="continuous")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def tokens(generations: list[Generation]) -> list[tuple[int, ...]]:
 
 
 def serve(model: ModelConfig, loop: EventLoop, adapters: int) -> Iterator[InferenceServers]:
-    servers = InferenceServers(
+    servers = start_servers(
         model,
         RUNTIME,
         seed=0,

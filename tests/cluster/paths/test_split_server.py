@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import ray
 
-from cluster.inference.servers import InferenceServers
+from cluster.inference.servers import InferenceServers, start_servers
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.weights.sync import Policy
@@ -43,7 +43,7 @@ def test_a_split_server_agrees_with_the_learner_after_every_sync(
     save_checkpoint(base, processor, tmp_path / "base")
     collator = Collator(processor)
     runtime = RuntimeConfig(kv_cache_mb=64, max_num_seqs=32, vllm={"tensor_parallel_size": 2})
-    servers = InferenceServers(
+    servers = start_servers(
         ModelConfig(path=str(tmp_path / "base"), max_prompt_tokens=64, lora=lora),
         runtime,
         seed=0,

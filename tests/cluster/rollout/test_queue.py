@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cluster.rollout.admission import Admission
 from cluster.rollout.queue import RolloutQueue
 
 
@@ -15,8 +16,9 @@ class Requests:
         self.gates: dict[int, Future[None]] = {}
         self.groups: dict[int, Future[Any]] = {}
 
-    def submit(self, step: int, gate: "Future[None]") -> "Future[Any]":
-        self.gates[step], self.groups[step] = gate, Future()
+    def submit(self, step: int, admission: Admission) -> "Future[Any]":
+        assert (admission.step, admission.limit) == (step, None)
+        self.gates[step], self.groups[step] = admission.gate, Future()
         return self.groups[step]
 
     @property

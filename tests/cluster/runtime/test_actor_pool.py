@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import ray
 
 from cluster.runtime.actor_pool import ActorPool
+from cluster.runtime.assignment import Demand
 from physrl.errors import GenerationError, LostCallError, LostError
 from physrl.tracing import Trace
 
@@ -41,7 +43,7 @@ async def make_pool(orders: Path, count: int) -> ActorPool:
         return ray.remote(Frail).options(num_cpus=0).remote(orders, number)
 
     return ActorPool(
-        "worker", make, count, calls_each=1, timeout_s=60, start_timeout_s=60, trace=Trace()
+        "worker", make, count, load_each=1, timeout_s=60, start_timeout_s=60, trace=Trace()
     )
 
 
@@ -109,3 +111,57 @@ def test_the_last_actor_that_does_not_come_back_ends_the_pool(
             await pool.call("work", 1, returns=2)
 
     run(tmp_path, 1, test)
+
+
+class Slow:
+    """An actor whose calls end when the test says so, and that says which one it is."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def ready(self) -> None: ...
+
+    def work(self, orders: Path) -> int:
+        while not orders.exists():
+            time.sleep(0.01)
+        return self.number
+
+
+def test_calls_go_to_the_least_loaded_actor_that_has_room(
+    ray_cluster: None, tmp_path: Path
+) -> None:
+    def make(number: int) -> Any:
+        return ray.remote(Slow).options(num_cpus=0, max_concurrency=8).remote(number)
+
+    async def inside() -> None:
+        pool = ActorPool(
+            "server", make, 2, load_each=8, timeout_s=60, start_timeout_s=60, trace=Trace()
+        )
+        await pool.started()
+        calls: dict[str, asyncio.Task[list[Any]]] = {}
+
+        async def begin(name: str, demand: Demand) -> None:
+            calls[name] = asyncio.ensure_future(pool.call("work", tmp_path / name, demand=demand))
+            await asyncio.sleep(0)
+
+        async def end(name: str) -> int:
+            (tmp_path / name).touch()
+            (number,) = await calls[name]
+            return int(number)
+
+        for name, load in {"a": 5, "b": 2, "c": 2, "big": 20, "last": 1}.items():
+            await begin(name, Demand(load))
+        # a on the first; b and c, which are smaller together, on the second; the load of 20 fits
+        # only an idle actor, and holds back what comes after it.
+        assert (await end("b"), await end("a")) == (1, 0)
+        assert await end("big") == 0
+        assert (await end("c"), await end("last")) == (1, 1)
+        cancelled = asyncio.ensure_future(pool.call("work", tmp_path / "never"))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.gather(cancelled, return_exceptions=True)
+        await begin("after", Demand(8))
+        assert await end("after") in (0, 1)
+        pool.stop()
+
+    asyncio.run(inside())

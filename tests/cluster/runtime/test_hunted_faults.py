@@ -124,7 +124,7 @@ def test_hunted_pool_retries_what_is_transient(
             "server",
             lambda _: actor.remote(tmp_path, error, failures),
             1,
-            calls_each=1,
+            load_each=1,
             timeout_s=60,
             start_timeout_s=60,
             trace=Trace(),

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from cluster.study.cells import compute_cells, limit_workers
+from cluster.study.cells import cells_runtime, compute_cells, limit_workers
 from cluster.study.events import Finished
 from cluster.study.policies import by_base, shared_model, study_policies
 from cluster.study.probes import probed_model
 from cluster.weights.sync import Policy
 from physrl.config.model import LoRAConfig, ModelConfig
+from physrl.config.runtime import RuntimeConfig
 from physrl.config.study import StudyConfig
 from physrl.errors import GenerationError
 from physrl.evaluation.cells import Trained, open_cell_store
@@ -94,6 +95,16 @@ def test_workers_leave_room_for_the_servers_that_they_wait_for() -> None:
     assert limit_workers(4, cores=3, servers=1) == 4
     assert limit_workers(4, cores=2, servers=0) == 4
     assert limit_workers(8, cores=0.5, servers=1) == 1
+
+
+def test_cells_use_all_gpus_of_the_cluster_or_the_configured_servers() -> None:
+    cluster = {"CPU": 64.0, "GPU": 7.0}
+    on_gpus = cells_runtime(RuntimeConfig(gpus_per_server=2), 8, cluster)
+    assert (on_gpus.inference_servers, on_gpus.rollout_workers) == (3, 24)
+    more = cells_runtime(RuntimeConfig(gpus_per_server=1, inference_servers=9), 8, cluster)
+    assert more.inference_servers == 9  # the cluster may grow
+    on_cpus = cells_runtime(RuntimeConfig(), 2, {"CPU": 2.0})
+    assert (on_cpus.inference_servers, on_cpus.rollout_workers) == (1, 2)
 
 
 def test_a_probe_reads_the_subjects_own_weights(tmp_path: Path) -> None:
