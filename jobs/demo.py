@@ -38,14 +38,6 @@ from physrl.types import Split
 INSTALL_SECONDS = Path(".venv") / "install-seconds"
 """File in which `make install` writes its duration."""
 
-MEASURES: dict[str, tuple[str, Decoding]] = {
-    "place_x": ("place_x", "sampled"),
-    "place_x_greedy": ("place_x", "greedy"),
-    "stability": ("stability", "greedy"),
-    "real": ("real", "greedy"),
-}
-"""Task and decoding of each table in the last line of output."""
-
 
 def run(config: RunConfig) -> None:
     """Run or resume all phases in the run's opened folder.
@@ -68,7 +60,7 @@ def run(config: RunConfig) -> None:
     store_files(config)
     show_results(results, config.name)
     console.print(f"report: {report}\nTensorBoard: tensorboard --logdir {config.folder}")
-    print(json.dumps(summary(results, seconds, memory.gigabytes)))
+    print(json.dumps(summary(config.task, results, seconds, memory.gigabytes)))
 
 
 def sft_run(config: RunConfig, warm: Checkpoint) -> RunConfig:
@@ -86,11 +78,21 @@ def sft_run(config: RunConfig, warm: Checkpoint) -> RunConfig:
 
 
 def summary(
-    measured: Sequence[Measurement], seconds: dict[str, float], peak_gigabytes: float
+    trained: str, measured: Sequence[Measurement], seconds: dict[str, float], peak_gigabytes: float
 ) -> dict[str, object]:
-    """Summarize successes and totals by task and policy, times and memory: the last line."""
+    """Summarize successes and totals by task and policy, times and memory: the last line.
+
+    Args:
+        trained: Task of the run, the only one whose sampled answers are told as well.
+    """
+    measures: dict[str, tuple[str, Decoding]] = {
+        trained: (trained, "sampled"),
+        f"{trained}_greedy": (trained, "greedy"),
+        "stability": ("stability", "greedy"),
+        "real": ("real", "greedy"),
+    }
     tables: dict[str, object] = {}
-    for key, (task, decoding) in MEASURES.items():
+    for key, (task, decoding) in measures.items():
         tables[key] = {
             each.policy: [each.result.count.successes, each.result.count.total]
             for each in measured

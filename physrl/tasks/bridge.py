@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.palette import RED
@@ -10,8 +11,10 @@ from physrl.environments.planks import Planks, draw_colors, sample_planks
 from physrl.environments.randomness import Streams
 from physrl.environments.sampling import BASE_RANGE
 from physrl.errors import SceneError
+from physrl.tasks.landmarks import plank_landmarks
 from physrl.tasks.placing import draw_side
-from physrl.tasks.plank_rules import aligned, mean, midway
+from physrl.tasks.plank_rules import aligned, guesses, mean, midway
+from physrl.tasks.prices import FREE, load_prices
 from physrl.tasks.stabilize import Stabilize
 from physrl.types import Block, Families, Shortcuts
 
@@ -19,8 +22,6 @@ PIER = (0.3, 1.0, 1.0)
 """Width, height and depth of the red block."""
 BALANCE = (0.1, 1.2)
 """Bounds of how much farther than half the pier's width the ideal place is from the middle."""
-CLOSE = 0.05
-"""Largest difference from the distance drawn between those bounds."""
 GAP = (0.5, 3.2)
 """Bounds of the distance that the red block has to move."""
 BATCH, BATCHES = 256, 200
@@ -43,7 +44,7 @@ class Bridge(Stabilize):
     achievement = "moved the red pier so that the loaded plank stood in {share} of new scenes"
     fewest_blocks = 3  # one block on a plank can be balanced by its place alone
     shortcuts: ClassVar[Shortcuts] = {"aligner": aligned, "midway": midway, "mean": mean}
-    families: ClassVar[Families] = {}
+    families: ClassVar[Families] = {"guess": guesses}
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """Draw a plank that one pier can carry, off its middle, and the pier beside that place.
@@ -62,19 +63,30 @@ class Bridge(Stabilize):
         return (pier, *planks.place(row, middle, height, colors))
 
 
+def kind_of(loads: int) -> str:
+    """Return the kind of scene for which planks with this many loads have prices."""
+    return f"bridge {loads}"
+
+
+def propose(
+    rng: np.random.Generator, settings: EnvironmentConfig, loads: int, count: int
+) -> tuple[Planks, NDArray[np.bool_]]:
+    """Draw planks; return with them which of them one pier can carry off their middle."""
+    planks = sample_planks(rng, settings, count, loads)
+    off, (low, high) = np.abs(planks.balances) - PIER[0] / 2, BALANCE
+    carried = (max(low, settings.margin[0]) <= off) & (off <= high)
+    return planks, planks.fits & carried & (off <= planks.lengths / 2 - PIER[0])
+
+
 def _draw(rng: np.random.Generator, settings: EnvironmentConfig, loads: int) -> tuple[Planks, int]:
-    """Draw planks, and the row of one that balances at an evenly drawn distance off its middle."""
-    nearest = PIER[0] / 2
+    """Draw planks, and the row of one in which guesses are seldom right."""
+    prices = load_prices().get(kind_of(loads), FREE)
+    half = PIER[0] / 2
     for _ in range(BATCHES):
-        aim = nearest + float(rng.uniform(*BALANCE))
-        planks = sample_planks(rng, settings, BATCH, loads)
-        off = np.abs(planks.balances)
-        (rows,) = np.nonzero(
-            planks.fits
-            & (np.abs(off - aim) <= CLOSE)
-            & (off >= nearest + settings.margin[0])
-            & (off <= planks.lengths / 2 - nearest)
-        )
+        planks, usable = propose(rng, settings, loads, BATCH)
+        balances = planks.balances
+        scores = prices.scores(balances - half, balances + half, plank_landmarks(planks))
+        (rows,) = np.nonzero(usable & (scores >= prices.threshold))
         if rows.size:
             return planks, int(rows[0])
     raise SceneError(

@@ -16,7 +16,7 @@ from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
 from physrl.tasks.place_x import PlaceX
 from physrl.tasks.placing import distance, draw_side
-from physrl.tasks.plank_rules import aligned, midway, opposite
+from physrl.tasks.plank_rules import aligned, guesses, midway, opposite
 from physrl.types import Action, Block, Families, Outcome, SceneSpec, Shortcuts, Unparseable
 
 POST = (0.2, 1.0, 1.0)
@@ -54,7 +54,7 @@ class Counterweight(PlaceX):
     achievement = "moved the red counterweight so that the plank stood in {share} of new scenes"
     fewest_blocks = 3  # post, load, red block
     shortcuts: ClassVar[Shortcuts] = {"aligner": aligned, "midway": midway, "opposite": opposite}
-    families: ClassVar[Families] = {}
+    families: ClassVar[Families] = {"guess": guesses}
 
     def sample(self, streams: Streams, settings: EnvironmentConfig) -> tuple[Block, ...]:
         """Draw a plank that the red block can hold, and this block beside its place.

@@ -1,7 +1,7 @@
-"""Guesses: places for a block that need no physics, made of landmarks of the stack around it.
+"""Guesses: places for a block that need no physics, made of landmarks of what is around it.
 
 A guess knows where all blocks are. It goes from one landmark a share of the way to another, or a
-fixed distance towards it. Scenes are drawn so that no guess is right often (`stacks.fair_shapes`).
+fixed distance towards it. Scenes are drawn so that no guess is right often (`prices.Prices`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,11 +11,12 @@ from itertools import combinations, permutations
 import numpy as np
 
 from physrl.environments.geometry import Floats
+from physrl.environments.planks import Planks, reach
 
 Landmarks = Mapping[str, Floats]
-"""Places along x by name, each of the shape of the stacks."""
+"""Places along x by name, each with one value a scene."""
 START = "below"
-"""The middle of the block below: the first landmark."""
+"""The middle of the block below, or of the plank: the place of alignment."""
 SHARES = tuple(float(share) for share in np.arange(-1, 2.01, 0.25) if share)
 """Shares of the way from one landmark to another; over 1: beyond it."""
 STEPS = (-0.45, -0.3, -0.15, 0.15, 0.3, 0.45)
@@ -85,6 +86,28 @@ def find_landmarks(x: Floats, sizes: Floats, index: int) -> Landmarks:
     if index + 1 < x.shape[-1]:
         found |= {"above": x[..., index + 1], "top": x[..., -1]}
     return found
+
+
+def plank_landmarks(planks: Planks, posts: Floats | None = None) -> Landmarks:
+    """Return the landmarks of loaded planks, relative to each plank's middle.
+
+    Args:
+        posts: Middles of the posts that carry the planks.
+    """
+    centers, halves = planks.centers, reach(planks.sizes, planks.yaws)
+    rows = np.arange(len(centers))
+    found = {
+        START: np.zeros(len(centers)),
+        "left": -planks.lengths / 2,
+        "right": planks.lengths / 2,
+        "mean": centers.mean(axis=1),
+        "largest": centers[rows, planks.sizes.argmax(axis=1)],
+        "smallest": centers[rows, planks.sizes.argmin(axis=1)],
+        "median": np.median(centers, axis=1),
+        "middle": (centers.min(axis=1) + centers.max(axis=1)) / 2,
+        "outer": ((centers - halves).min(axis=1) + (centers + halves).max(axis=1)) / 2,
+    }
+    return found if posts is None else found | {"post": posts}
 
 
 def all_guesses(names: Landmarks) -> Iterator[Guess]:

@@ -1,9 +1,15 @@
 """Rules without physics for tasks with a plank, each a place of the red block."""
 
+from collections.abc import Hashable
+
+import numpy as np
+
 from physrl.environments.palette import RED
+from physrl.environments.planks import Planks
 from physrl.tasks.answers import UNITS
+from physrl.tasks.landmarks import all_guesses, plank_landmarks
 from physrl.tasks.placing import carrying_block
-from physrl.types import Block, Offset, SceneSpec
+from physrl.types import Action, Block, Offset, SceneSpec
 
 
 def aligned(scene: SceneSpec) -> Offset:
@@ -25,6 +31,26 @@ def opposite(scene: SceneSpec) -> Offset:
     """Return the answer that puts the red block as far from the post as the largest load is."""
     largest = max(_loads(scene), key=lambda block: block.size)
     return _answer(scene, 2 * scene.blocks[0].x - largest.x)
+
+
+def guesses(scene: SceneSpec) -> dict[Hashable, Action]:
+    """Return the answers of all guesses between the landmarks of the plank, its loads and its post.
+
+    A post is what lies under the plank and is not red.
+    """
+    plank, loads = _plank(scene), _loads(scene)
+    sizes, centers, yaws = (
+        np.array([column])
+        for column in zip(*((load.size, load.x - plank.x, load.yaw) for load in loads), strict=True)
+    )
+    lengths = np.array([plank.edges[0]])
+    planks = Planks(lengths, sizes, centers, yaws, fits=np.array([True]))
+    posts = [block.x for block in scene.blocks if block.y < plank.y and block.color != RED]
+    landmarks = plank_landmarks(planks, np.array(posts) - plank.x if posts else None)
+    return {
+        guess: _answer(scene, plank.x + float(guess.places(landmarks)[0]))
+        for guess in all_guesses(landmarks)
+    }
 
 
 def _answer(scene: SceneSpec, place: float) -> Offset:

@@ -1,17 +1,10 @@
 """Stacks in the plane that faces the camera, drawn so that guesses without physics fail.
 
-Each guess (`landmarks.Guess`) has a price, found once by `tests/benchmarks/guess_prices.py`. The
-score of a stack is the width of the interval of places that let it stand, less the prices of the
-guesses that are right in it. Stacks of high scores are kept: among them no guess is right often,
-and the intervals are as wide as that permits.
+Stacks of high scores are kept (`prices.Prices`): among them no guess is right often.
 """
 
-import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +12,8 @@ from numpy.typing import NDArray
 from physrl.config.environment import EnvironmentConfig, SizesName
 from physrl.environments.geometry import Floats, overhangs
 from physrl.environments.sampling import Intervals, Shape, sample_sizes, sample_yaws
-from physrl.tasks.landmarks import Guess, Landmarks, find_landmarks
+from physrl.tasks.landmarks import Landmarks, find_landmarks
+from physrl.tasks.prices import FREE, load_prices
 
 LARGEST_STEP = 0.9
 """Largest sideways offset between neighbors, unless the settings name one."""
@@ -33,8 +27,6 @@ be right more often."""
 FEWEST, LOWEST = 4, 2
 """Fewest blocks, and lowest index of the block to place, for which every guess can fail: with fewer
 blocks, or right on the lowest one, the place that all blocks lie over is nearly always right."""
-WIDEST = 0.7
-"""Width beyond which an interval of right places is not preferred, in block widths."""
 BATCHES = (256, 1024, 4096)
 """Sizes of the batches of candidates in which a stack is searched."""
 THIRDS = 10
@@ -119,43 +111,9 @@ class Stacks:
         return Shape(offsets, self.yaws[stack], self.sizes[stack])
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What a stack loses in score for each guess that is right in it."""
-
-    prices: dict[Guess, float]
-    """In block widths."""
-    threshold: float
-    """The score that one to three of a hundred candidates reach with default settings."""
-
-    def scores(self, stacks: Stacks, index: int) -> Floats:
-        """Return the score of each stack; minus infinity where no place is right."""
-        low, high = stacks.intervals(index)
-        landmarks = stacks.landmarks(index)
-        scores = np.minimum(high - low, WIDEST)
-        for guess, price in self.prices.items():
-            places = guess.places(landmarks)
-            scores -= price * ((low < places) & (places < high))
-        return np.where(low < high, scores, -np.inf)
-
-
-FREE = Prices({}, -math.inf)
-"""Prices with which every stack is kept, for those in which some guess is always right."""
-
-
-@cache
-def load_prices() -> dict[tuple[int, int], Prices]:
-    """Read the prices, by number of blocks and index of the block to place.
-
-    There are none for fewer blocks than `FEWEST`, nor for blocks below `LOWEST`.
-    """
-    text = (files("physrl.tasks") / "guess_prices.json").read_text(encoding="utf-8")
-    return {
-        (row["num_blocks"], row["index"]): Prices(
-            {Guess(*guess): price for *guess, price in row["prices"]}, row["threshold"]
-        )
-        for row in json.loads(text)
-    }
+def kind_of(num_blocks: int, index: int) -> str:
+    """Return the kind of scene for which stacks have prices, by the block to place."""
+    return f"stack {num_blocks} {index}"
 
 
 def draw_count(rng: np.random.Generator, settings: EnvironmentConfig) -> int:
@@ -197,10 +155,10 @@ def fair_shapes(
     The margin at the best place lies in the configured interval. If settings admit hardly any such
     stack, those with the highest scores come last.
     """
-    prices = load_prices().get((num_blocks, index), FREE)
+    prices = load_prices().get(kind_of(num_blocks, index), FREE)
     for count in BATCHES:
         stacks = propose(rng, settings, num_blocks, index, count)
-        scores = prices.scores(stacks, index)
+        scores = prices.scores(*stacks.intervals(index), stacks.landmarks(index))
         yield from _within(stacks, np.flatnonzero(scores >= prices.threshold), index, settings)
     by_score = np.argsort(-scores, kind="stable")
     yield from _within(stacks, by_score[np.isfinite(scores[by_score])], index, settings)

@@ -10,6 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
+from physrl.config import load_config
 from physrl.config.study import Decoding
 from physrl.evaluation.measurements import Measurements
 from physrl.evaluation.results import CellResult, compare
@@ -17,7 +18,8 @@ from physrl.evaluation.specs import Condition
 
 
 def find(run: Path, policy: str, decoding: Decoding) -> CellResult:
-    condition = Condition("place_x", decoding=decoding)
+    task = load_config(run / "config.yaml").task
+    condition = Condition(task, decoding=decoding)
     (result,) = (
         each.result
         for each in Measurements(run).all()

@@ -1,18 +1,22 @@
 """Find the prices of guesses, and write physrl/tasks/guess_prices.json.
 
-    python tests/benchmarks/guess_prices.py
+    python tests/benchmarks/guess_prices.py [KIND ...]     such as: "bridge 2"; by default all
 
-The scenes of tasks with a red block are a choice among random stacks: a small share is kept, so
-that right places are as wide as possible while no guess is right in over CAP of those kept.
-This is a linear program, and the prices are its dual variables: a stack is kept if its width, less
+The scenes of tasks with a red block are a choice among random ones: a small share is kept, so
+that right places are as wide as possible while no guess is right in over `Kind.cap` of those kept.
+This is a linear program, and the prices are its dual variables: a scene is kept if its width, less
 the prices of the guesses that are right in it, is among the highest. The subgradient method finds
 them. It raises the prices of guesses that are right too often, lowers those of the others, and
-chooses again. Mirrored guesses have one price. Takes about six minutes. Last line: one JSON object,
-the largest share of a guess in other stacks, for the numbers of blocks that tasks draw by default.
+chooses again. Mirrored guesses have one price. Takes about eight minutes. Last line: one JSON
+object, the largest share of a guess in other scenes, for the numbers of blocks that tasks draw by
+default.
 """
 
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,47 +26,89 @@ from rich.table import Table
 
 from physrl.config.environment import MOST_BLOCKS, EnvironmentConfig
 from physrl.environments.geometry import Floats
-from physrl.tasks.landmarks import Guess, all_guesses
-from physrl.tasks.stacks import FEWEST, LOWEST, WIDEST, Prices, Stacks, propose
+from physrl.tasks import bridge, stacks
+from physrl.tasks.landmarks import Guess, Landmarks, all_guesses, plank_landmarks
+from physrl.tasks.prices import WIDEST, Prices
 
 FILE = Path("physrl/tasks/guess_prices.json")
-CAP, TOLERANCE = 0.36, 0.02
-"""Share of kept stacks in which a guess may be right, and by how much the best may exceed it."""
-SHARES = (0.02, 0.0125)
-"""Shares of stacks to keep: the first with which the cap holds, or else the last."""
+TOLERANCE = 0.02
+"""By how much the share of the best guess may exceed the cap."""
 DRAWN = 240_000
 ROUNDS, STEP, SLOWER = 400, 0.25, 20
 """Rounds of the subgradient method; its first step, in block widths for a share of 1; rounds after
 which the step is half as long."""
 DIGITS = 4
 SETTINGS = EnvironmentConfig()
+MOST_BY_DEFAULT = SETTINGS.num_blocks[1]
 Hits = NDArray[np.bool_]
 
 
-def draw(seed: int, num_blocks: int, index: int) -> Stacks:
+@dataclass(frozen=True)
+class Drawn:
+    """Random scenes of one kind: the right places in each, and its landmarks."""
+
+    low: Floats
+    high: Floats
+    landmarks: Landmarks
+
+    def hits(self) -> tuple[list[Guess], Hits]:
+        """Return the guesses, and where each is right: guesses x scenes."""
+        guesses = list(all_guesses(self.landmarks))
+        places = (guess.places(self.landmarks) for guess in guesses)
+        return guesses, np.array([(self.low < place) & (place < self.high) for place in places])
+
+
+def draw_stacks(num_blocks: int, index: int, seed: int) -> Drawn:
     """Draw stacks of which the margin, at its best, is one of the settings'."""
-    stacks = propose(np.random.default_rng(seed), SETTINGS, num_blocks, index, DRAWN)
-    margins = stacks.best_margins(index)
+    drawn = stacks.propose(np.random.default_rng(seed), SETTINGS, num_blocks, index, DRAWN)
+    margins = drawn.best_margins(index)
     low, high = SETTINGS.margin
-    return stacks.rows((low <= margins) & (margins <= high))
+    kept = drawn.rows((low <= margins) & (margins <= high))
+    return Drawn(*kept.intervals(index), kept.landmarks(index))
 
 
-def hits(stacks: Stacks, index: int) -> tuple[list[Guess], Hits]:
-    """Return the guesses, and where each is right: guesses x stacks."""
-    low, high = stacks.intervals(index)
-    landmarks = stacks.landmarks(index)
-    guesses = list(all_guesses(landmarks))
-    places = (guess.places(landmarks) for guess in guesses)
-    return guesses, np.array([(low < place) & (place < high) for place in places])
+def draw_bridges(loads: int, seed: int) -> Drawn:
+    """Draw planks that one pier can carry."""
+    planks, usable = bridge.propose(np.random.default_rng(seed), SETTINGS, loads, DRAWN)
+    balances, half = planks.balances[usable], bridge.PIER[0] / 2
+    landmarks = {name: places[usable] for name, places in plank_landmarks(planks).items()}
+    return Drawn(balances - half, balances + half, landmarks)
 
 
-def find_prices(stacks: Stacks, index: int) -> Prices:
-    """Return the prices with which the largest share of stacks is kept, and the threshold."""
-    low, high = stacks.intervals(index)
-    widths = np.minimum(high - low, WIDEST)
-    guesses, right = hits(stacks, index)
-    for share in SHARES:
-        excess, prices, threshold = _search(widths, guesses, right, round(share * len(widths)))
+@dataclass(frozen=True)
+class Kind:
+    draw: Callable[[int], Drawn]
+    """Draw scenes from a seed."""
+    by_default: bool
+    """True if tasks draw such scenes with default settings."""
+    cap: float
+    """Share of kept scenes in which a guess may be right."""
+    shares: tuple[float, ...]
+    """Shares of scenes to keep: the first with which the cap holds, or else the last."""
+
+
+KINDS = {
+    stacks.kind_of(blocks, index): Kind(
+        partial(draw_stacks, blocks, index), blocks <= MOST_BY_DEFAULT, 0.36, (0.02, 0.0125)
+    )
+    for blocks in range(stacks.FEWEST, MOST_BLOCKS + 1)
+    for index in range(stacks.LOWEST, blocks)
+} | {
+    bridge.kind_of(loads): Kind(
+        partial(draw_bridges, loads), loads < MOST_BY_DEFAULT, 0.25, (0.04,)
+    )
+    for loads in range(2, MOST_BLOCKS)
+}
+
+
+def find_prices(kind: Kind) -> Prices:
+    """Return the prices with which the largest share of scenes is kept, and the threshold."""
+    drawn = kind.draw(1)
+    widths = np.minimum(drawn.high - drawn.low, WIDEST)
+    guesses, right = drawn.hits()
+    for share in kind.shares:
+        kept = round(share * len(widths))
+        excess, prices, threshold = _search(widths, guesses, right, kept, kind.cap)
         if excess <= TOLERANCE:
             break
     listed = {
@@ -74,7 +120,7 @@ def find_prices(stacks: Stacks, index: int) -> Prices:
 
 
 def _search(
-    widths: Floats, guesses: list[Guess], right: Hits, kept: int
+    widths: Floats, guesses: list[Guess], right: Hits, kept: int, cap: float
 ) -> tuple[float, Floats, float]:
     """Return by how much the best guess exceeds the cap, the prices, and the threshold."""
     place = {guess: row for row, guess in enumerate(guesses)}
@@ -87,45 +133,43 @@ def _search(
         chosen = np.argpartition(-scores, kept)[:kept]
         shares = right[:, chosen].mean(axis=1)
         shares = (shares + shares[mirrored]) / 2
-        excess = float(shares.max()) - CAP
+        excess = float(shares.max()) - cap
         rank = (max(excess, TOLERANCE), -float(widths[chosen].mean()))
         if rank < best[:2]:
             best = (*rank, prices, float(scores[chosen].min()))
         step = STEP / (1 + round_ / SLOWER)
-        prices = np.maximum(0, prices + step * (shares - CAP))
+        prices = np.maximum(0, prices + step * (shares - cap))
     return best[0], best[2], best[3]
 
 
 def main() -> None:
-    title = f"Stacks of which no guess may be right in over {CAP:.0%}"
+    title = "Scenes that are kept, and how often the best guess is right in them"
     table = Table(
-        *("blocks", "index", "priced", "best of all", "kept", "width", "best guess", "aligned"),
-        title=title,
+        *("kind", "priced", "best of all", "kept", "width", "best guess", "aligned"), title=title
     )
-    rows, worst = [], 0.0
-    for num_blocks in range(FEWEST, MOST_BLOCKS + 1):
-        for index in range(LOWEST, num_blocks):
-            prices = find_prices(draw(1, num_blocks, index), index)
-            listed = [[g.start, g.end, g.share, g.step, p] for g, p in prices.prices.items()]
-            case = {"num_blocks": num_blocks, "index": index, "threshold": prices.threshold}
-            rows.append(json.dumps(case | {"prices": listed}))
-            fresh = draw(2, num_blocks, index)
-            accepted = prices.scores(fresh, index) >= prices.threshold
-            kept = fresh.rows(accepted)
-            shares = hits(kept, index)[1].mean(axis=1)
-            low, high = kept.intervals(index)
-            if num_blocks <= SETTINGS.num_blocks[1]:
-                worst = max(worst, float(shares.max()))
-            cells = (
-                f"{100 * hits(fresh, index)[1].mean(axis=1).max():.1f} %",
-                f"{100 * accepted.mean():.1f} %",
-                f"{np.mean(high - low):.2f}",
-                f"{100 * shares.max():.1f} %",
-                f"{100 * shares[0]:.1f} %",
-            )
-            table.add_row(f"{num_blocks}", f"{index}", f"{len(listed)}", *cells)
-            print(f"{num_blocks} blocks, index {index}: {' '.join(cells)}", file=sys.stderr)
-    FILE.write_text("[\n" + ",\n".join(rows) + "\n]\n", encoding="utf-8")
+    rows, worst = json.loads(FILE.read_text(encoding="utf-8")), 0.0
+    for name in sys.argv[1:] or KINDS:
+        prices = find_prices(KINDS[name])
+        listed = [[g.start, g.end, g.share, g.step, p] for g, p in prices.prices.items()]
+        rows[name] = {"threshold": prices.threshold, "prices": listed}
+        fresh = KINDS[name].draw(2)
+        kept = prices.scores(fresh.low, fresh.high, fresh.landmarks) >= prices.threshold
+        right = fresh.hits()[1]
+        shares = right[:, kept].mean(axis=1)
+        if KINDS[name].by_default:
+            worst = max(worst, float(shares.max()))
+        cells = (
+            f"{len(listed)}",
+            f"{100 * right.mean(axis=1).max():.1f} %",
+            f"{100 * kept.mean():.1f} %",
+            f"{np.mean((fresh.high - fresh.low)[kept]):.2f}",
+            f"{100 * shares.max():.1f} %",
+            f"{100 * shares[0]:.1f} %",
+        )
+        table.add_row(name, *cells)
+        print(f"{name}: {' '.join(cells)}", file=sys.stderr)
+    lines = [f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()]
+    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     Console(width=100).print(table)
     print(json.dumps({"best_guess_share": round(worst, 3)}))
 

@@ -27,7 +27,7 @@ def test_the_last_line_counts_successes() -> None:
         make_measurement("base", (answered(True), answered(True)), Condition("place_x")),
         make_measurement("base", (answered(False),), tall),
     ]
-    line = summary(measured, {"train": 1.26}, 4.567)
+    line = summary("place_x", measured, {"train": 1.26}, 4.567)
     assert line == {
         "place_x": {"base": [1, 2]},
         "place_x_greedy": {"base": [2, 2]},

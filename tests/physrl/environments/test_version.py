@@ -15,7 +15,7 @@ EXPECTED_SCENES = {
     3: "b0306119457a33dc",
     4: "67896ee56c776e1e",
     5: "762018ccb566a8eb",
-    6: "63b46a803ecd9475",
+    6: "fd3a0a8d58cd2968",
 }
 EXPECTED_IMAGE = {
     3: "0a23c6cf056d91f5",

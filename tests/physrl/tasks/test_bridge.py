@@ -1,10 +1,14 @@
+import numpy as np
 import pytest
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import margin
 from physrl.environments.simulator import Simulator
 from physrl.tasks import TASKS
+from physrl.tasks.bridge import kind_of, propose
+from physrl.tasks.landmarks import all_guesses, plank_landmarks
 from physrl.tasks.placing import carrying_block
+from physrl.tasks.prices import load_prices
 from physrl.tasks.task import make_scene
 from physrl.types import Appearance, Block, Camera, Offset, SceneSpec
 
@@ -61,3 +65,31 @@ def test_scenes_stand_at_the_ideal_and_never_under_the_middle(
             assert not BRIDGE.act(one, Offset(round(x, 2), 0.0), simulator).success
         right.append(ideal.x > 0)
     assert all(one is not other for one, other in zip(right[::2], right[1::2], strict=True))
+
+
+@pytest.mark.parametrize("loads", [2, 3, 4])
+def test_no_guess_is_right_often(loads: int) -> None:
+    planks, usable = propose(np.random.default_rng(7), EnvironmentConfig(), loads, 60_000)
+    prices, landmarks = load_prices()[kind_of(loads)], plank_landmarks(planks)
+    low, high = planks.balances - 0.15, planks.balances + 0.15
+    kept = usable & (prices.scores(low, high, landmarks) >= prices.threshold)
+    shares = [
+        ((low < places) & (places < high))[kept].mean()
+        for places in (guess.places(landmarks) for guess in all_guesses(landmarks))
+    ]
+    assert kept.sum() > 300
+    assert max(shares) <= 0.45
+
+
+def test_a_guess_goes_from_the_planks_middle_to_a_landmark() -> None:
+    loads = (Block(x, 1.7, 0.0, 0.0, "green", size) for x, size in ((-1.5, 0.6), (1.0, 1.2)))
+    answers = {
+        (guess.start, guess.end, guess.share, guess.step): answer
+        for guess, answer in BRIDGE.families["guess"](scene(PIER, PLANK, *loads)).items()
+    }
+    # The pier is at -1, the plank's middle at 0 and its end at 2.
+    assert answers["below", "below", 0.0, 0.0] == Offset(1.0, 0.0)
+    assert answers["below", "largest", 0.5, 0.0] == Offset(1.5, 0.0)
+    assert answers["below", "mean", 1.0, 0.0] == Offset(0.75, 0.0)
+    assert answers["below", "right", 0.0, 0.3] == Offset(1.3, 0.0)
+    assert ("below", "post", 1.0, 0.0) not in answers

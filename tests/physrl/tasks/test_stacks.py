@@ -7,14 +7,14 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.environments.sampling import place_tower
 from physrl.tasks.landmarks import Guess, all_guesses, find_landmarks
 from physrl.tasks.placing import best_shift
+from physrl.tasks.prices import Prices, load_prices
 from physrl.tasks.stacks import (
     FEWEST,
-    Prices,
     Stacks,
     draw_count,
     draw_index,
     fair_shapes,
-    load_prices,
+    kind_of,
     propose,
 )
 
@@ -79,8 +79,12 @@ def test_landmarks_and_guesses_by_hand() -> None:
 
 def test_scores_are_widths_less_prices() -> None:
     stacks, guess = stack(0.0, 0.4, 0.0), Guess("below", "below", 0.0)
-    assert Prices({}, 0.0).scores(stacks, 2)[0] == pytest.approx(0.7)
-    assert Prices({guess: 0.3}, 0.0).scores(stacks, 2)[0] == pytest.approx(0.4)
+    assert Prices({}, 0.0).scores(*stacks.intervals(2), stacks.landmarks(2))[0] == pytest.approx(
+        0.7
+    )
+    assert Prices({guess: 0.3}, 0.0).scores(*stacks.intervals(2), stacks.landmarks(2))[
+        0
+    ] == pytest.approx(0.4)
 
 
 def test_counts_and_indices_are_those_in_which_guesses_can_fail() -> None:
@@ -95,8 +99,10 @@ def test_counts_and_indices_are_those_in_which_guesses_can_fail() -> None:
 @pytest.mark.parametrize(("num_blocks", "index"), [(4, 2), (4, 3), (5, 2), (5, 3), (5, 4)])
 def test_no_guess_is_right_often(num_blocks: int, index: int) -> None:
     drawn = propose(np.random.default_rng(7), SETTINGS, num_blocks, index, 60_000)
-    prices = load_prices()[num_blocks, index]
-    kept = drawn.rows(prices.scores(drawn, index) >= prices.threshold)
+    prices = load_prices()[kind_of(num_blocks, index)]
+    kept = drawn.rows(
+        prices.scores(*drawn.intervals(index), drawn.landmarks(index)) >= prices.threshold
+    )
     low, high = kept.intervals(index)
     landmarks = kept.landmarks(index)
     shares = [
