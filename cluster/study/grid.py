@@ -5,6 +5,7 @@ Tuner -> TrialRunner (a slot, whose actors the next trial reuses) -> train -> th
 """
 
 import hashlib
+import logging
 import math
 import os
 import shutil
@@ -28,12 +29,14 @@ from cluster.training.actors import RunActors
 from cluster.training.phases import train
 from cluster.training.reporter import Progress
 from physrl.config.runtime import RuntimeConfig
+from physrl.errors import reason_of
 from physrl.evaluation.cells import CellStore
 from physrl.evaluation.specs import StudyPlan
 from physrl.evaluation.subjects import trained_subject
 from physrl.evaluation.trial_runs import place_run, run_name, trial_config
 from physrl.evaluation.trials import TrialSpec
 
+_logger = logging.getLogger(__name__)
 RUNNER_CPUS = 0.25
 """Cores of a trial's own process, which mostly waits."""
 
@@ -75,6 +78,8 @@ def run_trials(
 ) -> bool:
     """Run the unfinished trials; an interrupted Tune experiment of the same trials is restored.
 
+    If its state is damaged, it begins anew: trials that finished are in the store.
+
     Failures are recorded in the store. Needs a running Ray cluster.
 
     Returns:
@@ -99,11 +104,17 @@ def run_trials(
     )
     restored = tune.Tuner.can_restore(str(path))
     if restored:
-        tuner = tune.Tuner.restore(
-            str(path), trainable, resume_unfinished=True, restart_errored=True
-        )
-        if not _fit(tuner, jobs, store):
-            return False
+        try:
+            tuner = tune.Tuner.restore(
+                str(path), trainable, resume_unfinished=True, restart_errored=True
+            )
+            if not _fit(tuner, jobs, store):
+                return False
+        except Exception as error:  # of a damaged file, anything: the store holds every result
+            restored = False
+            _logger.warning(
+                "Tune's state in %s cannot be read (%s): it is made anew", path, reason_of(error)
+            )
     left = {
         key: job
         for key, job in unfinished(jobs, store).items()

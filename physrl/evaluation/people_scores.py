@@ -89,7 +89,10 @@ def halves(group: PeopleGroup, condition: Condition) -> list[tuple[Successes, Su
 
 
 def noise_ceiling(splits: Sequence[tuple[Successes, Successes]]) -> float | None:
-    """Compute the mean agreement of the two halves; None without any."""
+    """Compute the mean agreement of the two halves: how much other people agree; None without any.
+
+    A model of what most people answer, without the chance of a half, may agree a little more.
+    """
     return _mean_of([agreement(first, second) for first, second in splits])
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from physrl.config.algorithm import OptimizationConfig
 from physrl.config.runtime import Offload
 from physrl.models.engine import make_optimizer, set_training_mode, trainable
+from physrl.models.extension_locks import remove_stale_locks
 from physrl.models.fragments import list_fragments, optimizer_state, spread_weights
 from physrl.models.learner_state import read_state, write_state
 from physrl.models.without_sklearn import without_sklearn
@@ -53,6 +54,7 @@ def join_ranks(rank: int, world_size: int, store: Any) -> None:
 def adopt_ranks() -> None:
     """Use an existing process group, such as Ray Train's."""
     deepspeed_logger.setLevel(logging.WARNING)
+    remove_stale_locks()  # the operator is loaded next
     deepspeed.init_distributed(auto_mpi_discovery=False, verbose=False)
 
 

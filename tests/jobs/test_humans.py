@@ -15,6 +15,7 @@ from physrl.evaluation.study_results import read_study_results
 from physrl.evaluation.tidy import write_tidy
 from physrl.people.experiment import write_experiment
 from physrl.people.parts import Item, Part, people_cells
+from physrl.people.recordings import read_sessions
 from physrl.report.study import write_study_report
 from physrl.scene_source import draw_scene
 from physrl.tasks import TASKS
@@ -254,6 +255,34 @@ def test_the_experiment_is_taken_in_a_browser_and_imported(
                 assert got == number
             else:  # a pixel, or half a step of the arrow keys
                 assert abs(int(got) - int(number)) <= 1
+
+
+@pytest.mark.slow
+def test_answers_are_posted_to_the_named_address_alone(study: Study, tmp_path: Path) -> None:
+    if find_browser() is None:
+        pytest.skip("no Chromium is installed: apt-get install chromium")
+    _, plan, _, parts = study
+    folder = tmp_path / "experiment"
+
+    async def run() -> list[str]:
+        with served(folder) as address:
+            changes = {"submit": f"{address}answers", "download": False, "code": "C0DE"}
+            config = EXPERIMENT.model_copy(update=changes)
+            write_experiment(plan.name, parts[:1], config, folder)
+            async with browse(tmp_path / "profile") as page:
+                await page.open(f"{address}?PROLIFIC_PID=p17", 1300, 800)
+                await take_part(page, parts[:1], lambda item, role: item.answer or "No", "keys")
+                await page.wait_for("document.body.innerText.includes('were sent')")
+                text = await page.evaluate("document.querySelector('#end').innerText")
+                offered = await page.evaluate("!!document.querySelector('#download')")
+                return [text, str(offered)]
+
+    text, offered = asyncio.run(run())
+    assert "C0DE" in text
+    assert offered == "False"
+    (session,) = read_sessions(tmp_path / "posted.json")
+    assert session.person == "p17"
+    assert len(session.of("test")) == 4
 
 
 @pytest.mark.slow

@@ -32,8 +32,11 @@ STATE = """
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Serve a folder on this machine, and yield its address."""
-    handler = functools.partial(_Quiet, directory=str(folder))
+    """Serve a folder on this machine, and yield its address.
+
+    What is posted to it lies in the folder's parent as posted.json.
+    """
+    handler = functools.partial(_Server, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -45,7 +48,13 @@ def served(folder: Path) -> Iterator[str]:
         thread.join()
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
+class _Server(http.server.SimpleHTTPRequestHandler):
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        (Path(self.directory).parent / "posted.json").write_bytes(self.rfile.read(length))
+        self.send_response(200)
+        self.end_headers()
+
     def log_message(self, *arguments: Any) -> None:
         """Print nothing."""
 

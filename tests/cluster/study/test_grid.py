@@ -7,12 +7,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from pathlib import Path
+from pickle import UnpicklingError
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cluster.runtime.placement import required_cpus
 from cluster.runtime.stopping import StopRequest
+from cluster.study import grid
 from cluster.study.grid import (
     plain_jobs,
     run_trials,
@@ -189,6 +192,37 @@ def test_a_signal_stops_trials_and_the_next_call_resumes(
     assert store.failures() == {}
     assert run(jobs, store, tmp_path / "s", training())
     assert unfinished(jobs, store) == {}
+
+
+@pytest.mark.parametrize("where", ["restore", "fit"])
+def test_hunted_state_that_tune_cannot_read_is_made_anew_with_one_warning(
+    where: str, planned: tuple[StudyPlan, CellStore, dict[str, TrialJob]], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """Without Ray: a stand-in for Tune raises what a cut file makes it raise."""
+    _, store, jobs = planned
+    begun: list[str] = []
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        raise UnpicklingError("pickle data\nwas truncated")
+
+    def restore(path: str, *arguments: Any, **options: Any) -> Any:
+        return SimpleNamespace(fit=fail)
+
+    def make(path: Path, *arguments: Any) -> Any:
+        begun.append(path.name)
+        return SimpleNamespace(fit=list)
+
+    monkeypatch.setattr(grid, "announced_groups", dict)
+    monkeypatch.setattr(grid.tune.Tuner, "can_restore", lambda path: True)
+    monkeypatch.setattr(grid.tune.Tuner, "restore", fail if where == "restore" else restore)
+    monkeypatch.setattr(grid, "_make_tuner", make)
+    assert run(jobs, store, tmp_path / "s", training())
+    assert len(begun) == 1
+    (warned,) = [each.getMessage() for each in caplog.records]
+    assert "pickle data was truncated" in warned
+    assert "made anew" in warned
+    assert "\n" not in warned
 
 
 def test_a_deleted_result_is_computed_again(ray_cluster: None, tmp_path: Path) -> None:
