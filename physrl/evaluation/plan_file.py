@@ -98,6 +98,7 @@ class _PlanFile:
     adaptations: tuple[AdaptationSpec, ...]
     probes: tuple[ProbeSpec, ...]
     selection: tuple[TrialSpec, ...]
+    form: tuple[TrialSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,7 @@ def dump_plan(plan: StudyPlan) -> bytes:
         plan.adaptations,
         plan.probes,
         plan.selection,
+        plan.form,
     )
     return bytes(_adapter(_PlanFile).dump_json(file)) + b"\n"
 
@@ -159,6 +161,7 @@ def parse_plan(data: bytes) -> StudyPlan:
         file.adaptations,
         file.probes,
         file.selection,
+        file.form,
     )
 
 
