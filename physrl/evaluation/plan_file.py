@@ -64,6 +64,7 @@ class StudyOutline:
     adaptations: tuple[MeasurementOutline, ...]
     probes: tuple[MeasurementOutline, ...]
     selection: tuple[TrialOutline, ...] = ()
+    form: tuple[TrialOutline, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class _OutlineFile:
     adaptations: tuple[MeasurementOutline, ...]
     probes: tuple[MeasurementOutline, ...]
     selection: tuple[TrialOutline, ...]
+    form: tuple[TrialOutline, ...] = ()
 
 
 def dump_plan(plan: StudyPlan) -> bytes:
@@ -183,6 +185,7 @@ def parse_outline(data: bytes) -> StudyOutline:
         file.adaptations,
         file.probes,
         file.selection,
+        file.form,
     )
 
 

@@ -22,6 +22,7 @@ def test_a_plan_is_read_as_it_was_written_with_tables_and_as_earlier_versions_di
     data = dump_plan(plan)
     assert parse_plan(data) == parse_plan(earlier) == plan
     assert parse_outline(data) == parse_outline(earlier)
+    assert [each.key for each in parse_outline(data).form] == [each.key for each in plan.form]
     assert len(data) < len(earlier)
 
 
