@@ -64,6 +64,7 @@ class StudyOutline:
     adaptations: tuple[MeasurementOutline, ...]
     probes: tuple[MeasurementOutline, ...]
     selection: tuple[TrialOutline, ...] = ()
+    form: tuple[TrialOutline, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class _PlanFile:
     adaptations: tuple[AdaptationSpec, ...]
     probes: tuple[ProbeSpec, ...]
     selection: tuple[TrialSpec, ...]
+    form: tuple[TrialSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class _OutlineFile:
     adaptations: tuple[MeasurementOutline, ...]
     probes: tuple[MeasurementOutline, ...]
     selection: tuple[TrialOutline, ...]
+    form: tuple[TrialOutline, ...] = ()
 
 
 def dump_plan(plan: StudyPlan) -> bytes:
@@ -134,6 +137,7 @@ def dump_plan(plan: StudyPlan) -> bytes:
         plan.adaptations,
         plan.probes,
         plan.selection,
+        plan.form,
     )
     return bytes(_adapter(_PlanFile).dump_json(file)) + b"\n"
 
@@ -159,6 +163,7 @@ def parse_plan(data: bytes) -> StudyPlan:
         file.adaptations,
         file.probes,
         file.selection,
+        file.form,
     )
 
 
@@ -180,6 +185,7 @@ def parse_outline(data: bytes) -> StudyOutline:
         file.adaptations,
         file.probes,
         file.selection,
+        file.form,
     )
 
 

@@ -19,6 +19,7 @@ from physrl.report.people_figure import people_figure
 from physrl.report.people_tables import agreement_tables
 from physrl.report.probe_figure import probe_figure
 from physrl.report.psychophysics_table import psychophysics_rows
+from physrl.report.reliability_figure import reliability_figure
 from physrl.report.report import GalleryItem
 from physrl.report.study_conclusions import claim_groups, methods_paragraph
 from physrl.report.study_landscapes import landscape_figure
@@ -89,6 +90,7 @@ def render_study(
             "adaptation": study_figures.adaptation_figure(results),
             "photos": study_figures.photo_figure(results),
             "people": people_figure(results, agreements),
+            "reliability": reliability_figure(results),
             "landscapes": landscapes,
         },
         probes={task: probe_figure(results, task) for task in probed},

@@ -20,6 +20,8 @@ def headline(results: StudyResults) -> dict[str, Any]:
     diagonal = generalization.gain(results.diagonal)
     off_diagonal = generalization.gain(results.off_diagonal)
     warmed = generalization.gain_over_warm_start(results.diagonal)
+    # The least of all cells: an average would hide a pair of tasks whose forms differ.
+    parsed = [generalization.scores[cell].parsed_share for cell in results.off_diagonal]
     photos = [
         rate.value
         for family in generalization.families
@@ -34,6 +36,7 @@ def headline(results: StudyResults) -> dict[str, Any]:
         "diagonal_gain_low": None if diagonal is None else round(diagonal.low, 4),
         "diagonal_gain_over_warm_start": None if warmed is None else round(warmed.value, 4),
         "off_diagonal_gain": None if off_diagonal is None else round(off_diagonal.value, 4),
+        "off_diagonal_parsed": round(min(parsed), 4) if parsed else None,
         "real_accuracy": round(sum(photos) / len(photos), 4) if photos else None,
     }
 

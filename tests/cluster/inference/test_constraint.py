@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.inference.servers import InferenceServers
+from cluster.inference.servers import InferenceServers, start_servers
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from physrl.config.environment import EnvironmentConfig
@@ -27,7 +27,7 @@ SCENES = 24
 
 @pytest.fixture(scope="module")
 def servers(ray_cluster: None, event_loop_thread: EventLoop) -> Iterator[InferenceServers]:
-    servers = InferenceServers(
+    servers = start_servers(
         ModelConfig(max_prompt_tokens=96),
         RUNTIME,
         seed=0,

@@ -6,17 +6,23 @@ from pydantic import TypeAdapter
 
 from physrl.errors import DataError
 from physrl.evaluation.cells import open_cell_store
+from physrl.evaluation.plan import plan_study
 from physrl.evaluation.plan_file import dump_plan, parse_outline, parse_plan
 from physrl.evaluation.specs import StudyPlan
-from tests.support.small_studies import two_task_plan
+from tests.support.small_studies import small_study, two_task_plan
+
+FORM = plan_study(small_study("form_warm_up={steps: 3}"))
 
 
-def test_a_plan_is_read_as_it_was_written_with_tables_and_as_earlier_versions_did() -> None:
-    plan = two_task_plan()
+@pytest.mark.parametrize("plan", [two_task_plan(), FORM], ids=["plain", "form"])
+def test_a_plan_is_read_as_it_was_written_with_tables_and_as_earlier_versions_did(
+    plan: StudyPlan,
+) -> None:
     earlier = TypeAdapter(StudyPlan).dump_json(plan, indent=1)
     data = dump_plan(plan)
     assert parse_plan(data) == parse_plan(earlier) == plan
     assert parse_outline(data) == parse_outline(earlier)
+    assert [each.key for each in parse_outline(data).form] == [each.key for each in plan.form]
     assert len(data) < len(earlier)
 
 
