@@ -6,7 +6,7 @@ configurations unchecked, which takes seconds where thousands of adaptations hav
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Literal
 
@@ -64,6 +64,7 @@ class StudyOutline:
     adaptations: tuple[MeasurementOutline, ...]
     probes: tuple[MeasurementOutline, ...]
     selection: tuple[TrialOutline, ...] = ()
+    form: tuple[TrialOutline, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ class _PlanFile:
     cells: _CellTables
     adaptations: tuple[AdaptationSpec, ...]
     probes: tuple[ProbeSpec, ...]
-    selection: tuple[TrialSpec, ...]
+    selection: tuple[TrialSpec, ...] = ()
+    form: tuple[TrialSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ class _OutlineFile:
     cells: _CellTables
     adaptations: tuple[MeasurementOutline, ...]
     probes: tuple[MeasurementOutline, ...]
-    selection: tuple[TrialOutline, ...]
+    selection: tuple[TrialOutline, ...] = ()
+    form: tuple[TrialOutline, ...] = ()
 
 
 def dump_plan(plan: StudyPlan) -> bytes:
@@ -123,18 +126,8 @@ def dump_plan(plan: StudyPlan) -> bytes:
         for at, cell in enumerate(plan.cells)
     )
     tables = _CellTables(subjects.values, conditions.values, tuple(of_settings.values()), rows)
-    file = _PlanFile(
-        LAYOUT,
-        plan.name,
-        plan.trials,
-        plan.bases,
-        plan.baselines,
-        plan.subjects,
-        tables,
-        plan.adaptations,
-        plan.probes,
-        plan.selection,
-    )
+    others = {field.name: getattr(plan, field.name) for field in fields(plan)}
+    file = _PlanFile(LAYOUT, **(others | {"cells": tables}))
     return bytes(_adapter(_PlanFile).dump_json(file)) + b"\n"
 
 
@@ -149,17 +142,8 @@ def parse_plan(data: bytes) -> StudyPlan:
         plan: StudyPlan = _adapter(StudyPlan).validate_json(data)
         return plan
     file: _PlanFile = _adapter(_PlanFile).validate_json(data)
-    return StudyPlan(
-        file.name,
-        file.trials,
-        file.bases,
-        file.baselines,
-        file.subjects,
-        _cells(file.cells),
-        file.adaptations,
-        file.probes,
-        file.selection,
-    )
+    others = {field.name: getattr(file, field.name) for field in fields(StudyPlan)}
+    return StudyPlan(**(others | {"cells": _cells(file.cells)}))
 
 
 def parse_outline(data: bytes) -> StudyOutline:
@@ -172,15 +156,8 @@ def parse_outline(data: bytes) -> StudyOutline:
         outline: StudyOutline = _adapter(StudyOutline).validate_json(data)
         return outline
     file: _OutlineFile = _adapter(_OutlineFile).validate_json(data)
-    return StudyOutline(
-        file.name,
-        file.trials,
-        file.subjects,
-        _cells(file.cells),
-        file.adaptations,
-        file.probes,
-        file.selection,
-    )
+    others = {field.name: getattr(file, field.name) for field in fields(StudyOutline)}
+    return StudyOutline(**(others | {"cells": _cells(file.cells)}))
 
 
 class _Table:

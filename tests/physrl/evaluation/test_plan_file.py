@@ -6,13 +6,18 @@ from pydantic import TypeAdapter
 
 from physrl.errors import DataError
 from physrl.evaluation.cells import open_cell_store
+from physrl.evaluation.plan import plan_study
 from physrl.evaluation.plan_file import dump_plan, parse_outline, parse_plan
 from physrl.evaluation.specs import StudyPlan
-from tests.support.small_studies import two_task_plan
+from tests.support.small_studies import small_study, two_task_plan
 
 
-def test_a_plan_is_read_as_it_was_written_with_tables_and_as_earlier_versions_did() -> None:
-    plan = two_task_plan()
+@pytest.mark.parametrize("more", [[], ["form_warm_up={steps: 3, prompts_per_step: 8}"]])
+def test_a_plan_is_read_as_it_was_written_with_tables_and_as_earlier_versions_did(
+    more: list[str],
+) -> None:
+    plan = plan_study(small_study(*more))
+    assert bool(plan.form) == bool(more)
     earlier = TypeAdapter(StudyPlan).dump_json(plan, indent=1)
     data = dump_plan(plan)
     assert parse_plan(data) == parse_plan(earlier) == plan
