@@ -214,12 +214,6 @@ def _marks(
 
 
 def _all_keys(outline: StudyOutline) -> Iterator[str]:
-    for specs in (
-        outline.form,
-        outline.selection,
-        outline.trials,
-        outline.cells,
-        outline.adaptations,
-        outline.probes,
-    ):
+    runs = (*outline.form, *outline.selection, *outline.trials)
+    for specs in (runs, outline.cells, outline.adaptations, outline.probes):
         yield from (spec.key for spec in specs)

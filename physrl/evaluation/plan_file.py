@@ -6,9 +6,9 @@ configurations unchecked, which takes seconds where thousands of adaptations hav
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import NonNegativeInt, TypeAdapter
 
@@ -26,8 +26,6 @@ from physrl.evaluation.specs import (
     Subject,
 )
 from physrl.evaluation.trials import TrialSpec
-
-LAYOUT: Literal["tables"] = "tables"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,6 @@ class _CellTables:
 
 @dataclass(frozen=True, slots=True)
 class _PlanFile:
-    layout: Literal["tables"]
     name: str
     trials: tuple[TrialSpec, ...]
     bases: dict[str, RunConfig]
@@ -98,20 +95,19 @@ class _PlanFile:
     cells: _CellTables
     adaptations: tuple[AdaptationSpec, ...]
     probes: tuple[ProbeSpec, ...]
-    selection: tuple[TrialSpec, ...]
+    selection: tuple[TrialSpec, ...] = ()
     form: tuple[TrialSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _OutlineFile:
-    layout: Literal["tables"]
     name: str
     trials: tuple[TrialOutline, ...]
     subjects: tuple[Subject, ...]
     cells: _CellTables
     adaptations: tuple[MeasurementOutline, ...]
     probes: tuple[MeasurementOutline, ...]
-    selection: tuple[TrialOutline, ...]
+    selection: tuple[TrialOutline, ...] = ()
     form: tuple[TrialOutline, ...] = ()
 
 
@@ -126,45 +122,21 @@ def dump_plan(plan: StudyPlan) -> bytes:
         for at, cell in enumerate(plan.cells)
     )
     tables = _CellTables(subjects.values, conditions.values, tuple(of_settings.values()), rows)
-    file = _PlanFile(
-        LAYOUT,
-        plan.name,
-        plan.trials,
-        plan.bases,
-        plan.baselines,
-        plan.subjects,
-        tables,
-        plan.adaptations,
-        plan.probes,
-        plan.selection,
-        plan.form,
-    )
+    others = {field.name: getattr(plan, field.name) for field in fields(plan)}
+    file = _PlanFile(**(others | {"cells": tables}))
     return bytes(_adapter(_PlanFile).dump_json(file)) + b"\n"
 
 
 def parse_plan(data: bytes) -> StudyPlan:
-    """Parse a plan, with tables or as earlier versions wrote it, each cell in full.
+    """Parse a plan.
 
     Raises:
         ValueError: it is damaged (pydantic's error is one).
         RecursionError: it is nested too deeply.
     """
-    if not _has_tables(data):
-        plan: StudyPlan = _adapter(StudyPlan).validate_json(data)
-        return plan
     file: _PlanFile = _adapter(_PlanFile).validate_json(data)
-    return StudyPlan(
-        file.name,
-        file.trials,
-        file.bases,
-        file.baselines,
-        file.subjects,
-        _cells(file.cells),
-        file.adaptations,
-        file.probes,
-        file.selection,
-        file.form,
-    )
+    others = {field.name: getattr(file, field.name) for field in fields(StudyPlan)}
+    return StudyPlan(**(others | {"cells": _cells(file.cells)}))
 
 
 def parse_outline(data: bytes) -> StudyOutline:
@@ -173,20 +145,9 @@ def parse_outline(data: bytes) -> StudyOutline:
     Raises:
         ValueError, RecursionError: as `parse_plan`.
     """
-    if not _has_tables(data):
-        outline: StudyOutline = _adapter(StudyOutline).validate_json(data)
-        return outline
     file: _OutlineFile = _adapter(_OutlineFile).validate_json(data)
-    return StudyOutline(
-        file.name,
-        file.trials,
-        file.subjects,
-        _cells(file.cells),
-        file.adaptations,
-        file.probes,
-        file.selection,
-        file.form,
-    )
+    others = {field.name: getattr(file, field.name) for field in fields(StudyOutline)}
+    return StudyOutline(**(others | {"cells": _cells(file.cells)}))
 
 
 class _Table:
@@ -199,10 +160,6 @@ class _Table:
 
     def place(self, row: int) -> int:
         return self._places[row]
-
-
-def _has_tables(data: bytes) -> bool:
-    return data.lstrip().startswith(f'{{"layout":"{LAYOUT}"'.encode())
 
 
 def _cells(tables: _CellTables) -> tuple[CellSpec, ...]:
