@@ -37,7 +37,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install client doctor demo test test-slow test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters known-truth gpu-lock audit \
+.PHONY: help install client doctor gpu-check demo test test-slow test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters known-truth gpu-lock audit \
 	e2e e2e-head submit-train submit-sft submit-sweep pull-checkpoint
 
 help: ## List the commands
@@ -49,6 +49,9 @@ client: $(CLIENT_READY) ## Build .venv-client, which submits, pulls and shows a 
 
 doctor: install ## List this machine's installed and missing parts
 	@$(BIN)/physrl doctor
+
+gpu-check: install ## Check this machine's GPUs in ten minutes, without downloads (DEVICE=gpu, MODEL=Qwen/... for a real model)
+	@$(BIN)/physrl gpu-check --device $(DEVICE) $(if $(MODEL),'model.path=$(MODEL)')
 
 demo: install ## Train, evaluate and report on this machine (REAL_IMAGES=photographs to evaluate on too)
 	@$(BIN)/physrl demo $(if $(REAL_IMAGES),evaluation.real_images=$(REAL_IMAGES))

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from jobs.arguments.device import Device
 from jobs.arguments.humans import app as humans
 from jobs.arguments.match import Match, matched
 from jobs.arguments.options import (
@@ -31,6 +32,7 @@ from jobs.arguments.preview import preview
 from jobs.arguments.run_config import config_file, find_config, load_beside
 from jobs.checks import run as run_checks
 from jobs.checks.checkpoint import check_model
+from jobs.checks.ray_cluster import check_cluster
 from jobs.checks.storage import check_writable
 from jobs.last_resort import FAILURE, USER_ERROR, fail, last_resort
 from physrl.config import RunConfig, load_config
@@ -41,7 +43,8 @@ from physrl.config.verbs import check_demo, check_sft, check_training
 from physrl.errors import UserError
 from physrl.storage.run_folder import abandon, extend_run, holds_run, open_run
 
-DEMO = Path(__file__).parent / "configs" / "demo.yaml"
+CONFIGS = Path(__file__).parent / "configs"
+DEMO, GPU_CHECK = CONFIGS / "demo.yaml", CONFIGS / "gpu_check.yaml"
 INTERRUPTED = 130
 WARNINGS = "warnings.log"
 """File of a run's folder for the warnings of libraries."""
@@ -201,6 +204,30 @@ def doctor(overrides: Overrides = None, config: OptionalConfigFile = None) -> No
 
         complete = sizing.run(checked)
     if not complete:
+        raise typer.Exit(FAILURE)
+
+
+@app.command(
+    "gpu-check",
+    epilog="Example: physrl gpu-check -- of a real model: physrl gpu-check "
+    "model.path=Qwen/Qwen2.5-VL-3B-Instruct",
+)
+def gpu_check(
+    overrides: Overrides = None,
+    config: ConfigFile = GPU_CHECK,
+    device: Annotated[
+        Device, typer.Option(help="Check two GPUs, or the only one; or the same on the CPU.")
+    ] = Device.GPU,
+) -> None:
+    """Check a new machine or cluster: vLLM and learner, syncs, memory, an update, speeds."""
+    checked = load_config(config, overrides or ())
+    from jobs.gpu_check import RANDOM
+    from jobs.gpu_check import run as job
+
+    if checked.model.path != RANDOM:
+        check_model("model.path", checked.model.path, checked.model)
+    check_cluster()
+    if not job.run(checked, device):
         raise typer.Exit(FAILURE)
 
 

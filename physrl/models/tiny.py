@@ -107,7 +107,7 @@ def tiny_config(tokenizer: Qwen2Tokenizer, heads: int = 3, key_heads: int = 1) -
 
 def build_processor(texts: Iterable[str]) -> Qwen2_5_VLProcessor:
     """Train byte-level BPE on `texts` (digits one by one), and process images of 84 pixels."""
-    tokenizer = _train_tokenizer(texts)
+    tokenizer = _small_tokenizer(texts)
     pixels = IMAGE_SIZE**2
     sizes = {"shortest_edge": (2 * PATCH * MERGE) ** 2 // 4, "longest_edge": pixels}
     return Qwen2_5_VLProcessor(
@@ -126,7 +126,22 @@ def save_checkpoint(
     processor.save_pretrained(folder)
 
 
-def _train_tokenizer(texts: Iterable[str]) -> Qwen2Tokenizer:
+def _small_tokenizer(texts: Iterable[str]) -> Qwen2Tokenizer:
+    bpe = train_tokenizer(texts)
+    bpe.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL_TOKENS])
+    bpe.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
+    return Qwen2Tokenizer(
+        tokenizer_object=bpe,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        unk_token=None,
+        bos_token=None,
+        model_max_length=MAX_LENGTH,
+    )
+
+
+def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
+    """Train byte-level BPE on texts, with digits one by one and without special tokens."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -141,13 +156,4 @@ def _train_tokenizer(texts: Iterable[str]) -> Qwen2Tokenizer:
         show_progress=False,
     )
     bpe.train_from_iterator(texts, trainer)
-    bpe.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL_TOKENS])
-    bpe.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
-    return Qwen2Tokenizer(
-        tokenizer_object=bpe,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        unk_token=None,
-        bos_token=None,
-        model_max_length=MAX_LENGTH,
-    )
+    return bpe

@@ -31,6 +31,7 @@ LOADERS = {
     "train": load_config,
     "sft": load_config,
     "evaluate": load_config,
+    "gpu_check": load_config,
     "sweep": load_study_config,
 }
 """Loaders of a job's configuration, by verb."""

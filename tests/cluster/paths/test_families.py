@@ -17,7 +17,8 @@ from physrl.config.model import MODEL_TYPES, ModelConfig
 from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.models.loading import load_model
-from physrl.models.tiny import IMAGE_SIZE
+from physrl.models.real_form import SMALL, padded_tokenizer, save_real_form
+from physrl.models.tiny import IMAGE_SIZE, TAGS
 from physrl.protocols import Sampling
 from physrl.tracing import Trace
 from physrl.types import (
@@ -46,10 +47,15 @@ def learners(reserve: Reserve) -> Iterator[LearnerGroup]:
     group.stop()
 
 
-@pytest.fixture(scope="module", params=MODEL_TYPES)
+@pytest.fixture(scope="module", params=[*MODEL_TYPES, *(f"real {name}" for name in SMALL)])
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a checkpoint of each family with random weights; see `randomize`."""
-    folder = save_family(request.param, tmp_path_factory.mktemp(request.param))
+    """Make a checkpoint of each family with random weights, tiny or of the real form."""
+    form, _, family = request.param.rpartition(" ")
+    folder = tmp_path_factory.mktemp(family)
+    if form:
+        save_real_form(SMALL[family], folder, padded_tokenizer(family, [QUESTION, *TAGS]))
+    else:
+        save_family(family, folder)
     model = load_model(ModelConfig(path=str(folder)))
     randomize(model, seed=1)
     model.save_pretrained(folder)
@@ -60,7 +66,7 @@ def family_config(path: Path, lora: bool, algorithm: dict[str, Any]) -> RunConfi
     return make_config(
         model={
             "path": str(path),
-            "max_prompt_tokens": 64,
+            "max_prompt_tokens": 256,
             "max_completion_tokens": 32,
             "max_images": 2,
             "lora": ADAPTERS if lora else None,
