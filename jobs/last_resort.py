@@ -14,6 +14,8 @@ from physrl.errors import PhysRLError, UserError, one_line
 
 FAILURE = 1
 USER_ERROR = 2
+INTERRUPTED = 130
+"""Exit codes: as Python's own, as of usage errors, as of a process that Ctrl+C ended."""
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 import jobs
-from jobs import cli
 from jobs.checks import ray_cluster
+from jobs.commands import runs
 from physrl.config import RunConfig, load_config
 from physrl.config.model import LoRAConfig
 from physrl.errors import ConfigError, PhysRLError, SimulationError
@@ -133,7 +133,7 @@ def test_interruption_is_one_line_and_exit_code_130(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "load_config", interrupted)
+    monkeypatch.setattr(runs, "load_config", interrupted)
     assert call(capsys, "train", "--config", config) == (130, "", "interrupted\n")
 
 
@@ -262,6 +262,6 @@ def test_errors_are_one_line_wherever_they_were_raised(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(cli, "load_config", fail)
+    monkeypatch.setattr(runs, "load_config", fail)
     line = "error: that is wrong: mend it\n"
     assert call(capsys, "train", "--config", config) == (exit_code, "", line)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli import GPU_CHECK
+from jobs.commands.machine import GPU_CHECK
 from jobs.gpu_check.colocated import account
 from jobs.gpu_check.rows import Row
 from jobs.gpu_check.run import on_device, summary
