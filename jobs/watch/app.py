@@ -26,9 +26,10 @@ PAGES: dict[str, Page] = {
     "/run": run_page,
     "/metrics.csv": metrics_csv,
     "/rollouts": rollouts_page,
-    "/image": image,
     "/compare": compare_page,
 }
+IMAGES: dict[str, Page] = {"/image": image}
+"""Addresses of what belongs to a page, whose listing they share."""
 ASSETS = {"/style.css": "text/css", "/live.js": "text/javascript"}
 HOSTS = ("127.0.0.1", "localhost")
 logger = logging.getLogger(__name__)
@@ -41,17 +42,20 @@ def make_app(places: Sequence[str], patience_s: float = FIRST_READING_S) -> Star
         patience_s: time for which a study's first page waits for its answers.
     """
     site = Site(places, patience_s)
-    routes = [Route(path, _endpoint(site, page)) for path, page in PAGES.items()]
+    routes = [Route(path, _endpoint(site, page, Site.refresh)) for path, page in PAGES.items()]
+    routes += [Route(path, _endpoint(site, page, Site.begin)) for path, page in IMAGES.items()]
     routes += [Route(path, _asset(site, path, kind)) for path, kind in ASSETS.items()]
     # Without a check of the name, a page elsewhere could read this one by DNS rebinding.
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))
     return Starlette(routes=routes, middleware=[hosts])
 
 
-def _endpoint(site: Site, page: Page) -> Callable[[Request], Response]:
+def _endpoint(
+    site: Site, page: Page, prepare: Callable[[Site], None]
+) -> Callable[[Request], Response]:
     def answer(request: Request) -> Response:
         with site.calm:
-            site.refresh()
+            prepare(site)
             try:
                 return page(site, request)
             except Exception as error:  # of one page: the others go on

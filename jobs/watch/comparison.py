@@ -96,15 +96,17 @@ def _group(pairs: Sequence[Pair], of: Callable[[Answer], object]) -> tuple[Group
     """Group scenes by a property; numbers with many values are divided into ranges."""
     values = [of(pair.first) for pair in pairs]
     known = [value for value in values if isinstance(value, int | float)]
-    names = [str(value) for value in values]
-    order: list[str] = sorted(set(names))
+    names = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in values]
+    order = list(dict.fromkeys(sorted(names)))
+    if known and len(known) == len(values):
+        order = [name for _, name in sorted(set(zip(known, names, strict=True)))]
     if len(set(known)) > 2 * BINS:
         edges = np.quantile(np.array(known), np.linspace(0, 1, BINS + 1))
         ranges = [f"{low:.2f} to {high:.2f}" for low, high in pairwise(edges)]
         names = [_range(value, edges, ranges) for value in values]
-        order = [*dict.fromkeys(ranges), "unknown"]
+        order = ranges
     found = []
-    for name in order:
+    for name in dict.fromkeys(order):
         members = [pair for pair, own in zip(pairs, names, strict=True) if own == name]
         if members and name not in ("None", "unknown"):
             found.append(_count(name, members))

@@ -32,6 +32,7 @@ def run(places: Sequence[str], port: int) -> None:
             raise UserError(
                 f"--port is {port}: {error.strerror}: name another, or 0 for a free one"
             ) from None
+        listener.listen()  # so that a browser that is quicker than the server waits
         console.print(f"http://{HOST}:{listener.getsockname()[1]}/ (Ctrl+C ends it)")
         config = uvicorn.Config(make_app(places), log_level="error", access_log=False)
         uvicorn.Server(config).run(sockets=[listener])

@@ -45,13 +45,19 @@ class Site:
         self.problems: list[str] = []
         self._trial_runs: dict[tuple[str, str], ListedStore] = {}
         self._trial_configs: dict[tuple[str, str], Tree] = {}
-        self._patience_s = patience_s
+        self._patience_s, self._listed = patience_s, False
         self._seen: set[tuple[str, str]] = set()
         self._templates = Environment(loader=PackageLoader("jobs.watch", "."), autoescape=True)
         self._templates.globals |= {"address": address, "duration": duration}
 
+    def begin(self) -> None:
+        """List all places if they have never been listed."""
+        if not self._listed:
+            self.refresh()
+
     def refresh(self) -> None:
         """List all places anew, and read the studies that have changed."""
+        self._listed = True
         self.places.refresh()
         self.views, problems = self.studies.read(self.places)
         of_studies = [problem for view in self.views for problem in view.problems]

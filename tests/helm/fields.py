@@ -76,7 +76,7 @@ TYPES: dict[str, Fields] = {
     "lifecycle": fields("preStop:hook"),
     "hook": fields("exec:exec"),
     "exec": fields("command"),
-    "probe": fields("httpGet:get"),
+    "probe": fields("httpGet:get exec:exec periodSeconds timeoutSeconds"),
     "get": fields("path port"),
     "security": fields("allowPrivilegeEscalation readOnlyRootFilesystem capabilities:capabilities"),
     "capabilities": fields("drop"),

@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 from tests.helm.chart import CHART, NAMESPACE, RELEASE, Document, Values, of_kind
-from tests.helm.pod_rules import Rule
+from tests.helm.pod_rules import PORTS, Rule
 from tests.helm.pods import Pod, pods, selects
-from tests.helm.reachability import role
+from tests.helm.reachability import PAGES, role
 
 NAMES = {
     "ServiceAccount": {""},
@@ -20,12 +20,12 @@ NAMES = {
         *(f"-dashboard-{one.stem}" for one in CHART.glob("dashboards/*.json")),
     },
     "PodMonitor": {""},
-    "NetworkPolicy": {"-ray", "-head", "-submitters", "-tensorboard"},
+    "NetworkPolicy": {"-ray", "-head", "-submitters", "-tensorboard", "-watch"},
     "CiliumNetworkPolicy": {"-autoscaler"},
     "PodDisruptionBudget": {"-run"},
     "RayCluster": {""},
-    "Deployment": {"-tensorboard"},
-    "Service": {"-tensorboard"},
+    "Deployment": {"-tensorboard", "-watch"},
+    "Service": {"-tensorboard", "-watch"},
     "Pod": {"-test"},
 }
 """Suffixes of names that people type and other objects refer to."""
@@ -113,13 +113,14 @@ def complete(objects: list[Document], values: Values) -> Iterator[str]:
     """Require the objects of each option, and no others."""
     wanted = {"ServiceAccount", "ConfigMap"}
     monitored = values["monitoring"]["enabled"]
+    pages = {page for page in PAGES if values[page]["enabled"]}
     options = {
         "RayCluster": values["cluster"]["enabled"],
         "Pod": values["cluster"]["enabled"],
         "RayJob": values["jobs"],
         "PodMonitor": monitored,
-        "Deployment": values["tensorboard"]["enabled"],
-        "Service": values["tensorboard"]["enabled"],
+        "Deployment": pages,
+        "Service": pages,
         "Role": values["rbac"]["submitters"],
         "RoleBinding": values["rbac"]["submitters"],
         "PersistentVolumeClaim": values["storage"]["claim"]["create"],
@@ -136,6 +137,10 @@ def complete(objects: list[Document], values: Values) -> Iterator[str]:
     wanted |= {kind for kind, enabled in options.items() if enabled}
     if wanted != {one["kind"] for one in objects}:
         yield f"kinds {wanted ^ {one['kind'] for one in objects}} are missing or too many"
+    for kind in ("Deployment", "Service"):
+        found = {one["metadata"]["name"] for one in of_kind(objects, kind)}
+        if found != {f"{RELEASE}-{page}" for page in pages}:
+            yield f"{kind}: there are {sorted(found)}, not those of {sorted(pages)}"
     configs = next(iter(of_kind(objects, "ConfigMap")))
     if set(configs["data"] or {}) != {f"{name}.yaml" for name in values["configs"]}:
         yield f"ConfigMap/{configs['metadata']['name']}: has the keys {sorted(configs['data'])}"
@@ -164,8 +169,8 @@ def selected(objects: list[Document], values: Values) -> Iterator[str]:
     """Require selectors that match exactly their pods, and none of another release."""
     every = list(pods(objects))
     targets = {
-        "Service": ("tensorboard",),
-        "Deployment": ("tensorboard",),
+        "Service": (),
+        "Deployment": (),
         "PodMonitor": RAY_PARTS,
         "PodDisruptionBudget": ("head", "inference", "learner"),
     }
@@ -173,10 +178,11 @@ def selected(objects: list[Document], values: Values) -> Iterator[str]:
         selector = one["spec"]["selector"]
         selector = {"matchLabels": selector} if one["kind"] == "Service" else selector
         where = f"{one['kind']}/{one['metadata']['name']}"
-        parts = targets[one["kind"]]
+        page = one["metadata"]["name"].rpartition("-")[2]
+        parts = targets[one["kind"]] or (page,)
         if {
             part
-            for part in (*RAY_PARTS, "submitter", "tensorboard", "test")
+            for part in (*RAY_PARTS, "submitter", *PAGES, "test")
             if selects(selector, pod_labels(part))
         } != set(parts):
             yield f"{where}: does not select {', '.join(parts)} alone"
@@ -252,7 +258,9 @@ def served(objects: list[Document], values: Values) -> Iterator[str]:
     """Require working commands, TensorBoard's service, and a scrape of every metrics port."""
     for one in of_kind(objects, "Service"):
         ports = [(port["port"], port["targetPort"]) for port in one["spec"]["ports"]]
-        if ports != [(6006, "http")] or one["spec"].get("type") != "ClusterIP":
+        page = one["metadata"]["name"].rpartition("-")[2]
+        number = PORTS.get(page, {}).get("http")
+        if ports != [(number, "http")] or one["spec"].get("type") != "ClusterIP":
             yield f"Service/{one['metadata']['name']}: {ports}"
     for one in of_kind(objects, "PodMonitor"):
         ends = one["spec"]["podMetricsEndpoints"]
@@ -282,6 +290,8 @@ def _command(pod: Pod, container: Document, values: Values) -> list[str]:
         url = values["storage"]["url"]
         options = ["--logdir", url, "--load_fast", "false", "--bind_all"]
         return ["python", "-m", "tensorboard.main", *options]
+    if role(pod) == "watch":
+        return ["python", "-m", "jobs.cli", "watch", values["storage"]["url"], "--port", "8600"]
     return []
 
 
@@ -303,10 +313,10 @@ def imaged(objects: list[Document], values: Values) -> Iterator[str]:
             if policy != (image["pullPolicy"] or default):
                 yield f"{pod.owner}: pulls {policy}: nodes may run different images of one tag"
     for pod in pods(objects):
-        names = {"tensorboard": "tensorboard", "submitter": "submit", "test": "test"}
+        names = {page: page for page in PAGES} | {"submitter": "submit", "test": "test"}
         if pod.containers[0]["name"] != names.get(role(pod), "ray"):
             yield f"{pod.owner}: has a container {pod.containers[0]['name']}"
-        wanted_account = RELEASE if role(pod) in (*RAY_PARTS, "tensorboard") else None
+        wanted_account = RELEASE if role(pod) in (*RAY_PARTS, *PAGES) else None
         if pod.spec.get("serviceAccountName") != wanted_account:
             yield f"{pod.owner}: has the account {pod.spec.get('serviceAccountName')}"
         restart = "Never" if role(pod) in ("submitter", "test") else None

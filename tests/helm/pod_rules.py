@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.helm.chart import ROOT, Document, Values
 from tests.helm.pods import Pod, cluster_specs, mebibytes, pods
-from tests.helm.reachability import role
+from tests.helm.reachability import PAGES, role
 
 Rule = Callable[[list[Document], Values], Iterator[str]]
 HOME, CONFIGS, VOLUME, SHARED_MEMORY = "/home/physrl", "/etc/physrl", "/mnt/physrl", "/dev/shm"
@@ -24,8 +24,24 @@ PORTS = {
     },
     "worker": {"metrics": 8080},
     "tensorboard": {"http": 6006},
+    "watch": {"http": 8600},
 }
 """Ports by the names that KubeRay and the PodMonitor know."""
+PROBES = {
+    "tensorboard": {"httpGet": {"path": "/", "port": "http"}},
+    "watch": {
+        "exec": {
+            "command": [
+                "python",
+                "-c",
+                "import urllib.request as r; r.urlopen('http://127.0.0.1:8600/style.css')",
+            ]
+        },
+        "periodSeconds": 30,
+        "timeoutSeconds": 10,
+    },
+}
+"""Readiness probes; the page of watch listens where the kubelet cannot reach it from outside."""
 
 
 def group_values(part: str, values: Values) -> dict[str, Any]:
@@ -48,9 +64,14 @@ def environment(part: str, values: Values) -> dict[str, Any]:
     if part == "submitter":
         return found
     found |= {"AWS_ENDPOINT_URL": storage["endpoint"], "AWS_DEFAULT_REGION": storage["region"]}
-    if storage["secretName"]:
+    keys_of = storage["secretName"]
+    if part == "watch":
+        keys_of = values["watch"]["secretName"] or keys_of
+    if keys_of:
         keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        found |= {key: secret(storage["secretName"], key) for key in keys}
+        found |= {key: secret(keys_of, key) for key in keys}
+    if part == "watch":
+        return found
     if part == "tensorboard":
         return found | {"S3_ENDPOINT": storage["endpoint"]}
     found["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -106,8 +127,8 @@ def volumes(part: str, container: str, values: Values) -> dict[str, Any]:
     stored = {VOLUME: ({"persistentVolumeClaim": {"claimName": claim}}, False)} if claim else {}
     if part in ("submitter", "test"):
         return scratch("1Gi") | (stored if container == "volume" else {})
-    if part == "tensorboard":
-        return scratch(values["tensorboard"]["ephemeralStorage"])
+    if part in PAGES:
+        return scratch(values[part]["ephemeralStorage"])
     group = group_values(part, values)
     memory = {"emptyDir": {"medium": "Memory", "sizeLimit": group["sharedMemory"]}}
     extra = {one["name"]: one for one in values["pod"]["volumes"]}
@@ -199,8 +220,7 @@ def listens(objects: list[Document], values: Values) -> Iterator[str]:
             if any(one.get("protocol", "TCP") != "TCP" for one in container.get("ports", ())):
                 yield f"{pod.owner}: a port is not TCP"
             probe = container.get("readinessProbe")
-            wanted = {"httpGet": {"path": "/", "port": "http"}} if part == "tensorboard" else None
-            if probe != wanted:
+            if probe != PROBES.get(part):
                 yield f"{pod.owner}: is probed by {probe}"
 
 
@@ -208,7 +228,7 @@ def amounts(part: str, values: Values) -> dict[str, str]:
     """Return the resources of a container by the values."""
     if part in ("submitter", "test"):
         return SMALL
-    group = values["tensorboard"] if part == "tensorboard" else group_values(part, values)
+    group = values[part] if part in PAGES else group_values(part, values)
     found = {"cpu": str(group["cpu"]), "memory": group["memory"]}
     found["ephemeral-storage"] = group["ephemeralStorage"]
     if group.get("gpus"):

@@ -39,7 +39,15 @@ STRANGERS = (
     ),
 )
 """Pods that are no part of the release, with labels as close to it as mistakes would need."""
-OTHER_PORTS = (Port(22), Port(6379), Port(10001), Port(6006), Port(31000), Port(8265, "UDP"))
+OTHER_PORTS = (
+    Port(22),
+    Port(6379),
+    Port(10001),
+    Port(6006),
+    Port(8600),
+    Port(31000),
+    Port(8265, "UDP"),
+)
 """Ports that are tried in addition to those of the table: SSH, GCS, Ray Client, ..."""
 
 
@@ -57,7 +65,9 @@ def role(pod: Pod) -> str:
     kind, _, rest = pod.owner.partition("/")
     if pod.is_ray_node:
         return rest.rpartition(" ")[2]
-    return {"RayJob": "submitter", "Deployment": "tensorboard", "Pod": "test"}[kind]
+    if kind == "Deployment":
+        return rest.rpartition("-")[2]
+    return {"RayJob": "submitter", "Pod": "test"}[kind]
 
 
 def service(url: str, default: int = 443) -> tuple[Endpoint, Port] | None:
@@ -106,6 +116,7 @@ def _servers(values: Values) -> list[tuple[Endpoint, Port]]:
 
 
 RAY = ("head", "rollout", "inference", "learner")
+PAGES = ("tensorboard", "watch")
 
 
 def table(values: Values) -> list[Access]:
@@ -113,12 +124,12 @@ def table(values: Values) -> list[Access]:
     monitoring, dns = values["monitoring"], values["networkPolicy"]["dns"]
     rows = [Access(one, two, None) for one in RAY for two in RAY]
     rows += [Access(one, "head", Port(DASHBOARD)) for one in ("operator", "submitter", "test")]
-    for one in (*RAY, "submitter", "test", "tensorboard"):
+    for one in (*RAY, "submitter", "test", *PAGES):
         rows += [Access(one, "DNS", Port(dns["port"], protocol)) for protocol in ("UDP", "TCP")]
     rows += [Access(one, S3.name, Port(443)) for one in RAY]  # the hub at least
     if values["storage"]["url"]:
         storage, port = service(values["storage"]["endpoint"]) or (S3, Port(443))
-        rows += [Access(one, storage.name, port) for one in (*RAY, "tensorboard")]
+        rows += [Access(one, storage.name, port) for one in (*RAY, *PAGES)]
     if values["autoscaling"]["enabled"]:
         rows += [Access("head", API_SERVER.name, Port(port)) for port in (443, 6443)]
     if redis := service(values["headFaultTolerance"]["redisAddress"], 6379):
@@ -135,7 +146,7 @@ def table(values: Values) -> list[Access]:
 
 def granted(values: Values, source: Endpoint, target: Endpoint, port: Port) -> bool:
     """Whether `networkPolicy.egress` grants what the table does not ask for."""
-    if source.name not in (*RAY, "tensorboard") or port.protocol != "TCP":
+    if source.name not in (*RAY, *PAGES) or port.protocol != "TCP":
         return False
     for entry in values["networkPolicy"]["egress"]:
         if port.number not in entry["ports"]:
@@ -159,7 +170,7 @@ def evaluate(objects: list[Document], values: Values) -> tuple[int, list[str]]:
     """Evaluate all rows; return their number, and a line for each that contradicts the table."""
     policies = list(of_kind(objects, "NetworkPolicy"))
     rows, parties = table(values), endpoints(objects, values)
-    own = {*RAY, "submitter", "test", "tensorboard"} & {one.name for one in parties}
+    own = {*RAY, "submitter", "test", *PAGES} & {one.name for one in parties}
     needed, count, wrong = set(rows), 0, []
     for source in parties:
         for target in parties:

@@ -33,7 +33,7 @@ class Outside:
 
 def outside(values: Values) -> list[Outside]:
     """List what the administrator creates before these values are installed."""
-    storage, redis = values["storage"], values["headFaultTolerance"]
+    storage, redis, watch = (values[key] for key in ("storage", "headFaultTolerance", "watch"))
     password = redis["passwordSecretName"] if values["cluster"]["enabled"] else ""
     generic = "create secret generic"
     rows = [
@@ -41,6 +41,11 @@ def outside(values: Values) -> list[Outside]:
         (
             *("Secret", storage["secretName"], ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")),
             f"{generic} s3",
+        ),
+        (
+            *("Secret", watch["enabled"] and watch["secretName"]),
+            ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+            f"{generic} s3-reader",
         ),
         ("Secret", values["huggingface"]["secretName"], ("HF_TOKEN",), f"{generic} huggingface"),
         ("Secret", password, ("password",), f"{generic} redis"),

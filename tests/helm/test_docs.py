@@ -71,7 +71,7 @@ def test_commands_of_the_notes_succeed(name: str) -> None:
     assert found or name == "values"
 
 
-SECRETS = ("registry", "ray-token", "huggingface", "minio", "redis", "wandb")
+SECRETS = ("registry", "ray-token", "huggingface", "minio", "redis", "s3-reader", "wandb")
 SECRET_KEYS = (
     *(".dockerconfigjson", "auth_token", "HF_TOKEN", "password", "WANDB_API_KEY"),
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
@@ -90,6 +90,7 @@ WRONG = [
     "kubectl -n research get secrets",
     "kubectl -n research logs -f job/physrl-other",
     "kubectl -n research port-forward svc/physrl-tensorboard 6006",
+    "kubectl -n research port-forward svc/physrl-watch 8600",
     "kubectl -n research delete raycluster physrl",
     "kubectl -n research patch raycluster physrl --type merge --patch x",
     "kubectl -n reserach get rayjobs",

@@ -39,6 +39,7 @@ JOB = {"name": "a", "verb": "train", "config": "jobs/configs/demo.yaml"}
         ("storage.claim", {"name": "", "create": True}, "claim.name is empty: name the claim"),
         ("jobs", [JOB, JOB | {"name": "b", "deadlineSeconds": 1}], "minimum: got 1, want 60"),
         ("tensorboard.enabled", True, "storage.url is empty: set storage.url=s3://"),
+        ("watch.enabled", True, "storage.url is empty: set storage.url=s3://"),
         ("kueue.queue", "gpu", "autoscaling.enabled is true, .*set autoscaling.enabled=false"),
         ("termination.gracePeriodSeconds", 160, r"gracePeriodSeconds is 160: .*165"),
         ("image.pullPolicy", "IfNotPresent", "image.pullPolicy is IfNotPresent .*image.digest"),

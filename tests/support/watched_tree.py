@@ -92,7 +92,7 @@ def write_tree(folder: Path, size: TreeSize, now: float) -> StudyPlan:
     live = plan.trials[len(plan.trials) - size.runs :]
     failed = plan.trials[0]
     for trial in plan.trials[1 : len(plan.trials) - size.runs]:
-        _write_trained(store, trial, size.steps)
+        _write_trained(store, trial, trial.config.algorithm.steps)
     for trial in live:
         _mark(store, trial.key, trial.name, now - 600)
     _fail(store, failed.key, failed.name, "CUDA out of memory: 3 GiB wanted, 1 GiB free", now)

@@ -20,6 +20,9 @@
 {{- if and $values.tensorboard.enabled (not $values.storage.url) }}
 {{- fail "tensorboard.enabled is true but storage.url is empty: set storage.url=s3://bucket/prefix, which it shows" }}
 {{- end }}
+{{- if and $values.watch.enabled (not $values.storage.url) }}
+{{- fail "watch.enabled is true but storage.url is empty: set storage.url=s3://bucket/prefix, which it shows" }}
+{{- end }}
 {{- if and $claim.create (not $claim.name) }}
 {{- fail "storage.claim.create is true but storage.claim.name is empty: name the claim" }}
 {{- end }}

@@ -89,15 +89,20 @@ nvidia.com/gpu: {{ . | quote }}
 
 {{/* S3 as boto3 reads it: address and region in clear, credentials from a Secret or a role. */}}
 {{- define "physrl.storageEnvironment" -}}
-{{- with .Values.storage.endpoint }}
+{{- include "physrl.bucketEnvironment" (dict "storage" .Values.storage "secretName" .Values.storage.secretName) }}
+{{- end }}
+
+{{/* How a client reaches the bucket. Takes (dict "storage" values "secretName" name of the keys' Secret). */}}
+{{- define "physrl.bucketEnvironment" -}}
+{{- with .storage.endpoint }}
 - name: AWS_ENDPOINT_URL
   value: {{ . | quote }}
 {{- end }}
-{{- with .Values.storage.region }}
+{{- with .storage.region }}
 - name: AWS_DEFAULT_REGION
   value: {{ . | quote }}
 {{- end }}
-{{- with .Values.storage.secretName }}
+{{- with .secretName }}
 {{- $secret := . }}
 {{- range list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
 - name: {{ . | quote }}
