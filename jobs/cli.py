@@ -375,7 +375,7 @@ def watch(
         list[str],
         typer.Argument(
             metavar="PLACE...",
-            help="Folders of studies and runs, or s3://... stores of studies.",
+            help="Folders or s3://... prefixes with studies and runs.",
         ),
     ],
     port: Annotated[

@@ -27,6 +27,7 @@ from pathlib import Path
 from statistics import median
 
 import boto3
+import psutil
 from botocore.config import Config
 
 from tests.benchmarks.chaos_storage import s3_server
@@ -64,9 +65,14 @@ def _measure_folder(tree: Path, run: Path) -> dict[str, float]:
             _get(page)
         while "Reading" in _get(pages[1])[0]:
             time.sleep(5)
+        before = _processor(process)
         figures["warm_s"] = max(median(_get(page)[1] for _ in range(REPEATS)) for page in pages)
+        spent = (_processor(process) - before) / (len(pages) * REPEATS)
+        print(f"warm: {spent:.2f} s of processor time a page", flush=True)
         asked = urllib.parse.urlencode({"run": run, "text": "no completion has this"})
+        before = _processor(process)
         text, seconds = _get(f"{url}rollouts?{asked}")
+        print(f"search: {_processor(process) - before:.2f} s of processor time", flush=True)
         assert "Nothing matches" in text
         figures["search_s"] = seconds
         status = Path(f"/proc/{process.pid}/status").read_text()
@@ -80,10 +86,13 @@ def _cold(place: str, environment: dict[str, str]) -> float:
     """Return the slower of overview and study page, each the first of a server."""
     seconds = []
     for number in (0, 1):
-        with _serving(place, environment) as (url, _):
+        with _serving(place, environment) as (url, process):
+            before = _processor(process)
             text, took = _get(_pages(url, place)[number])
             assert NAME in text
             seconds.append(took)
+            spent = _processor(process) - before
+            print(f"cold: {took:.2f} s, of which {spent:.2f} s of processor time", flush=True)
     return round(max(seconds), 3)
 
 
@@ -114,6 +123,12 @@ def _serving(
     finally:
         process.terminate()
         process.wait(60)
+
+
+def _processor(process: subprocess.Popen[str]) -> float:
+    """Return the processor time of a process so far, which other work on the machine leaves."""
+    times = psutil.Process(process.pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def _get(url: str) -> tuple[str, float]:
