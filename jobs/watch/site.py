@@ -127,5 +127,5 @@ Page = Callable[[Site, Request], Response]
 
 def address(path: str, **values: object) -> str:
     """Write an address with its query, without what is empty."""
-    kept = {name: value for name, value in values.items() if value not in ("", None, False)}
+    kept = {name: value for name, value in values.items() if value is not None and value != ""}
     return f"{path}?{urlencode(kept, errors='surrogateescape')}"

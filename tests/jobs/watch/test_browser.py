@@ -99,6 +99,7 @@ def test_every_page_is_shown_wide_and_narrow_light_and_dark(
                 papers.add(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
             assert len(papers) == 2
         assert all(asked.startswith((url, "data:")) for asked in page.requested)
+        await page.wait_for("document.querySelector('article img').naturalWidth == 16")
 
     look(tmp_path, steps)
 

@@ -1,3 +1,4 @@
+import html
 import json
 import socket
 import time
@@ -85,6 +86,8 @@ def test_rollouts_are_filtered_escaped_and_shown_with_their_image(tmp_path: Path
     assert "step 2 cannot be read" in pages["all"]
     found = shown.get("/rollouts", params={"run": str(run), "text": "ANSWER>1"})
     assert found.text.count("<article") == 2
+    source = html.unescape(pages["all"].partition('src="')[2].partition('"')[0])
+    assert shown.get(source).content.startswith(b"\x89PNG")
     where = {"run": str(run), "scene": "place/train/iid/0/17", "step": 1, "attempt": 0}
     assert shown.get("/image", params=where).content.startswith(b"\x89PNG")
     assert shown.get("/image", params=where | {"step": "../1"}).status_code == 404
