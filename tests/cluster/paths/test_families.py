@@ -120,7 +120,6 @@ def sample_and_compare(
 def test_a_family_trains_and_is_served_as_it_was_trained(
     learners: LearnerGroup,
     event_loop_thread: EventLoop,
-    reserve: Reserve,
     checkpoint: Path,
     lora: bool,
     tmp_path: Path,
@@ -131,7 +130,7 @@ def test_a_family_trains_and_is_served_as_it_was_trained(
         config.runtime,
         seed=0,
         loop=event_loop_thread,
-        placement=reserve(config.runtime),
+        placement=Placement.unreserved(config.runtime),
         trace=Trace(),
     )
     prompts = make_prompts()
