@@ -66,9 +66,8 @@ def test_a_machine_without_groups_holds_all(fraction: float) -> None:
 
 
 def test_colocated_servers_start_before_ranks_load_and_wake_after_these_freed_their_cache() -> None:
-    config = small(
-        "values-gpu-small.yaml", layout="colocated", inference_servers=1, learner_ranks=1
-    )
+    turns = {"mode": "sync", "layout": "colocated"}
+    config = small("values-gpu-small.yaml", inference_servers=1, learner_ranks=1, **turns)
     nodes = [("head", {"num_cpus": 0}), ("gpu", {"num_cpus": 8, "num_gpus": 1})]
     found = run_on(nodes, config)
     assert found["places"]["servers"] == found["places"]["ranks"] == ["gpu"]
