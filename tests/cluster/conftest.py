@@ -4,17 +4,19 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from cluster.runtime import session  # before Ray itself: it sets the token
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
-from cluster.runtime.session import ray_session  # before Ray itself: it sets the token
 from physrl.config.runtime import RuntimeConfig
 
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    # Cores on paper: runs of several modules have theirs reserved at once.
-    with ray_session(RuntimeConfig(rollout_workers=32)):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "announced_address", lambda: None)  # that of another process
+        # Cores on paper: runs of several modules have theirs reserved at once.
+        with session.ray_session(RuntimeConfig(rollout_workers=32)):
+            yield
 
 
 @pytest.fixture(scope="session")

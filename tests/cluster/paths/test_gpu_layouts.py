@@ -1,8 +1,10 @@
 """Placement and order of a run's actors on a Ray cluster whose nodes pretend to have GPUs."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from typing import Any
 
 import pytest
@@ -18,7 +20,13 @@ def run_on(nodes: list[tuple[str, dict[str, Any]]], config: dict[str, Any]) -> d
     """Start a run's actors on pretended nodes; return their nodes' names, and their calls."""
     command = [sys.executable, "-m", "tests.support.pretended_gpus"]
     given = json.dumps({"nodes": nodes, "config": config})
-    done = subprocess.run(command, input=given, cwd=ROOT, capture_output=True, text=True)
+    # In a folder of its own, since Ray announces the cluster to all that start there. Paths of
+    # sockets must be short.
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        environment = os.environ | {"RAY_TMPDIR": folder}
+        done = subprocess.run(
+            command, input=given, cwd=ROOT, env=environment, capture_output=True, text=True
+        )
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
