@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -54,10 +55,12 @@ def _endpoint(
     site: Site, page: Page, prepare: Callable[[Site], None]
 ) -> Callable[[Request], Response]:
     def answer(request: Request) -> Response:
-        with site.calm:
+        with site.page_lock:
             prepare(site)
             try:
                 return page(site, request)
+            except HTTPException as error:
+                return site.message(request, error.status_code, error.detail)
             except Exception as error:  # of one page: the others go on
                 logger.exception("%s", request.url.path)
                 return site.message(request, 500, f"this page failed: {reason_of(error)}")

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from jobs.sizing.costs import Cost, study_costs
-from jobs.watch.calm import Calm
 from jobs.watch.judgement import Judgement, judge_study
+from jobs.watch.page_lock import PageLock
 from jobs.watch.trial_curves import TrialCurves, thin_out
 from physrl.errors import PhysRLError, reason_of
 from physrl.evaluation.adaptation import AdaptationCurve
@@ -37,11 +37,11 @@ class Reading:
     Args:
         store: results of the study.
         outline: outline of its plan.
-        calm: turns of the pages, for which the thread waits.
+        page_lock: turns of the pages, for which the thread waits.
     """
 
-    def __init__(self, store: CellStore, outline: StudyOutline, calm: Calm) -> None:
-        self._store, self._outline, self._calm = store, outline, calm
+    def __init__(self, store: CellStore, outline: StudyOutline, page_lock: PageLock) -> None:
+        self._store, self._outline, self._page_lock = store, outline, page_lock
         self.scores: dict[str, CellScores] = {}
         self.trained: dict[str, TrialCurves] = {}
         self.adaptations: dict[str, AdaptationCurve] = {}
@@ -92,7 +92,7 @@ class Reading:
             for read in self._unread():
                 if self._closed:
                     return
-                self._calm.wait()
+                self._page_lock.wait()
                 read()
                 if time.monotonic() - self._judged_at > self._pause_s:
                     self._judge()

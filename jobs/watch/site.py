@@ -10,8 +10,8 @@ from starlette.responses import HTMLResponse, Response
 
 from jobs.display.printable import printable
 from jobs.watch import runs as run_files
-from jobs.watch.calm import Calm
 from jobs.watch.listed_store import ListedStore
+from jobs.watch.page_lock import PageLock
 from jobs.watch.places import Places
 from jobs.watch.runs import Runs, RunView, duration
 from jobs.watch.sections import HAVE, Sections
@@ -39,8 +39,8 @@ class Site:
     """
 
     def __init__(self, names: Sequence[str], patience_s: float = FIRST_READING_S) -> None:
-        self.calm = Calm()
-        self.places, self.runs, self.studies = Places(names), Runs(), Studies(self.calm)
+        self.page_lock = PageLock()
+        self.places, self.runs, self.studies = Places(names), Runs(), Studies(self.page_lock)
         self.views: list[StudyView] = []
         self.problems: list[str] = []
         self._trial_runs: dict[tuple[str, str], ListedStore] = {}
@@ -77,7 +77,7 @@ class Site:
         place = (study.store.location, study.name)
         if place not in self._seen:
             self._seen.add(place)
-            with self.calm.released():
+            with self.page_lock.released():
                 study.reading.wait(self._patience_s)
 
     def find_study(self, store: str, name: str) -> StudyView | None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from jobs.watch.calm import Calm
 from jobs.watch.factors import Values, find_factors
 from jobs.watch.listed_store import ListedStore
+from jobs.watch.page_lock import PageLock
 from jobs.watch.places import Places
 from jobs.watch.reading import Reading
 from physrl.errors import PhysRLError
@@ -120,8 +120,8 @@ class _State:
 class Studies:
     """Reads studies; each part again only after its files have changed."""
 
-    def __init__(self, calm: Calm) -> None:
-        self._calm = calm
+    def __init__(self, page_lock: PageLock) -> None:
+        self._page_lock = page_lock
         self._indexes: dict[tuple[str, str], tuple[File | None, StudyIndex]] = {}
         self._views: dict[tuple[str, str], tuple[_State, StudyView]] = {}
 
@@ -161,7 +161,7 @@ class Studies:
         reading = known[1].reading if known and known[1].outline is outline else None
         if known and reading is None:
             known[1].reading.close()
-        reading = reading or Reading(cells, outline, self._calm)
+        reading = reading or Reading(cells, outline, self._page_lock)
         problems = (*unread, *others)
         view = StudyView(store, index, matrix, done, running, failures, reading, problems)
         self._views[store.location, name] = state, view

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,14 +31,8 @@ PAGE = 50
 
 def study_page(site: Site, request: Request) -> Response:
     """Show a study: trials, charts, matrix, claims, what comes next."""
-    try:
-        query = parse_query(request.query_params)
-    except ValueError as error:
-        return site.message(request, 400, str(error))
-    study = site.find_study(query.store, query.study)
-    if study is None:
-        return _gone(site, request)
-    site.read_answers(study)
+    query = _query(request)
+    study = _study(site, query.store, query.study)
     now = run_files.now()
     rows = trial_rows(study, site.find_trial_run, now)
     chosen = query.filter.select(rows)
@@ -66,14 +61,8 @@ def study_page(site: Site, request: Request) -> Response:
 
 def trials_csv(site: Site, request: Request) -> Response:
     """Send the table of trials as CSV, filtered and sorted as the page is."""
-    try:
-        query = parse_query(request.query_params)
-    except ValueError as error:
-        return site.message(request, 400, str(error))
-    study = site.find_study(query.store, query.study)
-    if study is None:
-        return _gone(site, request)
-    site.read_answers(study)
+    query = _query(request)
+    study = _study(site, query.store, query.study)
     rows = trial_rows(study, site.find_trial_run, run_files.now())
     names = ("name", *COLUMNS, "held_out", "reason")
     return csv_response(
@@ -87,10 +76,7 @@ def trials_csv(site: Site, request: Request) -> Response:
 def matrix_csv(site: Site, request: Request) -> Response:
     """Send the matrix under the protocol of the address as CSV."""
     asked = request.query_params
-    study = site.find_study(asked.get("store", ""), asked.get("study", ""))
-    if study is None:
-        return _gone(site, request)
-    site.read_answers(study)
+    study = _study(site, asked.get("store", ""), asked.get("study", ""))
     table = matrix_table(study, asked.get("protocol", ""))
     rows: list[dict[str, Any]] = [
         {
@@ -135,6 +121,17 @@ def _choices(rows: list[TrialRow]) -> dict[str, list[str]]:
     return {name: sorted({str(row.value(name)) for row in rows}) for name in FILTERS}
 
 
-def _gone(site: Site, request: Request) -> Response:
-    name = request.query_params.get("study", "")
-    return site.message(request, 404, f"study '{name}' is not here, or has been deleted")
+def _query(request: Request) -> StudyQuery:
+    try:
+        return parse_query(request.query_params)
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from None
+
+
+def _study(site: Site, store: str, name: str) -> StudyView:
+    """Find the study of an address, and begin to read its answers."""
+    study = site.find_study(store, name)
+    if study is None:
+        raise HTTPException(404, f"study '{name}' is not here, or has been deleted")
+    site.read_answers(study)
+    return study

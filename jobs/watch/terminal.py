@@ -42,7 +42,7 @@ def run(location: str) -> None:
 
 def _frames(site: Site) -> Iterator[RenderableType]:
     while True:
-        with site.calm:
+        with site.page_lock:
             site.refresh()
             shown = overview_tables(site)
         yield shown

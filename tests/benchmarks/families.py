@@ -70,6 +70,13 @@ def middle_of_all(scene: SceneSpec) -> float:
     return (min(ends) + max(ends)) / 2
 
 
+def heavier_side(plank: Block, scene: SceneSpec) -> float:
+    """Return 1 if the ideal place is to the right of the plank's middle, else -1."""
+    ideal = TASKS[scene.task].ideal(scene)
+    assert isinstance(ideal, Offset)
+    return float(np.sign(red_of(scene).x + ideal.x - plank.x))
+
+
 RULES: dict[str, list[Rule]] = {
     "one constant": [lambda scene, c=c: c for c in CONSTANTS],  # type: ignore[misc]
     "side seen, size constant": [lambda scene, c=c: side(scene) * c for c in CONSTANTS],  # type: ignore[misc]
@@ -82,6 +89,14 @@ RULES: dict[str, list[Rule]] = {
     ],
     "midway from plank to largest": [
         place(lambda plank, others, scene: (plank.x + largest(others).x) / 2)
+    ],
+    "some way from plank to largest": [
+        place(lambda plank, others, scene, s=s: plank.x + s * (largest(others).x - plank.x))  # type: ignore[misc]
+        for s in np.arange(0.125, 1, 0.125).tolist()
+    ],
+    "heavier side known, distance constant": [
+        place(lambda plank, others, scene, c=c: plank.x + c * heavier_side(plank, scene))  # type: ignore[misc]
+        for c in np.arange(0.1, 1.5, 0.05).tolist()
     ],
     "over the lowest block": [place(lambda plank, others, scene: scene.blocks[0].x)],
     "mirror of the largest": [

@@ -13,7 +13,7 @@ from tests.support.watched_tree import TreeSize, write_tree
 
 def lines(site: Site) -> str:
     console = Console(file=io.StringIO(), width=160)
-    with site.calm:
+    with site.page_lock:
         site.refresh()
         console.print(terminal.overview_tables(site))
     return console.file.getvalue()  # type: ignore[attr-defined]

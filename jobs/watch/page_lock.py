@@ -1,4 +1,4 @@
-"""Turns of the pages and of what is read behind them: a page goes first."""
+"""The lock under which a page is made; reading in the background waits for its release."""
 
 import threading
 from collections.abc import Iterator
@@ -7,16 +7,16 @@ from types import TracebackType
 from typing import Self
 
 
-class Calm:
-    """A context in which a page is made, and for whose end what is less urgent waits."""
+class PageLock:
+    """A context in which a single page is made, and for whose end background reading waits."""
 
     def __init__(self) -> None:
-        self._lock, self._none = threading.Lock(), threading.Event()
-        self._none.set()
+        self._lock, self._idle = threading.Lock(), threading.Event()
+        self._idle.set()
 
     def __enter__(self) -> Self:
         self._lock.acquire()
-        self._none.clear()
+        self._idle.clear()
         return self
 
     def __exit__(
@@ -25,18 +25,18 @@ class Calm:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._none.set()
+        self._idle.set()
         self._lock.release()
 
     @contextmanager
     def released(self) -> Iterator[None]:
-        """Let what is less urgent go on while the page waits for it."""
-        self._none.set()
+        """Let background reading go on while the page waits for it."""
+        self._idle.set()
         try:
             yield
         finally:
-            self._none.clear()
+            self._idle.clear()
 
     def wait(self) -> None:
         """Wait until no page is being made."""
-        self._none.wait()
+        self._idle.wait()
