@@ -37,9 +37,10 @@ from physrl.errors import UserError
 SERVED_PROMPTS = 2
 REPORT = "report this with the table and the log"
 DOCTOR = "physrl doctor lists what is missing"
-
-
 MOST_GPUS = 2
+"""GPUs that the checks use."""
+COUNTED = {"passed": "pass", "failed": "fail", "skipped": "skip"}
+"""Keys of the last line, and the status that each counts."""
 
 
 def run(config: RunConfig, device: Device) -> bool:
@@ -69,7 +70,7 @@ def run(config: RunConfig, device: Device) -> bool:
 
 
 def _count_gpus() -> int:
-    """Count the GPUs to check: those of the cluster, at most two.
+    """Count the GPUs to check: those of the cluster, at most `MOST_GPUS`.
 
     Raises:
         UserError: there is none.
@@ -215,10 +216,7 @@ def show(rows: list[Row]) -> None:
 
 def summary(rows: list[Row], device: str, seconds: float) -> dict[str, Any]:
     """Make the last line: counts, names of failures, figures."""
-    counts = {
-        f"{status}{'ped' if status == 'skip' else 'ed'}": sum(r.status == status for r in rows)
-        for status in ("pass", "fail", "skip")
-    }
+    counts = {key: sum(row.status == status for row in rows) for key, status in COUNTED.items()}
     figures = {name: round(value, 6) for row in rows for name, value in row.figures.items()}
     failures = [row.name for row in rows if row.status == "fail"]
     return {"device": device, **counts, "failures": failures, "seconds": round(seconds), **figures}

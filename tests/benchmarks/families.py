@@ -70,11 +70,24 @@ def middle_of_all(scene: SceneSpec) -> float:
     return (min(ends) + max(ends)) / 2
 
 
-def heavier_side(plank: Block, scene: SceneSpec) -> float:
-    """Return 1 if the ideal place is to the right of the plank's middle, else -1."""
+def pivot(plank: Block, scene: SceneSpec) -> float:
+    """Return the place of the post under the plank, or else the plank's middle."""
+    posts = [block.x for block in scene.blocks if block.color != "red" and block.y < plank.y]
+    return posts[0] if posts else plank.x
+
+
+def side_of_ideal(plank: Block, scene: SceneSpec) -> float:
+    """Return 1 if the ideal place is to the right of the pivot, else -1."""
     ideal = TASKS[scene.task].ideal(scene)
     assert isinstance(ideal, Offset)
-    return float(np.sign(red_of(scene).x + ideal.x - plank.x))
+    return float(np.sign(red_of(scene).x + ideal.x - pivot(plank, scene)))
+
+
+def towards_end(plank: Block, scene: SceneSpec, share: float) -> float:
+    """Return the place a share of the way from the pivot to the plank's end on the ideal's side."""
+    start = pivot(plank, scene)
+    end = plank.x + side_of_ideal(plank, scene) * plank.edges[0] / 2
+    return start + share * (end - start)
 
 
 RULES: dict[str, list[Rule]] = {
@@ -94,9 +107,15 @@ RULES: dict[str, list[Rule]] = {
         place(lambda plank, others, scene, s=s: plank.x + s * (largest(others).x - plank.x))  # type: ignore[misc]
         for s in np.arange(0.125, 1, 0.125).tolist()
     ],
-    "heavier side known, distance constant": [
-        place(lambda plank, others, scene, c=c: plank.x + c * heavier_side(plank, scene))  # type: ignore[misc]
-        for c in np.arange(0.1, 1.5, 0.05).tolist()
+    "side of the pivot known, distance constant": [
+        place(  # type: ignore[misc]
+            lambda plank, others, scene, c=c: pivot(plank, scene) + c * side_of_ideal(plank, scene)
+        )
+        for c in np.arange(0.1, 2.5, 0.05).tolist()
+    ],
+    "side known, some way to the plank's end": [
+        place(lambda plank, others, scene, s=s: towards_end(plank, scene, s))  # type: ignore[misc]
+        for s in np.arange(0.05, 1, 0.05).tolist()
     ],
     "over the lowest block": [place(lambda plank, others, scene: scene.blocks[0].x)],
     "mirror of the largest": [
