@@ -60,7 +60,7 @@ study-smoke: install ## Run the study at laptop size (REAL_IMAGES=photographs)
 	@OMP_NUM_THREADS=1 $(BIN)/physrl sweep --config jobs/configs/sweep-smoke.yaml \
 		$(if $(REAL_IMAGES),$(PHOTOGRAPHS))
 
-known-truth: install ## Judge simulated studies of known truth: wrong verdicts, coverage, false positives (15 minutes)
+known-truth: install ## Judge simulated studies of known truth: wrong verdicts, coverage, false positives
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/known_truth.py
 
 bench-adapters: install ## Benchmark many adapters on one server against one server per adapter

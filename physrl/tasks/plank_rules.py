@@ -7,7 +7,7 @@ import numpy as np
 from physrl.environments.palette import RED
 from physrl.environments.planks import Planks
 from physrl.tasks.answers import UNITS
-from physrl.tasks.landmarks import all_guesses, plank_landmarks
+from physrl.tasks.landmarks import Landmarks, all_guesses, plank_landmarks
 from physrl.tasks.placing import carrying_block
 from physrl.types import Action, Block, Offset, SceneSpec
 
@@ -33,10 +33,10 @@ def opposite(scene: SceneSpec) -> Offset:
     return _answer(scene, 2 * scene.blocks[0].x - largest.x)
 
 
-def guesses(scene: SceneSpec) -> dict[Hashable, Action]:
-    """Return the answers of all guesses between the landmarks of the plank, its loads and its post.
+def see_landmarks(scene: SceneSpec) -> Landmarks:
+    """Return the landmarks of the plank, its loads and its post, relative to the plank's middle.
 
-    A post is what lies under the plank and is not red.
+    Each has one value. A post is what lies under the plank and is not red.
     """
     plank, loads = _plank(scene), _loads(scene)
     sizes, centers, yaws = (
@@ -46,9 +46,14 @@ def guesses(scene: SceneSpec) -> dict[Hashable, Action]:
     lengths = np.array([plank.edges[0]])
     planks = Planks(lengths, sizes, centers, yaws, fits=np.array([True]))
     posts = [block.x for block in scene.blocks if block.y < plank.y and block.color != RED]
-    landmarks = plank_landmarks(planks, np.array(posts) - plank.x if posts else None)
+    return plank_landmarks(planks, np.array(posts) - plank.x if posts else None)
+
+
+def guesses(scene: SceneSpec) -> dict[Hashable, Action]:
+    """Return the answers of all guesses between the landmarks of the scene."""
+    middle, landmarks = _plank(scene).x, see_landmarks(scene)
     return {
-        guess: _answer(scene, plank.x + float(guess.places(landmarks)[0]))
+        guess: _answer(scene, middle + float(guess.places(landmarks)[0]))
         for guess in all_guesses(landmarks)
     }
 

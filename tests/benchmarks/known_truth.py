@@ -12,10 +12,15 @@ parts, `--part 1/3 --keep tallies.json`, the last one sums up all that were kept
 
 import argparse
 import json
+import multiprocessing
+import os
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # the tests are not installe
 
 from physrl.config.study import StudyEvaluationConfig
 from physrl.evaluation.claims import judge_claims
-from tests.support.interval_coverage import coverage_designs, null_designs, tally
+from tests.support.interval_coverage import Design, coverage_designs, null_designs, tally
+from tests.support.interval_coverage import Tally as DesignTally
 from tests.support.simulated_study import plan_simulated, simulate_study
 from tests.support.true_verdicts import Truth, true_verdicts
 from tests.support.truth_patterns import PATTERNS, Pattern
@@ -59,21 +65,26 @@ class Tally:
         return self.draws - self.right - self.verdicts[UNDECIDED]
 
 
-def judge_pattern(
-    pattern: Pattern, draws: int, rng: np.random.Generator, folder: Path
-) -> dict[str, Tally]:
+def judge_pattern(name: str, draws: int, seed: int) -> dict[str, Tally]:
     """Simulate a pattern's study many times and tally the verdicts on each claim."""
-    plan = plan_simulated(pattern.size, folder)
+    pattern, rng = PATTERNS[name], np.random.default_rng([seed, list(PATTERNS).index(name)])
     truths = true_verdicts(pattern.world, pattern.size)
     tallies = {
         name: Tally(truth, _is_clear(name, truth, pattern)) for name, truth in truths.items()
     }
-    for _ in range(draws):
-        claims = judge_claims(simulate_study(plan, pattern.world, rng))
-        for claim in claims:
-            if claim.name in tallies:
-                tallies[claim.name].verdicts[claim.verdict] += 1
+    with tempfile.TemporaryDirectory() as folder:
+        plan = plan_simulated(pattern.size, Path(folder))
+        for _ in range(draws):
+            for claim in judge_claims(simulate_study(plan, pattern.world, rng)):
+                if claim.name in tallies:
+                    tallies[claim.name].verdicts[claim.verdict] += 1
     return tallies
+
+
+def tally_design(numbered: tuple[int, Design], draws: int, seed: int) -> DesignTally:
+    """Simulate a comparison many times, with random numbers of its own."""
+    number, design = numbered
+    return tally(design, draws, np.random.default_rng([seed, len(PATTERNS) + number]))
 
 
 def _is_clear(claim: str, truth: Truth, pattern: Pattern) -> bool:
@@ -88,64 +99,38 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200, help="studies of each pattern")
     parser.add_argument("--cells", type=int, default=2000, help="draws of each cell of the grids")
     parser.add_argument("--only", default="", help="patterns whose description contains this")
-    parser.add_argument("--part", default="1/1", help="part of the patterns, such as 2/3")
-    parser.add_argument("--keep", type=Path, help="file that keeps the tallies of all parts")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     args = parser.parse_args()
-    part, parts = map(int, args.part.split("/"))
-    kept = args.keep is not None and args.keep.exists()
-    tallies = load_tallies(args.keep) if kept else {}
-    with tempfile.TemporaryDirectory() as folder:
-        for number, (name, pattern) in enumerate(PATTERNS.items()):
-            if args.only not in name or number % parts != part - 1:
-                continue
-            rng = np.random.default_rng([args.seed, number])
-            tallies[name] = judge_pattern(pattern, args.draws, rng, Path(folder))
-            for claim, each in tallies[name].items():
-                _print_row(name, claim, each)
-    if args.keep is not None:
-        args.keep.write_text(json.dumps({name: dump(each) for name, each in tallies.items()}))
-    if part == parts:
-        print(json.dumps(summarize(tallies, args.cells, args.seed)))
+    names = [name for name in PATTERNS if args.only in name]
+    covered, null = list(coverage_designs()), list(null_designs())
+    with ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn")) as pool:
+        # The grids of designs first: their long cells would be the last to end.
+        designs = pool.map(
+            partial(tally_design, draws=args.cells, seed=args.seed), enumerate([*covered, *null])
+        )
+        judged = pool.map(partial(judge_pattern, draws=args.draws, seed=args.seed), names)
+        results = []
+        for each in designs:
+            print(f"{each.design}: covers {each.coverage:.3f}, rejects {each.rejected:.3f}")
+            results.append(each)
+        tallies = []
+        for name, found in zip(names, judged, strict=True):
+            for claim, one in found.items():
+                _print_row(name, claim, one)
+            tallies += found.values()
+    figures = summarize(tallies, results[: len(covered)], results[len(covered) :])
+    print(json.dumps({"patterns": len(names), "draws": args.draws} | figures))
 
 
-def dump(found: dict[str, Tally]) -> dict[str, object]:
-    """Make the tallies of a pattern plain values."""
-    return {
-        claim: {
-            "truth": asdict(each.truth),
-            "is_clear": each.is_clear,
-            "verdicts": dict(each.verdicts),
-        }
-        for claim, each in found.items()
-    }
-
-
-def load_tallies(path: Path) -> dict[str, dict[str, Tally]]:
-    """Read the tallies of earlier parts, by pattern and claim."""
-    return {
-        name: {
-            claim: Tally(Truth(**each["truth"]), each["is_clear"], Counter(each["verdicts"]))
-            for claim, each in found.items()
-        }
-        for name, found in json.loads(path.read_text()).items()
-    }
-
-
-def summarize(patterns: dict[str, dict[str, Tally]], cells: int, seed: int) -> dict[str, float]:
-    """Sum up the tallies, and run the grids of coverage and of false positives."""
-    rng = np.random.default_rng(seed)
-    covered = [tally(design, cells, rng) for design in coverage_designs()]
-    null = [tally(design, cells, rng) for design in null_designs()]
-    for each in (*covered, *null):
-        print(f"{each.design}: covers {each.coverage:.3f}, rejects {each.rejected:.3f}")
-    tallies = [each for found in patterns.values() for each in found.values()]
+def summarize(
+    tallies: Sequence[Tally], covered: Sequence[DesignTally], null: Sequence[DesignTally]
+) -> dict[str, float]:
+    """Sum up the tallies of verdicts, of coverage and of false positives."""
     inside = [each for each in tallies if each.truth.distance > 1e-9]
     at_bound = [each for each in tallies if each.truth.distance <= 1e-9]
     clear = [each for each in tallies if each.is_clear]
     return {
-        "patterns": len(patterns),
-        "draws": max((each.draws for each in tallies), default=0),
         "wrong_share": _share([e.wrong for e in inside], inside),
         "wrong_at_bound": _share([e.wrong for e in at_bound], at_bound),
         "worst_claim": max((e.wrong / e.draws for e in inside), default=0.0),

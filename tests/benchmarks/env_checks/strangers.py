@@ -1,4 +1,4 @@
-"""Success of rules that the scenes were not chosen against, where a red block is put on a stack.
+"""Success of rules that the scenes were not chosen against, on stacks and on planks.
 
 The scenes of these tasks are drawn so that no guess of one family is right often
 (`physrl.tasks.landmarks`). Here other rules are made by chance: weighted means of two to four
@@ -19,14 +19,19 @@ from sklearn.linear_model import RidgeCV
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import Floats
+from physrl.environments.palette import RED
 from physrl.evaluation.rules import right_interval
 from physrl.tasks import TASKS
 from physrl.tasks.landmarks import find_landmarks
+from physrl.tasks.placing import carrying_block
+from physrl.tasks.plank_rules import see_landmarks
 from physrl.tasks.stabilize import red_index
-from physrl.tasks.task import make_scene
+from physrl.tasks.task import Task, make_scene
+from physrl.types import SceneSpec
 
 SETTINGS = EnvironmentConfig()
-TASK_NAMES = ("place", "place_x", "stabilize")
+STACKS = ("place", "place_x", "stabilize")
+TASK_NAMES = (*STACKS, "counterweight", "bridge")
 SCENES, PARTS = 3000, 6
 STRANGERS = 4000
 LARGEST_STEP = 0.6
@@ -40,13 +45,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a rule may use of a scene; places along x are relative to the block below."""
+    """What a rule may use of a scene; places are relative to the block below, or to the plank."""
 
     kind: tuple[int, int]
     """Number of blocks, and index of the one to move."""
     landmarks: Floats
     places: Floats
-    """Places of the other blocks, then all sizes."""
+    """Places of the other blocks, and sizes."""
     low: float
     high: float
     """Bounds of the right places."""
@@ -55,25 +60,41 @@ class Seen:
 def look(job: Job) -> list[Seen]:
     """Draw a part of the scenes, with the places at which the blocks stand."""
     task, per_part = TASKS[job.task], SCENES // PARTS
-    seen = []
-    for number in range(job.part * per_part, (job.part + 1) * per_part):
-        scene = make_scene(task, SETTINGS, 0, "test", number)
-        index = red_index(scene)
-        x = np.array([block.x for block in scene.blocks])
-        sizes = np.array([block.size for block in scene.blocks])
-        found = find_landmarks(x, sizes, index)
-        low, high = right_interval(task, scene)
-        below = x[index - 1]
-        seen.append(
-            Seen(
-                (len(x), index),
-                np.array([float(place) for place in found.values()]) - below,
-                np.array([*(np.delete(x, index) - below), *sizes]),
-                low + x[index] - below,
-                high + x[index] - below,
-            )
-        )
-    return seen
+    numbers = range(job.part * per_part, (job.part + 1) * per_part)
+    see = see_stack if job.task in STACKS else see_plank
+    return [see(task, make_scene(task, SETTINGS, 0, "test", number)) for number in numbers]
+
+
+def see_stack(task: Task, scene: SceneSpec) -> Seen:
+    """See a stack, as it is beside the block below the red one."""
+    index = red_index(scene)
+    x = np.array([block.x for block in scene.blocks])
+    sizes = np.array([block.size for block in scene.blocks])
+    below, landmarks = x[index - 1], find_landmarks(x, sizes, index)
+    places = np.array([*(np.delete(x, index) - below), *sizes])
+    found = np.array([float(place) - below for place in landmarks.values()])
+    return Seen((len(x), index), found, places, *_right_places(task, scene, below))
+
+
+def see_plank(task: Task, scene: SceneSpec) -> Seen:
+    """See a loaded plank from its middle, and the size, but not the place, of the red block."""
+    plank = carrying_block(scene.blocks)
+    places = [plank.edges[0]]
+    for block in scene.blocks:
+        if block.color == RED:
+            places.append(block.size)
+        elif block is not plank:
+            places += [block.size, block.x - plank.x]
+    found = np.concatenate(list(see_landmarks(scene).values()))
+    right = _right_places(task, scene, plank.x)
+    return Seen((len(scene.blocks), 0), found, np.array(places), *right)
+
+
+def _right_places(task: Task, scene: SceneSpec, origin: float) -> tuple[float, float]:
+    """Return the bounds of the red block's right places, relative to a place."""
+    red = next(block.x for block in scene.blocks if block.color == RED)
+    low, high = right_interval(task, scene)
+    return low + red - origin, high + red - origin
 
 
 def best_strangers(seen: list[Seen]) -> tuple[float, float]:
