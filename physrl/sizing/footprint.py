@@ -28,6 +28,8 @@ CUDA = 1.0e9
 """A process's CUDA context, NCCL and workspaces."""
 SERVER_WORK = 2.0e9
 """vLLM's CUDA graphs and workspaces."""
+SCORED_AT_ONCE = 1024
+"""Tokens of a prompt that vLLM scores at a time on a GPU; on a CPU, all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +98,19 @@ def server_footprint(model: ModelConfig, runtime: RuntimeConfig, size: ModelSize
     weights = (size.parameters + adapter) * WIDTHS[model.dtype] / runtime.server_shards
     held = (Part("weights", weights), Part("key-value cache", runtime.kv_cache_mb << 20))
     process = Part("process", SERVER_PROCESS, estimated=True)
+    longest = model.max_prompt_tokens + model.max_completion_tokens
     if not runtime.gpus_per_server:
-        return Footprint((), (*held, process))
+        return Footprint((), (*held, _scores(model, size, longest), process))
     work = Part("graphs and workspaces", SERVER_WORK, estimated=True)
-    return Footprint((*held, work), (process,))
+    scores = _scores(model, size, min(longest, SCORED_AT_ONCE))
+    return Footprint((*held, work, scores), (process,))
+
+
+def _scores(model: ModelConfig, size: ModelSize, tokens: int) -> Part:
+    """Estimate the logits of tokens that are scored (beliefs of `Yes`), and these in float32."""
+    vocabulary = size.head / size.language.hidden
+    logits = tokens * vocabulary * (WIDTHS[model.dtype] + WIDTHS["float32"])
+    return Part("scores of answers", logits, estimated=True)
 
 
 def shared_gpu_bytes(rank: Footprint, server: Footprint) -> float:

@@ -61,6 +61,16 @@ def test_four_bits() -> None:
     assert held(server(config).device)["weights"] == 1100 * 2
 
 
+@pytest.mark.parametrize(("prompt", "scored_on_a_gpu"), [(40, 100), (3000, 1024)])
+def test_scores_of_answers_take_memory(prompt: int, scored_on_a_gpu: int) -> None:
+    tokens = (f"model.max_prompt_tokens={prompt}", "model.max_completion_tokens=60")
+    vocabulary = THOUSAND.head / THOUSAND.language.hidden
+    on_cpu = held(server(config_of(*tokens)).host)["scores of answers"]
+    assert on_cpu == (prompt + 60) * vocabulary * 8  # twice float32
+    on_gpu = held(server(config_of(*tokens, *GPUS, "model.dtype=bfloat16")).device)
+    assert on_gpu["scores of answers"] == scored_on_a_gpu * vocabulary * 6
+
+
 def test_offloading_moves_to_the_host() -> None:
     stage = (LORA, *GPUS, "runtime.zero_stage=3")
     here, there, both = (
