@@ -11,28 +11,42 @@ from jobs.checks.checkpoint import check_model, check_quantization
 from jobs.display.console import console
 from physrl.config import RunConfig
 from physrl.data.photos import read_image
-from physrl.errors import DataError
+from physrl.errors import ConfigError, DataError
 from physrl.protocols import Sampling
+from physrl.question_source import own_question_text
+from physrl.replies import parse_reply
 from physrl.tasks import TASKS
 from physrl.tasks.answers import format_action
 from physrl.tasks.task import question_text
-from physrl.types import Prompt
+from physrl.types import QUESTIONS, Prompt, Reply
 
 
-def run(folder: Path, image: Path, config: RunConfig) -> None:
+def run(folder: Path, image: Path, config: RunConfig, question: str | None) -> None:
     """Print the question, the model's greedy answer, and how the task reads it.
 
+    Args:
+        question: for a policy that was trained on the user's own; None for others.
+
     Raises:
-        UserError: the folder holds no policy, or the image is not readable or too large.
+        UserError: the folder holds no policy, the image is not readable or too large, or the
+            policy needs a question, or has its own.
     """
+    if (config.task == QUESTIONS) != (question is not None):
+        raise ConfigError(
+            f"task is {config.task}, which has its own question: leave out --question"
+            if question is not None
+            else "task is questions, about your own images: ask one with --question TEXT"
+        )
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder: name one that physrl pull wrote")
     model = policy_model(str(folder), config.model)
     check_model("model.path", model.path, model)
     check_quantization(model)
-    task = TASKS[config.task]
-    question = question_text(task, reasoning=model.reasoning)
-    prompt = Prompt.ask(image.name, question, read_image(image))
+    if question is None:
+        text = question_text(TASKS[config.task], reasoning=model.reasoning)
+    else:
+        text = own_question_text(question, reasoning=model.reasoning)
+    prompt = Prompt.ask(image.name, text, read_image(image))
     from transformers.utils.logging import disable_progress_bar
 
     from physrl.data.collate import Collator
@@ -52,9 +66,17 @@ def run(folder: Path, image: Path, config: RunConfig) -> None:
     with console.status("loading the model and answering"):
         generator = TransformersGenerator(load_model(model), processor)
         ((completion,),) = (each.completions for each in generator.generate([prompt], sampling))
-    answer = format_action(task.parse(completion.text), task.axes)
-    for line in (question, f"model: {completion.text}", f"answer: {answer or 'none'}"):
+    answer = _read_answer(config.task, completion.text)
+    for line in (text, f"model: {completion.text}", f"answer: {answer or 'none'}"):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _read_answer(task: str, completion: str) -> str:
+    """Return the answer in a completion; empty if there is none."""
+    if task != QUESTIONS:
+        return format_action(TASKS[task].parse(completion), TASKS[task].axes)
+    reply = parse_reply(completion)
+    return reply.text if isinstance(reply, Reply) else ""
 
 
 if __name__ == "__main__":

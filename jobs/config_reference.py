@@ -5,10 +5,11 @@ python -m jobs.config_reference
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -19,7 +20,7 @@ from physrl.config.dataset import CollectConfig
 from physrl.config.implementation import TypedRegistry
 from physrl.config.people import ExclusionConfig, ExperimentConfig
 from physrl.config.study import StudyConfig
-from physrl.config.task import TASKS, TaskName
+from physrl.config.task import TASKS, AnyTaskName, TaskName
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE, TASKS_PAGE = DOCS / "config.md", DOCS / "tasks.md"
@@ -49,7 +50,7 @@ COLUMNS = "| key | type | default | meaning |\n| --- | --- | --- | --- |"
 WORDS = {"int": "integer", "float": "number", "str": "text", "bool": "true or false"}
 BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "pattern": "matches `{}`"}
 BEGIN, END = "<!-- tasks: written by python -m jobs.config_reference -->\n", "<!-- /tasks -->"
-KNOWN_TASK = get_args(TaskName)[1]
+TASK_NAMES = [get_args(each)[1] for each in (TaskName, AnyTaskName)]
 
 
 def main() -> None:
@@ -136,9 +137,8 @@ class Reference:
 
     def _type(self, field: FieldInfo) -> str:
         if tables := _tables(field):
-            null = " or null" if type(None) in get_args(field.annotation) else ""
             words = "table" if get_origin(field.annotation) is not dict else "table of tables"
-            return f"{words}: {self._link(tables[0])}{null}"
+            return f"{words}: {self._link(tables[0])}{_alternatives(field, tables)}"
         return _type(field)
 
 
@@ -164,7 +164,7 @@ def _sections(annotation: Any) -> Iterator[type[Section]]:
 
 
 def _type(field: FieldInfo) -> str:
-    if KNOWN_TASK in field.metadata:
+    if any(each in field.metadata for each in TASK_NAMES):
         return "[task](tasks.md)"
     bounds = [
         text.format(getattr(constraint, name))
@@ -173,6 +173,13 @@ def _type(field: FieldInfo) -> str:
         if getattr(constraint, name, None) is not None
     ]
     return f"{_words(field.annotation)} {', '.join(bounds)}".strip()
+
+
+def _alternatives(field: FieldInfo, tables: Sequence[Any]) -> str:
+    """Return what else than one of the tables a field may hold."""
+    is_union = get_origin(field.annotation) in (Union, UnionType)
+    others = [each for each in get_args(field.annotation) if is_union and each not in tables]
+    return "".join(f" or {_words(each)}" for each in others)
 
 
 def _words(annotation: Any) -> str:

@@ -27,6 +27,7 @@ from physrl.difficulty import (
 )
 from physrl.environments.randomness import stream
 from physrl.groups import Group
+from physrl.question_source import Source
 from physrl.scene_source import SceneSource
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
@@ -52,12 +53,12 @@ class Curriculum(Protocol):
         """Return the state before the first step."""
         ...
 
-    def propose(self, state: CurriculumState, indices: Iterable[int]) -> SceneSource:
+    def propose(self, state: CurriculumState, indices: Iterable[int]) -> Source:
         """Return the source of these scenes, a deterministic function of the state."""
         ...
 
     def observe(
-        self, state: CurriculumState, source: SceneSource, groups: Sequence[Group]
+        self, state: CurriculumState, source: Source, groups: Sequence[Group]
     ) -> CurriculumState:
         """Return the state after these groups, whose scenes were sampled from `source`."""
         ...
@@ -67,25 +68,28 @@ class Curriculum(Protocol):
         ...
 
 
-def make_curriculum(config: RunConfig, source: SceneSource) -> Curriculum:
-    """Make the configured curriculum over a run's training scenes."""
-    return Adaptive(source) if config.curriculum == "adaptive" else Uniform(source)
+def make_curriculum(config: RunConfig, source: Source) -> Curriculum:
+    """Make the configured curriculum over a run's training scenes or questions."""
+    if config.curriculum == "uniform":
+        return Uniform(source)
+    assert isinstance(source, SceneSource)  # checked by the configuration
+    return Adaptive(source)
 
 
 class Uniform:
     """The control: a curriculum that takes the scenes as they come."""
 
-    def __init__(self, source: SceneSource) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
 
     def start(self) -> CurriculumState:
         return {}
 
-    def propose(self, state: CurriculumState, indices: Iterable[int]) -> SceneSource:
+    def propose(self, state: CurriculumState, indices: Iterable[int]) -> Source:
         return self._source
 
     def observe(
-        self, state: CurriculumState, source: SceneSource, groups: Sequence[Group]
+        self, state: CurriculumState, source: Source, groups: Sequence[Group]
     ) -> CurriculumState:
         return state
 
@@ -114,8 +118,9 @@ class Adaptive:
         return replace(self._source, places=places)
 
     def observe(
-        self, state: CurriculumState, source: SceneSource, groups: Sequence[Group]
+        self, state: CurriculumState, source: Source, groups: Sequence[Group]
     ) -> CurriculumState:
+        assert isinstance(source, SceneSource)
         after = dict(state)
         for group in groups:
             task, place = source.locate(group.index)

@@ -7,9 +7,8 @@ cluster.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-from physrl.types import Prompt, Reward, RolloutGroup
+from physrl.types import Prompt, Reward, RolloutGroup, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class AttemptSummary:
     tokens: int
     """Length of the completion."""
     truncated: bool
-    status: Literal["settled", "illegal", "unparseable"]
+    status: Status
     policy_version: int
     predicted: bool | None
     """True if the auxiliary prediction was right; None without one."""

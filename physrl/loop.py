@@ -23,8 +23,8 @@ from physrl.models.engine import TorchEngine
 from physrl.models.generate import TransformersGenerator
 from physrl.models.loading import load_model
 from physrl.models.processor import configured_processor
+from physrl.question_source import Source, run_source
 from physrl.rollout import run_rollouts, step_indices, training_request
-from physrl.scene_source import SceneSource, scene_source
 from physrl.types import Metrics
 from physrl.world import World
 
@@ -34,7 +34,7 @@ class ReferenceLoop:
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
-        self._source = scene_source(config, config.task, "train")
+        self._source = run_source(config, config.task, "train")
         self._curriculum = make_curriculum(config, self._source)
         self.curriculum_state = self._curriculum.start()
         processor = configured_processor(config.model)
@@ -74,5 +74,5 @@ class ReferenceLoop:
         request = training_request(self._config, step, self._propose(indices), indices)
         return run_rollouts(request, self._stages)
 
-    def _propose(self, indices: range) -> SceneSource:
+    def _propose(self, indices: range) -> Source:
         return self._curriculum.propose(self.curriculum_state, indices)

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from physrl.config.reward import RewardConfig
 from physrl.groups import Group
-from physrl.scene_source import SceneSource
+from physrl.question_source import Source
 from physrl.types import Generation, Prompt
 
 Weights = Mapping[str, Any]
@@ -59,7 +59,7 @@ class Sampling:
 class RolloutRequest:
     """A request to roll out scenes, with the parameters of sampling and the reward."""
 
-    source: SceneSource
+    source: Source
     indices: Sequence[int]
     sampling: Sampling
     reward: RewardConfig

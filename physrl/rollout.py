@@ -20,7 +20,7 @@ from physrl.config.run import RunConfig
 from physrl.environments.randomness import stream
 from physrl.groups import Group
 from physrl.protocols import RolloutRequest, Sampling, Stages
-from physrl.scene_source import SceneSource
+from physrl.question_source import Source
 
 
 async def rollout_groups(
@@ -84,7 +84,7 @@ def step_indices(config: RunConfig, step: int) -> range:
 
 
 def training_request(
-    config: RunConfig, step: int, source: SceneSource, indices: range
+    config: RunConfig, step: int, source: Source, indices: range
 ) -> RolloutRequest:
     """Make the request of a training step's rollouts."""
     sampling = Sampling(

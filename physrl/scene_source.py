@@ -92,7 +92,7 @@ def scene_source(
     targets: Targets = "ideal"
     trained = generator == "iid" and task == config.task
     if trained and split == "train":
-        data = config.data
+        data = config.dataset
         algorithm = config.algorithm
         if not algorithm.uses_rollouts:
             targets = algorithm.targets

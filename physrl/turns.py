@@ -51,10 +51,11 @@ def carry_out(
     Raises:
         SimulationError: PyBullet returned values that are not finite.
     """
-    act, task, scenes = _Executor(simulator, auxiliary), TASKS[group.scene.task], [group.scene]
+    scene = _scene(group)
+    act, task, scenes = _Executor(simulator, auxiliary), TASKS[scene.task], [scene]
     if group.rollouts:
         going_on = [rollout for rollout in group.rollouts if _may_retry(rollout, task)]
-        scenes = [next_scene(group.scene, rollout.attempts) for rollout in going_on]
+        scenes = [next_scene(scene, rollout.attempts) for rollout in going_on]
     attempts = [
         act(scene, prompt, generation.prompt_token_ids, completion)
         for prompt, generation, scene in zip(prompts, generations, scenes, strict=True)
@@ -69,7 +70,7 @@ def carry_out(
     else:
         histories = [(attempt,) for attempt in attempts]
     rollouts = tuple(
-        Rollout(history, score(group.scene, history, reward, auxiliary)) for history in histories
+        Rollout(history, score(scene, history, reward, auxiliary)) for history in histories
     )
     return replace(group, rollouts=rollouts)
 
@@ -91,7 +92,7 @@ def follow_ups(group: RolloutGroup, renderer: Renderer, source: SceneSource) -> 
 def _follow_up(group: RolloutGroup, number: int, renderer: Renderer, source: SceneSource) -> Prompt:
     """Extend a rollout's conversation by its last answer, the outcome, and another question."""
     rollout = group.rollouts[number]
-    scene = next_scene(group.scene, rollout.attempts[:-1])
+    scene = next_scene(_scene(group), rollout.attempts[:-1])
     last, label = rollout.last, f"{number}.{len(rollout.attempts)}"
     prompt = continue_prompt(last.prompt, scene, last.action, last.outcome, label, renderer, source)
     return blank_images(prompt) if source.blank else prompt
@@ -146,6 +147,11 @@ def quote_answer(action: Action, task: Task) -> str:
     """Format an earlier answer for the prompt of the next attempt."""
     answer = format_action(action, task.axes)
     return answer_text(answer) if answer else NO_ANSWER
+
+
+def _scene(group: RolloutGroup) -> SceneSpec:
+    assert isinstance(group.scene, SceneSpec)  # `World` answers questions by `physrl.replies`
+    return group.scene
 
 
 def _may_retry(rollout: Rollout, task: Task) -> bool:

@@ -18,6 +18,8 @@ Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 Split = Literal["train", "warm", "validation", "test"]
 """Name of one of the disjoint streams of scenes; `warm` is that of warm starts."""
+QUESTIONS = "questions"
+"""Task of questions about images of the user's own, which are no scenes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,34 @@ class SceneSpec:
         return self.blocks[:-1] if self.movable else self.blocks
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question about an image of the user's own, with the answer that is right: no scene."""
+
+    split: Split
+    epoch: int
+    """Number of times that all rows were asked before."""
+    row: int
+    """Number of the row among those of its split in the data."""
+    text: str
+    """Question without the request of a form."""
+    answer: str
+    """Reference answer."""
+
+    @property
+    def task(self) -> str:
+        return QUESTIONS
+
+    @property
+    def scene_id(self) -> str:
+        return question_id(self.split, self.epoch, self.row)
+
+
+def question_id(split: Split, epoch: int, row: int) -> str:
+    """Return the id of a question without reading it."""
+    return f"{QUESTIONS}/{split}/{epoch}/{row}"
+
+
 def scene_id(task: str, split: Split, generator: str, seed: int, index: int) -> str:
     """Return the id of a scene without sampling it."""
     return f"{task}/{split}/{generator}/{seed}/{index}"
@@ -238,7 +268,14 @@ class Unparseable:
     reason: str
 
 
-Action = Verdict | Offset | Unparseable
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to a question about an image of the user's own."""
+
+    text: str
+
+
+Action = Verdict | Offset | Reply | Unparseable
 Side = Literal["left", "right", "towards", "away"]
 """Direction from the viewer's point of view; `towards` and `away` from the camera are along z."""
 
@@ -261,14 +298,17 @@ Motion = FirstMove | Still
 """First motion in a simulation."""
 
 
+Status = Literal["settled", "answered", "illegal", "unparseable"]
+"""`settled`: the action was simulated until rest, or until the time limit; `answered`: it answers a
+question about an image of the user's own; `illegal`: it would put a block inside another or below
+the ground, so nothing was simulated; `unparseable`: there was no action."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome of an action."""
 
-    status: Literal["settled", "illegal", "unparseable"]
-    """`settled`: the action was simulated until rest, or until the time limit; `illegal`: it would
-    put a block inside another or below the ground, so nothing was simulated; `unparseable`: there
-    was no action."""
+    status: Status
     success: bool
     height_gain: float = 0.0
     """Increase of the height of the highest block at rest, in block widths."""
@@ -319,7 +359,7 @@ class Rollout:
 class RolloutGroup:
     """The rollouts that began with one prompt."""
 
-    scene: SceneSpec
+    scene: SceneSpec | Question
     prompt: Prompt
     """First prompt of all rollouts."""
     rollouts: tuple[Rollout, ...]

@@ -8,9 +8,11 @@ from physrl.environments.renderer import Renderer, make_renderer
 from physrl.environments.simulator import Simulator
 from physrl.groups import GroupState
 from physrl.protocols import RolloutRequest
-from physrl.scene_source import SceneSource, prepare
+from physrl.question_source import QuestionSource, Source
+from physrl.replies import answer_question, demonstrate_answers
+from physrl.scene_source import prepare
 from physrl.turns import carry_out, follow_ups
-from physrl.types import Demonstration, Generation, RolloutGroup
+from physrl.types import Demonstration, Generation, Question, RolloutGroup
 
 
 class World:
@@ -24,8 +26,11 @@ class World:
         self._renderers: dict[str, Renderer] = {}
 
     def prepare(self, request: RolloutRequest, index: int) -> GroupState:
-        """Sample and render the scene of an index, and make its first prompt."""
+        """Sample and render the scene of an index, or read its question; make the first prompt."""
         source = request.source
+        if isinstance(source, QuestionSource):
+            question, asked = source.ask(index)
+            return GroupState(index, RolloutGroup(question, asked, ()), (asked,))
         (scene,), (prompt,) = prepare(source, [index], self.renderer(source.environment))
         return GroupState(index, RolloutGroup(scene, prompt, ()), (prompt,))
 
@@ -37,7 +42,12 @@ class World:
         Raises:
             SimulationError: PyBullet returned values that are not finite.
         """
-        source = request.source
+        source, asked = request.source, state.record.scene
+        if isinstance(source, QuestionSource):
+            assert isinstance(asked, Question)
+            (generation,) = generations
+            answered = answer_question(state.record, asked, generation, request.reward)
+            return GroupState(state.index, answered, ())
         record = carry_out(
             state.record,
             state.prompts,
@@ -49,8 +59,10 @@ class World:
         prompts = follow_ups(record, self.renderer(source.environment), source)
         return GroupState(state.index, record, prompts)
 
-    def demonstrate(self, source: SceneSource, indices: Iterable[int]) -> list[Demonstration]:
-        """Make the demonstrations of scenes, see `physrl.demonstrations.demonstrate`."""
+    def demonstrate(self, source: Source, indices: Iterable[int]) -> list[Demonstration]:
+        """Make the demonstrations of scenes, see `physrl.demonstrations`, or of questions."""
+        if isinstance(source, QuestionSource):
+            return demonstrate_answers(source, indices)
         return demonstrate(source, indices, self.renderer(source.environment), self._simulator)
 
     def renderer(self, settings: EnvironmentConfig) -> Renderer:

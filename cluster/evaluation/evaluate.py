@@ -9,7 +9,6 @@ from cluster.rollout.workers import Rollouts
 from cluster.runtime.stopping import StopRequest
 from physrl.config.run import RunConfig
 from physrl.config.study import Decoding
-from physrl.config.task import TaskName
 from physrl.data.photos import Photo
 from physrl.environments.renderer import make_renderer
 from physrl.evaluation.answers import photo_answer
@@ -19,9 +18,10 @@ from physrl.evaluation.results import CellResult
 from physrl.evaluation.run_cells import run_cells
 from physrl.evaluation.specs import CellSpec, Condition, Subject
 from physrl.protocols import RolloutRequest, Sampling
-from physrl.scene_source import scene_source
+from physrl.question_source import run_source
+from physrl.scene_source import SceneSource
 from physrl.storage.provenance import versions
-from physrl.types import Split
+from physrl.types import QUESTIONS, Split
 
 
 def evaluate_policy(
@@ -54,7 +54,7 @@ def evaluate_policy(
 def evaluate_task(
     rollouts: Rollouts,
     config: RunConfig,
-    task: TaskName,
+    task: str,
     split: Split,
     decoding: Decoding,
     stop: StopRequest,
@@ -65,7 +65,7 @@ def evaluate_task(
         Stopped: a stop was requested.
     """
     request = RolloutRequest(
-        scene_source(config, task, split),
+        run_source(config, task, split),
         range(config.evaluation.scenes),
         evaluation_sampling(config, decoding),
         config.reward,
@@ -98,8 +98,12 @@ def _compute(
         pairs = zip(photos, generations, strict=True)
         shown = (photo_answer(photo, generation.completions[0]) for photo, generation in pairs)
         return CellResult(cell.condition, tuple(shown))
-    request = cell_request(cell)
-    if cell.settings.data is not None:
+    if cell.condition.task == QUESTIONS:
+        source, asked = run_source(config, QUESTIONS, "test"), range(cell.settings.scenes)
+        request = RolloutRequest(source, asked, cell_sampling(cell), cell.settings.reward)
+    else:
+        request = cell_request(cell)
+    if isinstance(request.source, SceneSource) and cell.settings.data is not None:
         collected = config.evaluation.data[cell.condition.task]
         request = replace(request, source=replace(request.source, data=collected))
     groups = stop.wait_for(rollouts.submit(request))

@@ -8,7 +8,7 @@ from ray.exceptions import ObjectLostError
 
 from cluster.runtime.actor_pool import ATTEMPTS
 from physrl.errors import LostCallError, LostError, SimulationError
-from physrl.scene_source import SceneSource
+from physrl.question_source import Source
 
 Value = TypeVar("Value")
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ class Quarantine:
         """Reason for each excluded scene, by the scene's id."""
 
     async def guard(
-        self, source: SceneSource, index: int, compute: Callable[[], Awaitable[Value]]
+        self, source: Source, index: int, compute: Callable[[], Awaitable[Value]]
     ) -> Value | None:
         """Run a computation about a scene; return None if the scene is or becomes excluded.
 

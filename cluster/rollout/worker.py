@@ -8,7 +8,7 @@ from physrl.evaluation.answers import group_answers
 from physrl.evaluation.results import Answer
 from physrl.groups import GroupState, RolloutSummary, summarize
 from physrl.protocols import RolloutRequest
-from physrl.scene_source import SceneSource
+from physrl.question_source import Source
 from physrl.world import World
 
 
@@ -46,7 +46,7 @@ class RolloutWorker:
         ]
         return [_summary(state) for state in states], *states
 
-    def demonstrate(self, source: SceneSource, layout: Layout, *objects: Any) -> tuple[Any, ...]:
+    def demonstrate(self, source: Source, layout: Layout, *objects: Any) -> tuple[Any, ...]:
         """Make the demonstrations of each index, as a list for each."""
         lists = [self._world.demonstrate(source, [index]) for index, _ in unpack(layout, objects)]
         return [len(each) for each in lists], *lists

@@ -22,8 +22,8 @@ from physrl.config.runtime import RuntimeConfig
 from physrl.evaluation.results import Answer
 from physrl.groups import Group
 from physrl.protocols import RolloutRequest
+from physrl.question_source import Source
 from physrl.rollout import collect_groups
-from physrl.scene_source import SceneSource
 from physrl.tracing import Trace
 from physrl.types import Generation
 
@@ -116,7 +116,7 @@ class Rollouts:
         stages = ReplayStages(self._calls, self._servers, self.quarantine, generations)
         return self._loop.submit(collect_groups(request, stages))
 
-    def demonstrate(self, source: SceneSource, indices: range) -> "Future[list[ray.ObjectRef]]":
+    def demonstrate(self, source: Source, indices: range) -> "Future[list[ray.ObjectRef]]":
         """Start making demonstrations; the future has a reference to a list for each scene."""
         return self._loop.submit(self._demonstrate(source, indices))
 
@@ -128,7 +128,7 @@ class Rollouts:
         """Kill all workers."""
         self.pool.stop()
 
-    async def _demonstrate(self, source: SceneSource, indices: range) -> list[ray.ObjectRef]:
+    async def _demonstrate(self, source: Source, indices: range) -> list[ray.ObjectRef]:
         async def call(index: int) -> ray.ObjectRef:
             result = await self._calls.call(None, "demonstrate", (reference,), Item(index))
             return result.reference

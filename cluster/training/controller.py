@@ -34,7 +34,7 @@ from physrl.algorithms.health import HealthCheck
 from physrl.config.run import RunConfig
 from physrl.errors import CheckpointError
 from physrl.metrics import read_metrics
-from physrl.scene_source import scene_source
+from physrl.question_source import run_source
 from physrl.storage.checkpoints import Checkpoint
 from physrl.tracing import write_chrome_trace
 from physrl.types import JSON, Metrics, Split
@@ -92,7 +92,7 @@ class Controller:
     def _make_steps(self, split: Split) -> TrainingSteps:
         """Make the steps of the configured algorithm."""
         config, algorithm = self._config, self._config.algorithm
-        source = scene_source(config, config.task, split)
+        source = run_source(config, config.task, split)
         if algorithm.uses_rollouts:
             return RLSteps(config, algorithm, self._actors, self._meter, self._stop, source)
         return SFTSteps(config, self._actors, self._meter, self._stop, source)

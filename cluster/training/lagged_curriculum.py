@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from physrl.curriculum import Curriculum, CurriculumState
 from physrl.groups import Group
-from physrl.scene_source import SceneSource
+from physrl.question_source import Source
 from physrl.types import Metrics
 
 
@@ -30,7 +30,7 @@ class LaggedCurriculum:
         """Restore the states of a checkpoint, after `observed` steps."""
         self.states, self._observed = list(states), observed
 
-    def source(self, step: int, indices: range) -> SceneSource:
+    def source(self, step: int, indices: range) -> Source:
         """Propose the source of a step's scenes.
 
         Args:

@@ -28,8 +28,8 @@ from physrl.data.rollout_log import RolloutLog
 from physrl.errors import GenerationError, LostError
 from physrl.groups import Group
 from physrl.protocols import RolloutRequest
+from physrl.question_source import Source
 from physrl.rollout import step_indices, training_request
-from physrl.scene_source import SceneSource
 from physrl.storage.checkpoints import Checkpoint
 from physrl.types import JSON, Metrics
 
@@ -44,7 +44,7 @@ class RLSteps(TrainingSteps):
         actors: RunActors,
         meter: StepMeter,
         stop: StopRequest,
-        source: SceneSource,
+        source: Source,
     ) -> None:
         super().__init__(config, actors, meter, stop, source)
         self._algorithm = algorithm

@@ -15,8 +15,8 @@ from physrl.algorithms.budget import spend
 from physrl.algorithms.metrics import combine
 from physrl.config.run import RunConfig
 from physrl.errors import ConfigError, DivergedError, PhysRLError
+from physrl.question_source import run_source
 from physrl.rollout import step_indices
-from physrl.scene_source import scene_source
 from physrl.storage.run_files import CONFIG
 from physrl.types import JSON, Metrics
 from physrl.world import World
@@ -94,7 +94,7 @@ def _train(
         record: the run's record on rank 0; None on other ranks.
     """
     config = job.config
-    source = scene_source(config, config.task, "train")
+    source = run_source(config, config.task, "train")
     newest = _broadcast(None if record is None else record.restore())
     rank.load(config, None if newest is None else newest.path / "learner")
     step = 0 if newest is None else newest.step

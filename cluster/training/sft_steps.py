@@ -11,8 +11,8 @@ from cluster.training.steps import NO_SCENES, TrainingSteps
 from cluster.training.timing import StepMeter
 from physrl.config.run import RunConfig
 from physrl.errors import LostError
+from physrl.question_source import Source
 from physrl.rollout import step_indices
-from physrl.scene_source import SceneSource
 from physrl.types import Metrics
 
 
@@ -25,7 +25,7 @@ class SFTSteps(TrainingSteps):
         actors: RunActors,
         meter: StepMeter,
         stop: StopRequest,
-        source: SceneSource,
+        source: Source,
     ) -> None:
         super().__init__(config, actors, meter, stop, source)
         self._requested: dict[int, Future[list[ray.ObjectRef]]] = {}

@@ -6,7 +6,7 @@ from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import RunActors
 from cluster.training.timing import StepMeter
 from physrl.config.run import RunConfig
-from physrl.scene_source import SceneSource
+from physrl.question_source import Source
 from physrl.storage.checkpoints import Checkpoint
 from physrl.types import JSON, Metrics
 
@@ -25,7 +25,7 @@ class TrainingSteps:
         actors: RunActors,
         meter: StepMeter,
         stop: StopRequest,
-        source: SceneSource,
+        source: Source,
     ) -> None:
         self._config, self._actors, self._source = config, actors, source
         self._meter, self._stop = meter, stop

@@ -54,8 +54,8 @@ def check_answers(config: RunConfig) -> None:
     """
     file = Path(config.model.path).expanduser() / "tokenizer.json"
     sft = config.warm_start or config.algorithm
-    if sft.uses_rollouts or not file.is_file():
-        return
+    if sft.uses_rollouts or config.questions is not None or not file.is_file():
+        return  # `check_questions` tokenizes every answer
     from tokenizers import Tokenizer
 
     from physrl.demonstrations import demonstrate

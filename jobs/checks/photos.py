@@ -1,6 +1,6 @@
-"""Checks of photographs: the questions about them must fit into the model's limits."""
+"""Checks of images that are not drawn: questions about them must fit into the model's limits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def check_photos(config: RunConfig, real_images: Path) -> None:
     from physrl.data.photos import load_photos
     from physrl.evaluation.requests import run_photo_prompts
 
-    check_prompts(run_photo_prompts(config, load_photos(real_images)), config.model)
+    check_prompts(_named(run_photo_prompts(config, load_photos(real_images))), config.model)
 
 
 def check_cell_photos(plan: StudyPlan, real_images: Path) -> None:
@@ -44,16 +44,19 @@ def check_cell_photos(plan: StudyPlan, real_images: Path) -> None:
     for (model, _), cell in cells.items():
         with closing(make_renderer(cell.settings.environment)) as renderer:
             prompts = photo_prompts(cell, photos, renderer)
-        check_prompts(prompts, model)
+        check_prompts(_named(prompts), model)
 
 
-def check_prompts(prompts: Iterable[Prompt], model: ModelConfig) -> None:
+def check_prompts(prompts: Iterable[tuple[str, Prompt]], model: ModelConfig) -> None:
     """Refuse a prompt whose last image the model's processor refuses, or that is too long.
 
     The processor's own arithmetic decides, on sizes alone.
 
+    Args:
+        prompts: the name of each last image, and the prompt.
+
     Raises:
-        UserError: names the photograph, its size and the remedy.
+        UserError: names the image, its size and the remedy.
     """
     from physrl.data.collate import Collator
     from physrl.models.processor import configured_processor
@@ -61,15 +64,15 @@ def check_prompts(prompts: Iterable[Prompt], model: ModelConfig) -> None:
     processor = configured_processor(model)
     collator = Collator(processor)
     side = processor.image_processor.patch_size * processor.image_processor.merge_size
-    for prompt in prompts:
+    for image, prompt in prompts:
         height, width, _ = prompt.images[-1].shape
-        name = f"{prompt.scene_id.removeprefix('real/')} ({width} x {height} pixels)"
+        name = f"{image} ({width} x {height} pixels)"
         try:
             length = collator.prompt_length(prompt)
             tokens = collator.image_tokens(prompt.images[-1])
         except ValueError as error:
             raise UserError(
-                f"photograph {name} is refused by the image processor of {model.path} "
+                f"{name} is refused by the image processor of {model.path} "
                 f"({reason_of(error)}): crop it or remove it"
             ) from None
         if length > model.max_prompt_tokens:
@@ -77,5 +80,11 @@ def check_prompts(prompts: Iterable[Prompt], model: ModelConfig) -> None:
             smaller = f"set model.max_pixels={room}, or " if room > 0 else "set "
             raise UserError(
                 f"model.max_prompt_tokens is {model.max_prompt_tokens}, but the question about "
-                f"photograph {name} has {length} tokens: {smaller}model.max_prompt_tokens={length}"
+                f"{name} has {length} tokens: {smaller}model.max_prompt_tokens={length}"
             )
+
+
+def _named(prompts: Iterable[Prompt]) -> Iterator[tuple[str, Prompt]]:
+    """Name photographs by their files."""
+    for prompt in prompts:
+        yield f"photograph {prompt.scene_id.removeprefix('real/')}", prompt

@@ -4,12 +4,14 @@ from jobs.checks.adapter import check_start_adapter
 from jobs.checks.checkpoint import check_model, check_quantization
 from jobs.checks.lengths import check_answers, check_conversation
 from jobs.checks.photos import check_photos
+from jobs.checks.questions import check_questions
 from jobs.checks.ray_cluster import check_cluster, check_dashboard
 from jobs.checks.scenes import check_scenes, check_test_sets
 from jobs.checks.storage import check_storage, check_writable
 from physrl.config import RunConfig
 from physrl.config.dataset import CollectConfig
 from physrl.tracking import check_tracking
+from physrl.types import QUESTIONS
 
 
 def check(config: RunConfig) -> None:
@@ -18,7 +20,7 @@ def check(config: RunConfig) -> None:
     Raises:
         UserError: names the first that is missing or unfit, its value and the remedy.
     """
-    tasks = {*config.tasks, *config.evaluation.tasks}
+    tasks = {*config.tasks, *config.evaluation.tasks} - {QUESTIONS}
     check_model("model.path", config.model.path, config.model)
     check_quantization(config.model)
     check_tracking(config.tracking)
@@ -26,7 +28,9 @@ def check(config: RunConfig) -> None:
         check_start_adapter(config.model)
     if config.evaluation.real_images is not None:
         check_photos(config, config.evaluation.real_images)
-    if config.data is not None or config.evaluation.data:
+    if config.questions is not None:
+        check_questions(config, config.questions)
+    if config.dataset is not None or config.evaluation.data:
         from physrl.data.dataset import check_data
 
         check_data(config)

@@ -123,15 +123,19 @@ def ask(
         Path,
         typer.Argument(metavar="FOLDER", help="Run or checkpoint, also a downloaded one."),
     ],
-    image: Annotated[Path, typer.Option(help="Image of a tower, PNG or JPEG.")],
+    image: Annotated[Path, typer.Option(help="Image, such as of a tower, PNG or JPEG.")],
     overrides: Overrides = None,
+    question: Annotated[
+        str | None,
+        typer.Option(help="Question, for a policy that was trained on your own images."),
+    ] = None,
 ) -> None:
     """Ask a downloaded policy the task's question about one image."""
     folder = Path(of_run(str(folder)))
     checked = find_config(folder, overrides or [])
     from jobs import ask as job
 
-    job.run(folder, image, checked)
+    job.run(folder, image, checked, question)
 
 
 @app.command(epilog="Example: physrl merge runs/demo/checkpoints/step-00000060 --out models/demo")

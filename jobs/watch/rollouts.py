@@ -24,6 +24,7 @@ COLUMNS = [
     "action_falls",
     "action_x",
     "action_y",
+    "action_text",
     "unparseable",
     "status",
     "success",

@@ -7,14 +7,14 @@ from pydantic import Field, field_validator, model_validator
 from physrl.config.base import Section
 from physrl.config.environment import GeneratorName, TestSet
 from physrl.config.location import LocalPath, Location
-from physrl.config.task import TASKS, TaskName
+from physrl.config.task import TASKS, AnyTaskName, TaskName
 
 
 class EvaluationConfig(Section):
     """Tasks and scenes of a policy's evaluation."""
 
-    tasks: tuple[TaskName, ...] = ("place", "stability")
-    """Tasks to measure, each named once."""
+    tasks: tuple[AnyTaskName, ...] = ("place", "stability")
+    """Tasks to measure, each named once; [questions] where `data` holds questions."""
     test_sets: tuple[TestSet, ...] = ("iid",)
     """Test sets: held-out scenes like those of training (`iid`), or different in one respect;
     `real`: photographs, with the question of `stability`, which `real_images` alone adds too."""
@@ -32,7 +32,7 @@ class EvaluationConfig(Section):
 
     @field_validator("tasks")
     @classmethod
-    def _each_once(cls, tasks: tuple[TaskName, ...]) -> tuple[TaskName, ...]:
+    def _each_once(cls, tasks: tuple[str, ...]) -> tuple[str, ...]:
         if not tasks or len(set(tasks)) < len(tasks):
             raise ValueError(
                 f"is [{', '.join(tasks)}]: name at least one of {', '.join(TASKS)}, and none twice"

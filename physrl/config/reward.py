@@ -7,13 +7,14 @@ from pydantic import Field
 
 from physrl.config.base import TypedSection
 from physrl.config.implementation import Implementation, TypedRegistry
+from physrl.types import QUESTIONS
 
 
 class RewardSection(TypedSection):
     """Base of all rewards. Every key but `type` is the weight of the part of that name."""
 
     trains: ClassVar[tuple[str, ...]] = ()
-    """Tasks that the reward can train; empty: all."""
+    """Tasks that the reward can train; empty: all but `questions`."""
 
 
 class AuthorsRewardConfig(RewardSection):
@@ -62,6 +63,19 @@ class SimulatedRewardConfig(RewardSection):
     """Weight of the paper's reward (type `paper`), to mix it in."""
 
 
+class ExactRewardConfig(RewardSection):
+    """Reward of an answer that is the reference answer, for questions about your own images."""
+
+    trains: ClassVar[tuple[str, ...]] = (QUESTIONS,)
+    type: Literal["exact"] = "exact"
+    """Selects this table."""
+    success: float = Field(1.0, ge=0)
+    """Reward of the right answer: case, spaces and a full stop at the end do not matter, and
+    numbers are compared as numbers."""
+    unparseable: float = Field(0.5, ge=0)
+    """Penalty of a completion without exactly one answer."""
+
+
 REWARDS = TypedRegistry(
     "physrl.rewards",
     (RewardSection,),
@@ -69,6 +83,7 @@ REWARDS = TypedRegistry(
         "simulated": Implementation(SimulatedRewardConfig, "physrl.rewards.simulated:parts"),
         "paper": Implementation(PaperRewardConfig, "physrl.rewards.paper:parts"),
         "authors": Implementation(AuthorsRewardConfig, "physrl.rewards.authors:parts"),
+        "exact": Implementation(ExactRewardConfig, "physrl.rewards.exact:parts"),
     },
 )
 """Configuration classes and the functions of their parts."""
@@ -82,8 +97,11 @@ def check_trains(reward: RewardSection, tasks: Sequence[str]) -> None:
         ValueError: it cannot.
     """
     for task in tasks:
-        if reward.trains and task not in reward.trains:
-            raise ValueError(
-                f"reward.type is {reward.type}, which rewards nothing in {task}: set "
-                f"reward.type=paper, or train {' or '.join(reward.trains)} alone"
-            )
+        if task in reward.trains or (not reward.trains and task != QUESTIONS):
+            continue
+        other = "exact" if task == QUESTIONS else "paper"
+        alone = f", or train {' or '.join(reward.trains)} alone" if reward.trains else ""
+        raise ValueError(
+            f"reward.type is {reward.type}, which rewards nothing in {task}: set "
+            f"reward.type={other}{alone}"
+        )

@@ -18,10 +18,12 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.config.evaluation import EvaluationConfig
 from physrl.config.location import LocalPath, Location, parse_place
 from physrl.config.model import ModelConfig
+from physrl.config.questions import Data, QuestionsConfig
 from physrl.config.reward import RewardConfig, SimulatedRewardConfig, check_trains
 from physrl.config.runtime import RuntimeConfig
-from physrl.config.task import TaskName
+from physrl.config.task import AnyTaskName, TaskName
 from physrl.config.tracking import TrackingConfig
+from physrl.types import QUESTIONS
 
 DEFAULT_TYPES = {"algorithm": "grpo", "warm_start": "sft", "reward": "simulated"}
 """Types of tables that name none."""
@@ -39,8 +41,8 @@ class RunConfig(Section):
     storage: Location | None = None
     """Second location of the run, a folder or s3://bucket/prefix: another machine resumes from it,
     and `physrl pull` downloads its checkpoints. Null: none."""
-    task: TaskName = "place"
-    """Task to train on."""
+    task: AnyTaskName = "place"
+    """Task to train on; `questions` where `data` holds questions."""
     mixture: tuple[TaskName, ...] = ()
     """Tasks of multi-task training, scene by scene in turn; the first is `task`. Empty: `task`
     alone."""
@@ -49,9 +51,10 @@ class RunConfig(Section):
     curriculum: Literal["uniform", "adaptive"] = "uniform"
     """Curriculum of training scenes: `uniform` takes them as they come, `adaptive` (or `self_play`)
     prefers those on which it predicts that half of a group's completions succeed."""
-    data: Location | None = None
+    data: Data = None
     """Collected dataset, a folder or s3://bucket/prefix, whose scenes replace newly drawn ones; it
-    must have this `task` and `environment`. Null: draw scenes."""
+    must have this `task` and `environment`. Or a table: questions about images of your own
+    (docs/own_data.md). Null: draw scenes."""
     model: ModelConfig = ModelConfig()
     """Model and adapters."""
     algorithm: AlgorithmConfig = GRPOConfig()
@@ -80,6 +83,16 @@ class RunConfig(Section):
         return self.output / self.name
 
     @property
+    def questions(self) -> QuestionsConfig | None:
+        """Questions about images of the user's own; None if the run is about scenes."""
+        return self.data if isinstance(self.data, QuestionsConfig) else None
+
+    @property
+    def dataset(self) -> str | None:
+        """Place of a collected dataset of scenes, if there is one."""
+        return self.data if isinstance(self.data, str) else None
+
+    @property
     def stored(self) -> str | None:
         """Second location of this run; None if there is none."""
         return None if self.storage is None else f"{self.storage}/{self.name}"
@@ -90,12 +103,14 @@ class RunConfig(Section):
         """Fill in default types; an empty `model` resolves the default path."""
         if not isinstance(tree, dict):
             return tree
+        if isinstance(tree.get("data"), dict | QuestionsConfig):
+            tree = _about_questions(tree)
         tables = {key: tree[key] for key in DEFAULT_TYPES if isinstance(tree.get(key), dict)}
         typed = {key: {"type": DEFAULT_TYPES[key]} | table for key, table in tables.items()}
         return {"model": {}} | tree | typed
 
     @property
-    def tasks(self) -> tuple[TaskName, ...]:
+    def tasks(self) -> tuple[str, ...]:
         """Tasks to train on: the mixture, or the only one."""
         return self.mixture or (self.task,)
 
@@ -111,6 +126,36 @@ class RunConfig(Section):
             )
         if self.data is not None:
             raise ValueError(f"{named} but data holds one task's scenes: set data=null")
+        return self
+
+    @model_validator(mode="after")
+    def _check_questions(self) -> "RunConfig":
+        if self.questions is None:
+            for key, tasks in (("task", self.tasks), ("evaluation.tasks", self.evaluation.tasks)):
+                if QUESTIONS in tasks:
+                    raise ValueError(f"{key} names {QUESTIONS} but data has none: set data.path")
+            return self
+        if self.task != QUESTIONS:
+            raise ValueError(
+                f"task is {self.task} but data holds questions: set task={QUESTIONS}, or data=null"
+            )
+        if self.auxiliary is not None:
+            raise ValueError(
+                f"auxiliary.mode is {self.auxiliary.mode} but data holds questions, which have no "
+                "physical outcome: set auxiliary=null"
+            )
+        for name, each in (("algorithm", self.algorithm), ("warm_start", self.warm_start)):
+            if isinstance(each, SFTConfig) and each.targets != "ideal":
+                raise ValueError(
+                    f"{name}.targets is {each.targets} but data holds questions, which have "
+                    f"reference answers alone: set {name}.targets=ideal"
+                )
+        if QUESTIONS in self.evaluation.tasks and "iid" not in self.evaluation.test_sets:
+            raise ValueError(
+                f"evaluation.test_sets is [{', '.join(self.evaluation.test_sets)}] but questions "
+                "have the test set iid alone: name it too, or remove questions from "
+                "evaluation.tasks"
+            )
         return self
 
     @model_validator(mode="after")
@@ -140,8 +185,8 @@ class RunConfig(Section):
                 )
             if self.data is not None:
                 raise ValueError(
-                    f"curriculum is adaptive but data is {self.data}, whose scenes are fixed: set "
-                    "data=null or curriculum=uniform"
+                    f"curriculum is adaptive but data is {self.dataset or QUESTIONS}, whose scenes "
+                    "or rows are fixed: set data=null or curriculum=uniform"
                 )
         return self
 
@@ -180,9 +225,9 @@ class RunConfig(Section):
             self._check_reference(self.algorithm)
             self._check_parts(self.algorithm)
             self._check_yoked(self.algorithm)
-            if self.data is not None and self.algorithm.max_refills:
+            if self.dataset is not None and self.algorithm.max_refills:
                 raise ValueError(
-                    f"data is {self.data} and algorithm.max_refills is "
+                    f"data is {self.dataset} and algorithm.max_refills is "
                     f"{self.algorithm.max_refills}, but a dataset has no scenes to refill from: "
                     "set algorithm.max_refills=0"
                 )
@@ -239,6 +284,17 @@ class RunConfig(Section):
                 f"{what} but runtime.zero_stage is 3, which cannot shard quantized weights: set "
                 "runtime.zero_stage=2"
             )
+
+
+def _about_questions(tree: dict[str, Any]) -> dict[str, Any]:
+    """Fill in the task, the reward and the evaluation of a run about questions."""
+    filled = {"task": QUESTIONS, "reward": {}, "evaluation": {}} | tree
+    reward, evaluation = filled["reward"], filled["evaluation"]
+    if isinstance(reward, dict):
+        filled["reward"] = {"type": "exact"} | reward
+    if isinstance(evaluation, dict):
+        filled["evaluation"] = {"tasks": (QUESTIONS,)} | evaluation
+    return filled
 
 
 def check_fits(algorithm: PolicyGradientConfig, model: ModelConfig) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from physrl.registry import Registry
+from physrl.types import QUESTIONS
 
 FACTS = ("name", "wordings", "achievement", "axes", "movable", "shortcuts", "families", "attempts")
 FACTS_OF_SEVERAL = ("again", "advance")
@@ -42,6 +43,14 @@ TASKS: Registry[Any] = Registry(
 TaskName = Annotated[str, AfterValidator(TASKS.require)]
 
 
+def _known(name: str) -> str:
+    return name if name == QUESTIONS else TASKS.require(name)
+
+
+AnyTaskName = Annotated[str, AfterValidator(_known)]
+"""A task about scenes, or `questions` about images of the user's own (`data.path`)."""
+
+
 def answer_form(task: str) -> str:
     """Return the form of a task's answers; a policy without language has one form."""
-    return ANSWER_FORMS[len(TASKS[task].axes)]
+    return "a text" if task == QUESTIONS else ANSWER_FORMS[len(TASKS[task].axes)]

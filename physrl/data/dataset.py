@@ -148,14 +148,14 @@ def check_data(config: RunConfig) -> None:
 
 
 def _requirements(config: RunConfig) -> Iterator[_Requirement]:
-    if config.data is not None:
+    if config.dataset is not None:
         algorithm = config.algorithm
         steps, prompts = algorithm.steps, algorithm.prompts_per_step
         reason = f"algorithm.steps x prompts_per_step = {steps} x {prompts} = {steps * prompts}"
         if not algorithm.uses_rollouts:
             steps = algorithm.steps_per_epoch
             reason = f"each of algorithm.epochs needs {steps} x {prompts} = {steps * prompts}"
-        yield _Requirement("data", config.data, config.task, "train", steps * prompts, reason)
+        yield _Requirement("data", config.dataset, config.task, "train", steps * prompts, reason)
     scenes = config.evaluation.scenes
     for task, location in config.evaluation.data.items():
         reason = f"evaluation.scenes is {scenes}"

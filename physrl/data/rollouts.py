@@ -10,11 +10,14 @@ import pyarrow.parquet as pq
 from physrl.data.images import IMAGE, encode_image
 from physrl.errors import DataError
 from physrl.tasks.prediction import motion_words
-from physrl.types import Action, Attempt, Offset, RolloutGroup, Unparseable, Verdict
+from physrl.types import Action, Attempt, Offset, Reply, RolloutGroup, Unparseable, Verdict
 
 COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "step": (pa.int64(), "Step of training, from 1"),
-    "scene_id": (pa.string(), "Scene: task/split/generator/seed/index"),
+    "scene_id": (
+        pa.string(),
+        "Scene: task/split/generator/seed/index; question: questions/split/epoch/row",
+    ),
     "rollout": (pa.int64(), "Index of the rollout in its group"),
     "attempt": (pa.int64(), "Index of the attempt in its rollout; 0 in tasks of one attempt"),
     "image": (IMAGE, "PNG that the question shows, in `bytes`"),
@@ -33,10 +36,12 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
         "Answered offset to the right, in block widths; null without a number",
     ),
     "action_y": (pa.float64(), "Answered offset upwards, in block widths; null without a number"),
+    "action_text": (pa.string(), "Answer to a question about an image of your own; else null"),
     "unparseable": (pa.string(), "Reason why there is no valid answer; null if there is one"),
     "status": (
         pa.string(),
-        "settled: the answer was simulated; illegal: it puts a block inside another or below the "
+        "settled: the answer was simulated; answered: the question is about an image of your own; "
+        "illegal: it puts a block inside another or below the "
         "ground; unparseable: there is no valid answer",
     ),
     "success": (pa.bool_(), "True if the attempt solved the task"),
@@ -160,5 +165,7 @@ def _action_columns(action: Action) -> dict[str, Any]:
             return {"action_falls": falls}
         case Offset(x, y):
             return {"action_x": x, "action_y": y}
+        case Reply(text):
+            return {"action_text": text}
         case Unparseable(reason):
             return {"unparseable": reason}

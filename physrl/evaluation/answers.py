@@ -14,6 +14,8 @@ from physrl.types import (
     Completion,
     Offset,
     Prompt,
+    Question,
+    Reply,
     Rollout,
     RolloutGroup,
     SceneSpec,
@@ -26,7 +28,10 @@ STABILITY = TASKS["stability"]
 
 def group_answers(record: RolloutGroup) -> list[Answer]:
     """Make the answers of a group, one for each rollout."""
-    return [scene_answer(record.scene, rollout) for rollout in record.rollouts]
+    asked = record.scene
+    if isinstance(asked, Question):
+        return [question_answer(asked, rollout) for rollout in record.rollouts]
+    return [scene_answer(asked, rollout) for rollout in record.rollouts]
 
 
 def scene_answer(scene: SceneSpec, rollout: Rollout) -> Answer:
@@ -54,6 +59,30 @@ def scene_answer(scene: SceneSpec, rollout: Rollout) -> Answer:
         height=height(scene.tower),
         side="right" if scene.blocks[-1].x >= scene.blocks[0].x else "left",
         generator=scene.generator,
+    )
+
+
+def question_answer(question: Question, rollout: Rollout) -> Answer:
+    """Make the answer to a question about an image of the user's own."""
+    last = rollout.last
+    return Answer(
+        scene_id=question.scene_id,
+        completion=last.completion.text,
+        answer=last.action.text if isinstance(last.action, Reply) else "",
+        ideal=question.answer,
+        success=last.outcome.success,
+        status=last.outcome.status,
+        reward=rollout.reward.total,
+        offset=None,
+        ideal_offset=None,
+        predicted_falls=None,
+        falls=None,
+        probability=_probability(last.completion),
+        margin=None,
+        blocks=None,
+        height=None,
+        side=None,
+        generator="iid",
     )
 
 

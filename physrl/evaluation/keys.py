@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
-from physrl.storage.contents import dataset_content, files_content
+from physrl.storage.contents import dataset_content, files_content, questions_content
 from physrl.storage.provenance import scene_generator_hash
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def content_key(**content: Any) -> str:
 def run_content(config: RunConfig) -> dict[str, Any]:
     """Collect the settings of a run that determine its final weights."""
     tree = config.model_dump(mode="json", exclude=IRRELEVANT)
-    data = None if config.data is None else dataset_content(config.data) or config.data
+    data = None if config.dataset is None else dataset_content(config.dataset) or config.dataset
+    if config.questions is not None:
+        data = questions_content(config.questions)
     return tree | {"model": model_content(config.model), "data": data}
 
 

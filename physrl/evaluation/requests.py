@@ -15,7 +15,7 @@ from physrl.tasks import TASKS
 from physrl.tasks.answers import VERDICTS, answer_pattern
 from physrl.tasks.examples import Examples, blank_images, example_turns
 from physrl.tasks.prediction import request_prediction
-from physrl.types import Prompt
+from physrl.types import QUESTIONS, Prompt
 
 SAMPLED = 2**31
 """Offset of the seed of sampled answers, far from the seeds of training steps."""
@@ -80,8 +80,9 @@ def cell_sampling(cell: CellSpec) -> Sampling:
     Constrained decoding is greedy too, among the completions of the task's grammar. Of questions
     that are answered Yes or No, the probabilities of both are measured.
     """
-    settings, axes = cell.settings, TASKS[cell.condition.task].axes
-    length, choices = settings.max_completion_tokens, () if axes else VERDICTS
+    settings, task = cell.settings, cell.condition.task
+    axes = () if task == QUESTIONS else TASKS[task].axes
+    length, choices = settings.max_completion_tokens, () if axes or task == QUESTIONS else VERDICTS
     match cell.condition.decoding:
         case "greedy":
             return Sampling(1, 0.0, length, settings.seed, choices=choices)

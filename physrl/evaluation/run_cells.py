@@ -12,7 +12,8 @@ from physrl.config.study import Decoding
 from physrl.evaluation.cell_plan import make_cell
 from physrl.evaluation.keys import content_key, photos_content
 from physrl.evaluation.specs import CellSettings, CellSpec, Condition, Subject
-from physrl.storage.contents import dataset_content, files_content
+from physrl.storage.contents import dataset_content, files_content, questions_content
+from physrl.types import QUESTIONS
 
 if TYPE_CHECKING:
     from physrl.data.photos import Photo  # pyarrow, which identities do not need
@@ -58,7 +59,13 @@ def run_cells(
         max_completion_tokens=config.model.max_completion_tokens,
         auxiliary=config.auxiliary,
     )
-    return evaluation_cells(subject, config.evaluation, settings, photos)
+    cells = evaluation_cells(subject, config.evaluation, settings, photos)
+    if config.questions is None:
+        return cells
+    asked = replace(settings, data=questions_content(config.questions))
+    conditions = [Condition(QUESTIONS, decoding=decoding) for decoding in DECODINGS]
+    measured = conditions if QUESTIONS in config.evaluation.tasks else []
+    return (*(make_cell(subject, each, asked) for each in measured), *cells)
 
 
 def evaluation_cells(
@@ -68,6 +75,8 @@ def evaluation_cells(
     photos: "Sequence[Photo]",
 ) -> tuple[CellSpec, ...]:
     """Make a cell for each test set, task and decoding, and one for the photographs, greedy.
+
+    Questions about the user's own images have no scenes and are left out.
 
     Args:
         settings: those of scenes that are drawn.
@@ -82,6 +91,7 @@ def evaluation_cells(
         )
         for test_set in evaluation.generators
         for task in evaluation.tasks
+        if task != QUESTIONS
         for decoding in DECODINGS
     ]
     if photos:

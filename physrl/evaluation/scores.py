@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from physrl.evaluation.statistics import Floats
 
-STAGES = {"unparseable": 0, "illegal": 1, "settled": 2}
+STAGES = {"unparseable": 0, "illegal": 1, "settled": 2, "answered": 2}
 """How far an answer came, by its status: it was parsed, it was carried out."""
 MISSING = -1
 """Value of the answers of a seed that has none."""

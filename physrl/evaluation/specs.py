@@ -10,7 +10,7 @@ from physrl.config.environment import EnvironmentConfig, TestSet
 from physrl.config.reward import RewardConfig
 from physrl.config.run import RunConfig
 from physrl.config.study import Decoding, ExampleKind, ImageMode, Target
-from physrl.config.task import TaskName
+from physrl.config.task import AnyTaskName, TaskName
 from physrl.evaluation.trials import TrialSpec
 
 SubjectKind = Literal["trained", "base", "baseline", "physics", "guesser", "rule", "people"]
@@ -28,7 +28,7 @@ class Subject:
     key: str
     name: str
     """Name of the trial, the model or the control."""
-    trained_on: tuple[TaskName, ...] = ()
+    trained_on: tuple[AnyTaskName, ...] = ()
     method: str = ""
     model: str = ""
     """Name of the model in the grid."""
@@ -40,7 +40,7 @@ class Subject:
 class Condition:
     """A task and an evaluation protocol: the column of a cell, the same for every subject."""
 
-    task: TaskName
+    task: AnyTaskName
     test_set: TestSet = "iid"
     shots: int = 0
     """Number of examples before the question."""
@@ -88,7 +88,8 @@ class CellSettings:
     auxiliary: OutcomeConfig | None = None
     """Outcome prediction that the subject was trained on."""
     data: str | None = None
-    """Digest of the collected dataset that the scenes are from; None if they are drawn."""
+    """Digest of the collected dataset that the scenes are from, or of the user's own questions;
+    None if scenes are drawn."""
 
 
 @dataclass(frozen=True, slots=True)

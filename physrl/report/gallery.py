@@ -15,7 +15,7 @@ from physrl.report.report import GalleryItem
 from physrl.scene_source import ask
 from physrl.tasks import TASKS
 from physrl.tasks.task import make_scene
-from physrl.types import Action, Outcome, SceneSpec, Split, Unparseable
+from physrl.types import QUESTIONS, Action, Outcome, SceneSpec, Split, Unparseable
 
 Answered = tuple[str, CellSpec, CellResult]
 """A policy's name, what it was asked, and its answers."""
@@ -27,7 +27,7 @@ def make_gallery(answered: Sequence[Answered], per_task: int = 3) -> tuple[Galle
     """Select up to `per_task` greedy answers of each cell, with the image that the model saw.
 
     Tasks whose attempts start from what earlier ones left are omitted: an answer is the last
-    attempt alone. So are photographs.
+    attempt alone. So are photographs, and images of the user's own.
 
     Raises:
         DataError: an answer's scene id is not of the form task/split/generator/seed/index.
@@ -37,7 +37,8 @@ def make_gallery(answered: Sequence[Answered], per_task: int = 3) -> tuple[Galle
         simulator = stack.enter_context(closing(Simulator()))
         items = []
         for policy, cell, result in answered:
-            if cell.condition.test_set == "real" or cell.condition.decoding != "greedy":
+            asked = cell.condition
+            if asked.test_set == "real" or asked.task == QUESTIONS or asked.decoding != "greedy":
                 continue
             environment = cell.settings.environment
             if environment not in renderers:

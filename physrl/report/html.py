@@ -13,9 +13,11 @@ from physrl.report.page import render_page
 from physrl.report.report import ReportData, ReportSection
 from physrl.report.table import LEFT_ALIGNED, ROWS, headings, plain_rows
 from physrl.tasks import TASKS
+from physrl.types import QUESTIONS
 
 TEMPLATE = "report.html.j2"
 ACHIEVEMENTS = {name: task.achievement for name, task in TASKS.items()} | {
+    QUESTIONS: "answered {share} of your questions correctly",
     "real": "correctly predicted whether a real tower would fall in {share} of the photographs",
 }
 

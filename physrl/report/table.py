@@ -11,8 +11,9 @@ from physrl.config.environment import TestSet
 from physrl.config.study import Decoding
 from physrl.evaluation.results import PHOTOGRAPHS, CellResult, PolicyResult
 from physrl.tasks import TASKS
+from physrl.types import QUESTIONS
 
-ROWS = (*TASKS, PHOTOGRAPHS)
+ROWS = (*TASKS, QUESTIONS, PHOTOGRAPHS)
 DECODINGS: tuple[Decoding, ...] = ("greedy", "sampled")
 HEADINGS = ("task", "decoding", "policy", "successes", "rate", "95% interval")
 UNPARSEABLE = "no answer"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from physrl.types import Action, Motion, Outcome, SceneSpec, Unparseable
+from physrl.types import Action, Motion, Outcome, Question, SceneSpec, Unparseable
 
 
 class ScoredAttempt(Protocol):
@@ -32,6 +32,6 @@ class Move:
     predicted: None = None
 
 
-Parts = Callable[[SceneSpec, Sequence[ScoredAttempt]], dict[str, float]]
-"""A reward: from a scene and all attempts at it to unweighted parts by name, each finite and
-bounded. The reward's table has a weight for each of them."""
+Parts = Callable[[SceneSpec | Question, Sequence[ScoredAttempt]], dict[str, float]]
+"""A reward: from a scene, or a question, and all attempts at it to unweighted parts by name, each
+finite and bounded. The reward's table has a weight for each of them."""

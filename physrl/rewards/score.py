@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from physrl.config.auxiliary import OutcomeConfig
 from physrl.config.reward import REWARDS, RewardConfig
 from physrl.rewards.attempt import Parts, ScoredAttempt
-from physrl.types import Motion, Outcome, Reward, SceneSpec, Unparseable
+from physrl.types import Motion, Outcome, Question, Reward, SceneSpec, Unparseable
 
 
 def score(
-    scene: SceneSpec,
+    scene: SceneSpec | Question,
     attempts: Sequence[ScoredAttempt],
     config: RewardConfig,
     auxiliary: OutcomeConfig | None = None,

@@ -11,13 +11,15 @@ from physrl.sizing.model_size import Layers, ModelSize
 from physrl.sizing.tensors import WIDTHS, longest_sequence
 from physrl.tasks import TASKS
 
+MERGED = 4
+"""Patches of an image that become one token, in all families."""
 TILES = {0: 1 << 22, 1: 1 << 25}
 """Logits held at once, without and with a GPU."""
 
 
 def activation_bytes(config: RunConfig, size: ModelSize) -> float:
     """Estimate the activations that a micro-batch's backward pass needs, and a tile of logits."""
-    patches = _images(config) * (config.environment.image_size // size.patch) ** 2
+    patches = _images(config) * _patches(config, size)
     kept = _stack_bytes(config, size.language, _tokens(config))
     lora = config.model.lora
     if lora is None or lora.vision:
@@ -50,7 +52,16 @@ def _stack_bytes(config: RunConfig, layers: Layers, tokens: float) -> float:
 
 def _attempts(config: RunConfig) -> int:
     """Return the largest number of attempts of a trained task."""
+    if config.questions is not None:
+        return 1
     return max(TASKS[task].attempts for task in config.tasks)
+
+
+def _patches(config: RunConfig, size: ModelSize) -> int:
+    """Return the patches of an image, or a bound for images of the user's own."""
+    if config.questions is not None:
+        return config.model.max_prompt_tokens * MERGED
+    return (config.environment.image_size // size.patch) ** 2
 
 
 def _tokens(config: RunConfig) -> int:

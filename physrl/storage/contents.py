@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 
 from physrl.config.location import parse_place
+from physrl.config.questions import QuestionsConfig
 from physrl.config.run import RunConfig
 from physrl.errors import DataError, MissingObjectError
 from physrl.storage.object_store import open_store
@@ -32,9 +33,10 @@ def input_contents(config: RunConfig) -> dict[str, str]:
         "evaluation.real_images": _lists_of(evaluation.real_images),
     }
     datasets = {f"evaluation.data.{task}": place for task, place in evaluation.data.items()}
-    datasets |= {} if config.data is None else {"data": config.data}
+    datasets |= {} if config.dataset is None else {"data": config.dataset}
     found = {key: files_content(Path(path)) for key, path in files.items() if path is not None}
     found |= {key: dataset_content(place) for key, place in datasets.items()}
+    found |= {} if config.questions is None else {"data": questions_content(config.questions)}
     return {key: digest for key, digest in found.items() if digest}
 
 
@@ -71,6 +73,26 @@ def dataset_content(location: str) -> str:
     except MissingObjectError:
         return ""
     return hashlib.sha256(manifest).hexdigest()
+
+
+def questions_content(config: QuestionsConfig) -> str:
+    """Compute the digest of questions: of their files, and of how rows are read and divided.
+
+    Of files in a bucket, names, sizes and times of their last write stand for their content.
+
+    Raises:
+        DataError: a file cannot be read.
+        StorageError: the bucket cannot be read.
+    """
+    if parse_place(config.path).bucket is None:
+        content = files_content(Path(config.path))
+    else:
+        folder, _, name = config.path.rpartition("/")
+        place, prefix = (folder, name) if config.is_file else (config.path, "")
+        entries = open_store(place).entries(prefix)
+        content = str([(key, each.size, each.modified) for key, each in entries.items()])
+    settings = config.model_dump_json(exclude={"path"})
+    return hashlib.sha256(f"{settings}\n{content}".encode()).hexdigest()
 
 
 def _digest_file(digest: "hashlib._Hash", path: Path, name: str) -> str:

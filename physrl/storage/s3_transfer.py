@@ -196,12 +196,19 @@ def _download_ranges(
     progress: Progress,
 ) -> None:
     head = f"{version} {size}"
-    done = _finished_ranges(log, head) if partial.exists() else set()
+
+    def end(start: int) -> int:
+        return min(start + PART, size)
+
+    noted = _finished_ranges(log, head) if partial.is_file() else set()
+    present = partial.stat().st_size if noted else 0
+    # A machine that lost power may have kept the log without the bytes.
+    done = {start for start in range(0, size, PART) if start in noted and end(start) <= present}
     starts = [start for start in range(0, size, PART) if start not in done]
-    progress(sum(min(PART, size - start) for start in done))
+    progress(sum(end(start) - start for start in done))
 
     def fetch(start: int) -> int:
-        last = min(start + PART, size) - 1
+        last = end(start) - 1
         data = read(client, Bucket=bucket, Key=key, Range=f"bytes={start}-{last}", IfMatch=version)
         with writing_to(partial):
             os.pwrite(stream.fileno(), data, start)
@@ -217,6 +224,7 @@ def _download_ranges(
         for start in pool.imap_unordered(fetch, starts):
             with writing_to(log):
                 print(start, file=lines, flush=True)
+        stream.truncate(size)  # of other leftovers under this name
 
 
 def _finished_ranges(log: Path, head: str) -> set[int]:

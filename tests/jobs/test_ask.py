@@ -66,3 +66,16 @@ def test_mistakes_are_one_line(
         ([pulled, "--image", image, "task=chess"], "chess"),
     ):
         assert named in call_refused(capsys, "try", *arguments)
+
+
+def test_a_policy_of_own_questions_is_asked_one(
+    pulled: Path, image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pulled.parent / "config.yaml").write_text("data: {path: /data/own}\n")
+    asked = ["--question", "How many red squares are there?"]
+    code, printed, errors = call(capsys, "try", pulled, "--image", image, *asked)
+    assert (code, errors) == (0, "")
+    assert printed.startswith("How many red squares are there? Put the answer between <answer>")
+    assert "--question" in call_refused(capsys, "try", pulled, "--image", image)
+    own = call_refused(capsys, "try", pulled, "--image", image, *asked, "data=null", "task=place_x")
+    assert "--question" in own

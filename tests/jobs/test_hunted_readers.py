@@ -14,8 +14,7 @@ from tests.support.readers import Reader, readers
 NAMES = (
     "yaml", "csv", "images", "photo table", "results", "rollouts", "dataset manifest",
     "checkpoint manifest", "adapter config", "safetensors", "model config", "json lines", "people",
-    "tower list",
-    "judgements",
+    "tower list", "judgements", "own rows", "own arrow", "own lines",
 )  # fmt: skip
 
 

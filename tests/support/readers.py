@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ from physrl.config.dataset import DatasetPlan
 from physrl.config.load import parse_config
 from physrl.config.model import ModelConfig
 from physrl.config.people import ExclusionConfig
+from physrl.config.questions import QuestionsConfig
 from physrl.data.labels import read_labels
 from physrl.data.manifest import describe_shard, make_manifest
 from physrl.data.manifest import read_manifest as read_dataset_manifest
 from physrl.data.photo_image import decode_photo
 from physrl.data.photos import Photo, load_photos
+from physrl.data.questions import QuestionRows
 from physrl.data.rollouts import read_rollouts
 from physrl.data.tower_lists import read_list
 from physrl.evaluation.measurements import Measurements, load_measurement
@@ -40,6 +43,7 @@ from physrl.people.judgements import holds_judgements, read_judgements
 from physrl.people.parts import Item, Part
 from physrl.people.recordings import read_sessions
 from physrl.storage.manifest import parse_manifest
+from physrl.types import Split
 from tests.support.measurements import make_measurement
 from tests.support.paths import ROOT, TINY_BASE
 from tests.support.people import guesses, make_session
@@ -63,6 +67,7 @@ def _as_file(name: str, read: Callable[[Path], Any]) -> Callable[[bytes, Path], 
     return reader
 
 
+@cache
 def _images() -> tuple[bytes, ...]:
     pixels = np.random.default_rng(1).integers(0, 255, (12, 16, 3), np.uint8)
     found = []
@@ -192,6 +197,31 @@ def _read_judgements(data: bytes, folder: Path) -> None:
         read_judgements("judges", folder / "judges.csv", photos)
 
 
+def _own_rows() -> tuple[bytes, bytes, bytes]:
+    """Write rows of a user's own images as Parquet, as an Arrow stream, and as JSON lines."""
+    image = {"bytes": _images()[0], "path": None}
+    rows = [{"image": image, "question": f"Is it {n}?", "answer": n} for n in range(4)]
+    table = pa.Table.from_pylist(rows)
+    parquet, arrow = io.BytesIO(), io.BytesIO()
+    pq.write_table(table, parquet)
+    with pa.ipc.new_stream(arrow, table.schema) as writer:
+        writer.write_table(table)
+    lines = (json.dumps(row | {"image": f"{row['answer']}.png"}) for row in rows)
+    return parquet.getvalue(), arrow.getvalue(), "\n".join(lines).encode()
+
+
+def _read_own_rows(path: Path) -> None:
+    folder = path.suffix == ".jsonl"
+    for image in (path.parent / f"{number}.png" for number in range(4 * folder)):
+        if not image.exists():
+            image.write_bytes(_images()[0])
+    rows = QuestionRows(QuestionsConfig(path=str(path.parent if folder else path)))
+    splits: tuple[Split, ...] = ("train", "validation", "test")
+    for split in splits:
+        for number in range(rows.count(split)):
+            rows.image(rows(split, number))
+
+
 def readers(scratch: Path) -> dict[str, Reader]:
     """Make the table of readers.
 
@@ -201,6 +231,7 @@ def readers(scratch: Path) -> dict[str, Reader]:
     config = (ROOT / "jobs" / "configs" / "demo.yaml").read_bytes()
     manifest = {"files": {"state.json": {"size": 1, "sha256": "0" * 64}}}
     rows = b'{"step": 1, "time": 2.5, "kl": 0.1}\n{"step": 2, "time": 3.5, "kl": null}\n'
+    parquet, arrow, lines = _own_rows()
     return {
         "yaml": Reader(
             lambda data, _: parse_config(data.decode("utf-8", "replace"), "mine.yaml"), (config,)
@@ -221,6 +252,9 @@ def readers(scratch: Path) -> dict[str, Reader]:
         ),
         "safetensors": Reader(_read_adapter("adapter_model.safetensors"), (_adapter_weights(),)),
         "model config": Reader(_read_model, ((TINY_BASE / "config.json").read_bytes(),)),
+        "own rows": Reader(_as_file("own.parquet", _read_own_rows), (parquet,)),
+        "own arrow": Reader(_as_file("own.arrow", _read_own_rows), (arrow,)),
+        "own lines": Reader(_as_file("own.jsonl", _read_own_rows), (lines,)),
         "json lines": Reader(_read_metrics, (rows,)),
         "tower list": Reader(_read_towers, (b"a.png 1\nb.png 0\n", LISTED)),
         "people": Reader(_read_people, _people()),

@@ -43,9 +43,9 @@ def test_hunted_size_is_counted_exactly_or_refused_by_name(
     model = ModelConfig(path=str(TINY_BASE), max_prompt_tokens=100)
     if max(size) > 200 * min(size):
         with pytest.raises(UserError, match=rf"a\.png \({size[1]} x {size[0]} pixels\)"):
-            check_prompts([ask(*size)], model)
+            check_prompts([("photograph a.png", ask(*size))], model)
         return
-    check_prompts([ask(*size)], model)
+    check_prompts([("photograph a.png", ask(*size))], model)
     for most, collator in collators.items():
         if most != 200_704 or size[0] * size[1] < 300_000:
             inputs = collator([TrainingExample(ask(*size), (1,))])

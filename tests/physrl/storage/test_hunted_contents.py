@@ -15,6 +15,7 @@ from physrl.evaluation.keys import content_key, run_content
 from physrl.storage.contents import SAMPLE_BYTES, SAMPLES, files_content, input_contents
 from physrl.storage.run_folder import open_run
 from tests.support.datasets import PLAN, write_dataset
+from tests.support.own_images import make_rows, own_config, png, write_rows
 from tests.support.paths import TINY_BASE
 
 
@@ -116,3 +117,41 @@ def test_hunted_revision_is_part_of_the_run_and_its_key(tmp_path: Path) -> None:
         open_run(run("abd"), resume=True)
     with pytest.raises(ConfigError, match="revision abc"):
         load_config(None, [f"model.path={TINY_BASE}", "model.revision=abc"])
+
+
+@pytest.mark.parametrize("changed", ["rows", "image", "shares", "column", "nothing"])
+def test_hunted_own_rows_are_known_by_content(changed: str, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    (tmp_path / "own").mkdir()
+    (folder / "a.png").write_bytes(png(7))
+    rows = make_rows(20, image="a.png", other="3")
+    write_rows(folder / "rows.parquet", rows)
+    places = {"output": str(tmp_path / "runs"), "name": "mine"}
+    before = own_config(folder, **places)
+    open_run(before, resume=False)
+    key, data = content_key(run=run_content(before)), {}
+    match changed:
+        case "rows":
+            write_rows(folder / "rows.parquet", [*rows[:-1], rows[-1] | {"answer": "x"}])
+        case "image":
+            (folder / "a.png").write_bytes(png(8))
+        case "shares":
+            data = {"test": 0.2}
+        case "column":
+            data = {"answer": "other"}
+    after = own_config(folder, **places, data=data)
+    if changed == "nothing":
+        open_run(after, resume=True)
+        assert content_key(run=run_content(after)) == key
+        return
+    with pytest.raises(ConfigError, match="data"):
+        open_run(after, resume=True)
+    assert content_key(run=run_content(after)) != key
+
+
+def test_hunted_own_rows_elsewhere_have_the_same_key(tmp_path: Path) -> None:
+    keys = set()
+    for place in ("here", "there"):
+        write_rows(tmp_path / place / "rows.parquet", make_rows(20))
+        keys.add(content_key(run=run_content(own_config(tmp_path / place))))
+    assert len(keys) == 1

@@ -161,6 +161,32 @@ def test_parts_of_another_object_are_not_reused(
     assert (tmp_path / "back").read_bytes() == large.read_bytes()
 
 
+LEFT = {
+    "no bytes": (0, "0\n5242880\n"),
+    "bytes of one part": (PART, "5242880\n0\n10485760\n"),
+    "part of a part": (PART + 7, "0\n5242880\n"),
+    "other places": (4 * PART, "7\n15728640000\n5242880\n"),
+    "other text": (PART, "-5\n0x10\n\u0663\n\n0"),
+    "the whole log without bytes": (3, "0\n5242880\n10485760\n15728640\n"),
+}
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_hunted_leftovers_of_a_download_leave_no_hole(
+    left: str, store: Any, large: Path, tmp_path: Path
+) -> None:
+    store.upload("large", large)
+    length, lines = LEFT[left]
+    size = large.stat().st_size
+    version = store._client.head_object(Bucket=store._bucket, Key="run/large")["ETag"]
+    (tmp_path / ".partial-back").write_bytes(large.read_bytes()[:length].ljust(length, b"x"))
+    (tmp_path / ".partial-back.ranges").write_text(f"{version} {size}\n{lines}")
+    seen: list[int] = []
+    store.download("large", tmp_path / "back", seen.append)
+    assert (tmp_path / "back").read_bytes() == large.read_bytes()
+    assert sum(seen) == size
+
+
 def test_incomplete_uploads_of_killed_writers_are_removed(store: Any, large: Path) -> None:
     store._client.create_multipart_upload(Bucket=store._bucket, Key="run/checkpoints/x")
     store._client.create_multipart_upload(Bucket=store._bucket, Key="another/x")
