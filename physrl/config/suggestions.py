@@ -11,6 +11,18 @@ from physrl.config.implementation import TypedRegistry
 
 CUTOFF = 0.6
 """Similarity from which a name is suggested."""
+OTHER_NAMES = {
+    "batch_size": "prompts_per_step",
+    "epsilon": "clip_low",
+    "epsilon_high": "clip_high",
+    "learning_rate": "lr",
+    "max_steps": "steps",
+    "num_generations": "group_size",
+    "num_train_epochs": "epochs",
+    "per_device_train_batch_size": "prompts_per_step",
+    "steps_per_generation": "updates_per_rollout",
+}
+"""Keys by the names that TRL and transformers have for them, where these are not similar."""
 
 
 def suggest_key(section: type[Section], where: Sequence[Any]) -> str | None:
@@ -22,6 +34,7 @@ def suggest_key(section: type[Section], where: Sequence[Any]) -> str | None:
         where: path of the unknown key.
     """
     *parents, name = map(str, where)
+    name = OTHER_NAMES.get(name, name)
     tables = [section]
     for part in parents:
         found = (each for table in tables for each in _inner(table, part))

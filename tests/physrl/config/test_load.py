@@ -209,6 +209,8 @@ def test_dump_loads_back() -> None:
         (["evaluation.tasks=[place, place]"], r"evaluation.tasks is \[place, place\].* none twice"),
         (["seed=-1", "typo=1"], r"seed is -1: .*; and unknown key 'typo'"),
         (["lr=1"], r"unknown key 'lr': did you mean (algorithm|warm_start)\.lr\?"),
+        (["algorithm.learning_rate=1"], r"did you mean algorithm\.lr\?"),
+        (["algorithm.num_generations=8"], r"did you mean algorithm\.group_size\?"),
         (["reward.sucess=1"], r"did you mean reward\.success\?"),
         (["enviroment.camera=held_out"], r"did you mean environment\?"),
         (["environment.camera=heldout"], "did you mean held_out"),
