@@ -63,4 +63,7 @@ def open_studies(location: str) -> tuple[CellStore, tuple[StudyPlan, ...]]:
             f"{location} is not the store of a study, but holds one: name "
             f"{location.rstrip('/')}/{USUAL_STORE}"
         )
-    raise DataError(f"store {location} holds no study: run physrl sweep with store={location}")
+    raise DataError(
+        f"store {location} holds no study: name the store= of one; physrl status {location} "
+        "--watch shows the runs there"
+    )

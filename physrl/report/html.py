@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from physrl.config.differences import show_value
 from physrl.evaluation.results import CellResult, PolicyResult, compare
 from physrl.report.answer_figures import MOST_POINTS, confusion_matrices, offset_scatter
 from physrl.report.colors import policy_colors
@@ -51,7 +51,7 @@ def render_html(data: ReportData) -> str:
         curves=learning_curves(data.curves) if curve_panels(data.curves) else None,
         most_points=MOST_POINTS,
         colors=policy_colors([*dict.fromkeys(names)]),
-        show=_show_value,
+        show=show_value,
     )
 
 
@@ -110,14 +110,3 @@ def _change(before: CellResult, after: CellResult) -> str:
     value, low, high = (100 * each for each in (difference.value, difference.low, difference.high))
     verdict = "significant" if difference.is_clear else "not significant"
     return f"{after.count.rate:.0%} ({value:+.1f} points, {low:+.1f} to {high:+.1f}; {verdict})"
-
-
-def _show_value(value: Any) -> str:
-    """Write a setting as a configuration file does."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_show_value, value))}]"
-    return str(value)
