@@ -113,8 +113,9 @@ def _hints(runs: Sequence[_Run], groups: Sequence[Asked]) -> Iterator[str]:
     for run, questions in zip(runs[1:], others, strict=True):
         if not first or not questions or set(first) & set(questions):
             continue
-        wanted = [overrides_to(one, other) for one in first for other in questions]
-        command = f"physrl evaluate --policy {run.folder} {shlex.join(min(wanted, key=len))}"
+        wanted = (overrides_to(one, other) for one in first for other in questions)
+        fewest = min(wanted, key=lambda overrides: len(overrides))
+        command = f"physrl evaluate --policy {run.folder} {shlex.join(fewest)}"
         yield (
             f"{runs[0].name} and {run.name} were not asked about the same scenes. This asks "
             f"{run.name} what {runs[0].name} was asked: {command}"
