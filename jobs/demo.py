@@ -25,7 +25,7 @@ from jobs.display.console import console
 from jobs.display.progress import show_training
 from jobs.report import write
 from jobs.sizing.peak_memory import PeakMemory
-from jobs.train import evaluate_once, show_results
+from jobs.train import RESUME, evaluate_once, show_results
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.config.study import Decoding
@@ -33,6 +33,7 @@ from physrl.data.photos import load_configured_photos
 from physrl.evaluation.measurements import Measurement
 from physrl.storage.checkpoints import Checkpoint
 from physrl.storage.mirror import store_files
+from physrl.storage.run_folder import has_trained
 from physrl.types import Split
 
 INSTALL_SECONDS = Path(".venv") / "install-seconds"
@@ -48,7 +49,7 @@ def run(config: RunConfig) -> None:
         try:
             results, seconds = _train_and_evaluate(config)
         except Stopped:
-            console.print("stopped; continue with the same command and --resume")
+            console.print(f"stopped; {RESUME}" if has_trained(config.folder) else "stopped")
             return
     with _timed(seconds, "report"):
         facts = {f"{name} (s)": f"{value:.0f}" for name, value in seconds.items()}

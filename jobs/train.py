@@ -20,6 +20,7 @@ from physrl.evaluation.results import CellResult, PolicyResult
 from physrl.evaluation.run_cells import policy_subject, run_cells
 from physrl.report.table import make_tables
 from physrl.storage.mirror import store_files
+from physrl.storage.run_folder import has_trained
 
 RESUME = "continue with the same command and --resume"
 
@@ -41,7 +42,7 @@ def run(config: RunConfig) -> None:
             name = config.algorithm.type
             results += evaluate_once(actors, config, name, trained, photos, stop)
         except Stopped:
-            console.print(f"stopped during an evaluation; {RESUME}")
+            console.print(f"stopped; {RESUME}" if has_trained(config.folder) else "stopped")
             return
     store_files(config)
     show_results(results, config.name)
