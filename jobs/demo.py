@@ -60,7 +60,8 @@ def run(config: RunConfig) -> None:
         report = write(config, facts)
     store_files(config)
     show_results(results, config.name)
-    console.print(f"report: {report}\nTensorBoard: tensorboard --logdir {config.folder}")
+    lines = f"report: {report}\nTensorBoard: tensorboard --logdir {config.folder}"
+    console.print(lines, soft_wrap=True)
     print(json.dumps(summary(config.task, results, seconds, memory.gigabytes)))
 
 
@@ -108,7 +109,7 @@ def _train_and_evaluate(config: RunConfig) -> tuple[list[Measurement], dict[str,
     seconds = _install_seconds()
     photos = load_configured_photos(config)
     began = time.monotonic()
-    console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
+    console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed", soft_wrap=True)
     with start_actors(config) as actors, stop_on_signals() as stop:
         actors.learner.start()  # in the background of the first evaluation
         results: list[Measurement] = []
@@ -139,7 +140,8 @@ def _phase(config: RunConfig, actors: RunActors, stop: StopRequest) -> Checkpoin
     split: Split = "warm" if config.name == "warm" else "train"
     checkpoint, finished = train_phase(config, actors, stop, show_training, split)
     if not finished:
-        console.print(f"{config.name} stopped after step {checkpoint.step}: {checkpoint.path}")
+        told = f"{config.name} stopped after step {checkpoint.step}: {checkpoint.path}"
+        console.print(told, soft_wrap=True)
         raise Stopped
     return checkpoint
 
