@@ -32,8 +32,16 @@ FILES = (
     ),
     (
         "`metrics.jsonl`, `events.out.tfevents.*`",
-        "`train`, `sft`",
-        "metrics by step ([monitoring.md](monitoring.md))",
+        "`train`, `sft`, `baseline`",
+        "metrics by step ([monitoring.md](monitoring.md)); a study's trials have an event file of "
+        "hyperparameters more",
+    ),
+    ("`warnings.log`", "`train`, `sft`, `demo`", "warnings of libraries, if there were any"),
+    ("`tracking.json`", "`train`, `sft`", "id of the run at experiment trackers"),
+    (
+        "`profile/*.json`, `*.json.gz`",
+        "`train` with `runtime.profile_step`",
+        "traces ([monitoring.md](monitoring.md#profiling-one-step))",
     ),
     ("`rollouts/step-*.parquet`", "`train`", "[rollouts](#rollouts)"),
     ("`evaluation/*.parquet`", "`train`, `evaluate`, `baseline`", "[answers](#answers)"),
@@ -50,6 +58,17 @@ FILES = (
         "[datasets](#datasets) ([layout](datasets.md#layout))",
     ),
     ("`cells/*.parquet` of a study", "`sweep`", "[answers](#answers)"),
+    (
+        "`plans/*.json`, `trained/*.json`, `adaptation/*.json`, `probes/*.json` of a study",
+        "`sweep`",
+        "what it needs; checkpoint and metrics of a trial; successes by steps; decodability by "
+        "layer ([study.md](study.md#results-on-storage))",
+    ),
+    (
+        "`running/*.json`, `failed/*.json` of a study",
+        "`sweep`",
+        "what is being computed, and reasons of failures (`physrl status`)",
+    ),
     (
         "`people/*/*.parquet` of a study",
         "`humans import`",
@@ -114,20 +133,23 @@ parts = pd.DataFrame([dict(each) for each in rollouts["reward_parts"]])
 print(parts.groupby(rollouts["step"].to_numpy()).mean())
 ```
 
-Which scenes flip between two policies:
+Which scenes flip between two policies. A policy may have been measured under several settings, with
+the same scene ids: only files of equal `settings` may be joined.
 
 ```python
+import json
 from pathlib import Path
 
 import pandas as pd
 
-
-def answers(policy):
-    (file,) = Path("runs/first/evaluation").glob(f"{policy}_place_iid_greedy_*.parquet")
-    return pd.read_parquet(file)
-
-
-both = answers("base").merge(answers("grpo"), on="scene_id", suffixes=("_base", "_grpo"))
+folder = Path("runs/first/evaluation")
+files = sorted(folder.glob("*_place_iid_greedy_*.json"), key=lambda file: file.stat().st_mtime)
+asked = [json.loads(file.read_text()) for file in files]  # the run's own evaluation first
+base = next(each for each in asked if each["policy"] == "base")
+same = [each for each in asked if each["settings"] == base["settings"]]
+grpo = next(each for each in same if each["policy"] == "grpo")
+first, second = (pd.read_parquet(folder / each["answers"]) for each in (base, grpo))
+both = first.merge(second, on="scene_id", suffixes=("_base", "_grpo"))
 flipped = both[both["success_base"] != both["success_grpo"]]
 print(flipped[["scene_id", "answer_base", "answer_grpo", "ideal_base", "success_grpo"]])
 ```
@@ -135,6 +157,9 @@ print(flipped[["scene_id", "answer_base", "answer_grpo", "ideal_base", "success_
 The same three with DuckDB (`pip install duckdb`):
 
 ```python
+import json
+from pathlib import Path
+
 import duckdb
 
 duckdb.sql(
@@ -147,10 +172,16 @@ duckdb.sql(
     "       FROM 'runs/first/rollouts/*.parquet')"
     " GROUP BY ALL ORDER BY step, part"
 ).show()
+folder = Path("runs/first/evaluation")
+files = sorted(folder.glob("*_place_iid_greedy_*.json"), key=lambda file: file.stat().st_mtime)
+asked = [json.loads(file.read_text()) for file in files]  # the run's own evaluation first
+base = next(each for each in asked if each["policy"] == "base")
+same = [each for each in asked if each["settings"] == base["settings"]]
+grpo = next(each for each in same if each["policy"] == "grpo")
 duckdb.sql(
     "SELECT scene_id, base.answer AS base, grpo.answer AS grpo, base.ideal"
-    " FROM 'runs/first/evaluation/base_place_iid_greedy_*.parquet' AS base"
-    " JOIN 'runs/first/evaluation/grpo_place_iid_greedy_*.parquet' AS grpo USING (scene_id)"
+    f" FROM '{folder / base['answers']}' AS base"
+    f" JOIN '{folder / grpo['answers']}' AS grpo USING (scene_id)"
     " WHERE base.success <> grpo.success"
 ).show()
 ```

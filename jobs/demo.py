@@ -25,7 +25,7 @@ from jobs.display.console import console
 from jobs.display.progress import show_training
 from jobs.report import write
 from jobs.sizing.peak_memory import PeakMemory
-from jobs.train import evaluate_once, show_results
+from jobs.train import RESUME, evaluate_once, show_results
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.config.study import Decoding
@@ -33,6 +33,7 @@ from physrl.data.photos import load_configured_photos
 from physrl.evaluation.measurements import Measurement
 from physrl.storage.checkpoints import Checkpoint
 from physrl.storage.mirror import store_files
+from physrl.storage.run_folder import has_trained
 from physrl.types import Split
 
 INSTALL_SECONDS = Path(".venv") / "install-seconds"
@@ -48,7 +49,7 @@ def run(config: RunConfig) -> None:
         try:
             results, seconds = _train_and_evaluate(config)
         except Stopped:
-            console.print("stopped; continue with the same command and --resume")
+            console.print(f"stopped; {RESUME}" if has_trained(config.folder) else "stopped")
             return
     with _timed(seconds, "report"):
         facts = {f"{name} (s)": f"{value:.0f}" for name, value in seconds.items()}
@@ -59,7 +60,8 @@ def run(config: RunConfig) -> None:
         report = write(config, facts)
     store_files(config)
     show_results(results, config.name)
-    console.print(f"report: {report}\nTensorBoard: tensorboard --logdir {config.folder}")
+    lines = f"report: {report}\nTensorBoard: tensorboard --logdir {config.folder}"
+    console.print(lines, soft_wrap=True)
     print(json.dumps(summary(config.task, results, seconds, memory.gigabytes)))
 
 
@@ -107,7 +109,7 @@ def _train_and_evaluate(config: RunConfig) -> tuple[list[Measurement], dict[str,
     seconds = _install_seconds()
     photos = load_configured_photos(config)
     began = time.monotonic()
-    console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
+    console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed", soft_wrap=True)
     with start_actors(config) as actors, stop_on_signals() as stop:
         actors.learner.start()  # in the background of the first evaluation
         results: list[Measurement] = []
@@ -138,7 +140,8 @@ def _phase(config: RunConfig, actors: RunActors, stop: StopRequest) -> Checkpoin
     split: Split = "warm" if config.name == "warm" else "train"
     checkpoint, finished = train_phase(config, actors, stop, show_training, split)
     if not finished:
-        console.print(f"{config.name} stopped after step {checkpoint.step}: {checkpoint.path}")
+        told = f"{config.name} stopped after step {checkpoint.step}: {checkpoint.path}"
+        console.print(told, soft_wrap=True)
         raise Stopped
     return checkpoint
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cluster.evaluation.evaluate import evaluate_policy
 from cluster.runtime.stopping import StopRequest
@@ -11,6 +12,7 @@ from cluster.training.actors import start_actors
 from jobs.checks.checkpoint import check_model
 from jobs.display.console import console
 from jobs.train import show_results
+from physrl.config.differences import show_value
 from physrl.config.model import ModelConfig
 from physrl.config.run import RunConfig
 from physrl.data.photos import Photo, load_configured_photos
@@ -20,7 +22,7 @@ from physrl.evaluation.run_cells import BASE, policy_subject, run_cells
 from physrl.evaluation.specs import Subject
 
 
-def run(config: RunConfig, base: ModelConfig, name: str) -> None:
+def run(config: RunConfig, base: ModelConfig, name: str, changed: Mapping[str, Any]) -> None:
     """Measure the configured model and its base; print a table for each test set.
 
     Measurements that are in the run's folder are read instead of made again.
@@ -28,6 +30,7 @@ def run(config: RunConfig, base: ModelConfig, name: str) -> None:
     Args:
         base: the model before training.
         name: name of the policy.
+        changed: settings of the questions that are not those of the policy's run, by key.
     """
     photos = load_configured_photos(config)
     policies = {name: config}
@@ -41,6 +44,10 @@ def run(config: RunConfig, base: ModelConfig, name: str) -> None:
     shared = config.model.adapter is not None
     turns = [policies] if shared else [{each: served} for each, served in policies.items()]
     measured = [each for turn in turns for each in _measure(turn, photos)]
+    if changed:
+        settings = " ".join(f"{key}={show_value(value)}" for key, value in changed.items())
+        told = f"asked with other settings than the run's: {settings}"
+        console.print(told, soft_wrap=True, markup=False)
     show_results(measured, config.name)
     folder = Measurements(config.folder).folder
     console.print(f"answers (Parquet) and counts (JSON): {folder}", soft_wrap=True)

@@ -1,6 +1,7 @@
 """Write the HTML report of run folders."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,12 @@ from physrl.data.photos import HumanAccuracy, human_accuracy, load_configured_ph
 from physrl.errors import DataError
 from physrl.evaluation.keys import photos_content
 from physrl.evaluation.measurements import Measurement, Measurements
-from physrl.evaluation.questions import Asked, describe_difference, group_by_question
+from physrl.evaluation.questions import (
+    Asked,
+    describe_difference,
+    group_by_question,
+    overrides_to,
+)
 from physrl.evaluation.specs import CellSpec
 from physrl.metrics import read_metrics
 from physrl.report.gallery import make_gallery
@@ -72,6 +78,7 @@ def _write(runs: Sequence[_Run], facts: Mapping[str, str], path: Path) -> Path:
         for run in runs
         for each in run.measurements
     ]
+    groups = group_by_question(measured)
     first = runs[0].config
     title = " and ".join(run.name for run in runs)
     if first is not None and not several:
@@ -82,13 +89,37 @@ def _write(runs: Sequence[_Run], facts: Mapping[str, str], path: Path) -> Path:
     data = ReportData(
         title=title,
         subtitle="; ".join(models),
-        sections=tuple(_sections(group_by_question(measured), _people(list(configs.values())))),
+        sections=tuple(_sections(groups, _people(list(configs.values())))),
         curves=dict(_curves(runs)),
         settings={name: changed_settings(config) for name, config in configs.items()},
         differences=differences(list(configs.values())) if len(configs) > 1 else {},
+        hints=tuple(_hints(runs, groups)),
         facts={**facts, **versions()},
     )
     return write_report(data, path)
+
+
+def _hints(runs: Sequence[_Run], groups: Sequence[Asked]) -> Iterator[str]:
+    """Say how to compare runs with the first that no question compares, such as of other seeds."""
+    asked = [
+        {
+            group.question
+            for group in groups
+            if any(each.policy.startswith(f"{run.name}: ") for each in group.measurements)
+        }
+        for run in runs
+    ]
+    first, *others = [[each for each in some if each.seed is not None] for some in asked]
+    for run, questions in zip(runs[1:], others, strict=True):
+        if not first or not questions or set(first) & set(questions):
+            continue
+        wanted = (overrides_to(one, other) for one in first for other in questions)
+        fewest = min(wanted, key=lambda overrides: len(overrides))
+        command = f"physrl evaluate --policy {run.folder} {shlex.join(fewest)}"
+        yield (
+            f"{runs[0].name} and {run.name} were not asked about the same scenes. This asks "
+            f"{run.name} what {runs[0].name} was asked: {command}"
+        )
 
 
 def _sections(

@@ -17,7 +17,7 @@ from physrl.storage.run_files import CONFIG
 
 def run(config: RunConfig) -> None:
     """Train or resume in the run's opened folder."""
-    console.print(f"run [bold]{config.folder}[/]: starting Ray and DeepSpeed")
+    console.print(f"run [bold]{config.folder}[/]: starting Ray and DeepSpeed", soft_wrap=True)
     # No servers are started, so the cluster needs no room for them.
     without_servers = {"gpus_per_server": 0, "layout": "disaggregated"}
     with (
@@ -29,7 +29,8 @@ def run(config: RunConfig) -> None:
     if checkpoint.step < config.algorithm.steps:
         console.print(
             f"stopped after step {checkpoint.step} with {checkpoint.path}; resume with the same "
-            "command and --resume"
+            "command and --resume",
+            soft_wrap=True,
         )
         return
     store_files(config)

@@ -3,18 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 
 from rich.table import Table
 
+from jobs.arguments.study_place import open_studies
 from jobs.display.console import console
-from physrl.config.location import parse_place
-from physrl.errors import DataError
-from physrl.evaluation.cells import CellStore, find_cell_store
+from physrl.evaluation.cells import CellStore
 from physrl.evaluation.matrix import STATUSES, DoneCells, Entry, make_matrix
 from physrl.evaluation.results import CellResult
 from physrl.evaluation.specs import StudyPlan
-from physrl.storage.run_files import CONFIG
 
 SIGNS = {"running": "[yellow]running[/]", "failed": "[red]failed[/]", "missing": "[dim]missing[/]"}
 
@@ -25,21 +22,7 @@ def run(location: str) -> None:
     Raises:
         DataError: the store does not exist or holds no study.
     """
-    try:
-        place = parse_place(location)
-    except ValueError as error:
-        raise DataError(f"the store {error}") from None
-    if place.bucket is None and not Path(place.path).is_dir():
-        raise DataError(f"store {location} does not exist: name the store= of a study")
-    store = find_cell_store(str(place))
-    plans = () if store is None else store.plans()
-    if store is None and (Path(place.path) / CONFIG).is_file() and place.bucket is None:
-        raise DataError(
-            f"{location} is a run, not the store of a study: its results are shown by physrl "
-            f"report {location}, its metrics by tensorboard --logdir {location}"
-        )
-    if store is None or not plans:
-        raise DataError(f"store {location} holds no study: run physrl sweep with store={location}")
+    store, plans = open_studies(location)
     for plan in plans:
         show_matrix(plan, store)
         _print_counts(plan, store)

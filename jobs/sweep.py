@@ -204,8 +204,7 @@ def _report(config: StudyConfig, plan: StudyPlan, store: CellStore, seconds: flo
     facts = {"this run (s)": f"{seconds:.0f}", "store": store.location}
     facts |= rate_facts(plan, store) | versions()
     page = write_study_report(results, folder / "report", facts)
-    runs = folder / "trials"  # beside it, Tune's own files would show each trial again
-    console.print(f"report: {page}\nTensorBoard: tensorboard --logdir {runs}", soft_wrap=True)
+    console.print(f"report: {page}\nTensorBoard: tensorboard --logdir {folder}", soft_wrap=True)
     print(json.dumps(headline(results) | {"seconds": round(seconds, 1)}))
 
 

@@ -20,6 +20,7 @@ from physrl.evaluation.results import CellResult, PolicyResult
 from physrl.evaluation.run_cells import policy_subject, run_cells
 from physrl.report.table import make_tables
 from physrl.storage.mirror import store_files
+from physrl.storage.run_folder import has_trained
 
 RESUME = "continue with the same command and --resume"
 
@@ -27,7 +28,7 @@ RESUME = "continue with the same command and --resume"
 def run(config: RunConfig) -> None:
     """Train in the run's opened folder, or resume; evaluate before and after, print the counts."""
     photos = load_configured_photos(config)
-    console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed")
+    console.print(f"run [bold]{config.folder}[/]: starting Ray, vLLM and DeepSpeed", soft_wrap=True)
     with start_actors(config) as actors, stop_on_signals() as stop:
         actors.learner.start()  # in the background of the first evaluation
         try:
@@ -35,17 +36,18 @@ def run(config: RunConfig) -> None:
             checkpoint, finished = train(config, actors, stop, show_training)
             if not finished:
                 where = f"step {checkpoint.step} with {checkpoint.path}"
-                console.print(f"stopped after {where}; {RESUME}")
+                console.print(f"stopped after {where}; {RESUME}", soft_wrap=True)
                 return
             trained = trained_model(config.model, checkpoint.path)
             name = config.algorithm.type
             results += evaluate_once(actors, config, name, trained, photos, stop)
         except Stopped:
-            console.print(f"stopped during an evaluation; {RESUME}")
+            console.print(f"stopped; {RESUME}" if has_trained(config.folder) else "stopped")
             return
     store_files(config)
     show_results(results, config.name)
-    console.print(f"checkpoint {checkpoint.path}\nreport: physrl report {config.folder}")
+    lines = f"checkpoint {checkpoint.path}\nreport: physrl report {config.folder}"
+    console.print(lines, soft_wrap=True)  # a broken path cannot be copied
 
 
 def evaluate_once(

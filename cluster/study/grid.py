@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.logger import JsonLoggerCallback
 
 from cluster.runtime.placement import (
     WORKER_CPUS,
@@ -87,6 +88,8 @@ def run_trials(
     """
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # it prints tables in spite of verbose=0
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # it hides that the experiment was interrupted
+    # Its event files would show each trial in TensorBoard again, beside those of the run.
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     path = folder / "tune" / _experiment_name(jobs)
     groups = announced_groups()
     trainable = tune.with_resources(
@@ -130,9 +133,13 @@ def run_trials(
 def _make_tuner(
     path: Path, trainable: Any, jobs: Mapping[str, TrialJob], callbacks: Sequence[tune.Callback]
 ) -> tune.Tuner:
+    named = [
+        {"key": key, "name": run_name(job.subject), **job.hyperparameters}
+        for key, job in jobs.items()
+    ]
     return tune.Tuner(
         trainable,
-        param_space={"trial": tune.grid_search([_hyperparameters(job) for job in jobs.values()])},
+        param_space={"trial": tune.grid_search(named)},
         tune_config=tune.TuneConfig(
             reuse_actors=True,
             trial_name_creator=_trial_name,
@@ -142,7 +149,7 @@ def _make_tuner(
             name=path.name,
             storage_path=str(path.parent),
             failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
-            callbacks=list(callbacks),
+            callbacks=[JsonLoggerCallback(), *callbacks],
             verbose=0,
         ),
     )
@@ -188,24 +195,6 @@ def _record(job: TrialJob, store: CellStore, reason: str) -> None:
     for key, name in job.result_names.items():
         if key not in done:
             store.fail(key, name, reason, ATTEMPTS)
-
-
-def _hyperparameters(job: TrialJob) -> dict[str, Any]:
-    """Return the parameters of a trial that Tune and TensorBoard's HParams show."""
-    subject, config = job.subject, job.config
-    lora = config.model.lora
-    return {
-        "key": subject.key,
-        "name": run_name(subject),
-        "task": "+".join(subject.trained_on) or "none",
-        "method": subject.method or subject.kind,
-        "model": subject.model,
-        "seed": subject.seed,
-        "variant": subject.variant or "none",
-        "steps": config.algorithm.steps,
-        "lr": config.algorithm.lr,
-        "rank": 0 if lora is None else lora.rank,
-    }
 
 
 def _trial_name(trial: Any) -> str:

@@ -21,6 +21,7 @@ from physrl.config.run import RunConfig
 from physrl.evaluation.cells import Trained, open_cell_store
 from physrl.evaluation.specs import AdaptationSpec, Subject
 from physrl.metrics import read_metrics
+from physrl.metrics.event_file import write_hyperparameters
 from physrl.storage.checkpoints import Checkpoint
 from physrl.storage.run_folder import open_run
 
@@ -48,6 +49,22 @@ class TrialJob:
         return trained | {
             spec.key: f"{spec.subject.name} to {spec.task}, seed {spec.seed}"
             for spec in self.adaptations
+        }
+
+    @property
+    def hyperparameters(self) -> dict[str, str | float]:
+        """Parameters of the trial in tables of many trials."""
+        subject, config = self.subject, self.config
+        lora = config.model.lora
+        return {
+            "task": "+".join(subject.trained_on) or "none",
+            "method": subject.method or subject.kind,
+            "model": subject.model or "none",
+            "seed": subject.seed,
+            "variant": subject.variant or "none",
+            "steps": config.algorithm.steps,
+            "lr": config.algorithm.lr,
+            "rank": 0 if lora is None else lora.rank,
         }
 
 
@@ -133,7 +150,8 @@ class TrialRunner(tune.Trainable):
             return Path(trained.checkpoint)
         self._results.start(subject.key, subject.name)
         began = time.monotonic()
-        open_run(config, resume=True)
+        folder = open_run(config, resume=True)
+        write_hyperparameters(folder, subject.name, self._job.hyperparameters)
         checkpoint, finished = self._train_run(
             config, self._ready_actors(), self._stop, self._progress
         )

@@ -65,6 +65,9 @@ class Controller:
 
         A stop request ends the loop with a checkpoint: after an update that is running, but without
         waiting for completions.
+
+        Raises:
+            Stopped: a stop was requested before the first step; there is no checkpoint.
         """
         config = self._config
         with self._closing():
@@ -84,6 +87,8 @@ class Controller:
                 self._record(step, metrics | budget, health)
                 if step % config.checkpoint.every == 0 and step < config.algorithm.steps:
                     newest = self._commit_if_possible(step, budget) or newest
+            if newest is None and step == 0 < config.algorithm.steps:
+                raise Stopped
             if newest is None or newest.step < step:
                 newest = self._commit(step, budget)
             self._steps.publish()

@@ -1,7 +1,7 @@
 """Commands about what was trained: measure it, report on it, fetch it, ask it, merge it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from jobs.checks import run as run_checks
 from jobs.checks.checkpoint import check_model
 from jobs.checks.storage import check_writable
 from physrl.config import load_config
+from physrl.config.differences import changed_questions
 from physrl.errors import UserError
 
 app = typer.Typer()
@@ -51,8 +52,10 @@ def evaluate(
     else:
         policy = folder = of_run(policy)
     beside = config_file(Path(folder)) if config is None else None
+    changed: dict[str, Any] = {}
     if beside is not None:
         checked = load_beside(Path(folder), beside, given)
+        changed = changed_questions(load_beside(Path(folder), beside, []), checked)
     elif config is None and not any(each.startswith("name=") for each in given):
         checked = load_config(None, [f"name={short_name(policy)}", *given])
     else:
@@ -63,7 +66,7 @@ def evaluate(
     run_checks.check(evaluated)
     from jobs import evaluate as job
 
-    job.run(evaluated, checked.model.base, name or short_name(policy))
+    job.run(evaluated, checked.model.base, name or short_name(policy), changed)
 
 
 @app.command(epilog="Example: physrl report runs/demo")

@@ -1,6 +1,7 @@
 """Progress of something long: a bar on a terminal, lines elsewhere."""
 
 import logging
+from statistics import fmean
 from types import TracebackType
 from typing import Self
 
@@ -105,8 +106,8 @@ def describe(metrics: Metrics, room: int = COLUMNS) -> str:
     shown = [f"reward {metrics['reward']:.2f}"] if "reward" in metrics else []
     if "reward" not in metrics and "loss" in metrics:
         shown.append(f"loss {metrics['loss']:.3f}")
-    shown += _accuracies(metrics, "task", "success")
-    shown += _accuracies(metrics, "validation", "validation")
+    shown += _accuracies(metrics, "task", "success", room // 2)
+    shown += _accuracies(metrics, "validation", "validation", room // 2)
     if metrics.get("parse/failure_rate"):
         shown.append(f"unparseable {metrics['parse/failure_rate']:.0%}")
     if "reward" in metrics:
@@ -121,8 +122,8 @@ def describe(metrics: Metrics, room: int = COLUMNS) -> str:
     return GAP.join([*shown, duration])
 
 
-def _accuracies(metrics: Metrics, kind: str, name: str) -> list[str]:
-    """Describe the accuracies of a kind, by task if there are several."""
+def _accuracies(metrics: Metrics, kind: str, name: str, room: int) -> list[str]:
+    """Describe the accuracies of a kind, by task if there are several and they fit."""
     found = {
         key.split("/")[1]: value
         for key, value in metrics.items()
@@ -130,8 +131,11 @@ def _accuracies(metrics: Metrics, kind: str, name: str) -> list[str]:
     }
     if len(found) == 1:
         return [f"{name} {value:.0%}" for value in found.values()]
-    shares = ", ".join(f"{task} {value:.0%}" for task, value in found.items())
-    return [f"{name} {shares}"] if found else []
+    if not found:
+        return []
+    by_task = f"{name} {', '.join(f'{task} {value:.0%}' for task, value in found.items())}"
+    mean = f"{name} {fmean(found.values()):.0%} of {len(found)} tasks"
+    return [by_task if len(by_task) <= room else mean]
 
 
 def show_training(name: str, steps: int) -> TrainingProgress:

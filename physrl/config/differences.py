@@ -7,6 +7,8 @@ from physrl.config.base import Section
 
 PLACES = ("name", "output", "storage")
 """Keys of a run that say where it is, not what it is."""
+UNASKED = ("evaluation", "runtime", "checkpoint", "tracking", "algorithm", "warm_start")
+"""Tables that do not change a question: they say which ones are asked, or how a run is trained."""
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -34,3 +36,20 @@ def differences(configs: Sequence[Section]) -> dict[str, tuple[Any, ...]]:
     return {
         key: values for key, values in rows.items() if any(each != values[0] for each in values)
     }
+
+
+def changed_questions(run: Section, asked: Section) -> dict[str, Any]:
+    """Return the settings of questions to a policy that differ from its run's, by dotted key."""
+    found = differences([run, asked])
+    return {key: value for key, (_, value) in found.items() if key.partition(".")[0] not in UNASKED}
+
+
+def show_value(value: Any) -> str:
+    """Write a setting as a configuration file does."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(show_value, value))}]"
+    return str(value)

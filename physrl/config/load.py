@@ -80,6 +80,22 @@ def validated(section: type[AnySection], tree: Mapping[str, Any]) -> AnySection:
         raise ConfigError(describe(error, section)) from None
 
 
+def find_mistakes(section: type[Section], tree: Mapping[str, Any], prefix: str) -> list[str]:
+    """Describe the unknown keys and wrong values of a part of a configuration, if there are any.
+
+    What values have to do with each other is left out: other parts may replace them.
+
+    Args:
+        prefix: key of the part and a dot.
+    """
+    try:
+        section.model_validate(tree)
+    except ValidationError as error:
+        own = (each for each in error.errors(include_url=False) if each["type"] != "value_error")
+        return [_describe_one(each, section, prefix) for each in own]
+    return []
+
+
 def read_yaml(path: Path) -> Tree:
     """Read a YAML file whose top level is a table."""
     try:
@@ -161,11 +177,12 @@ def describe(error: ValidationError, section: type[Section]) -> str:
     return "; and ".join(_describe_one(each, section) for each in errors)
 
 
-def _describe_one(error: Mapping[str, Any], section: type[Section]) -> str:
+def _describe_one(error: Mapping[str, Any], section: type[Section], prefix: str = "") -> str:
     path = [part for part in error["loc"] if part != "[key]"]
-    where = ".".join(map(str, path))
+    where = prefix + ".".join(map(str, path))
     if error["type"] == "extra_forbidden":
         guess = suggest_key(section, path)
+        guess = guess and prefix + guess
         remedy = f"did you mean {guess}?" if guess else "remove it or check its spelling"
         return f"unknown key '{where}': {remedy} (docs/config.md lists all)"
     if error["type"] == "missing":
@@ -173,6 +190,8 @@ def _describe_one(error: Mapping[str, Any], section: type[Section]) -> str:
     if error["type"] == "value_error":
         message = str(error["msg"]).removeprefix("Value error, ")
         return f"{where} {message}" if where else message
+    if error["type"] in ("tuple_type", "list_type"):
+        return f"{where} is {error['input']!r}: write a list, such as [{error['input']}]"
     reason = f"{error['msg'][0].lower()}{error['msg'][1:]}"
     return f"{where} is {error['input']!r}: {reason}{_suggest_value(error)}"
 

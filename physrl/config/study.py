@@ -10,9 +10,17 @@ from physrl.config.algorithm import SFTConfig
 from physrl.config.base import Section
 from physrl.config.baseline import PPOConfig
 from physrl.config.environment import TestSet
-from physrl.config.load import Tree, merge, parse_override, read_yaml, validated
+from physrl.config.load import (
+    Tree,
+    find_mistakes,
+    merge,
+    parse_override,
+    read_yaml,
+    validated,
+)
 from physrl.config.location import LocalPath, Location
 from physrl.config.methods import WARM_START, algorithm_type, find_method
+from physrl.config.run import RunConfig
 from physrl.config.task import TASKS, TaskName
 from physrl.errors import ConfigError
 
@@ -341,4 +349,8 @@ def load_study_config(path: Path | None, overrides: Sequence[str] = ()) -> Study
     merged = merge(tree, given)
     if not isinstance(merged.get("base", {}), dict):
         raise ConfigError(f"base is {merged['base']!r}: name a run's file, or write its keys here")
-    return validated(StudyConfig, merged)
+    try:
+        return validated(StudyConfig, merged)
+    except ConfigError as error:
+        others = find_mistakes(RunConfig, merged.get("base", {}), "base.")
+        raise ConfigError("; and ".join([str(error), *others])) from None

@@ -11,6 +11,18 @@ from physrl.config.implementation import TypedRegistry
 
 CUTOFF = 0.6
 """Similarity from which a name is suggested."""
+OTHER_NAMES = {
+    "batch_size": "prompts_per_step",
+    "epsilon": "clip_low",
+    "epsilon_high": "clip_high",
+    "learning_rate": "lr",
+    "max_steps": "steps",
+    "num_generations": "group_size",
+    "num_train_epochs": "epochs",
+    "per_device_train_batch_size": "prompts_per_step",
+    "steps_per_generation": "updates_per_rollout",
+}
+"""Keys by the names that TRL and transformers have for them, where these are not similar."""
 
 
 def suggest_key(section: type[Section], where: Sequence[Any]) -> str | None:
@@ -22,6 +34,7 @@ def suggest_key(section: type[Section], where: Sequence[Any]) -> str | None:
         where: path of the unknown key.
     """
     *parents, name = map(str, where)
+    name = OTHER_NAMES.get(name, name)
     tables = [section]
     for part in parents:
         found = (each for table in tables for each in _inner(table, part))
@@ -29,7 +42,9 @@ def suggest_key(section: type[Section], where: Sequence[Any]) -> str | None:
     siblings = {field for table in tables for field in table.model_fields}
     if match := closest(name, siblings):
         return ".".join([*parents, match])
-    elsewhere = {key.rpartition(".")[2]: key for key in _keys(section)}
+    elsewhere: dict[str, str] = {}
+    for key in sorted(_keys(section), key=lambda key: key.count(".")):  # outer and earlier ones win
+        elsewhere.setdefault(key.rpartition(".")[2], key)
     if name in elsewhere:
         return elsewhere[name]
     return elsewhere[match] if (match := closest(name, elsewhere)) else None
@@ -64,8 +79,8 @@ def _sections(annotation: Any) -> Iterator[type[Section]]:
 
 
 def _keys(section: type[Section], prefix: str = "") -> Iterator[str]:
-    """Yield the dotted keys of a table, those of inner tables last so that outer ones win."""
+    """Yield the dotted keys of a table and of its inner tables."""
     for name, field in section.model_fields.items():
+        yield f"{prefix}{name}"
         for inner in tables_of(field):
             yield from _keys(inner, f"{prefix}{name}.")
-    yield from (f"{prefix}{name}" for name in section.model_fields)

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from physrl.config.auxiliary import OutcomeConfig
-from physrl.config.differences import flatten
+from physrl.config.differences import flatten, show_value
 from physrl.config.environment import EnvironmentConfig, TestSet
 from physrl.config.study import ExampleKind, ImageMode
 from physrl.evaluation.measurements import Measurement
@@ -35,6 +35,15 @@ class Question:
     """Hash of the scene generator's sources; None for photographs."""
     temperature: float | None
     """Temperature of sampled answers; None for greedy ones."""
+
+
+KEYS = {
+    "seed": "seed",
+    "scenes": "evaluation.scenes",
+    "reasoning": "model.reasoning",
+    "temperature": "temperature",
+}
+"""Keys of a run's configuration by the fields of a question; `environment` has the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,14 @@ def describe_difference(question: Question, other: Question) -> str:
         for key, value in first.items()
         if value != second.get(key)
     )
+
+
+def overrides_to(question: Question, other: Question) -> list[str]:
+    """List the overrides with which a run that was asked the other question is asked this one."""
+    first, second = (flatten(to_jsonable_python(asdict(each))) for each in (question, other))
+    changed = (key for key, value in first.items() if value != second.get(key))
+    keys = {key: KEYS.get(key, key if key.startswith("environment.") else "") for key in changed}
+    return [f"{name}={show_value(first[key])}" for key, name in keys.items() if name]
 
 
 def _shown(value: object) -> str:

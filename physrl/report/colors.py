@@ -7,9 +7,11 @@ from physrl.evaluation.families import Family
 from physrl.evaluation.study_results import StudyResults
 
 POLICY_COLORS = {"base": "#8c8c8c", "warm": "#e69f00", "grpo": "#0a84c8", "sft": "#d55e00"}
-OTHER_COLORS = ("#009e73", "#cc79a7", "#56b4e9", "#9a8c00")
-"""Colors of other policies. All are from Okabe and Ito's palette, which is safe for color-blind
-readers, darkened for white paper."""
+OTHER_COLORS = (
+    "#009e73", "#cc79a7", "#56b4e9", "#9a8c00", "#7d5ba6", "#8b4513", "#17a2b8", "#6f8fd8",
+)  # fmt: skip
+"""Colors of other policies. The first four are from Okabe and Ito's palette, which is safe for
+color-blind readers, darkened for white paper."""
 METHOD_COLORS = {
     "gspo": "#009e73",
     "rejection": "#8b4513",

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from physrl.data.photos import HumanAccuracy
 from physrl.evaluation.results import CellResult, PolicyResult
@@ -89,27 +90,33 @@ def learning_curves(curves: Mapping[str, Sequence[Metrics]]) -> str:
     figure, panels = make_panels(len(titles), 3, 2.5, extra_height=0.4)
     for axes, (metric, title) in zip(panels, titles.items(), strict=True):
         for run, history in curves.items():
-            points = [(row["step"], row[metric]) for row in history if metric in row]
+            points = [(row["step"], row[metric]) for row in map(_telling, history) if metric in row]
             if points:
                 steps, values = np.array(points).T
                 axes.plot(steps, values, color=colors[run], alpha=0.3, linewidth=0.8)
                 axes.plot(steps, running_mean(values), color=colors[run], linewidth=1.8)
         axes.set(title=title, xlabel="step")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.15, color=INK)
     handles = [Line2D([], [], color=colors[run]) for run in curves]
-    figure.legend(handles, list(curves), loc="outside upper right", ncols=len(curves))
+    figure.legend(handles, list(curves), loc="outside upper left", ncols=len(curves))
     return svg(figure, "curves")
 
 
 def curve_panels(curves: Mapping[str, Sequence[Metrics]]) -> dict[str, str]:
     """Map the metrics that any run has to panel titles, accuracies first."""
-    present = {name for history in curves.values() for row in history for name in row}
+    present = {name for history in curves.values() for row in history for name in _telling(row)}
     accuracies = {
         name: f"{name.split('/')[1]}: {ACCURACIES[name.split('/')[0]]}"
         for name in sorted(present)
         if name.split("/")[0] in ACCURACIES and name.endswith("/accuracy")
     }
     return accuracies | {name: title for name, title in CURVES.items() if name in present}
+
+
+def _telling(row: Metrics) -> Metrics:
+    """Leave out the loss of a step of RL, which is near 0 whatever the policy learns."""
+    return {name: value for name, value in row.items() if name != "loss" or "reward" not in row}
 
 
 def _draw_bar(axes: Axes, x: float, result: CellResult, color: str) -> None:

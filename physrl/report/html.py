@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-from typing import Any
 
+from physrl.config.differences import show_value
 from physrl.evaluation.results import CellResult, PolicyResult, compare
+from physrl.evaluation.statistics import Difference
 from physrl.report.answer_figures import MOST_POINTS, confusion_matrices, offset_scatter
 from physrl.report.colors import policy_colors
 from physrl.report.figures import accuracy_bars, curve_panels, learning_curves
@@ -30,6 +32,7 @@ class _Drawn:
     summary: tuple[str, ...]
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    pairs: tuple[tuple[str, ...], ...]
     figures: dict[str, str]
     scatters: dict[str, str]
 
@@ -53,7 +56,7 @@ def render_html(data: ReportData) -> str:
         curves=learning_curves(data.curves) if curve_panels(data.curves) else None,
         most_points=MOST_POINTS,
         colors=policy_colors([*dict.fromkeys(names)]),
-        show=_show_value,
+        show=show_value,
     )
 
 
@@ -61,6 +64,25 @@ def summarize(policies: Sequence[PolicyResult]) -> tuple[str, ...]:
     """Write a sentence a task: the first policy's success rate, and the differences of others."""
     sentences = (_summarize_task(policies, task) for task in ROWS)
     return tuple(sentence for sentence in sentences if sentence)
+
+
+def pair_rows(policies: Sequence[PolicyResult]) -> Iterator[tuple[str, ...]]:
+    """Compare every two policies scene by scene: task, both, difference, interval, verdict.
+
+    Two policies alone are compared in the summary.
+    """
+    if len(policies) < 3:
+        return
+    for task in ROWS:
+        for first, second in combinations(policies, 2):
+            results = [each.find(task, "greedy") for each in (first, second)]
+            if results[0] is None or results[1] is None:
+                continue
+            found = compare(results[0], results[1])
+            if found is not None:
+                points = [f"{100 * each:+.1f}" for each in (found.value, found.low, found.high)]
+                interval = f"{points[1]} to {points[2]}"
+                yield task, second.policy, first.policy, points[0], interval, _verdict(found)
 
 
 def _draw(number: int, section: ReportSection) -> _Drawn:
@@ -76,6 +98,7 @@ def _draw(number: int, section: ReportSection) -> _Drawn:
         summarize(section.policies),
         headings(section.policies),
         plain_rows(section.policies),
+        tuple(pair_rows(section.policies)),
         figures,
         scatters,
     )
@@ -110,16 +133,9 @@ def _change(before: CellResult, after: CellResult) -> str:
     if difference is None:
         return f"{after.count.rate:.0%} (no scene in common)"
     value, low, high = (100 * each for each in (difference.value, difference.low, difference.high))
-    verdict = "significant" if difference.is_clear else "not significant"
-    return f"{after.count.rate:.0%} ({value:+.1f} points, {low:+.1f} to {high:+.1f}; {verdict})"
+    points = f"{value:+.1f} points, {low:+.1f} to {high:+.1f}"
+    return f"{after.count.rate:.0%} ({points}; {_verdict(difference)})"
 
 
-def _show_value(value: Any) -> str:
-    """Write a setting as a configuration file does."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_show_value, value))}]"
-    return str(value)
+def _verdict(difference: Difference) -> str:
+    return "significant" if difference.is_clear else "not significant"

@@ -57,5 +57,7 @@ class ReportData:
     """Settings that are not defaults, by run and dotted key."""
     differences: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """Settings in which the runs differ: a value for each run, in the order of `settings`."""
+    hints: Sequence[str] = ()
+    """Sentences about runs that nothing compares, with the commands that would."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Durations, machine and versions by name."""

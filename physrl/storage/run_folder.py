@@ -64,12 +64,17 @@ def holds_run(config: RunConfig) -> bool:
     return config.stored is not None and open_store(config.stored).size(CONFIG) is not None
 
 
+def has_trained(folder: Path) -> bool:
+    """Return whether a run has trained a step, of its warm start or of itself."""
+    return any(folder.rglob(METRICS)) or any(folder.rglob(f"{CHECKPOINTS}/step-*"))
+
+
 def abandon(config: RunConfig) -> bool:
     """Free the name of a run that has not trained a step, and return whether it has not.
 
     Its measurements stay, since they name what they measured.
     """
-    if any(config.folder.rglob(METRICS)) or any(config.folder.rglob(f"{CHECKPOINTS}/step-*")):
+    if has_trained(config.folder):
         return False
     if config.stored is not None:
         store = open_store(config.stored)

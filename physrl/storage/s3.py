@@ -8,12 +8,16 @@ SHA-256 that the server verifies, and downloads are verified against the server'
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.utils import parse_timestamp
 
 from physrl.config.location import Place
 from physrl.errors import MissingObjectError
@@ -117,7 +121,10 @@ class S3Store:
             max_pool_connections=CONNECTIONS,
         )
         with self._errors.translated("opened"):
-            return boto3.session.Session().client("s3", config=config)
+            session = botocore.session.get_session()
+            factory = session.get_component("response_parser_factory")
+            factory.set_parser_defaults(timestamp_parser=parse_time)
+            return boto3.session.Session(botocore_session=session).client("s3", config=config)
 
     def _write_new(self, key: str, write: Callable[..., None]) -> bool:
         """Write unless the key exists, with retries while another process's write is undecided."""
@@ -133,3 +140,13 @@ class S3Store:
                     raise
                 time.sleep(random.uniform(0, 2**attempt))
         raise AssertionError("the last attempt returns or raises")
+
+
+def parse_time(value: Any) -> datetime:
+    """Parse a time in a response as botocore does, which takes most of a listing to try formats."""
+    with suppress(ValueError, TypeError):
+        parsed = datetime.fromisoformat(value)
+        if parsed.tzinfo is not None:
+            return parsed
+    guessed: datetime = parse_timestamp(value)
+    return guessed

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.data_dictionary import ASKED, PAGE, page
+from physrl.config.environment import EnvironmentConfig
 from physrl.data.rollouts import write_rollouts
 from physrl.data.shards import DESCRIPTIONS, SCHEMA
 from physrl.evaluation.measurements import Measurements
@@ -48,6 +49,9 @@ def test_recipes_run(
     for policy in ("base", "grpo"):
         answers = tuple(make_answer(index, policy == "grpo" and index == 1) for index in range(3))
         Measurements(run).save(make_measurement(policy, answers))
+        elsewhere = tuple(make_answer(index, index == 2) for index in range(3))
+        camera = EnvironmentConfig(camera="held_out")
+        Measurements(run).save(make_measurement(policy, elsewhere, environment=camera))
     monkeypatch.chdir(tmp_path)
     exec(compile(RECIPES[number], f"recipe {number}", "exec"), {})
     printed = capsys.readouterr().out

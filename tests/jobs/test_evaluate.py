@@ -78,6 +78,18 @@ def test_what_was_measured_is_found_again_without_engines(
     assert sorted(path.name for path in (tmp_path / "runs/mine/evaluation").iterdir()) == files
 
 
+def test_settings_that_are_not_the_runs_are_told_with_the_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = ["environment.num_blocks=[5,6]", "seed=3"]
+    step = finished_run(tmp_path, *overrides)
+    _, printed, _ = call(capsys, "evaluate", "--policy", step, *overrides)
+    assert "other settings than the run's: seed=3 environment.num_blocks=[5, 6]" in printed
+    finished_run(tmp_path)
+    _, printed, _ = call(capsys, "evaluate", "--policy", step)
+    assert "other settings" not in printed
+
+
 @pytest.mark.parametrize(
     ("override", "named"),
     [

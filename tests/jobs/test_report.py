@@ -15,7 +15,7 @@ from tests.support.measurements import make_measurement
 CAMERA = EnvironmentConfig(camera="held_out")
 
 
-def finished_run(folder: Path, name: str, successes: int, *overrides: str) -> Path:
+def finished_run(folder: Path, name: str, successes: int, *overrides: str, seed: int = 0) -> Path:
     """Write a run whose policies answered four scenes, one of them from another camera too."""
     run = folder / name
     run.mkdir(parents=True)
@@ -25,11 +25,14 @@ def finished_run(folder: Path, name: str, successes: int, *overrides: str) -> Pa
     for policy, solved in (("base", 0), ("grpo", successes)):
         answers = tuple(make_answer(index, index < solved) for index in range(4))
         key = policy if policy == "base" else f"{name} {policy}"
-        store.save(make_measurement(policy, answers, key=key))
+        store.save(make_measurement(policy, answers, key=key, seed=seed))
         if policy == "grpo":
-            store.save(make_measurement("zweimal", answers[:2], key=key, environment=CAMERA))
+            store.save(
+                make_measurement("zweimal", answers[:2], key=key, environment=CAMERA, seed=seed)
+            )
             tall = tuple(make_answer(i, scene_id=f"place/test/tall/0/{i}") for i in range(3))
-            store.save(make_measurement(policy, tall, Condition("place", "tall"), key=key))
+            held_out = Condition("place", "tall")
+            store.save(make_measurement(policy, tall, held_out, key=key, seed=seed))
     rows = [
         f'{{"step": {step}, "reward": 0.5, "time/step_s": 60, "validation/place/accuracy": 0.25}}'
         for step in (1, 2)
@@ -76,6 +79,17 @@ def test_runs_are_compared_on_one_page(tmp_path: Path) -> None:
     assert "first: base" not in text
     assert "minutes of training" in text
     assert text.count("<article") > 8  # galleries of both
+
+
+def test_a_page_about_runs_of_other_seeds_says_how_to_compare_them(tmp_path: Path) -> None:
+    first = finished_run(tmp_path, "first", 2)
+    second = finished_run(tmp_path, "second", 4, "seed=1", seed=1)
+    run([first, second])
+    page = (first / "report" / "first-second.html").read_text()
+    assert f"physrl evaluate --policy {second} seed=0\n" in page.replace("</p>", "\n")
+    third = finished_run(tmp_path, "third", 4)
+    run([first, third])
+    assert "physrl evaluate" not in (first / "report" / "first-third.html").read_text()
 
 
 def test_runs_without_evaluations_and_repeated_ones_are_refused(tmp_path: Path) -> None:

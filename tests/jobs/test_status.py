@@ -41,7 +41,15 @@ def test_a_store_without_a_study_is_refused(
     assert not (tmp_path / "typo").exists()
 
 
-def test_a_run_is_not_taken_for_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "config.yaml").write_text("seed: 1\n")
-    line = call_refused(capsys, "status", tmp_path)
-    assert f"physrl report {tmp_path}" in line
+@pytest.mark.parametrize("command", [["status"], ["tidy", "--out", "answers"]])
+def test_what_is_no_store_is_told_by_what_it_is(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, study = tmp_path / "run", tmp_path / "study"
+    run.mkdir()
+    (run / "config.yaml").write_text("seed: 1\n")
+    open_cell_store(str(study / "store"))
+    line = call_refused(capsys, *command, run)
+    assert f"physrl report {run}" in line
+    assert f"physrl status {run} --watch" in line
+    assert f"name {study}/store" in call_refused(capsys, *command, f"{study}/")

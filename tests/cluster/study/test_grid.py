@@ -1,6 +1,5 @@
 """Trials on real Ray Tune and a real store, with a fake of training."""
 
-import json
 import os
 import signal
 import time
@@ -12,6 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from cluster.runtime.placement import required_cpus
 from cluster.runtime.stopping import StopRequest
@@ -117,9 +118,30 @@ def test_trials_share_a_slot_and_are_trained_once(
         assert weights.read_text() == trial.name
     # One slot fits, whose actors are reused.
     assert len(lines(tmp_path / "s" / "trials" / "slots")) == 1
-    # TensorBoard's HParams: a folder with the parameters of each trial.
-    params = [json.loads(path.read_text()) for path in (tmp_path / "s").rglob("params.json")]
-    assert sorted(each["trial"]["name"] for each in params) == names
+
+
+def test_tensorboard_shows_each_trial_of_a_study_once(
+    ray_cluster: None, planned: tuple[StudyPlan, CellStore, dict[str, TrialJob]], tmp_path: Path
+) -> None:
+    plan, store, jobs = planned
+    commit = training()
+
+    def train(*arguments: Any) -> tuple[Checkpoint, bool]:
+        with closing(MetricsWriter(arguments[0].folder)) as metrics:
+            metrics.write(1, {"reward": 0.5})
+        return commit(*arguments)
+
+    assert run(jobs, store, tmp_path / "s", train)
+    shown = EventMultiplexer().AddRunsFromDirectory(str(tmp_path / "s")).Reload()
+    expected = [f"trials/{trial.name}" for trial in plan.trials]
+    assert sorted(shown.Runs()) == sorted(expected)
+    for name, tags in shown.PluginRunToTagToContent("hparams").items():
+        (content,) = tags.values()
+        row = HParamsPluginData.FromString(content).session_start_info
+        (trial,) = (trial for trial in plan.trials if trial.name == row.group_name)
+        assert name == f"trials/{trial.name}"
+        assert row.hparams["method"].string_value == trial.method
+        assert row.hparams["lr"].number_value == trial.config.algorithm.lr
 
 
 def test_rates_are_chosen_by_runs_of_their_own(ray_cluster: None, tmp_path: Path) -> None:

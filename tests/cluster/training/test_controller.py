@@ -15,7 +15,7 @@ from transformers import AutoModelForImageTextToText
 
 from cluster.evaluation.evaluate import evaluate_policy
 from cluster.rollout.stages import read_records
-from cluster.runtime.stopping import StopRequest
+from cluster.runtime.stopping import Stopped, StopRequest
 from cluster.training.actors import RunActors
 from cluster.training.controller import Controller
 from cluster.training.phases import train
@@ -33,7 +33,7 @@ from physrl.loop import ReferenceLoop
 from physrl.metrics import read_metrics
 from physrl.rollout import step_indices, training_request
 from physrl.scene_source import scene_source
-from physrl.storage.run_folder import open_run
+from physrl.storage.run_folder import has_trained, open_run
 from physrl.types import Metrics, TrainingExample
 from tests.support.paths import TINY_BASE
 from tests.support.reporters import SilentReporter
@@ -197,6 +197,14 @@ def test_a_run_leaves_checkpoints_metrics_and_rollouts_and_resumes(
     weights = ray.get(actors.learner.weights())
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, weights[name]), name
+
+
+def test_a_stop_before_the_first_step_leaves_nothing(actors: RunActors, folder: Path) -> None:
+    config, stop = short_run(folder, "unbegun"), StopRequest()
+    stop.requested = True
+    with pytest.raises(Stopped):
+        Controller(config, actors, SilentReporter(), stop).train()
+    assert not has_trained(config.folder)
 
 
 def test_a_resumed_run_is_the_run(actors: RunActors, folder: Path) -> None:

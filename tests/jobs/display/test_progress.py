@@ -33,6 +33,7 @@ def test_every_number_of_a_summary_says_what_it_is() -> None:
     assert describe(metrics, 50) == "reward 0.50  success 62%  validation 66%  3.2 s"
     several = metrics | {"task/stability/accuracy": 0.4}
     assert "success place 62%, stability 40%" in describe(several, 200)
+    assert "success 51% of 2 tasks" in describe(several, 50)
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -34,6 +34,15 @@ def test_a_mistake_costs_one_line(override: str, part: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_mistakes_of_a_study_and_of_its_runs_are_told_at_once() -> None:
+    given = ["grid.taks=[place]", "base.algorithm.stepps=1", "base.seed=one"]
+    with pytest.raises(ConfigError) as caught:
+        load_study_config(None, given)
+    assert "did you mean grid.tasks?" in str(caught.value)
+    assert "'base.algorithm.stepps': did you mean base.algorithm.steps?" in str(caught.value)
+    assert "base.seed is 'one'" in str(caught.value)
+
+
 def test_a_study_names_its_runs_file_from_its_own_folder(tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text("seed: 7\nalgorithm: {steps: 3}\n")
     (tmp_path / "study.yaml").write_text("base: run.yaml\nname: mine\n")

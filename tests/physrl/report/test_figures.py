@@ -8,7 +8,7 @@ from physrl.data.photos import HumanAccuracy
 from physrl.evaluation.results import CellResult, PolicyResult
 from physrl.evaluation.specs import Condition
 from physrl.report.answer_figures import confusion_matrices, offset_scatter
-from physrl.report.figures import accuracy_bars, learning_curves
+from physrl.report.figures import accuracy_bars, curve_panels, learning_curves
 from physrl.report.plot import INK
 from physrl.tasks import TASKS
 from tests.support.answers import make_policy_result, make_verdict_answer
@@ -46,3 +46,9 @@ def test_many_tasks_fill_several_rows_of_panels() -> None:
     results = tuple(CellResult(Condition(task), (answer,)) for task in list(TASKS)[:5])
     svg = accuracy_bars([PolicyResult("one", results)], None)
     assert len(set(re.findall(r'id="accuracy-axes_\d+"', svg))) == 5
+
+
+def test_the_loss_is_drawn_of_sft_alone() -> None:
+    rl, sft = {"step": 1, "reward": 0.5, "loss": 1e-9}, {"step": 1, "loss": 2.0}
+    assert "loss" not in curve_panels({"grpo": [rl]})
+    assert "loss" in curve_panels({"grpo": [rl], "sft": [sft]})

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from physrl.data.photos import HumanAccuracy
-from physrl.evaluation.results import PolicyResult
-from physrl.report.html import render_html, summarize, write_report
+from physrl.evaluation.results import CellResult, PolicyResult
+from physrl.evaluation.specs import Condition
+from physrl.report.html import pair_rows, render_html, summarize, write_report
 from physrl.report.report import GalleryItem, ReportData, ReportSection
+from tests.support.answers import make_answer
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 IMAGE = np.zeros((8, 8, 3), np.uint8)
@@ -132,3 +134,20 @@ def test_the_report_is_written_to_its_path(data: ReportData, tmp_path: Path) -> 
     path = write_report(data, tmp_path / "report" / "index.html")
     assert path == tmp_path / "report" / "index.html"
     assert path.stat().st_size < 3_000_000
+
+
+def test_every_two_of_several_policies_are_compared_scene_by_scene() -> None:
+    policies = [
+        PolicyResult(name, (CellResult(Condition("place"), answers),))
+        for name, solved in (("base", 0), ("first: grpo", 2), ("second: grpo", 4))
+        for answers in [tuple(make_answer(index, index < solved) for index in range(4))]
+    ]
+    rows = list(pair_rows(policies))
+    assert [row[1:3] for row in rows] == [
+        ("first: grpo", "base"),
+        ("second: grpo", "base"),
+        ("second: grpo", "first: grpo"),
+    ]
+    # Bonett and Price: (3 - 1) / 6 +- 1.96 sqrt((4 / 6 - (2 / 6)^2) / 6).
+    assert rows[2][3:] == ("+50.0", "-26.3 to +93.0", "not significant")
+    assert list(pair_rows(policies[:2])) == []

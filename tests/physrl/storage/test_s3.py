@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.utils import parse_timestamp
 
 from physrl.errors import StorageError
 from physrl.storage import s3
@@ -110,3 +111,27 @@ def test_a_persistent_conflict_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(StorageError, match=r"\(manifest\.json\).*ConditionalRequestConflict"):
         store.create("manifest.json", b"1")
     assert store._client.codes == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-30T12:00:00.000Z",
+        "2026-11-30T12:00:00Z",
+        "2026-11-30T14:00:00.5+02:00",
+        "2026-11-30T12:00:00",
+        "20261130T120000Z",
+        "Mon, 30 Nov 2026 12:00:00 GMT",
+        1796040000,
+    ],
+)
+def test_times_are_those_that_botocore_reads(value: Any) -> None:
+    assert s3.parse_time(value).timestamp() == parse_timestamp(value).timestamp()
+
+
+def test_a_listing_has_the_times_of_its_objects(bucket: str) -> None:
+    store: Any = open_store(f"s3://{bucket}")
+    store.put("a", b"1")
+    (entry,) = store.entries().values()
+    head = store._client.head_object(Bucket=bucket, Key="a")
+    assert entry.modified == pytest.approx(head["LastModified"].timestamp(), abs=1)
