@@ -58,7 +58,7 @@ class QuestionSource:
             DataError: the row is not readable.
         """
         row = self.rows(self.split, number)
-        question = Question(self.split, epoch, number, row.question, row.answer)
+        question = Question(self.split, epoch, number, row.question, row.answer, row.others)
         text = own_question_text(row.question, reasoning=self.reasoning)
         return question, Prompt.ask(question.scene_id, text, self.rows.image(row))
 

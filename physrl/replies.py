@@ -53,7 +53,8 @@ def _attempt(
 ) -> Attempt:
     action = parse_reply(completion.text)
     if isinstance(action, Reply):
-        outcome = Outcome("answered", is_same_answer(action.text, question.answer))
+        right = (question.answer, *question.others)
+        outcome = Outcome("answered", any(is_same_answer(action.text, each) for each in right))
     else:
         outcome = Outcome("unparseable", success=False)
     return Attempt(prompt, prompt_token_ids, completion, action, outcome)

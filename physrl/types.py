@@ -156,7 +156,9 @@ class Question:
     text: str
     """Question without the request of a form."""
     answer: str
-    """Reference answer."""
+    """Reference answer, the target of SFT."""
+    others: tuple[str, ...] = ()
+    """Other answers that are right too."""
 
     @property
     def task(self) -> str:

@@ -107,7 +107,7 @@ def _check_reward(config: RunConfig) -> None:
     for split in _splits(config):
         for number in range(rows.count(split)):
             row = rows(split, number)
-            question = Question(split, 0, number, row.question, row.answer)
+            question = Question(split, 0, number, row.question, row.answer, row.others)
             right = Move(Reply(row.answer), Outcome("answered", success=True))
             failed = f"reward.type is {config.reward.type}, which fails for {row.name}"
             with boundary(UserError, failed, "mend its function"):

@@ -39,7 +39,8 @@ class QuestionsConfig(Section):
     question: str = Field("question", min_length=1)
     """Column of the question."""
     answer: str = Field("answer", min_length=1)
-    """Column of the right answer: a text, a number, or true or false (Yes or No)."""
+    """Column of the right answer: a text, a number, true or false (Yes or No), or a list of
+    these, of which SFT takes the first."""
     split: str = Field("train", min_length=1)
     """Split to train on; files whose names contain no split are of `train`."""
     validation: Part = 0.1

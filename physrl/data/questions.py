@@ -36,6 +36,8 @@ class Row:
     """File and number in it, for messages."""
     question: str
     answer: str
+    others: tuple[str, ...]
+    """Other answers that are right too."""
     image: Any
     """Value of the image's column."""
     folder: str
@@ -156,7 +158,9 @@ class _File:
             raise DataError(
                 f"{name}: column '{self._config.question}' is {question!r}: write a question"
             )
-        return Row(name, question.strip(), self._answer_text(name, answer), image, self._folder)
+        listed = answer if isinstance(answer, list) and answer else [answer]
+        first, *others = dict.fromkeys(self._answer_text(name, each) for each in listed)
+        return Row(name, question.strip(), first, tuple(others), image, self._folder)
 
     def _answer_text(self, name: str, answer: Any) -> str:
         if isinstance(answer, bool):
@@ -165,8 +169,8 @@ class _File:
             return f"{answer:.15g}" if isinstance(answer, float) else str(answer)
         if not isinstance(answer, str) or not answer.strip():
             raise DataError(
-                f"{name}: column '{self._config.answer}' is {answer!r}: write a text, a number, or "
-                "true or false"
+                f"{name}: column '{self._config.answer}' is {answer!r}: write a text, a number, "
+                "true or false, or a list of these"
             )
         return answer.strip()
 

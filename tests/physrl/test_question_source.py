@@ -86,6 +86,19 @@ def test_a_group_is_rewarded_logged_and_evaluated(source: QuestionSource, tmp_pa
     assert table["image"][0]["bytes"].startswith(b"\x89PNG")
 
 
+def test_any_answer_of_a_list_is_right_and_the_first_is_shown(tmp_path: Path) -> None:
+    rows = make_rows(20, answer=["two", "2"])
+    config = own_config(write_rows(tmp_path / "rows.parquet", rows))
+    source = run_source(config, config.task, "train")
+    request = training_request(config, 0, source, range(1))
+    texts = [f"<answer>{text}</answer>" for text in ("2.0", "Two", "22")]
+    with closing(World()) as world:
+        (shown,) = world.demonstrate(source, [0])
+        done = world.act(request, world.prepare(request, 0), [complete(*texts)])
+    assert shown.target == "<answer>two</answer>"
+    assert [each.last.outcome.success for each in done.record.rollouts] == [True, True, False]
+
+
 def test_demonstrations_are_reference_answers(source: QuestionSource) -> None:
     with closing(World()) as world:
         shown = world.demonstrate(source, range(3))

@@ -112,6 +112,13 @@ def test_answers_of_every_type(tmp_path: Path, answer: Any, text: str) -> None:
     assert answers(open_rows(tmp_path), "train")[0] == text
 
 
+def test_all_answers_of_a_list_are_right(tmp_path: Path) -> None:
+    answer = ["two", "2", "two", "a pair"]
+    write_rows(tmp_path / "rows.parquet", make_rows(4, answer=answer))
+    row = open_rows(tmp_path)("train", 0)
+    assert (row.answer, row.others) == ("two", ("2", "a pair"))
+
+
 @pytest.mark.parametrize(
     ("columns", "named"),
     [
@@ -121,7 +128,9 @@ def test_answers_of_every_type(tmp_path: Path, answer: Any, text: str) -> None:
         ({"answer": ""}, r"rows\.parquet row \d+: column 'answer'"),
         ({"answer": None}, r"rows\.parquet row \d+: column 'answer'"),
         ({"answer": float("nan")}, r"rows\.parquet row \d+: column 'answer'"),
-        ({"answer": ["a"]}, r"rows\.parquet row \d+: column 'answer'"),
+        ({"answer": []}, r"rows\.parquet row \d+: column 'answer'"),
+        ({"answer": ["a", ""]}, r"rows\.parquet row \d+: column 'answer'"),
+        ({"answer": [["a"]]}, r"rows\.parquet row \d+: column 'answer'"),
         ({"image": b"no image"}, r"rows\.parquet row \d+: its image is not a readable"),
         ({"image": png()[:40]}, r"rows\.parquet row \d+: its image is not a readable"),
         ({"image": None}, r"rows\.parquet row \d+: column 'image'"),
