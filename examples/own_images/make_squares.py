@@ -29,15 +29,16 @@ def main(folder: Path) -> None:
 
 
 def make_row(draw: random.Random) -> dict[str, object]:
-    """Draw up to four squares of each color, and ask for the number of one color's."""
+    """Draw one to four squares of each color, and ask for the number of one color's."""
     image = Image.new("RGB", (SIDE, SIDE), "white")
     pen = ImageDraw.Draw(image)
-    counts = {color: draw.randint(0, 4) for color in COLORS}
+    counts = {color: draw.randint(1, 4) for color in COLORS}
     squares = [COLORS[color] for color, count in counts.items() for _ in range(count)]
     places = draw.sample(range((SIDE // CELL) ** 2), len(squares))
     for place, color in zip(places, squares, strict=True):
-        left, top = place % (SIDE // CELL) * CELL, place // (SIDE // CELL) * CELL
-        pen.rectangle((left + 3, top + 3, left + CELL - 4, top + CELL - 4), fill=color)
+        left = place % (SIDE // CELL) * CELL + draw.randint(1, 6)
+        top = place // (SIDE // CELL) * CELL + draw.randint(1, 6)
+        pen.rectangle((left, top, left + 13, top + 13), fill=color)
     stream = io.BytesIO()
     image.save(stream, "PNG")
     asked = draw.choice(list(COLORS))

@@ -1,13 +1,17 @@
 """Checks of questions about images of the user's own: every row must be fit to be asked."""
 
+import hashlib
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from jobs.checks.photos import check_prompts
 from physrl.config.questions import QuestionsConfig
 from physrl.config.run import RunConfig
 from physrl.errors import ConfigError, DataError, UserError, boundary
 from physrl.types import QUESTIONS, Prompt, Split
+
+_logger = logging.getLogger(__name__)
 
 
 def check_questions(config: RunConfig, questions: QuestionsConfig) -> None:
@@ -21,7 +25,9 @@ def check_questions(config: RunConfig, questions: QuestionsConfig) -> None:
 
     rows = question_rows(questions)
     _check_counts(config, {split: rows.count(split) for split in _splits(config)})
-    check_prompts(_prompts(config), config.model)
+    images: dict[Split, set[bytes]] = {split: set() for split in _splits(config)}
+    check_prompts(_prompts(config, images), config.model)
+    _warn_of_shared(images)
     _check_answers(config)
     _check_reward(config)
 
@@ -53,8 +59,8 @@ def _check_counts(config: RunConfig, counts: dict[Split, int]) -> None:
             )
 
 
-def _prompts(config: RunConfig) -> Iterator[tuple[str, Prompt]]:
-    """Make every prompt of a run, with the name of its row."""
+def _prompts(config: RunConfig, images: Mapping[Split, set[bytes]]) -> Iterator[tuple[str, Prompt]]:
+    """Make every prompt of a run, with the name of its row, and note the digest of its image."""
     from physrl.question_source import QuestionSource
 
     for split in _splits(config):
@@ -62,7 +68,22 @@ def _prompts(config: RunConfig) -> Iterator[tuple[str, Prompt]]:
         source = QuestionSource(config.questions, config.seed, split, config.model.reasoning)
         for number in range(source.rows.count(split)):
             _, prompt = source.ask_row(0, number)
+            images[split].add(hashlib.sha256(prompt.images[0].tobytes()).digest())
             yield f"the image of {source.rows(split, number).name}", prompt
+
+
+def _warn_of_shared(images: Mapping[Split, set[bytes]]) -> None:
+    """Warn of held-out images that are trained on as well."""
+    for split in images.keys() - {"train"}:
+        if shared := len(images[split] & images["train"]):
+            _logger.warning(
+                "%d of %d images of data.%s are in training too: hold out whole images, and name "
+                "their split in data.%s",
+                shared,
+                len(images[split]),
+                split,
+                split,
+            )
 
 
 def _check_answers(config: RunConfig) -> None:

@@ -17,8 +17,22 @@ from tests.support.own_images import (
 )
 
 
-def test_the_example_passes(tmp_path: Path) -> None:
+def test_the_example_passes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     check(example_config(write_squares(tmp_path / "rows"), f"output={tmp_path}/runs"))
+    assert caplog.messages == []
+
+
+def test_a_held_out_image_that_is_trained_on_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = make_rows(20)
+    for number in range(0, 20, 2):  # two questions about each image
+        rows[number]["image"] = rows[number + 1]["image"]
+    path = write_rows(tmp_path / "rows.parquet", rows)
+    check(own_config(path, evaluation={"scenes": 2}, output=str(tmp_path / "runs")))
+    (warning,) = caplog.messages
+    assert "data.test" in warning
+    assert "of 2 images" in warning
 
 
 @pytest.mark.parametrize(
