@@ -12,7 +12,14 @@ from physrl.config.run import RunConfig
 from physrl.environments.renderer import TinyRenderer
 from physrl.errors import ConfigError
 from physrl.evaluation.keys import content_key, run_content
-from physrl.storage.contents import SAMPLE_BYTES, SAMPLES, files_content, input_contents
+from physrl.storage.contents import (
+    SAMPLE_BYTES,
+    SAMPLES,
+    files_content,
+    input_contents,
+    questions_content,
+)
+from physrl.storage.object_store import open_store
 from physrl.storage.run_folder import open_run
 from tests.support.datasets import PLAN, write_dataset
 from tests.support.own_images import make_rows, own_config, png, write_rows
@@ -155,3 +162,24 @@ def test_hunted_own_rows_elsewhere_have_the_same_key(tmp_path: Path) -> None:
         write_rows(tmp_path / place / "rows.parquet", make_rows(20))
         keys.add(content_key(run=run_content(own_config(tmp_path / place))))
     assert len(keys) == 1
+
+
+@pytest.mark.parametrize("place", ["own", "own/rows.parquet"])
+def test_hunted_own_rows_in_a_bucket_are_known_by_what_is_listed(
+    place: str, bucket: str, tmp_path: Path
+) -> None:
+    store = open_store(f"s3://{bucket}")
+    config = own_config(f"s3://{bucket}/{place}").questions
+    assert config is not None
+
+    def put(count: int) -> str:
+        file = write_rows(tmp_path / "rows.parquet", make_rows(count))
+        store.put("own/rows.parquet", file.read_bytes())
+        return questions_content(config)
+
+    store.put("other/rows.parquet", b"other")
+    first = put(20)
+    assert questions_content(config) == first
+    store.put("other/rows.parquet", b"another")
+    assert questions_content(config) == first
+    assert put(21) != first
