@@ -1,24 +1,15 @@
-"""Questions about images of the user's own, from Parquet, Arrow or JSON lines.
-
-Rows stay as they are stored, images compressed; an Arrow file on this machine is mapped, not read.
-"""
+"""Questions about images of the user's own, from Parquet, Arrow or JSON lines."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from typing import Any
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.json
-import pyarrow.parquet as pq
+from pathlib import PurePosixPath
 
 from physrl.config.questions import SUFFIXES, QuestionsConfig
 from physrl.data.photo_image import decode_photo
+from physrl.data.row_files import Row, RowFile
 from physrl.environments.randomness import stream
-from physrl.errors import DataError, MissingObjectError, boundary
+from physrl.errors import DataError, MissingObjectError
 from physrl.storage.object_store import ObjectStore, open_store
 from physrl.types import Image, Split
 
@@ -26,22 +17,6 @@ USUAL_SPLITS = ("train", "validation", "valid", "val", "dev", "test", "eval")
 """Words in the names of files and folders by which the `datasets` library tells splits."""
 WITHOUT_NAME = "train"
 """Split of files whose names have none of these words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A question with its reference answer; the image is decoded by `QuestionRows.image`."""
-
-    name: str
-    """File and number in it, for messages."""
-    question: str
-    answer: str
-    others: tuple[str, ...]
-    """Other answers that are right too."""
-    image: Any
-    """Value of the image's column."""
-    folder: str
-    """Folder of the file, in which the image may be."""
 
 
 class QuestionRows:
@@ -56,8 +31,8 @@ class QuestionRows:
             StorageError: the location cannot be read.
         """
         self._config = config
-        self._store, keys = _find(config)
-        self._files = [_File(self._store, key, config) for key in keys]
+        self._store, self._keys = _find(config)
+        self._files = [RowFile(self._store, key, config) for key in self._keys]
         self._parts = _share(config, self._splits())
 
     def count(self, split: Split) -> int:
@@ -101,7 +76,7 @@ class QuestionRows:
         if within.is_absolute() or ".." in within.parts or "\0" in path:
             raise DataError(
                 f"{row.name}: image '{path}' lies outside of the folder of its row: write its path "
-                "in that folder"
+                "in that folder, or save the images with the rows"
             )
         try:
             return self._store.get(str(within))
@@ -113,9 +88,9 @@ class QuestionRows:
 
     def _splits(self) -> dict[str, list[tuple[int, int]]]:
         found: dict[str, list[tuple[int, int]]] = {}
-        for number, file in enumerate(self._files):
+        for number, (key, file) in enumerate(zip(self._keys, self._files, strict=True)):
             places = [(number, place) for place in range(len(file))]
-            found.setdefault(file.split, []).extend(places)
+            found.setdefault(_split_of(key, self._config), []).extend(places)
         return found
 
     def _part(self, split: Split) -> Sequence[tuple[int, int]]:
@@ -124,59 +99,6 @@ class QuestionRows:
 
 question_rows = lru_cache(maxsize=4)(QuestionRows)
 """Open the rows of a configuration, which a process does only once."""
-
-
-class _File:
-    """The rows of one file."""
-
-    def __init__(self, store: ObjectStore, key: str, config: QuestionsConfig) -> None:
-        self._config = config
-        self.name = f"{store.location}/{key}"
-        self.split = _split_of(key, config)
-        self._columns = (config.image, config.question, config.answer)
-        self._folder = key.rpartition("/")[0]
-        wrong = f"{self.name} is not a readable {key.rpartition('.')[2]} file"
-        with boundary(DataError, wrong, "replace it"):
-            self._table = _open_table(store, key, list(dict.fromkeys(self._columns)))
-        there = self._table.column_names
-        if missing := [name for name in self._columns if name not in there]:
-            key = next(each for each in COLUMN_KEYS if getattr(config, each) == missing[0])
-            raise DataError(
-                f"{self.name} has no column '{missing[0]}' but {', '.join(there) or 'none'}: set "
-                f"data.{key} to one of them"
-            )
-
-    def __len__(self) -> int:
-        return int(self._table.num_rows)
-
-    def row(self, place: int) -> Row:
-        name = f"{self.name} row {place}"
-        with boundary(DataError, f"{name} is not readable", "replace the file"):
-            (values,) = self._table.slice(place, 1).to_pylist()
-        image, question, answer = (values[column] for column in self._columns)
-        if not isinstance(question, str) or not question.strip():
-            raise DataError(
-                f"{name}: column '{self._config.question}' is {question!r}: write a question"
-            )
-        listed = answer if isinstance(answer, list) and answer else [answer]
-        first, *others = dict.fromkeys(self._answer_text(name, each) for each in listed)
-        return Row(name, question.strip(), first, tuple(others), image, self._folder)
-
-    def _answer_text(self, name: str, answer: Any) -> str:
-        if isinstance(answer, bool):
-            return "Yes" if answer else "No"
-        if isinstance(answer, int) or (isinstance(answer, float) and np.isfinite(answer)):
-            return f"{answer:.15g}" if isinstance(answer, float) else str(answer)
-        if not isinstance(answer, str) or not answer.strip():
-            raise DataError(
-                f"{name}: column '{self._config.answer}' is {answer!r}: write a text, a number, "
-                "true or false, or a list of these"
-            )
-        return answer.strip()
-
-
-COLUMN_KEYS = ("image", "question", "answer")
-"""Keys of the configuration that name columns."""
 
 
 def _find(config: QuestionsConfig) -> tuple[ObjectStore, list[str]]:
@@ -213,30 +135,6 @@ def _split_of(key: str, config: QuestionsConfig) -> str:
 
 def _is_name(part: float | str) -> bool:
     return isinstance(part, str)
-
-
-def _open_table(store: ObjectStore, key: str, columns: Sequence[str]) -> pa.Table:
-    """Return the columns of a file; without its rows if one is missing."""
-    local = Path(store.location) / key
-    source = pa.memory_map(str(local)) if local.is_file() else pa.BufferReader(store.get(key))
-    if key.endswith(".parquet"):
-        file = pq.ParquetFile(source)
-        complete = set(columns) <= set(file.schema_arrow.names)
-        table = file.read(columns) if complete else file.schema_arrow.empty_table()
-    else:
-        table = _open_arrow(source) if key.endswith(".arrow") else pa.json.read_json(source)
-        complete = set(columns) <= set(table.column_names)
-    table.validate(full=True)  # else a damaged file ends the process when a row is read
-    return table.select(columns) if complete else table
-
-
-def _open_arrow(source: pa.NativeFile) -> pa.Table:
-    """Read a stream, as `datasets` writes it, or a file, as others do."""
-    try:
-        return pa.ipc.open_stream(source).read_all()
-    except pa.ArrowInvalid:
-        source.seek(0)
-        return pa.ipc.open_file(source).read_all()
 
 
 def _share(

@@ -87,6 +87,17 @@ def test_images_in_every_form(tmp_path: Path, image: Any) -> None:
     assert rows.image(rows("train", 0))[0, 0].tolist() == [7, 7, 7]
 
 
+def test_class_labels_have_their_names(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    columns = {"image": [png()] * 4, "question": ["Which?"] * 4, "answer": [0, 1, 1, 2]}
+    made = datasets.Dataset.from_dict(columns)
+    labels = datasets.ClassLabel(names=["cat", "dog", "a bird"])
+    made.cast_column("answer", labels).to_parquet(tmp_path / "rows.parquet")
+    rows = open_rows(tmp_path, test=0.25, validation=0.25)
+    found = [answer for split in SPLITS for answer in answers(rows, split)]
+    assert sorted(found) == ["a bird", "cat", "dog", "dog"]
+
+
 def test_json_lines_beside_images(tmp_path: Path) -> None:
     """A folder of images as `datasets` reads one."""
     for split in ("train", "test"):
