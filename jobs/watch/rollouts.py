@@ -36,15 +36,16 @@ COLUMNS = [
     "advantage",
     "policy_version",
 ]
-KINDS: dict[str, tuple[str, Callable[[Any], Any]] | None] = {
-    "all": None,
+KINDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "all": ("step", pc.is_valid),
     "success": ("success", lambda column: column),
     "failure": ("success", pc.invert),
     "unparseable": ("unparseable", pc.is_valid),
-    "illegal": ("status", lambda column: pc.equal(column, "illegal")),
+    "illegal": ("status", lambda column: pc.starts_with(column, "illegal")),
     "truncated": ("truncated", lambda column: column),
 }
-"""Column and condition by the name that the address has."""
+"""Column and condition by the name that the address has. None compares with a Python value, for
+which pyarrow loads pandas, a second of a first search."""
 ERRORS = (OSError, ValueError, KeyError, TypeError, pa.ArrowException, PhysRLError)
 """What a damaged or deleted file raises."""
 FOLDER = "rollouts"
@@ -110,12 +111,13 @@ def search(run: ListedStore, wanted: Search) -> Found:
 def image(run: ListedStore, step: int, scene: str, attempt: int) -> bytes | None:
     """Return the PNG that an attempt was shown; None if there is none."""
     try:
-        table = _open(run, step).read(["scene_id", "attempt", "image"])
-        of_scene = pc.equal(table["scene_id"], scene)
-        mask = pc.and_(of_scene, pc.equal(table["attempt"], attempt))
-        for row in table.filter(mask).to_pylist():
-            if row["image"] is not None:
-                return bytes(row["image"]["bytes"])
+        file = _open(run, step)
+        wanted = {"scene_id": scene, "attempt": attempt}
+        rows = file.read(list(wanted)).to_pylist()
+        images = file.read(["image"])["image"]
+        for index in (index for index, row in enumerate(rows) if row == wanted):
+            if (found := images[index].as_py()) is not None:
+                return bytes(found["bytes"])
     except ERRORS:
         return None
     return None
@@ -133,13 +135,11 @@ def _open(run: ListedStore, step: int) -> pq.ParquetFile:
 def _matching(file: pq.ParquetFile, wanted: Search) -> Any:
     """Find the rows that match, by their indices."""
     masks = []
-    if (condition := KINDS[wanted.kind]) is not None:
-        column, test = condition
+    if wanted.kind != "all" or not wanted.text:
+        column, test = KINDS[wanted.kind]
         masks.append(test(file.read([column], use_threads=False)[column]))
     if wanted.text:
         texts = file.read(["completion"], use_threads=False)["completion"]
         masks.append(pc.match_substring(texts, wanted.text, ignore_case=True))
-    if not masks:
-        return pa.array(range(file.metadata.num_rows), pa.int64())
     mask = masks[0] if len(masks) == 1 else pc.and_(*masks)
-    return pc.indices_nonzero(pc.fill_null(mask, False))
+    return pc.indices_nonzero(mask)  # nulls are none
