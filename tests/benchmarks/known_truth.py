@@ -97,7 +97,7 @@ def main() -> None:
     """Run the patterns and the grids of coverage and of false positives."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=200, help="studies of each pattern")
-    parser.add_argument("--cells", type=int, default=2000, help="draws of each cell of the grids")
+    parser.add_argument("--cells", type=int, default=8000, help="draws of each cell of the grids")
     parser.add_argument("--only", default="", help="patterns whose description contains this")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
