@@ -1,27 +1,21 @@
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from physrl.algorithms.advantage import Rewards
 from physrl.data.rollout_log import RolloutLog
-from physrl.data.rollouts import read_rollouts, write_rollouts
+from physrl.data.rollouts import read_rollouts
 from physrl.errors import DataError
 from physrl.groups import Group
 from physrl.types import Offset
 from tests.support.groups import complete
-from tests.support.rollouts import rollout_group
+from tests.support.rollouts import rollout_group, write_step
 
 ADVANTAGES = np.array([[1.0]])
 
 
 def group(x: float) -> Group:
     return complete(rollout_group([Offset(x, 1.0)]))
-
-
-def write_step(path: Path, groups: Sequence[Group], advantages: Rewards, step: int) -> None:
-    write_rollouts(path, [each.read() for each in groups], advantages.ravel().tolist(), step)
 
 
 def answers(folder: Path) -> dict[str, float]:
