@@ -37,7 +37,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch-extensions
 
 .DEFAULT_GOAL := help
-.PHONY: help install client doctor gpu-check demo test test-slow test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters known-truth gpu-lock audit \
+.PHONY: help install client doctor gpu-check demo test test-slow test-s3 parity bench-learner check-env bench-env lint format docs clean helm-test helm-test-full image bench-train chaos study-smoke bench-adapters known-truth gpu-lock bench-scale audit \
 	e2e e2e-head submit-train submit-sft submit-sweep pull-checkpoint
 
 help: ## List the commands
@@ -65,6 +65,9 @@ known-truth: install ## Judge simulated studies of known truth: wrong verdicts, 
 
 bench-adapters: install ## Benchmark many adapters on one server against one server per adapter
 	@$(BIN)/python tests/benchmarks/many_adapters.py
+
+bench-scale: install ## Benchmark the controller over stubs of 8 and 64 servers, and model 1,000 GPUs with it (10 minutes)
+	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/benchmarks/bench_scale.py
 
 test: install ## Run the tests, without the slow ones
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m 'not slow'

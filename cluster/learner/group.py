@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import ray
+from ray.exceptions import ObjectLostError
 
 from cluster.learner.rank import LearnerRank
 from cluster.learner.ranks import Ranks
@@ -20,7 +21,7 @@ from cluster.runtime.placement import Placement
 from physrl.algorithms.metrics import combine
 from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig
-from physrl.errors import LearnerLostError
+from physrl.errors import LearnerLostError, LostError
 from physrl.storage.checkpoints import Checkpoint
 from physrl.types import Metrics, TrainingExample
 
@@ -38,7 +39,8 @@ class _Update:
     samples: tuple[ray.ObjectRef, ...]
 
     def __call__(self, ranks: Ranks, profile: Path | None = None) -> Metrics:
-        metrics = combine(ranks.call("update", self.step, profile, *self.samples))
+        ranks.call("receive", *self.samples)
+        metrics = combine(ranks.call("update", self.step, profile))
         if profile is not None:
             ranks.fetch(profile)
         return metrics
@@ -94,10 +96,12 @@ class LearnerGroup:
         """Train on a step's samples, and return the update's metrics.
 
         Args:
-            samples: references to a `TrainingBatch`, or to lists of demonstrations.
+            samples: references to `StepRollouts` or a `TrainingBatch`, or to lists of
+                demonstrations.
             profile: folder for a trace of each rank's operators.
 
         Raises:
+            ObjectLostError: samples were lost with a machine; the ranks have not begun to update.
             DivergedError: too many updates were not finite, see `Learner.update`.
         """
         update = _Update(step, tuple(samples))
@@ -176,5 +180,11 @@ class LearnerGroup:
                 ranks.send(Path(folder))
         ranks.call("load", config, state)
         for update in self._updates:
-            update(ranks)
+            try:
+                update(ranks)
+            except ObjectLostError as error:
+                raise LostError(
+                    f"step {update.step + 1} cannot be repeated, since its samples were lost with "
+                    "a machine: continue with --resume"
+                ) from error
         self._restored = True

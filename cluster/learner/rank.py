@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 
+from cluster.learner.step_rollouts import StepRollouts
 from cluster.runtime.cold_start import cold_start
 from physrl.config.run import RunConfig
 from physrl.types import Metrics, TrainingExample
@@ -30,6 +31,8 @@ class LearnerRank:
         torch.set_num_threads(threads)
         self._rank = rank
         self._loaded = ExitStack()
+        self._samples: Any = None
+        """What the next update trains on."""
 
     def rendezvous(self, world_size: int) -> tuple[str, int]:
         """Open the process group's store on a port of this machine, and return where it listens.
@@ -78,18 +81,35 @@ class LearnerRank:
             self._engine.load(state)
             self._learner.load_reference(state)
 
-    def update(self, step: int, profile: Path | None, *parts: Any) -> Metrics:
-        """Compute this rank's share of a step's updates.
+    def receive(self, *parts: Any) -> None:
+        """Receive the samples of the next update.
+
+        A call of its own: where one rank cannot fetch them, the others must not wait for it in an
+        update.
+
+        Args:
+            parts: a step's rollouts, or lists of demonstrations.
+
+        Raises:
+            ObjectLostError: rollouts were lost with a machine.
+        """
+        if not self._config.algorithm.uses_rollouts:
+            self._samples = list(chain(*parts))
+        else:
+            (rollouts,) = parts
+            self._samples = rollouts.read() if isinstance(rollouts, StepRollouts) else rollouts
+
+    def update(self, step: int, profile: Path | None) -> Metrics:
+        """Compute this rank's share of the updates on the samples that it has received.
 
         Args:
             profile: folder for a trace of the operators.
-            parts: a batch of rollouts, or lists of demonstrations.
         """
         import torch
 
         # Dropout is a function of the step, so that a run can resume at any step.
         torch.manual_seed((self._config.seed << 32) + (step << 8) + self._rank)
-        samples = parts[0] if self._config.algorithm.uses_rollouts else list(chain(*parts))
+        samples, self._samples = self._samples, None
         if profile is None:
             return self._learner.update(samples, step)
         from physrl.profiling import profile_update

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayTaskError
+from ray.exceptions import GetTimeoutError, ObjectLostError, RayTaskError
 
 from cluster.learner.rank import PIECE_BYTES, LearnerRank, file_sizes
 from cluster.runtime.actor_pool import actor_loss
@@ -27,6 +27,7 @@ class Ranks:
 
     Raises (all methods):
         LearnerLostError: a rank died or hangs, so that all ranks must be restarted.
+        ObjectLostError: an object that a rank needs was lost with a machine.
     """
 
     def __init__(
@@ -105,6 +106,8 @@ class Ranks:
                 f"a learner rank gave no response within {self._timeout_s:g} s "
                 "(runtime.update_timeout_s)"
             ) from None
+        except ObjectLostError:  # the ranks are well
+            raise
         except (*ACTOR_LOST, RayTaskError) as error:
             if (mistake := user_error(error)) is not None:
                 raise mistake from error

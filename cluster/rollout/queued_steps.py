@@ -4,7 +4,7 @@ Scenes, images and outcomes are functions of the scenes' indices and of the comp
 checkpoint stores the completions alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,12 +28,11 @@ class QueuedStep:
 _ADAPTER = TypeAdapter(QueuedStep)
 
 
-def save_queued_steps(steps: Mapping[int, Sequence[RolloutGroup]], checkpoint: Path) -> None:
-    """Write the queued steps into a checkpoint's folder; steps count from 0."""
-    for step, records in steps.items():
-        path = checkpoint / FOLDER / f"step-{step + 1:08d}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(_ADAPTER.dump_json(queued_step(records)))
+def save_queued_step(checkpoint: Path, step: int, records: Sequence[RolloutGroup]) -> None:
+    """Write a queued step into a checkpoint's folder; steps count from 0."""
+    path = checkpoint / FOLDER / f"step-{step + 1:08d}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(_ADAPTER.dump_json(queued_step(records)))
 
 
 def load_queued_steps(checkpoint: Path) -> dict[int, QueuedStep]:

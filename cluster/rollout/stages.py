@@ -72,9 +72,10 @@ class SharedScenes:
 
 
 class RemoteStages:
-    """`Stages` that call rollout workers and inference servers.
+    """`Stages` of one request that call rollout workers and inference servers.
 
     Args:
+        request: reference to the request, which would otherwise travel with every call.
         policy: the policy to sample from; None for the servers' current one.
         admission: decides when completions are sampled; scenes do not wait for it. None for at
             once.
@@ -86,18 +87,20 @@ class RemoteStages:
         workers: BatchedCalls,
         servers: InferenceServers,
         quarantine: Quarantine,
+        request: ray.ObjectRef,
         *,
         policy: Policy | None = None,
         admission: Admission | None = None,
         scenes: "SharedScenes | None" = None,
     ) -> None:
         self._workers, self._servers, self._quarantine = workers, servers, quarantine
+        self._request = request
         self._policy, self._admission = policy, admission
         self._scenes = scenes or SharedScenes()
 
     async def prepare(self, request: RolloutRequest, index: int) -> RemoteState:
         async def call() -> RemoteState:
-            return _state(await self._workers.call(None, "prepare", (request,), Item(index)))
+            return _state(await self._workers.call(None, "prepare", (self._request,), Item(index)))
 
         return await self._scenes.get(index, call)
 
@@ -112,7 +115,7 @@ class RemoteStages:
     ) -> RemoteState:
         references = (state.reference, *(each.reference for each in generations))
         item = Item(None, references)
-        return _state(await self._workers.call(generations[0].batch, "act", (request,), item))
+        return _state(await self._workers.call(generations[0].batch, "act", (self._request,), item))
 
     def complete(self, state: RemoteState) -> Group:
         return Group(state.index, state.task, state.rollouts, RemoteRecord(state.reference))
@@ -142,9 +145,10 @@ class ReplayStages(RemoteStages):
         workers: BatchedCalls,
         servers: InferenceServers,
         quarantine: Quarantine,
+        request: ray.ObjectRef,
         generations: Mapping[str, Generation],
     ) -> None:
-        super().__init__(workers, servers, quarantine)
+        super().__init__(workers, servers, quarantine, request)
         self._generations = generations
 
     async def generate(self, prompt: RemotePrompt, sampling: Sampling) -> RemoteGeneration:

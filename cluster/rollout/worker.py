@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.runtime.batching import Layout, unpack
+from physrl.algorithms.advantage import Rewards
+from physrl.data.rollouts import Part, encode_rollouts
 from physrl.evaluation.answers import group_answers
 from physrl.evaluation.results import Answer
 from physrl.groups import GroupState, RolloutSummary, summarize
@@ -50,6 +52,19 @@ class RolloutWorker:
         """Make the demonstrations of each index, as a list for each."""
         lists = [self._world.demonstrate(source, [index]) for index, _ in unpack(layout, objects)]
         return [len(each) for each in lists], *lists
+
+    def encode(self, step: int, advantages: Rewards, *states: GroupState) -> tuple[int, Part]:
+        """Encode complete groups as a part of a step; return their number and the part.
+
+        Args:
+            advantages: groups x group_size.
+        """
+        records = [state.record for state in states]
+        return len(records), encode_rollouts(records, advantages.ravel().tolist(), step)
+
+    def find(self, state: GroupState) -> int:
+        """Return the index of a group, which shows that it is not lost."""
+        return state.index
 
     def answers(self, *states: GroupState) -> list[Answer]:
         """Return the answers of complete groups, one for each rollout."""

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from functools import partial
 
 import ray
+from ray.exceptions import ObjectLostError
 
 from cluster.inference.servers import InferenceServers
 from cluster.rollout.admission import Admission
@@ -18,6 +19,7 @@ from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import WORKER_CPUS, Placement
 from cluster.runtime.session import actor_environment
 from cluster.weights.sync import Policy
+from physrl.algorithms.advantage import Rewards
 from physrl.config.runtime import RuntimeConfig
 from physrl.evaluation.results import Answer
 from physrl.groups import Group
@@ -26,6 +28,9 @@ from physrl.question_source import Source
 from physrl.rollout import collect_groups
 from physrl.tracing import Trace
 from physrl.types import Generation
+
+PART = 8
+"""Groups that a worker encodes in one call."""
 
 
 def start_rollouts(
@@ -103,6 +108,7 @@ class Rollouts:
             self._calls,
             self._servers,
             self.quarantine,
+            ray.put(request),
             policy=policy,
             admission=admission,
             scenes=scenes,
@@ -113,7 +119,9 @@ class Rollouts:
         self, request: RolloutRequest, generations: Mapping[str, Generation]
     ) -> "Future[list[Group]]":
         """Start the rollouts of a request with completions that were sampled before."""
-        stages = ReplayStages(self._calls, self._servers, self.quarantine, generations)
+        stages = ReplayStages(
+            self._calls, self._servers, self.quarantine, ray.put(request), generations
+        )
         return self._loop.submit(collect_groups(request, stages))
 
     def demonstrate(self, source: Source, indices: range) -> "Future[list[ray.ObjectRef]]":
@@ -123,6 +131,23 @@ class Rollouts:
     def answers(self, groups: Sequence[Group]) -> "Future[list[Answer]]":
         """Start computing the answers of groups on a worker, which can read their records."""
         return self._loop.submit(self._answers(groups))
+
+    def encode(
+        self, groups: Sequence[Group], advantages: Rewards, step: int
+    ) -> list[ray.ObjectRef]:
+        """Encode a step's rollouts on workers; return references to its parts, in order.
+
+        Args:
+            advantages: groups x group_size.
+
+        Raises:
+            ObjectLostError: a group was lost with a machine.
+        """
+        return self._loop.run(self._encode(groups, advantages, step))
+
+    def find_lost(self, groups: Sequence[Group]) -> list[int]:
+        """Return the indices of the groups that were lost with a machine."""
+        return self._loop.run(self._find_lost(groups))
 
     def stop(self) -> None:
         """Kill all workers."""
@@ -138,6 +163,37 @@ class Rollouts:
             *(self.quarantine.guard(source, index, partial(call, index)) for index in indices)
         )
         return [each for each in demonstrations if each is not None]
+
+    async def _encode(
+        self, groups: Sequence[Group], advantages: Rewards, step: int
+    ) -> list[ray.ObjectRef]:
+        references = record_references(groups)
+        made = await asyncio.gather(
+            *(
+                self.pool.call(
+                    "encode",
+                    step,
+                    advantages[first : first + PART],
+                    *references[first : first + PART],
+                    returns=2,
+                )
+                for first in range(0, len(groups), PART)
+            )
+        )
+        return [part for _, part in made]
+
+    async def _find_lost(self, groups: Sequence[Group]) -> list[int]:
+        found = await asyncio.gather(
+            *(self.pool.call("find", reference) for reference in record_references(groups)),
+            return_exceptions=True,
+        )
+        lost = []
+        for group, result in zip(groups, found, strict=True):
+            if isinstance(result, ObjectLostError):
+                lost.append(group.index)
+            elif isinstance(result, BaseException):
+                raise result
+        return lost
 
     async def _answers(self, groups: Sequence[Group]) -> list[Answer]:
         answers: list[Answer]

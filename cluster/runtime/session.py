@@ -15,6 +15,9 @@ from physrl.errors import UserError
 
 logger = logging.getLogger(__name__)
 
+LARGEST_ANSWER = 8 << 10
+"""Bytes of a result up to which it does not stay in the object store of the actor's machine."""
+
 ENVIRONMENT = {
     # Actors that reserve no GPU must see none.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
@@ -83,6 +86,9 @@ def actor_environment(threads: int) -> dict[str, str]:
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "DS_LOG_LEVEL": "WARNING",
         "PATH": os.environ["PATH"],  # DeepSpeed needs ninja
+        # Results up to this size travel to the driver, and from it to the next actor: numbers
+        # should, but not a group's completions, which Ray's 100 KiB would admit.
+        "RAY_max_direct_call_object_size": str(LARGEST_ANSWER),
     }
 
 

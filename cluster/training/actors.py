@@ -9,6 +9,7 @@ from cluster.learner.group import LearnerGroup
 from cluster.learner.rank import LearnerRank
 from cluster.rollout.worker import RolloutWorker
 from cluster.rollout.workers import start_rollouts
+from cluster.rollout.writer import RolloutWriter
 from cluster.runtime.event_loop import EventLoop
 from cluster.runtime.placement import Placement
 from cluster.runtime.session import ray_session
@@ -69,7 +70,7 @@ class RolloutActors:
 
 
 class RunActors(RolloutActors):
-    """The actors of a run: workers, servers, and learner ranks, which start in the background.
+    """The actors of a run, which start in the background: workers, servers, ranks and the writer.
 
     Args:
         worker, server, rank: classes of the actors; other ones in tests.
@@ -94,6 +95,7 @@ class RunActors(RolloutActors):
             server=server,
         )
         self._shared_gpus = runtime.layout == "colocated"
+        self.writer = RolloutWriter(runtime, self._loop, self.trace)
         self.learner = LearnerGroup(runtime, self._placement, rank)
         self.weights = WeightSync(
             self.learner,
@@ -120,6 +122,7 @@ class RunActors(RolloutActors):
 
     def stop(self) -> None:
         self.learner.stop()
+        self.writer.stop()
         super().stop()
 
 

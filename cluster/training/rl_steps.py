@@ -1,5 +1,7 @@
 """RL steps: rollouts, an update on them, and new weights for the next rollouts."""
 
+import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -7,16 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import ray
+from ray.exceptions import ObjectLostError
 
+from cluster.learner.step_rollouts import StepRollouts
 from cluster.rollout.queue import RolloutQueue
-from cluster.rollout.queued_steps import load_queued_steps, save_queued_steps
-from cluster.rollout.stages import read_records
+from cluster.rollout.queued_steps import load_queued_steps
+from cluster.rollout.stages import read_records, record_references
+from cluster.runtime.actor_pool import ATTEMPTS
 from cluster.runtime.stopping import StopRequest
 from cluster.training.actors import RunActors
 from cluster.training.agreement import EXAMPLES, check_agreement
 from cluster.training.lagged_curriculum import LaggedCurriculum
 from cluster.training.steps import NO_SCENES, TrainingSteps
 from cluster.training.timing import StepMeter
+from physrl.algorithms.advantage import Rewards
 from physrl.algorithms.batch import rollout_batch, rollout_metrics
 from physrl.algorithms.credit import credit
 from physrl.algorithms.dynamic_sampling import refill
@@ -32,6 +38,8 @@ from physrl.question_source import Source
 from physrl.rollout import step_indices, training_request
 from physrl.storage.checkpoints import Checkpoint
 from physrl.types import JSON, Metrics
+
+logger = logging.getLogger(__name__)
 
 
 class RLSteps(TrainingSteps):
@@ -58,7 +66,8 @@ class RLSteps(TrainingSteps):
             staleness,
             most_sequences(config.runtime, algorithm.completions_per_step),
         )
-        self._rollout_log = RolloutLog(config.folder)
+        self._rollout_log = RolloutLog(config.folder, self._write)
+        actors.writer.start()
         self._published: dict[int, int] = {}
         """Number of steps that each published policy version was trained on."""
         self._compared = False
@@ -73,14 +82,12 @@ class RLSteps(TrainingSteps):
                 raise LostError(NO_SCENES)
             sampled = refill(drawn, partial(self._draw, step), config, algorithm, step)
         # From here on, the step is completed even if a stop is requested.
-        indices = step_indices(config, step)
-        shift = self._curriculum.measure(step, indices)
-        self._curriculum.observe(step, indices, drawn)
+        shift = self._curriculum.measure(step, step_indices(config, step))
         staleness = check_staleness(sampled.groups, self._published, step, config.runtime.staleness)
         if not self._compared and not staleness:
             self._compare(sampled.groups)
         # Refills replace groups of equal rewards: the policy's metrics are those of the first draw.
-        metrics = rollout_metrics(drawn) | self._learn(sampled.groups, step, profile)
+        metrics = rollout_metrics(drawn) | self._learn(sampled.groups, drawn, step, profile)
         completions = sampled.drawn * algorithm.group_size
         return (
             metrics
@@ -105,8 +112,11 @@ class RLSteps(TrainingSteps):
 
     def save(self, folder: Path) -> None:
         """Write the completions of queued steps."""
-        queued = {step: read_records(groups) for step, groups in self._queue.completed.items()}
-        save_queued_steps(queued, folder)
+        for step, groups in self._queue.completed.items():
+            try:
+                self._actors.writer.save_queued_step(folder, step, record_references(groups))
+            except ObjectLostError:  # a resumed run samples them again
+                logger.warning("step %d waits, but was lost with a machine", step + 1)
 
     def close(self) -> None:
         self._queue.cancel()
@@ -123,23 +133,68 @@ class RLSteps(TrainingSteps):
         request = self._request(step, indices)
         return self._stop.wait_for(self._actors.rollouts.submit(request))
 
-    def _learn(self, groups: Sequence[Group], step: int, profile: Path | None) -> Metrics:
-        """Compute advantages, update, publish the weights, and write the rollouts."""
-        advantages = credit(groups, self._config, step)
-        records = read_records(groups)
-        with self._actors.learning(), self._meter.phase("updating"):
-            batch = ray.put(rollout_batch(records, advantages))
-            updated = self._actors.learner.update(step, [batch], profile)
+    def _learn(
+        self, groups: Sequence[Group], drawn: Sequence[Group], step: int, profile: Path | None
+    ) -> Metrics:
+        """Compute advantages, update, publish the weights, and write the rollouts.
+
+        Args:
+            drawn: the groups before refills, which the curriculum observes.
+        """
+        groups, advantages, updated = self._update(groups, step, profile)
+        self._curriculum.observe(step, step_indices(self._config, step), drawn)
         with self._meter.phase("syncing"):
             self._publish(step + 1)
         self._queue.begin(step + 1)  # to sample while this step is being written
         with self._meter.phase("writing"):
-            self._rollout_log.write(step + 1, records, advantages.ravel().tolist())
+            self._rollout_log.write(step + 1, groups, advantages)
         return updated
+
+    def _update(
+        self, groups: Sequence[Group], step: int, profile: Path | None
+    ) -> tuple[Sequence[Group], Rewards, Metrics]:
+        """Update on groups; those that were lost with a machine are first rolled out again.
+
+        Returns:
+            The groups that were trained on, the advantages of their rollouts, and metrics.
+        """
+        for _ in range(ATTEMPTS):
+            advantages = credit(groups, self._config, step)
+            rollouts = ray.put(StepRollouts(tuple(record_references(groups)), advantages))
+            try:
+                with self._actors.learning(), self._meter.phase("updating"):
+                    updated = self._actors.learner.update(step, [rollouts], profile)
+            except ObjectLostError:
+                groups = self._roll_out_lost(groups, step)
+            else:
+                return groups, advantages, updated
+        raise LostError(
+            f"rollouts of step {step + 1} were lost with a machine, {ATTEMPTS} times in a row: "
+            "continue with --resume"
+        )
+
+    def _roll_out_lost(self, groups: Sequence[Group], step: int) -> list[Group]:
+        """Roll out the groups again that were lost with a machine: the same scenes and seeds."""
+        lost = self._actors.rollouts.find_lost(groups)
+        logger.warning("step %d: %d groups are lost: rolling them out again", step + 1, len(lost))
+        with self._meter.phase("rolling out"):
+            requests = {index: self._request(step, range(index, index + 1)) for index in lost}
+            begun = {i: self._actors.rollouts.submit(each) for i, each in requests.items()}
+            again = {index: groups.result() for index, groups in begun.items()}
+        found = [again.get(group.index, [group]) for group in groups]
+        return [group for each in found for group in each]
+
+    def _write(self, path: Path, groups: Sequence[Group], advantages: Rewards, step: int) -> None:
+        """Write a step's rollouts, encoded by workers, on this machine."""
+        try:
+            parts = self._actors.rollouts.encode(groups, advantages, step)
+            self._actors.writer.write(path, parts)
+        except ObjectLostError:  # they have been trained on
+            logger.warning("the rollouts of step %d were lost with a machine", step)
 
     def _compare(self, groups: Sequence[Group]) -> None:
         """Compare learner and servers on some of the first completions."""
-        records = read_records(groups)
+        records = read_records(groups[: math.ceil(EXAMPLES / self._algorithm.group_size)])
         batch = rollout_batch(records, np.zeros((len(records), self._algorithm.group_size)))
         examples = batch.examples[:EXAMPLES]
         with self._actors.learning(), self._meter.phase("updating"):

@@ -105,7 +105,8 @@ def _train(
         share = world.demonstrate(source, share_indices(config, step, number))
         shares = _all_gather(share)
         demonstrated = time.monotonic()
-        metrics = combine(_all_gather(rank.update(step, None, *shares)))
+        rank.receive(*shares)
+        metrics = combine(_all_gather(rank.update(step, None)))
         step += 1
         budget = spend(budget, metrics)
         metrics |= budget | {

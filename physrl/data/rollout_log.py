@@ -1,43 +1,49 @@
 """Log of the rollouts of each training step, which survives a full disk."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from physrl.data.rollouts import write_rollouts
+import numpy as np
+from numpy.typing import NDArray
+
 from physrl.errors import DataError
-from physrl.types import RolloutGroup
+from physrl.groups import Group
 
 MAX_PENDING = 8
-"""Steps kept in memory, images included, while the disk is full."""
+"""Steps whose groups, images included, are kept while the disk is full."""
+Advantages = NDArray[np.float64]
+"""One for each rollout: groups x group_size."""
+WriteStep = Callable[[Path, Sequence[Group], Advantages, int], None]
+"""Writes a step's groups and their advantages as a file."""
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    groups: Sequence[RolloutGroup]
-    advantages: Sequence[float]
+    groups: Sequence[Group]
+    advantages: Advantages
 
 
 class RolloutLog:
-    """Writer of `rollouts/step-<step>.parquet`; failed writes are retried at the next step.
+    """Log of `rollouts/step-<step>.parquet`; failed writes are retried at the next step.
 
     Args:
         folder: folder of the run.
-        max_pending: maximum number of unwritten steps in memory.
+        write_step: writes one step.
+        max_pending: maximum number of unwritten steps.
     """
 
-    def __init__(self, folder: Path, max_pending: int = MAX_PENDING) -> None:
-        self._folder = folder / "rollouts"
+    def __init__(self, folder: Path, write_step: WriteStep, max_pending: int = MAX_PENDING) -> None:
+        self._folder, self._write_step = folder / "rollouts", write_step
         self._max_pending = max_pending
         self._pending: dict[int, _Step] = {}
 
-    def write(self, step: int, groups: Sequence[RolloutGroup], advantages: Sequence[float]) -> None:
+    def write(self, step: int, groups: Sequence[Group], advantages: Advantages) -> None:
         """Write a step, after pending ones; writing a step again replaces it.
 
         Raises:
-            ValueError: the numbers of advantages and rollouts differ.
             DataError: nothing can be written, and more than `max_pending` steps are pending.
         """
         self._pending.pop(step, None)
@@ -49,7 +55,7 @@ class RolloutLog:
             raise error
         if len(self._pending) == 1:
             _logger.warning(
-                "%s (training continues: up to %d steps of rollouts stay in memory)",
+                "%s (training continues: up to %d steps of rollouts wait)",
                 error,
                 self._max_pending,
             )
@@ -68,7 +74,7 @@ class RolloutLog:
         for number, step in list(self._pending.items()):
             path = self._folder / f"step-{number:08d}.parquet"
             try:
-                write_rollouts(path, step.groups, step.advantages, number)
+                self._write_step(path, step.groups, step.advantages, number)
             except DataError as error:
                 return error
             del self._pending[number]

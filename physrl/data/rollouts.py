@@ -1,6 +1,7 @@
 """Rollouts in Parquet: one file per step, one row per attempt."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,21 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
 }
 """Types and descriptions of the columns."""
 SCHEMA = pa.schema({name: kind for name, (kind, _) in COLUMNS.items()})
+IMAGE_COLUMN = SCHEMA.get_field_index("image")
 LARGEST_DICTIONARY = 64 * 2**20
 """Dictionary page limit in bytes, so that each of a step's images is stored only once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of some of a step's groups; an image that many rows show is in it once."""
+
+    rows: pa.Table
+    """All columns but the image."""
+    images: pa.Array
+    """Distinct images."""
+    shown: pa.Array
+    """Index of each row's image; null if it shows none."""
 
 
 def write_rollouts(
@@ -91,33 +105,54 @@ def write_rollouts(
         ValueError: the numbers of advantages and rollouts differ.
         DataError: the file cannot be written.
     """
+    write_parts(path, [encode_rollouts(groups, advantages, step)])
+
+
+def encode_rollouts(groups: Sequence[RolloutGroup], advantages: Sequence[float], step: int) -> Part:
+    """Encode groups as a part of a step, group by group.
+
+    Args:
+        advantages: one per rollout, in the same order.
+
+    Raises:
+        ValueError: the numbers of advantages and rollouts differ.
+    """
     rollouts = [
         (group, index, rollout) for group in groups for index, rollout in enumerate(group.rollouts)
     ]
-    # Each image is encoded once, although many attempts show it.
-    images = {
-        id(attempt.prompt.image): attempt.prompt.image
-        for group in groups
-        for attempt in group.attempts
-    }
-    encoded = {key: None if image is None else encode_image(image) for key, image in images.items()}
     rows = [
         {"step": step, "advantage": advantage, "rollout": index, "attempt": number}
         | _attempt_row(attempt)
-        | {"scene_id": group.scene.scene_id, "image": encoded[id(attempt.prompt.image)]}
+        | {"scene_id": group.scene.scene_id}
         | {"reward": rollout.reward.total, "reward_parts": list(rollout.reward.parts.items())}
         for (group, index, rollout), advantage in zip(rollouts, advantages, strict=True)
         for number, attempt in enumerate(rollout.attempts)
     ]
+    images = [attempt.prompt.image for _, _, rollout in rollouts for attempt in rollout.attempts]
+    # Each image is encoded once, although many attempts show it.
+    distinct = {id(image): image for image in images if image is not None}
+    places = {key: place for place, key in enumerate(distinct)}
+    return Part(
+        pa.Table.from_pylist(rows, schema=SCHEMA.remove(IMAGE_COLUMN)),
+        pa.array([encode_image(image) for image in distinct.values()], IMAGE),
+        pa.array([places.get(id(image)) for image in images], pa.int32()),
+    )
+
+
+def write_parts(path: Path, parts: Sequence[Part]) -> None:
+    """Write the parts of a step atomically as one file.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     partial = path.with_name(f".{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(
-            pa.Table.from_pylist(rows, schema=SCHEMA),
-            partial,
-            compression="zstd",
-            dictionary_pagesize_limit=LARGEST_DICTIONARY,
-        )
+        with pq.ParquetWriter(
+            partial, SCHEMA, compression="zstd", dictionary_pagesize_limit=LARGEST_DICTIONARY
+        ) as file:
+            for part in parts:
+                file.write_table(_table(part))
         partial.replace(path)
     except OSError as error:
         raise DataError(
@@ -137,6 +172,12 @@ def read_rollouts(path: Path) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         line = " ".join(str(error).split())
         raise DataError(f"rollouts {path} cannot be read: {line}: delete the file") from None
+
+
+def _table(part: Part) -> pa.Table:
+    """Make the table of a part, with an image in each row."""
+    images = part.images.take(part.shown)
+    return part.rows.add_column(IMAGE_COLUMN, SCHEMA.field(IMAGE_COLUMN), images)
 
 
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:

@@ -3,10 +3,10 @@
     python tests/benchmarks/scale_model.py
 
 The costs of the project's own code are measured on this machine, in half a minute of one core;
-those of GPUs, networks and buckets are assumed (`Assumed`). Each step's groups pass through queues
-in the order of the loop; the learner waits for all of them:
+those of GPUs, networks and Ray's calls are assumed (`Assumed`). Each step's groups pass through
+queues in the order of the loop; the learner waits for all of them, and for the last step's file:
 
-    workers: draw -> servers: generate -> workers: carry out -> controller -> learner -> sync
+    workers: draw -> servers: generate -> workers: act -> controller -> learner -> sync -> file
 
 Prints a table and, last, one JSON line.
 """
@@ -20,21 +20,24 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from physrl.algorithms.batch import rollout_advantages, rollout_batch, rollout_metrics
+from physrl.algorithms.advantage import Rewards
+from physrl.algorithms.batch import rollout_batch, rollout_metrics
+from physrl.algorithms.credit import credit
 from physrl.config import load_config
-from physrl.data.rollouts import write_rollouts
-from physrl.groups import Group, local_group
+from physrl.config.run import RunConfig
+from physrl.data.rollouts import encode_rollouts, write_parts
+from physrl.groups import Group, GroupState, local_group
 from physrl.rollout import training_request
 from physrl.scene_source import scene_source
 from physrl.tasks import TASKS
-from physrl.types import Completion, Generation, RolloutGroup
+from physrl.types import Completion, Generation, TrainingBatch
 from physrl.world import World
 
 GROUP = 16
@@ -75,10 +78,8 @@ class Assumed:
     """Time in which one server loads an adapter; docs/benchmarks.md has less for a tiny one."""
     node_gbit: float = 25.0
     """Network of a node of eight GPUs, and of the head."""
-    storage_gb_per_s: float = 5.0
-    """Throughput of the bucket or file system, to all readers together."""
-    store_gb: float = 19.0
-    """Ray's object store on the head: 30 % of 64 GB."""
+    calls_ms: float = 2.5
+    """Time of the controller for the calls about a prompt; `bench_scale.py` measures it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +91,19 @@ class Measured:
     carry_out_s: float
     """Time to parse, simulate, score and summarize all completions."""
     receive_s: float
-    """Time in which the controller unpacks the group."""
+    """Time in which the controller unpacks the group's numbers."""
     count_s: float
-    """Time for advantages, metrics and the batch."""
+    """Time of the controller for advantages and metrics."""
+    read_s: float
+    """Time in which a rank unpacks a group and makes its examples; every rank reads all groups."""
+    encode_s: float
+    """Time in which a worker encodes the rows of the rollout file."""
     write_s: float
-    """Time to write the rows of the rollout file."""
-    send_s: float
-    """Time in which the controller packs the batch for the learner."""
-    unpack_s: float
-    """Time in which a rank unpacks the batch, of which every rank gets the whole."""
-    batch_mb: float
-    """Megabytes of the batch, which every node receives."""
-
-    @property
-    def controller_s(self) -> float:
-        """Time of the controller, one process in which the groups' times add up."""
-        return self.receive_s + self.count_s + self.write_s + self.send_s
+    """Time in which the writer writes them."""
+    group_mb: float
+    """Megabytes of a complete group, which every node of ranks receives."""
+    part_mb: float
+    """Megabytes of its rows, which the writer's node receives."""
 
 
 class Queue:
@@ -126,28 +124,50 @@ class Queue:
 def measure() -> Measured:
     """Run the project's own code on scenes whose answers are all different."""
     config = load_config(None, SETTINGS)
+    recorded = record(config)
+    groups = [local_group(state) for state in recorded.complete]
+    numbers = [pickle.dumps(group.rollouts, protocol=5) for group in groups]
+    receive_s, _ = timed(lambda: [pickle.loads(one) for one in numbers])
+    count_s, advantages = timed(lambda: _count(groups, config))
+    packed = [pickle.dumps(state, protocol=5) for state in recorded.complete]
+    read_s, _ = timed(lambda: _read(packed, advantages))
+    records = [group.read() for group in groups]
+    credits = advantages.ravel().tolist()
+    encode_s, part = timed(lambda: pickle.dumps(encode_rollouts(records, credits, 1), protocol=5))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.parquet"
+        write_s, _ = timed(lambda: write_parts(path, [pickle.loads(part)]))
+    work = (recorded.draw_s, recorded.carry_out_s, receive_s, count_s, read_s, encode_s, write_s)
+    sizes = (sum(map(len, packed)), len(part))
+    return Measured(*(one / SCENES for one in work), *(one / SCENES / 1e6 for one in sizes))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Groups on scenes whose answers are all different, and the CPU seconds that they took."""
+
+    prepared: tuple[GroupState, ...]
+    """States with the first prompts."""
+    generations: tuple[Generation, ...]
+    complete: tuple[GroupState, ...]
+    draw_s: float
+    carry_out_s: float
+
+
+def record(config: RunConfig) -> Recorded:
+    """Roll out scenes at the model's sizes, with made-up answers."""
     request = training_request(config, 0, scene_source(config, "place", "train"), range(SCENES))
     with closing(World()) as world:
         world.prepare(request, SCENES)  # the first image pays for start-up
-        draw_s, states = timed(lambda: [world.prepare(request, i) for i in request.indices])
-        generations = [_answers(state.record.scene) for state in states]
-        carry_out_s, groups = timed(
+        draw_s, prepared = timed(lambda: [world.prepare(request, i) for i in request.indices])
+        generations = [_answers(state.record.scene) for state in prepared]
+        carry_out_s, complete = timed(
             lambda: [
-                local_group(world.act(request, state, [generation]))
-                for state, generation in zip(states, generations, strict=True)
+                world.act(request, state, [generation])
+                for state, generation in zip(prepared, generations, strict=True)
             ]
         )
-    packed = [pickle.dumps(group, protocol=5) for group in groups]
-    receive_s, groups = timed(lambda: [pickle.loads(one) for one in packed])
-    records = [group.read() for group in groups]
-    count_s, batch = timed(lambda: _count(groups, records, config))
-    with tempfile.TemporaryDirectory() as folder:
-        rows = [0.0] * SCENES * GROUP
-        write_s, _ = timed(lambda: write_rollouts(Path(folder) / "a.parquet", records, rows, 1))
-    send_s, sent = timed(lambda: pickle.dumps(batch, protocol=5))
-    unpack_s, _ = timed(lambda: pickle.loads(sent))
-    seconds = (draw_s, carry_out_s, receive_s, count_s, write_s, send_s, unpack_s)
-    return Measured(*(one / SCENES for one in seconds), batch_mb=len(sent) / SCENES / 1e6)
+    return Recorded(tuple(prepared), tuple(generations), tuple(complete), draw_s, carry_out_s)
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -174,10 +194,13 @@ def _answers(scene: Any) -> Generation:
     )
 
 
-def _count(groups: Sequence[Group], records: Sequence[RolloutGroup], config: Any) -> Any:
+def _count(groups: Sequence[Group], config: RunConfig) -> Rewards:
     rollout_metrics(groups)
-    advantages = rollout_advantages(groups, config.algorithm, 512)
-    return rollout_batch(records, advantages)
+    return credit(groups, config, 0)
+
+
+def _read(packed: Sequence[bytes], advantages: Rewards) -> TrainingBatch:
+    return rollout_batch([pickle.loads(one).record for one in packed], advantages)
 
 
 def simulate(gpus: int, costs: Measured, assumed: Assumed, staleness: int) -> dict[str, Any]:
@@ -194,25 +217,29 @@ def simulate(gpus: int, costs: Measured, assumed: Assumed, staleness: int) -> di
     generate_s = assumed.completion_tokens * GROUP * assumed.slots / assumed.decode_per_s
     tokens = prompts * GROUP * (assumed.prompt_tokens + assumed.completion_tokens)
     learn_s = tokens / (ranks * assumed.learn_per_s)
-    batch_gb = prompts * costs.batch_mb / 1e3
-    # The batch leaves the head once and goes on from node to node; every rank unpacks all of it.
-    hops = max(1, (nodes - 1).bit_length())
-    distribute_s = batch_gb * 8 / assumed.node_gbit * hops + prompts * costs.unpack_s
-    readers_gb = servers * assumed.adapter_mb / 1e3
-    sync_s = assumed.adapter_load_s + readers_gb / assumed.storage_gb_per_s
+    groups_gb = prompts * costs.group_mb / 1e3
+    # Groups are on the workers' nodes, so that all nodes send and receive at once.
+    distribute_s = groups_gb * 8 / assumed.node_gbit + prompts * costs.read_s
+    # Every node fetches the adapter once: at worst, where all ask at once, from the first rank's.
+    readers_gb = (nodes - 1) * assumed.adapter_mb / 1e3
+    sync_s = assumed.adapter_load_s + readers_gb * 8 / assumed.node_gbit
+    encode_s = prompts * costs.encode_s / workers.servers
+    file_s = encode_s + prompts * (costs.write_s + costs.part_mb * 8e-3 / assumed.node_gbit)
+    controller_s = costs.receive_s + costs.count_s + assumed.calls_ms / 1e3
     published, waits = [0.0] * (staleness + 1), Counter[str]()
-    finished = 0.0
+    filed = 0.0
     for _ in range(STEPS):
         allowed = published[-1 - staleness]
-        done = 0.0
+        done = filed
         for _ in range(prompts):
             drawn = workers.serve(0.0, costs.draw_s)
             generated = slots.serve(max(drawn, allowed), generate_s)
             scored = workers.serve(generated, costs.carry_out_s)
-            done = max(done, controller.serve(scored, costs.controller_s))
+            done = max(done, controller.serve(scored, controller_s))
         finished = learner.serve(done, distribute_s + learn_s)
-        waits.update(distribute=distribute_s, learn=learn_s, sync=sync_s)
+        waits.update(distribute=distribute_s, learn=learn_s, sync=sync_s, file=file_s)
         published.append(finished + sync_s)
+        filed = published[-1] + file_s
     span = published[-1]
     busy = {
         "workers": workers.busy / workers.servers / span,
@@ -221,7 +248,7 @@ def simulate(gpus: int, costs: Measured, assumed: Assumed, staleness: int) -> di
         "distribution": waits["distribute"] / span,
         "learner": waits["learn"] / span,
         "sync": waits["sync"] / span,
-        "head memory": 2 * batch_gb / assumed.store_gb,
+        "file": waits["file"] / span,
     }
     overhead = {name: share for name, share in busy.items() if name not in ("servers", "learner")}
     return {
@@ -267,13 +294,8 @@ def main() -> None:
         table.add_row(*map(str, row), *shares, one["first"])
     console.print(table)
     gpus, what = breaking_point(costs, assumed, staleness)
-    elsewhere = replace(costs, write_s=0.0)
-    then, what_then = breaking_point(elsewhere, assumed, staleness)
-    console.print(f"a fifth of each GPU is lost at {gpus} GPUs, to: {what}")
-    console.print(f"with rollouts written elsewhere at {then}, to: {what_then}")
     at = {str(one["gpus"]): one["completions_per_s"] for one in results}
-    figures = {"completions_per_s": at, "breaks_at_gpus": gpus, "breaks_first": what}
-    print(json.dumps(figures | {"then_at_gpus": then, "then": what_then}))
+    print(json.dumps({"completions_per_s": at, "breaks_at_gpus": gpus, "breaks_first": what}))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import cluster  # noqa: F401  (before Ray, whose token it sets)
+
+# isort: split
 import numpy as np
+import ray
 
 from cluster.inference.server import InferenceServer
 from cluster.inference.servers import InferenceServers, load_each
@@ -182,6 +186,13 @@ class Reference:
         return self.result
 
 
+def put(value: Any) -> Reference:
+    """Stand in for Ray's `put`."""
+    reference = Reference()
+    reference.result.set_result(value)
+    return reference
+
+
 class Handle:
     """A stand-in for the handle of an actor: calls run in threads of this process."""
 
@@ -227,6 +238,7 @@ class WaitingActors:
     def __init__(self, runtime: RuntimeConfig, adapters: int, lengths: Lengths) -> None:
         WaitingServer.lengths = lengths
         threading.stack_size(1 << 18)  # there are hundreds
+        ray.put = put
         self.loop = EventLoop()
         room = load_each(runtime)
         model = ModelConfig(path="/nowhere")

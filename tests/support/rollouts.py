@@ -1,7 +1,11 @@
 """Rollout groups made by hand."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from physrl.algorithms.advantage import Rewards
+from physrl.data.rollouts import write_rollouts
+from physrl.groups import Group
 from physrl.types import (
     Action,
     Appearance,
@@ -29,6 +33,11 @@ SCENE = SceneSpec(
     camera=Camera(0, 3, 7, 1.5, 46),
     appearance=Appearance(light=(0, 4, 3)),
 )
+
+
+def write_step(path: Path, groups: Sequence[Group], advantages: Rewards, step: int) -> None:
+    """Write a step's groups, as a run's workers and writer do."""
+    write_rollouts(path, [each.read() for each in groups], advantages.ravel().tolist(), step)
 
 
 def rollout_group(actions: Sequence[Action], *images: Image) -> RolloutGroup:

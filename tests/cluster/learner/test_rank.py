@@ -50,7 +50,8 @@ def rank_main() -> None:
             ),
             None,
         )
-        rank.update(0, None, [Demonstration(Prompt.ask("0", "Where?"), "<answer>3</answer>")])
+        rank.receive([Demonstration(Prompt.ask("0", "Where?"), "<answer>3</answer>")])
+        rank.update(0, None)
         model = rank._engine.model
         held = [weakref.ref(one) for one in (model, *model.parameters())]
         held.append(weakref.ref(rank._engine._engine.optimizer))

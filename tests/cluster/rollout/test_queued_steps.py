@@ -7,7 +7,7 @@ from cluster.rollout.queued_steps import (
     QueuedStep,
     load_queued_steps,
     queued_step,
-    save_queued_steps,
+    save_queued_step,
 )
 from physrl.types import Generation, Offset, Prompt, Rollout, RolloutGroup
 from tests.support.rollouts import SCENE, rollout_group
@@ -37,10 +37,10 @@ def test_completions_are_collected_by_prompt() -> None:
 
 def test_steps_are_loaded_as_they_were_saved(tmp_path: Path) -> None:
     steps = {4: [two_attempts()], 17: [rollout_group([Offset(1, 2)])]}
-    save_queued_steps(steps, tmp_path)
+    for number, records in steps.items():
+        save_queued_step(tmp_path, number, records)
     assert load_queued_steps(tmp_path) == {n: queued_step(records) for n, records in steps.items()}
 
 
 def test_a_checkpoint_without_queued_steps_has_none(tmp_path: Path) -> None:
-    save_queued_steps({}, tmp_path)
     assert load_queued_steps(tmp_path) == {}

@@ -1,16 +1,21 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from physrl.data.rollout_log import RolloutLog
 from physrl.data.rollouts import read_rollouts
 from physrl.errors import DataError
-from physrl.types import Offset, RolloutGroup
-from tests.support.rollouts import rollout_group
+from physrl.groups import Group
+from physrl.types import Offset
+from tests.support.groups import complete
+from tests.support.rollouts import rollout_group, write_step
+
+ADVANTAGES = np.array([[1.0]])
 
 
-def group(x: float) -> RolloutGroup:
-    return rollout_group([Offset(x, 1.0)])
+def group(x: float) -> Group:
+    return complete(rollout_group([Offset(x, 1.0)]))
 
 
 def answers(folder: Path) -> dict[str, float]:
@@ -26,9 +31,9 @@ def block_writes(folder: Path) -> Path:
 
 
 def test_each_step_is_a_file(tmp_path: Path) -> None:
-    log = RolloutLog(tmp_path)
-    log.write(1, [group(0.5)], [1.0])
-    log.write(2, [group(1.5)], [1.0])
+    log = RolloutLog(tmp_path, write_step)
+    log.write(1, [group(0.5)], ADVANTAGES)
+    log.write(2, [group(1.5)], ADVANTAGES)
     log.close()
     assert answers(tmp_path) == {"step-00000001": 0.5, "step-00000002": 1.5}
 
@@ -36,21 +41,21 @@ def test_each_step_is_a_file(tmp_path: Path) -> None:
 def test_failed_writes_are_retried_at_the_next_step(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log = RolloutLog(tmp_path)
+    log = RolloutLog(tmp_path, write_step)
     obstacle = block_writes(tmp_path)
-    log.write(1, [group(0.5)], [1.0])
-    log.write(2, [group(1.5)], [1.0])
+    log.write(1, [group(0.5)], ADVANTAGES)
+    log.write(2, [group(1.5)], ADVANTAGES)
     obstacle.unlink()
-    log.write(3, [group(2.5)], [1.0])
+    log.write(3, [group(2.5)], ADVANTAGES)
     assert answers(tmp_path) == {"step-00000001": 0.5, "step-00000002": 1.5, "step-00000003": 2.5}
     (warning,) = caplog.messages
     assert "step-00000001.parquet" in warning
 
 
 def test_close_writes_pending_steps(tmp_path: Path) -> None:
-    log = RolloutLog(tmp_path)
+    log = RolloutLog(tmp_path, write_step)
     obstacle = block_writes(tmp_path)
-    log.write(1, [group(0.5)], [1.0])
+    log.write(1, [group(0.5)], ADVANTAGES)
     with pytest.raises(DataError, match=r"step-00000001\.parquet"):
         log.close()
     obstacle.unlink()
@@ -59,19 +64,19 @@ def test_close_writes_pending_steps(tmp_path: Path) -> None:
 
 
 def test_the_number_of_pending_steps_is_limited(tmp_path: Path) -> None:
-    log = RolloutLog(tmp_path, max_pending=2)
+    log = RolloutLog(tmp_path, write_step, max_pending=2)
     block_writes(tmp_path)
-    log.write(1, [group(0.5)], [1.0])
-    log.write(2, [group(0.5)], [1.0])
+    log.write(1, [group(0.5)], ADVANTAGES)
+    log.write(2, [group(0.5)], ADVANTAGES)
     with pytest.raises(DataError, match=r"step-00000001\.parquet"):
-        log.write(3, [group(0.5)], [1.0])
+        log.write(3, [group(0.5)], ADVANTAGES)
 
 
 def test_writing_a_step_again_replaces_it(tmp_path: Path) -> None:
-    log = RolloutLog(tmp_path)
+    log = RolloutLog(tmp_path, write_step)
     obstacle = block_writes(tmp_path)
-    log.write(1, [group(0.5)], [1.0])
-    log.write(1, [group(9.5)], [1.0])
+    log.write(1, [group(0.5)], ADVANTAGES)
+    log.write(1, [group(9.5)], ADVANTAGES)
     obstacle.unlink()
     log.close()
     assert answers(tmp_path) == {"step-00000001": 9.5}

@@ -5,7 +5,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from physrl.data.images import decode_image
-from physrl.data.rollouts import SCHEMA, read_rollouts, write_rollouts
+from physrl.data.rollouts import (
+    SCHEMA,
+    encode_rollouts,
+    read_rollouts,
+    write_parts,
+    write_rollouts,
+)
 from physrl.errors import DataError
 from physrl.types import Action, Offset, RolloutGroup, Unparseable, Verdict
 from tests.support.rollouts import rollout_group
@@ -43,6 +49,18 @@ def test_images_are_lossless_and_stored_once_per_group(tmp_path: Path) -> None:
     value = read_rollouts(path)["image"][15].as_py()
     assert np.array_equal(decode_image(value), NOISE)
     assert path.stat().st_size < 2 * len(value["bytes"])
+
+
+def test_parts_are_the_rows_of_one_file_in_order(tmp_path: Path) -> None:
+    without = rollout_group([Offset(3, 3)])
+    groups = [group(Offset(1, 1), Offset(2, 2)), without, group(Offset(4, 4))]
+    write_rollouts(tmp_path / "whole.parquet", groups, [0.5, 1.5, 2.5, 3.5], step=1)
+    parts = [encode_rollouts(groups[:1], [0.5, 1.5], 1), encode_rollouts(groups[1:], [2.5, 3.5], 1)]
+    write_parts(tmp_path / "parts.parquet", parts)
+    whole, joined = (read_rollouts(tmp_path / f"{name}.parquet") for name in ("whole", "parts"))
+    assert joined.equals(whole)
+    assert joined["image"][2].as_py() is None
+    assert np.array_equal(decode_image(joined["image"][3].as_py()), NOISE)
 
 
 def test_files_are_compressed_and_no_partial_file_remains(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -14,7 +15,10 @@ from physrl.metrics.writer import MetricsWriter
 from physrl.storage.run_folder import open_run
 from physrl.types import Offset
 from tests.support.damage import damaged
-from tests.support.rollouts import rollout_group
+from tests.support.groups import complete
+from tests.support.rollouts import rollout_group, write_step
+
+ADVANTAGES = np.array([[1.0]])
 
 
 def write_steps(folder: Path, *steps: int) -> None:
@@ -43,13 +47,13 @@ def test_hunted_damaged_event_file_hides_no_later_step(seed: int, tmp_path: Path
 @pytest.mark.parametrize("seed", range(12))
 def test_hunted_half_written_rollouts_are_written_again(seed: int, tmp_path: Path) -> None:
     folder, draw = tmp_path / "rollouts", random.Random(seed)
-    log = RolloutLog(tmp_path)
-    log.write(1, [rollout_group([Offset(0.5, 1.0)])], [1.0])
+    log = RolloutLog(tmp_path, write_step)
+    log.write(1, [complete(rollout_group([Offset(0.5, 1.0)]))], ADVANTAGES)
     path = folder / "step-00000001.parquet"
     data = path.read_bytes()
     (folder / ".step-00000001.parquet").write_bytes(data[: draw.randrange(len(data))])
     path.write_bytes(damaged(data, draw))
-    log.write(1, [rollout_group([Offset(1.5, 1.0)])], [1.0])
+    log.write(1, [complete(rollout_group([Offset(1.5, 1.0)]))], ADVANTAGES)
     log.close()
     assert read_rollouts(path)["action_x"].to_pylist() == [1.5]
     assert [each.name for each in folder.iterdir()] == [path.name]
