@@ -115,6 +115,8 @@ def _hints(runs: Sequence[_Run], groups: Sequence[Asked]) -> Iterator[str]:
             continue
         wanted = (overrides_to(one, other) for one in first for other in questions)
         fewest = min(wanted, key=lambda overrides: len(overrides))
+        if not fewest:  # scene generators of two versions, which no setting brings together
+            continue
         command = f"physrl evaluate --policy {run.folder} {shlex.join(fewest)}"
         yield (
             f"{runs[0].name} and {run.name} were not asked about the same scenes. This asks "
