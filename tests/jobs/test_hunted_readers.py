@@ -75,7 +75,9 @@ def test_hunted_any_error_of_a_command_is_one_line(
         log.unlink()
 
 
-@pytest.mark.parametrize("target", ["jobs.arguments.study_place.find_cells", "jobs.arguments.study_place.parse_place"])
+@pytest.mark.parametrize(
+    "target", ["jobs.arguments.study_place.find_cells", "jobs.arguments.study_place.parse_place"]
+)
 def test_hunted_unforeseen_error_inside_a_command(
     target: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
