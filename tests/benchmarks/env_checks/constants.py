@@ -85,8 +85,9 @@ def check(run: Callable[..., list[Any]]) -> tuple[Table, dict[str, Any]]:
         "best constant",
         "success %",
         *(f"{name}: share %" for name in REWARDS),
-        title="Mean reward of the best constant answer, relative to the ideal answer",
-        caption="the paper's reward depends on distance, so near answers get most of it",
+        title="The best constant answer: successes, and rewards relative to the ideal answer's",
+        caption="the paper's reward depends on distance, so near answers get most of it; only the "
+        "first move of build is made here, which finishes no tower",
     )
     largest = 0.0  # share of the default reward, over the offset tasks
     for task in TASKS:
@@ -106,15 +107,17 @@ def check(run: Callable[..., list[Any]]) -> tuple[Table, dict[str, Any]]:
 
 
 def _best(run: Callable[..., list[Any]], task: str, answers: list[str]) -> list[tuple[float, str]]:
-    """Find the best constant's share of the ideal, and that constant, for success and rewards."""
+    """Find the best constant answer for success and for each reward.
+
+    Returns:
+        Its share of successes, then its rewards relative to the ideal answer's, each with it.
+    """
     screened = _evaluate(run, task, answers, range(SCREENED)).mean(axis=0)[:-1]
     ranks = np.argsort(-screened, axis=0, kind="stable")[:KEPT]
     kept = [answers[k] for k in sorted(set(ranks.ravel().tolist()))]
     judged = _evaluate(run, task, kept, range(SCREENED, SCREENED + JUDGED)).mean(axis=0)
-    return [
-        (float(column[:-1].max() / column[-1]), kept[int(column[:-1].argmax())])
-        for column in judged.T
-    ]
+    judged[:, 1:] /= judged[-1, 1:]
+    return [(float(column.max()), kept[int(column.argmax())]) for column in judged[:-1].T]
 
 
 def _evaluate(run: Callable[..., list[Any]], task: str, answers: list[str], indices: range) -> Any:
