@@ -47,7 +47,7 @@ def failures(figures: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    console = Console(width=110)
+    console = Console(width=160)
     figures: dict[str, Any] = {}
     with (
         Progress(console=Console(stderr=True), transient=True) as progress,

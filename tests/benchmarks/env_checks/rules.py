@@ -11,10 +11,11 @@ from physrl.config.environment import EnvironmentConfig
 from physrl.environments.renderer import TinyRenderer
 from physrl.environments.simulator import Simulator
 from physrl.evaluation.rule_names import rule_names
-from physrl.evaluation.rules import make_rule
+from physrl.evaluation.rules import Rule, make_rule
 from physrl.tasks import TASKS
 from physrl.tasks.answers import answer_text, format_action
-from physrl.tasks.task import make_scene
+from physrl.tasks.task import Task, make_scene
+from physrl.types import Outcome, SceneSpec
 
 SETTINGS = EnvironmentConfig()
 SCENES = 300
@@ -30,7 +31,7 @@ class Job:
 
 
 def successes(job: Job) -> int:
-    """Count the scenes in which a rule's answer, parsed as a model's, succeeds in simulation."""
+    """Count the scenes in which a rule's answers, parsed as a model's, succeed in simulation."""
     task = TASKS[job.task]
     with closing(Simulator()) as simulator, closing(TinyRenderer()) as renderer:
         rule = (
@@ -40,10 +41,24 @@ def successes(job: Job) -> int:
         )
         count = 0
         for index in range(SCENES):
-            scene = make_scene(task, SETTINGS, 0, "test", index)
-            answer = answer_text(format_action(rule(scene), task.axes))
-            count += task.act(scene, task.parse(answer), simulator).success
+            count += succeeds(task, rule, make_scene(task, SETTINGS, 0, "test", index), simulator)
     return count
+
+
+def succeeds(task: Task, rule: Rule, scene: SceneSpec, simulator: Simulator) -> bool:
+    """Return whether one of a rule's attempts succeeds; of several moves, the last."""
+    outcome = _attempt(task, rule, scene, simulator)
+    for _ in range(task.attempts - 1):
+        if outcome.success:
+            break
+        scene = task.advance(scene, outcome)
+        outcome = _attempt(task, rule, scene, simulator)
+    return outcome.success
+
+
+def _attempt(task: Task, rule: Rule, scene: SceneSpec, simulator: Simulator) -> Outcome:
+    answer = answer_text(format_action(rule(scene), task.axes))
+    return task.act(scene, task.parse(answer), simulator)
 
 
 def check(run: Callable[..., list[Any]]) -> tuple[Table, dict[str, Any]]:
