@@ -3,7 +3,7 @@
     python tests/benchmarks/check_env.py
 
 Prints a table per check and, last, a JSON line; exits with status 1 if a limit is exceeded.
-Takes a few minutes on two cores.
+Takes a quarter of an hour on two cores.
 """
 
 import json
