@@ -186,9 +186,23 @@ def _check_match(dataset: Dataset, requirement: _Requirement, config: RunConfig)
                 f"{source}, which was collected with {key}={actual}, but the run needs "
                 f"{key}={expected}: make them equal, or use another dataset"
             )
-    again = requirement.key == "data" and not config.algorithm.uses_rollouts
     if requirement.scenes > len(dataset):
         raise ConfigError(
             f"{source} with {len(dataset)} scenes, but {requirement.reason}: collect more scenes, "
-            "or lower it" + (", or see them again with algorithm.epochs" if again else "")
+            f"or {_remedy(len(dataset), requirement, config)}"
         )
+
+
+def _remedy(scenes: int, requirement: _Requirement, config: RunConfig) -> str:
+    """Say how a run gets by with the scenes that there are."""
+    algorithm = config.algorithm
+    if requirement.key != "data" or algorithm.uses_rollouts:
+        return "lower it"
+    per_epoch = scenes // algorithm.prompts_per_step
+    if not per_epoch:
+        return f"lower algorithm.prompts_per_step to {scenes} at most"
+    times = "once" if algorithm.epochs == 1 else f"{algorithm.epochs} times"
+    return (
+        f"set algorithm.steps={per_epoch * algorithm.epochs}, which sees each of them {times}; "
+        "algorithm.epochs says how often"
+    )

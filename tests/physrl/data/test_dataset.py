@@ -142,6 +142,24 @@ def test_a_dataset_that_does_not_match_the_run_is_rejected(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("epochs", "prompts", "remedy"),
+    [
+        # Ten scenes: three steps of three in an epoch, or two of four.
+        (1, 3, "algorithm.steps=3,"),
+        (2, 4, "algorithm.steps=4,"),
+        (2, 12, "algorithm.prompts_per_step to 10"),
+    ],
+)
+def test_sft_is_told_the_steps_for_which_a_dataset_suffices(
+    folder: Path, epochs: int, prompts: int, remedy: str
+) -> None:
+    sft = ["algorithm.type=sft", f"algorithm.epochs={epochs}", "algorithm.steps=100"]
+    overrides = [f"data={folder}", *sft, f"algorithm.prompts_per_step={prompts}"]
+    with pytest.raises(ConfigError, match=remedy):
+        check_data(load_config(None, overrides))
+
+
 def test_a_run_is_evaluated_on_the_scenes_of_its_datasets(
     tmp_path: Path, renderer: TinyRenderer
 ) -> None:
