@@ -51,7 +51,10 @@ class RayHead:
         self._environment = ENVIRONMENT | dict(environment)
         self._network = ["--net"] if own_network else []
         network = "ip link set lo up && " if own_network else ""
-        start = f"mount --bind {tmp} /tmp && {network}cd {ROOT} && exec bash -c -- '{HEAD}'"
+        start = f"mount --rbind {tmp} /tmp && {network}cd {ROOT} && exec bash -c -- '{HEAD}'"
+        if ROOT.is_relative_to("/tmp"):  # else the new /tmp would hide the checkout
+            inside = tmp / ROOT.relative_to("/tmp")
+            start = f"mkdir -p {inside} && mount --bind {ROOT} {inside} && {start}"
         self.process = subprocess.Popen(
             ["unshare", *NAMESPACES, *self._network, "bash", "-c", start],
             env=self._environment,
@@ -65,7 +68,8 @@ class RayHead:
         file = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         deadline = time.monotonic() + START_S
         while not (children := file.read_text().split()):
-            assert time.monotonic() < deadline, (self.tmp / "head.log").read_text()
+            waiting = self.process.poll() is None and time.monotonic() < deadline
+            assert waiting, (self.tmp / "head.log").read_text()
             time.sleep(0.1)
         return int(children[0])
 
