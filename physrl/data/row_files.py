@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.json
 import pyarrow.parquet as pq
 
 from physrl.config.questions import QuestionsConfig
@@ -114,7 +113,7 @@ def _open_table(store: ObjectStore, key: str, columns: Sequence[str]) -> pa.Tabl
         complete = set(columns) <= set(file.schema_arrow.names)
         table = file.read(columns) if complete else file.schema_arrow.empty_table()
     else:
-        table = _open_arrow(source) if key.endswith(".arrow") else pa.json.read_json(source)
+        table = _open_arrow(source) if key.endswith(".arrow") else _read_lines(source)
         complete = set(columns) <= set(table.column_names)
     table.validate(full=True)  # else a damaged file ends the process when a row is read
     return table.select(columns) if complete else table
@@ -127,6 +126,13 @@ def _open_arrow(source: pa.NativeFile) -> pa.Table:
     except pa.ArrowInvalid:
         source.seek(0)
         return pa.ipc.open_file(source).read_all()
+
+
+def _read_lines(source: pa.NativeFile) -> pa.Table:
+    """Read JSON lines; pyarrow's own reader ends the process on some damaged ones."""
+    rows = [parse_object(line) for line in source.read().splitlines() if line.strip()]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: [row.get(name) for row in rows] for name in names})
 
 
 def _label_names(schema: pa.Schema, column: str) -> list[str]:
