@@ -4,7 +4,7 @@ Planks and posts are parallel to the image, so that all that is on them balances
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,8 @@ from physrl.types import Block
 
 THICKNESS, DEPTH = 0.2, 0.6
 LENGTHS = (3.0, 4.6)
-LOADS = (0.6, 1.2)
-"""Edge lengths of the blocks on a plank: the largest weighs eight times as much as the smallest."""
+LOADS = (0.4, 1.3)
+"""Edge lengths of the blocks on a plank: the largest weighs 34 times as much as the smallest."""
 MOST_LARGE = 3
 """Number of blocks up to which they have these edge lengths; more are smaller in proportion."""
 
@@ -48,6 +48,10 @@ class Planks:
         """Center of mass of each plank with its blocks."""
         balance: Floats = (self.sizes**3 * self.centers).sum(axis=1) / self.masses
         return balance
+
+    def rows(self, kept: NDArray[np.bool_]) -> "Planks":
+        """Return some of the planks."""
+        return Planks(*(getattr(self, field.name)[kept] for field in fields(self)))
 
     def place(self, row: int, x: float, y: float, colors: Sequence[str]) -> tuple[Block, ...]:
         """Build the plank of a row, then the blocks on it from left to right.

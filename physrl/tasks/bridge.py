@@ -18,7 +18,7 @@ from physrl.tasks.prices import FREE, load_prices
 from physrl.tasks.stabilize import Stabilize
 from physrl.types import Block, Families, Shortcuts
 
-PIER = (0.3, 1.0, 1.0)
+PIER = (0.25, 1.0, 1.0)
 """Width, height and depth of the red block."""
 BALANCE = (0.1, 1.2)
 """Bounds of how much farther than half the pier's width the ideal place is from the middle."""
@@ -85,8 +85,8 @@ def _draw(rng: np.random.Generator, settings: EnvironmentConfig, loads: int) -> 
     for _ in range(BATCHES):
         planks, usable = propose(rng, settings, loads, BATCH)
         balances = planks.balances
-        scores = prices.scores(balances - half, balances + half, plank_landmarks(planks))
-        (rows,) = np.nonzero(usable & (scores >= prices.threshold))
+        kept = prices.keep(rng, balances - half, balances + half, plank_landmarks(planks))
+        (rows,) = np.nonzero(usable & kept)
         if rows.size:
             return planks, int(rows[0])
     raise SceneError(

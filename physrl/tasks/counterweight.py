@@ -1,22 +1,25 @@
 """`counterweight`: move the red block sideways onto a plank that would tip without it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physrl.config.environment import EnvironmentConfig
-from physrl.environments.geometry import margin, overlaps
+from physrl.environments.geometry import Floats, margin, overlaps
 from physrl.environments.palette import RED
-from physrl.environments.planks import draw_colors, reach, sample_planks
+from physrl.environments.planks import Planks, draw_colors, reach, sample_planks
 from physrl.environments.randomness import Streams
 from physrl.environments.sampling import BASE_RANGE
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
+from physrl.tasks.landmarks import Landmarks, plank_landmarks
 from physrl.tasks.place_x import PlaceX
 from physrl.tasks.placing import distance, draw_side
 from physrl.tasks.plank_rules import aligned, guesses, midway, opposite
+from physrl.tasks.prices import FREE, load_prices
 from physrl.types import Action, Block, Families, Outcome, SceneSpec, Shortcuts, Unparseable
 
 POST = (0.2, 1.0, 1.0)
@@ -24,8 +27,6 @@ POST = (0.2, 1.0, 1.0)
 RED_SIZES = (0.7, 1.2)
 LEVER = (0.25, 0.95)
 """Bounds of the ideal place as a share of the way from the post to the plank's end."""
-CLOSE = 0.04
-"""Largest difference from the share drawn between those bounds."""
 CLEARANCE = 0.05
 """Smallest distance from the red block in its ideal place to other blocks on the plank."""
 GAP = (0.6, 3.5)
@@ -99,34 +100,103 @@ def _may_begin(red: Block, tower: Sequence[Block], smallest: float) -> bool:
     )
 
 
-def _draw(rng: np.random.Generator, settings: EnvironmentConfig, loads: int) -> tuple[Block, ...]:
-    """Draw a post, a plank that tips from it, the blocks on it, and a red one that holds it."""
-    (width, height, depth), low = POST, settings.margin[0]
-    for _ in range(BATCHES):
-        aim = float(rng.uniform(*LEVER))
-        planks = sample_planks(rng, settings, BATCH, loads)
-        size = float(rng.uniform(*RED_SIZES))
-        middles = rng.uniform(-1, 1, BATCH) * (planks.lengths - width) / 2
-        moments = planks.masses * (planks.balances + middles)
-        places = -moments / size**3
-        levers = places / (middles + np.sign(places) * planks.lengths / 2)
-        gaps = np.abs(planks.centers + (middles - places)[:, None]) - size / 2
-        tipping = (width / 2 + low) * planks.masses
-        (rows,) = np.nonzero(
+@dataclass(frozen=True, slots=True)
+class Beams:
+    """Loaded planks in rows, each with a red block on it and balanced on a post.
+
+    Places are relative to the plank's middle.
+    """
+
+    planks: Planks
+    sizes: Floats
+    """Edge lengths of the red blocks."""
+    places: Floats
+    """Ideal places of the red blocks."""
+
+    @property
+    def masses(self) -> Floats:
+        """Mass of each plank with all blocks."""
+        total: Floats = self.planks.masses + self.sizes**3
+        return total
+
+    @property
+    def posts(self) -> Floats:
+        """Places of the posts: the center of mass of each plank with all blocks."""
+        moments = self.planks.masses * self.planks.balances + self.sizes**3 * self.places
+        posts: Floats = moments / self.masses
+        return posts
+
+    def usable(self, settings: EnvironmentConfig) -> NDArray[np.bool_]:
+        """Return in which rows the red block has room, is needed, and lies where it may."""
+        planks, tips = self.planks, POST[0] / 2 + settings.margin[0]
+        ways = self.places - self.posts
+        levers = ways / (np.sign(ways) * planks.lengths / 2 - self.posts)
+        gaps = np.abs(planks.centers - self.places[:, None])
+        room = gaps - self.sizes[:, None] / 2 - reach(planks.sizes, planks.yaws)
+        usable: NDArray[np.bool_] = (
             planks.fits
-            & (np.abs(levers - aim) <= CLOSE)
-            & (np.abs(moments) >= tipping)
-            & (np.abs(moments + size**3 * middles) >= tipping + (width / 2 + low) * size**3)
-            & (gaps >= reach(planks.sizes, planks.yaws) + CLEARANCE).all(axis=1)
+            & (LEVER[0] <= levers)
+            & (levers <= LEVER[1])
+            & (np.abs(planks.balances - self.posts) >= tips)
+            & (np.abs(self.places) * self.sizes**3 >= tips * self.masses)  # the aligner fails
+            & (room >= CLEARANCE).all(axis=1)
         )
+        return usable
+
+    def rows(self, kept: NDArray[np.bool_]) -> "Beams":
+        """Return some of the planks."""
+        return Beams(self.planks.rows(kept), self.sizes[kept], self.places[kept])
+
+    def right_places(self) -> tuple[Floats, Floats]:
+        """Return the bounds of the places with which the center of mass is over the post."""
+        slack = POST[0] / 2 * self.masses / self.sizes**3
+        return self.places - slack, self.places + slack
+
+    def landmarks(self) -> Landmarks:
+        """Return the landmarks of the planks."""
+        return plank_landmarks(self.planks, self.posts)
+
+
+def kind_of(loads: int) -> str:
+    """Return the kind of scene for which planks with this many loads have prices."""
+    return f"counterweight {loads}"
+
+
+def propose(rng: np.random.Generator, settings: EnvironmentConfig, loads: int, count: int) -> Beams:
+    """Draw loaded planks, red blocks and where these lie; return those that are usable."""
+    planks = sample_planks(rng, settings, count, loads)
+    places = rng.uniform(-1, 1, count) * planks.lengths / 2
+    beams = Beams(planks, rng.uniform(*RED_SIZES, count), places)
+    return beams.rows(beams.usable(settings))
+
+
+def _draw(rng: np.random.Generator, settings: EnvironmentConfig, loads: int) -> tuple[Block, ...]:
+    """Draw a post, a plank that tips from it, the blocks on it, and a red one that holds it.
+
+    The plank is one in which guesses are seldom right.
+    """
+    prices = load_prices().get(kind_of(loads), FREE)
+    for _ in range(BATCHES):
+        beams = propose(rng, settings, loads, BATCH)
+        (rows,) = np.nonzero(prices.keep(rng, *beams.right_places(), beams.landmarks()))
         if rows.size:
-            row, x = int(rows[0]), float(rng.uniform(-BASE_RANGE, BASE_RANGE))
-            color, *colors = draw_colors(rng, settings)
-            post = Block(x, height / 2, 0.0, 0.0, color, height, (width / height, depth / height))
-            plank, *others = planks.place(row, x + float(middles[row]), height, colors)
-            y = plank.y + (plank.size + size) / 2
-            return (post, plank, *others, Block(x + float(places[row]), y, 0.0, 0.0, RED, size))
+            return _build(rng, settings, beams, int(rows[0]))
     raise SceneError(
         f"no plank with {loads} blocks is held by a red one in {BATCH * BATCHES} tries: lower "
         "environment.margin or environment.num_blocks"
     )
+
+
+def _build(
+    rng: np.random.Generator, settings: EnvironmentConfig, beams: Beams, row: int
+) -> tuple[Block, ...]:
+    """Build the post, the plank, the blocks on it and the red one of a row."""
+    width, height, depth = POST
+    middle = float(rng.uniform(-BASE_RANGE, BASE_RANGE)) - float(beams.posts[row])
+    color, *colors = draw_colors(rng, settings)
+    x, stretch = middle + float(beams.posts[row]), (width / height, depth / height)
+    post = Block(x, height / 2, 0.0, 0.0, color, height, stretch)
+    plank, *others = beams.planks.place(row, middle, height, colors)
+    size = float(beams.sizes[row])
+    y = plank.y + (plank.size + size) / 2
+    return (post, plank, *others, Block(middle + float(beams.places[row]), y, 0.0, 0.0, RED, size))

@@ -21,6 +21,8 @@ SHARES = tuple(float(share) for share in np.arange(-1, 2.01, 0.25) if share)
 """Shares of the way from one landmark to another; over 1: beyond it."""
 STEPS = (-0.45, -0.3, -0.15, 0.15, 0.3, 0.45)
 """Distances from one landmark towards another, in block widths; below 0: away from it."""
+FINE = tuple(round(float(share), 2) for share in np.arange(0.05, 2.01, 0.05))
+"""Shares of the way from a pivot to where the red block belongs, which are right in many scenes."""
 _MIRRORED = {
     "left": "right",
     "right": "left",
@@ -91,11 +93,18 @@ def find_landmarks(x: Floats, sizes: Floats, index: int) -> Landmarks:
 def plank_landmarks(planks: Planks, posts: Floats | None = None) -> Landmarks:
     """Return the landmarks of loaded planks, relative to each plank's middle.
 
+    `side` is one block width from the post, or else from the plank's middle, where the red block
+    belongs, and `side_end` is the plank's end there. So guesses that know this side are no better
+    than others.
+
     Args:
-        posts: Middles of the posts that carry the planks.
+        posts: Middles of the posts that carry the planks, which tip without the red block.
     """
     centers, halves = planks.centers, reach(planks.sizes, planks.yaws)
     rows = np.arange(len(centers))
+    pivots = np.zeros(len(centers)) if posts is None else posts
+    heavier = np.sign(planks.balances - pivots)
+    sides = heavier if posts is None else -heavier
     found = {
         START: np.zeros(len(centers)),
         "left": -planks.lengths / 2,
@@ -106,6 +115,8 @@ def plank_landmarks(planks: Planks, posts: Floats | None = None) -> Landmarks:
         "median": np.median(centers, axis=1),
         "middle": (centers.min(axis=1) + centers.max(axis=1)) / 2,
         "outer": ((centers - halves).min(axis=1) + (centers + halves).max(axis=1)) / 2,
+        "side": pivots + sides,
+        "side_end": sides * planks.lengths / 2,
     }
     return found if posts is None else found | {"post": posts}
 
@@ -117,3 +128,7 @@ def all_guesses(names: Landmarks) -> Iterator[Guess]:
         yield from (Guess(start, end, share) for share in SHARES)
     for start, end in permutations(names, 2):
         yield from (Guess(start, end, 0.0, step) for step in STEPS)
+    if "side" in names:
+        pivot = "post" if "post" in names else START
+        for end in ("side", "side_end"):
+            yield from (Guess(pivot, end, share) for share in FINE if share not in SHARES)

@@ -1,8 +1,10 @@
 """Prices of guesses: what a scene loses in score for each guess that is right in it.
 
-They were found once by `tests/benchmarks/guess_prices.py`, for each kind of scene. The score of a
-scene is the width of the interval of right places, less the prices of the guesses that lie in it.
-Among scenes of high scores no guess is right often, and the intervals are as wide as that permits.
+They were found once by `tests/benchmarks/guess_prices.py`, for each kind of scene. Among scenes
+that are kept no guess is right often. Stacks are kept for their scores: the width of the interval
+of right places, less the prices of the guesses that lie in it. So the intervals are as wide as that
+permits. On planks the intervals are equally wide, or nearly so. A plank is kept by chance, the less
+probably the more these prices are: so planks stay as various as that permits.
 """
 
 import json
@@ -12,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physrl.environments.geometry import Floats
 from physrl.tasks.landmarks import Guess, Landmarks
@@ -25,9 +28,9 @@ class Prices:
     """What a scene loses in score for each guess that is right in it."""
 
     prices: dict[Guess, float]
-    """In block widths."""
+    """In block widths; on planks, of the logarithm of the probability to be kept."""
     threshold: float
-    """The score that a few of a hundred candidates reach with default settings."""
+    """Score from which a stack is kept; a few of a hundred are. Planks: less the free charge."""
 
     def scores(self, low: Floats, high: Floats, landmarks: Landmarks) -> Floats:
         """Return the score of each scene; minus infinity where no place is right.
@@ -36,11 +39,24 @@ class Prices:
             low, high: ends of the intervals of right places, one a scene.
             landmarks: places from which guesses are made, one a scene each.
         """
-        scores = np.minimum(high - low, WIDEST)
+        scores: Floats = np.minimum(high - low, WIDEST) - self.charges(low, high, landmarks)
+        return np.where(low < high, scores, -np.inf)
+
+    def keep(
+        self, rng: np.random.Generator, low: Floats, high: Floats, landmarks: Landmarks
+    ) -> NDArray[np.bool_]:
+        """Return which planks are kept: each with probability exp(-threshold - charges)."""
+        chances = rng.exponential(size=len(low))
+        kept: NDArray[np.bool_] = chances - self.charges(low, high, landmarks) >= self.threshold
+        return kept
+
+    def charges(self, low: Floats, high: Floats, landmarks: Landmarks) -> Floats:
+        """Return the sum of the prices of the guesses that are right in each scene."""
+        charges = np.zeros(len(low))
         for guess, price in self.prices.items():
             places = guess.places(landmarks)
-            scores -= price * ((low < places) & (places < high))
-        return np.where(low < high, scores, -np.inf)
+            charges += price * ((low < places) & (places < high))
+        return charges
 
 
 FREE = Prices({}, -math.inf)

@@ -16,12 +16,14 @@ EXPECTED_SCENES = {
     4: "67896ee56c776e1e",
     5: "762018ccb566a8eb",
     6: "fd3a0a8d58cd2968",
+    7: "9d60c8aaebfc19bf",
 }
 EXPECTED_IMAGE = {
     3: "0a23c6cf056d91f5",
     4: "0a23c6cf056d91f5",
     5: "a47f7c149b24446d",
     6: "a96fa3df023b3aaa",
+    7: "a96fa3df023b3aaa",
 }
 """Hash of an image by PyBullet's renderer; Numba may round differently on other machines."""
 

@@ -1,10 +1,15 @@
+import numpy as np
 import pytest
 
 from physrl.config.environment import EnvironmentConfig
 from physrl.environments.geometry import margin
 from physrl.environments.simulator import Simulator
+from physrl.evaluation.rules import right_interval
 from physrl.tasks import TASKS
+from physrl.tasks.counterweight import kind_of, propose
+from physrl.tasks.landmarks import all_guesses
 from physrl.tasks.placing import carrying_block
+from physrl.tasks.prices import load_prices
 from physrl.tasks.task import make_scene
 from physrl.types import Appearance, Block, Camera, Offset, Outcome, SceneSpec, Unparseable
 
@@ -67,3 +72,33 @@ def test_scenes_stand_at_the_ideal_and_never_over_the_middle(
             assert not COUNTERWEIGHT.act(one, Offset(round(x, 2), 0.0), simulator).success
         right.append(ideal.x > 0)
     assert all(one is not other for one, other in zip(right[::2], right[1::2], strict=True))
+
+
+@pytest.mark.parametrize("loads", [1, 2, 3])
+def test_no_guess_is_right_often(loads: int) -> None:
+    beams = propose(np.random.default_rng(7), EnvironmentConfig(), loads, 400_000)
+    prices, landmarks, (low, high) = (
+        load_prices()[kind_of(loads)],
+        beams.landmarks(),
+        beams.right_places(),
+    )
+    kept = prices.keep(np.random.default_rng(8), low, high, landmarks)
+    shares = [
+        ((low < places) & (places < high))[kept].mean()
+        for places in (guess.places(landmarks) for guess in all_guesses(landmarks))
+    ]
+    assert kept.sum() > 50
+    assert max(shares) <= 0.45
+
+
+@pytest.mark.parametrize("name", ["counterweight", "bridge"])
+def test_knowing_the_side_and_the_best_distance_is_seldom_enough(name: str) -> None:
+    task, ways = TASKS[name], []
+    for index in range(200):
+        scene = make_scene(task, EnvironmentConfig(), 0, "test", index)
+        red = next(block for block in scene.blocks if block.color == "red")
+        pivot = scene.blocks[0] if name == "counterweight" else carrying_block(scene.blocks)
+        low, high = (red.x - pivot.x + x for x in right_interval(task, scene))
+        ways.append((low, high) if low + high > 0 else (-high, -low))
+    shares = [np.mean([low < x < high for low, high in ways]) for x in np.arange(0.05, 2.5, 0.05)]
+    assert max(shares) <= 0.45
