@@ -32,7 +32,8 @@ from physrl.models.logprobs import completion_logprobs
 from physrl.models.tiny import IMAGE_SIZE, TAGS, build_tiny, save_checkpoint
 from physrl.tasks import TASKS
 from physrl.tasks.task import question_text
-from physrl.types import Prompt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Prompt
 
 CHUNK = 250
 """Images that a process renders at a time."""

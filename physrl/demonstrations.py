@@ -16,8 +16,9 @@ from physrl.tasks.prediction import (
     prediction_text,
     true_motion,
 )
+from physrl.training_records import Demonstration
 from physrl.turns import continue_prompt
-from physrl.types import Demonstration, Prompt, SceneSpec
+from physrl.types import Prompt, SceneSpec
 
 SHUFFLED_SCENES = 1 << 20
 """Number of scenes that a shuffled answer is drawn from."""

@@ -8,10 +8,10 @@ from physrl.question_source import QuestionSource
 from physrl.rewards.exact import is_same_answer
 from physrl.rewards.score import score
 from physrl.tasks.answers import answer_text, extract_answer
+from physrl.training_records import Demonstration
 from physrl.types import (
     Attempt,
     Completion,
-    Demonstration,
     Generation,
     Outcome,
     Prompt,

@@ -11,8 +11,9 @@ from physrl.protocols import RolloutRequest
 from physrl.question_source import QuestionSource, Source
 from physrl.replies import answer_question, demonstrate_answers
 from physrl.scene_source import prepare
+from physrl.training_records import Demonstration
 from physrl.turns import carry_out, follow_ups
-from physrl.types import Demonstration, Generation, Question, RolloutGroup
+from physrl.types import Generation, Question, RolloutGroup
 
 
 class World:

@@ -23,7 +23,8 @@ from physrl.config.run import RunConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.errors import LearnerLostError, LostError
 from physrl.storage.checkpoints import Checkpoint
-from physrl.types import Metrics, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Metrics
 
 ATTEMPTS = 3
 """Number of attempts at a call before the loss of ranks ends the run."""

@@ -12,7 +12,8 @@ import ray
 from cluster.learner.step_rollouts import StepRollouts
 from cluster.runtime.cold_start import cold_start
 from physrl.config.run import RunConfig
-from physrl.types import Metrics, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Metrics
 
 PIECE_BYTES = 64 << 20
 """Bytes of a file that travel between machines at once."""

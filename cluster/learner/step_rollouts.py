@@ -6,7 +6,7 @@ import ray
 
 from physrl.algorithms.advantage import Rewards
 from physrl.algorithms.batch import rollout_batch
-from physrl.types import TrainingBatch
+from physrl.training_records import TrainingBatch
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from physrl.errors import GenerationError
-from physrl.types import TrainingExample
+from physrl.training_records import TrainingExample
 
 EXAMPLES = 8
 """Completions that are scored twice; a policy that was misread differs on nearly every token."""

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from jobs.gpu_check.rows import Failed
-from physrl.types import Generation, Prompt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Generation, Prompt
 
 MOST = {"float32": 2e-3, "bfloat16": 5e-2}
 """Largest mean difference of a token's log-probability, in nats; equal weights differ by 1e-6 and

@@ -16,7 +16,8 @@ from physrl.config.model import ModelConfig
 from physrl.config.runtime import RuntimeConfig
 from physrl.protocols import Sampling
 from physrl.tracing import Trace
-from physrl.types import Prompt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Prompt
 
 GROUP, LONGEST = 2, 16
 NOISE = 0.02

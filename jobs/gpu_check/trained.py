@@ -20,7 +20,8 @@ from physrl.metrics import read_metrics
 from physrl.protocols import Sampling
 from physrl.scene_source import prepare, scene_source
 from physrl.storage.run_folder import open_run
-from physrl.types import Generation, Metrics, Prompt, TrainingBatch, TrainingExample
+from physrl.training_records import TrainingBatch, TrainingExample
+from physrl.types import Generation, Metrics, Prompt
 
 PROMPTS, GROUP = 4, 4
 """Prompts, and completions of each, that are compared."""

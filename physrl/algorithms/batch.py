@@ -15,13 +15,8 @@ from physrl.algorithms.advantage import (
 from physrl.algorithms.overlong import overlong_punishment
 from physrl.config.algorithm import RLConfig
 from physrl.groups import Group
-from physrl.types import (
-    Demonstration,
-    Metrics,
-    RolloutGroup,
-    TrainingBatch,
-    TrainingExample,
-)
+from physrl.training_records import Demonstration, TrainingBatch, TrainingExample
+from physrl.types import Metrics, RolloutGroup
 
 
 class Tokenizer(Protocol):

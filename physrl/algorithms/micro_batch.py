@@ -12,7 +12,7 @@ from physrl.data.collate import Collator, ModelInputs
 from physrl.data.rows import share_rows
 from physrl.errors import GenerationError
 from physrl.models.engine import Engine
-from physrl.types import TrainingExample
+from physrl.training_records import TrainingExample
 
 
 @dataclass(frozen=True, slots=True)

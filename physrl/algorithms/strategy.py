@@ -13,7 +13,7 @@ from physrl.algorithms.loss import LossInputs, LossMetrics
 from physrl.algorithms.micro_batch import MicroBatch
 from physrl.config.algorithm import PolicyGradientConfig
 from physrl.config.run import RunConfig
-from physrl.types import Demonstration, TrainingBatch, TrainingExample
+from physrl.training_records import Demonstration, TrainingBatch, TrainingExample
 
 Samples = TrainingBatch | Sequence[Demonstration]
 """Input of a step: rollouts for a policy gradient, demonstrations for SFT."""

@@ -19,7 +19,8 @@ from physrl.data.collate import Collator, ModelInputs
 from physrl.models.engine import Engine
 from physrl.models.logprobs import completion_logprobs
 from physrl.models.reference import make_reference
-from physrl.types import Metrics, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Metrics
 
 
 class Learner:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from physrl.data.rows import share_rows
 from physrl.errors import GenerationError
-from physrl.types import Image, Prompt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Image, Prompt
 
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 

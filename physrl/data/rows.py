@@ -8,7 +8,8 @@ image this saves most of the computation.
 
 from collections.abc import Callable, Sequence
 
-from physrl.types import Prompt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Prompt
 
 LONGEST_ROW = 1024
 """Largest number of tokens in a row that several completions share. Attention cost grows with the

@@ -12,7 +12,8 @@ from torch import Tensor
 from physrl.data.collate import Collator, ModelInputs
 from physrl.models.engine import evaluating
 from physrl.models.logprobs import core, last_hidden
-from physrl.types import Prompt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Prompt
 
 REGIONS = 9
 """Number of parts of an image whose patches are averaged, which keeps the layout and gives images

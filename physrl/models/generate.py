@@ -11,7 +11,8 @@ from physrl.data.collate import Collator, ModelInputs
 from physrl.models.engine import evaluating
 from physrl.models.logprobs import completion_logprobs, core
 from physrl.protocols import Sampling, prompt_seed
-from physrl.types import Completion, Generation, Prompt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Completion, Generation, Prompt
 
 
 class TransformersGenerator:

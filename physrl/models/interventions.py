@@ -20,7 +20,8 @@ from physrl.data.collate import Collator, ModelInputs
 from physrl.models.activations import ROWS, language_layers
 from physrl.models.engine import evaluating
 from physrl.models.logprobs import completion_logprobs, core
-from physrl.types import Prompt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Prompt
 
 States = NDArray[np.float32]
 """Hidden states of deciding tokens, choices x width."""

@@ -12,7 +12,8 @@ from physrl.errors import GenerationError
 from physrl.models.loading import load_model
 from physrl.models.logprobs import completion_logprobs
 from physrl.models.processor import configured_processor
-from physrl.types import Prompt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Prompt
 
 LARGEST = {"float32": 1e-3, "bfloat16": 0.1}
 """Largest mean difference in nats per token between the merged model and the original: rounding."""

@@ -33,7 +33,8 @@ from physrl.models.linear_scores import linear_scores
 from physrl.models.loading import peft_config
 from physrl.models.processor import load_processor
 from physrl.models.tiny import tiny_config
-from physrl.types import Prompt, TrainingBatch, TrainingExample
+from physrl.training_records import TrainingBatch, TrainingExample
+from physrl.types import Prompt
 
 BASE = Path(__file__).parents[2] / "assets/tiny-base"
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "B200": 2250e12}

@@ -230,7 +230,7 @@ def random_batch(sequences: int) -> Any:
     from physrl.environments.renderer import TinyRenderer
     from physrl.tasks import TASKS
     from physrl.tasks.task import make_prompt, make_scene
-    from physrl.types import TrainingBatch, TrainingExample
+    from physrl.training_records import TrainingBatch, TrainingExample
 
     task, settings, renderer = TASKS["place"], validate({}).environment, TinyRenderer()
     scenes = [make_scene(task, settings, 0, "train", i) for i in range(-(-sequences // 8))]

@@ -30,7 +30,8 @@ from cluster.weights.sync import Policy
 from physrl.algorithms.budget import KEYS
 from physrl.groups import GroupState
 from physrl.protocols import RolloutRequest, Sampling
-from physrl.types import Generation, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Generation
 
 CALLS = 100_000
 """Concurrent calls of a host: no limit."""

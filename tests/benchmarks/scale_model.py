@@ -37,7 +37,8 @@ from physrl.groups import Group, GroupState, local_group
 from physrl.rollout import training_request
 from physrl.scene_source import scene_source
 from physrl.tasks import TASKS
-from physrl.types import Completion, Generation, TrainingBatch
+from physrl.training_records import TrainingBatch
+from physrl.types import Completion, Generation
 from physrl.world import World
 
 GROUP = 16

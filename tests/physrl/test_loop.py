@@ -12,7 +12,8 @@ from physrl.environments.renderer import TinyRenderer
 from physrl.loop import ReferenceLoop
 from physrl.protocols import Sampling
 from physrl.scene_source import SceneSource, prepare
-from physrl.types import Attempt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Attempt
 from tests.support.paths import TINY_BASE
 
 

@@ -14,7 +14,8 @@ from physrl.models.loading import peft_config
 from physrl.models.logprobs import completion_logprobs
 from physrl.models.tiny import IMAGE_SIZE, TAGS, build_tiny
 from physrl.protocols import Sampling
-from physrl.types import Generation, Prompt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Generation, Prompt
 
 QUESTION = "Will any block fall?"
 GREEDY = Sampling(group_size=1, temperature=0, max_tokens=8, seed=0)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from physrl.types import Prompt, TrainingBatch, TrainingExample
+from physrl.training_records import TrainingBatch, TrainingExample
+from physrl.types import Prompt
 
 
 def make_batch() -> TrainingBatch:

@@ -25,7 +25,8 @@ from physrl.models.tiny import TAGS, build_tiny, save_checkpoint
 from physrl.protocols import Sampling
 from physrl.tasks.answers import Axis, answer_pattern, answer_text
 from physrl.tracing import Trace
-from physrl.types import Generation, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Generation
 from tests.support.inference import (
     GREEDY,
     QUESTION,

@@ -23,7 +23,8 @@ from physrl.models.engine import TorchEngine
 from physrl.models.loading import load_model
 from physrl.models.processor import load_processor
 from physrl.storage.checkpoints import Checkpoints
-from physrl.types import Metrics, Prompt, TrainingBatch, TrainingExample
+from physrl.training_records import TrainingBatch, TrainingExample
+from physrl.types import Metrics, Prompt
 from tests.support.runs import make_config
 
 EVERYWHERE = {"rank": 4, "vision": True, "projector": True}

@@ -13,7 +13,8 @@ from cluster.learner.rank import LearnerRank
 from physrl.config.load import validate
 from physrl.config.model import ModelConfig
 from physrl.models import loading
-from physrl.types import Demonstration, Prompt
+from physrl.training_records import Demonstration
+from physrl.types import Prompt
 from tests.support.paths import ROOT, TINY_BASE
 
 

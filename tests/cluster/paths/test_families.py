@@ -21,13 +21,8 @@ from physrl.models.real_form import SMALL, padded_tokenizer, save_real_form
 from physrl.models.tiny import IMAGE_SIZE, TAGS
 from physrl.protocols import Sampling
 from physrl.tracing import Trace
-from physrl.types import (
-    Demonstration,
-    Generation,
-    Prompt,
-    TrainingBatch,
-    TrainingExample,
-)
+from physrl.training_records import Demonstration, TrainingBatch, TrainingExample
+from physrl.types import Generation, Prompt
 from tests.support.families import save_family
 from tests.support.images import random_image
 from tests.support.inference import QUESTION, randomize

@@ -34,7 +34,8 @@ from physrl.metrics import read_metrics
 from physrl.rollout import step_indices, training_request
 from physrl.scene_source import scene_source
 from physrl.storage.run_folder import has_trained, open_run
-from physrl.types import Metrics, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Metrics
 from tests.support.paths import TINY_BASE
 from tests.support.reporters import SilentReporter
 from tests.support.runs import make_config

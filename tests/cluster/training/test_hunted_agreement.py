@@ -7,7 +7,8 @@ import pytest
 
 from cluster.training.agreement import LARGEST, check_agreement
 from physrl.errors import GenerationError
-from physrl.types import Prompt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Prompt
 
 IMAGE = np.zeros((28, 28, 3), np.uint8)
 

@@ -14,7 +14,8 @@ from physrl.config.run import RunConfig
 from physrl.data.collate import Collator
 from physrl.errors import ConfigError, UserError
 from physrl.models.processor import configured_processor
-from physrl.types import Prompt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Prompt
 from tests.support.paths import TINY_BASE
 
 SIZES = [

@@ -16,7 +16,8 @@ from physrl.algorithms.batch import (
 from physrl.config.algorithm import GRPOConfig
 from physrl.data.collate import Collator
 from physrl.models.processor import load_processor
-from physrl.types import Demonstration, Prompt, Reward, RolloutGroup
+from physrl.training_records import Demonstration
+from physrl.types import Prompt, Reward, RolloutGroup
 from tests.support.groups import complete, group_of, record_of
 from tests.support.paths import TINY_BASE
 

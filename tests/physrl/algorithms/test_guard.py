@@ -17,7 +17,8 @@ from physrl.errors import DivergedError, UserError
 from physrl.models.engine import TorchEngine
 from physrl.models.loading import load_model
 from physrl.models.processor import load_processor
-from physrl.types import Prompt, TrainingBatch, TrainingExample
+from physrl.training_records import TrainingBatch, TrainingExample
+from physrl.types import Prompt
 from tests.support.paths import TINY_BASE
 
 

@@ -15,7 +15,7 @@ from physrl.models.engine import TorchEngine
 from physrl.models.loading import load_model, save_model
 from physrl.models.processor import load_processor
 from physrl.models.reference import BaseReference, FrozenReference
-from physrl.types import TrainingBatch, TrainingExample
+from physrl.training_records import TrainingBatch, TrainingExample
 from tests.support.paths import TINY_BASE
 from tests.support.training_batches import make_batch
 

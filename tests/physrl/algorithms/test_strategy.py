@@ -8,7 +8,8 @@ import torch
 from physrl.algorithms.micro_batch import MicroBatch
 from physrl.algorithms.strategy import Strategy, make_strategy
 from physrl.config.load import validate
-from physrl.types import Demonstration, Prompt, TrainingBatch, TrainingExample
+from physrl.training_records import Demonstration, TrainingBatch, TrainingExample
+from physrl.types import Prompt
 
 PROMPT = Prompt.ask("p", "?")
 CUT = TrainingExample(PROMPT, (1, 2, 3), truncated=True)

@@ -16,10 +16,8 @@ from physrl.models.engine import TorchEngine
 from physrl.models.loading import load_model
 from physrl.models.logprobs import completion_logprobs
 from physrl.models.processor import load_processor
-from physrl.types import (
-    Metrics,
-    TrainingBatch,
-)
+from physrl.training_records import TrainingBatch
+from physrl.types import Metrics
 from tests.support.paths import TINY_BASE
 from tests.support.training_batches import make_batch
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from physrl.data.rows import share_rows
-from physrl.types import Prompt, TrainingExample
+from physrl.training_records import TrainingExample
+from physrl.types import Prompt
 
 IMAGE = np.zeros((28, 28, 3), np.uint8)
 A, B = (Prompt.ask(name, "How many?", IMAGE) for name in "ab")

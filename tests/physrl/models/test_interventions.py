@@ -13,7 +13,7 @@ from physrl.models.interventions import Choice, Replacement, deciding_states, lo
 from physrl.models.loading import load_model
 from physrl.models.logprobs import completion_logprobs
 from physrl.models.processor import load_processor
-from physrl.types import TrainingExample
+from physrl.training_records import TrainingExample
 from tests.support.inference import build_random, image_prompts, randomize
 
 PAIRS = 9

@@ -11,7 +11,8 @@ from physrl.data.collate import Collator
 from physrl.models.loading import load_model
 from physrl.models.logprobs import completion_logprobs
 from physrl.models.processor import load_processor
-from physrl.types import Prompt, TrainingExample, Turn
+from physrl.training_records import TrainingExample
+from physrl.types import Prompt, Turn
 from tests.support.images import random_image
 
 

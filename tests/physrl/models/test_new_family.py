@@ -16,7 +16,8 @@ from physrl.models.activations import collect_activations
 from physrl.models.engine import TorchEngine
 from physrl.models.loading import load_model
 from physrl.models.processor import load_processor
-from physrl.types import Demonstration, Prompt
+from physrl.training_records import Demonstration
+from physrl.types import Prompt
 from tests.support.families import BUILDERS, qwen3_settings, save_family
 from tests.support.images import random_image
 from tests.support.paths import ROOT

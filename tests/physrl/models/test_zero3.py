@@ -24,7 +24,8 @@ from physrl.models.engine import Engine, TorchEngine
 from physrl.models.loading import load_model
 from physrl.models.processor import load_processor
 from physrl.models.token_scores import token_scores
-from physrl.types import Prompt, TrainingBatch, TrainingExample
+from physrl.training_records import TrainingBatch, TrainingExample
+from physrl.types import Prompt
 from tests.support.paths import ROOT, TINY_BASE
 
 TOKENS = (3, 600)
