@@ -262,4 +262,5 @@ def test_mirrored_scenes_earn_the_same(name: str, simulator: Simulator) -> None:
         for action in actions:
             one = earned(scene, action, simulator, [*CONFIGS, AuthorsRewardConfig()])
             other = earned(image, mirror(action), simulator, [*CONFIGS, AuthorsRewardConfig()])
-            assert one == pytest.approx(other, abs=1e-2), (index, action)
+            # PyBullet solves contacts in an order: mirrored falls end a little differently.
+            assert one == pytest.approx(other, abs=5e-2), (index, action)
