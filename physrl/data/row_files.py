@@ -3,6 +3,7 @@
 Rows stay as they are stored, images compressed; a file on this machine is mapped into memory.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from physrl.config.questions import QuestionsConfig
 from physrl.errors import DataError, boundary
 from physrl.json_text import parse_object
 from physrl.storage.object_store import ObjectStore
+from physrl.types import JSON
 
 COLUMN_KEYS = ("image", "question", "answer")
 """Keys of the configuration that name columns."""
@@ -113,7 +115,8 @@ def _open_table(store: ObjectStore, key: str, columns: Sequence[str]) -> pa.Tabl
         complete = set(columns) <= set(file.schema_arrow.names)
         table = file.read(columns) if complete else file.schema_arrow.empty_table()
     else:
-        table = _open_arrow(source) if key.endswith(".arrow") else _read_lines(source)
+        arrow = key.endswith(".arrow")
+        table = _open_arrow(source) if arrow else _read_lines(source.read(), columns)
         complete = set(columns) <= set(table.column_names)
     table.validate(full=True)  # else a damaged file ends the process when a row is read
     return table.select(columns) if complete else table
@@ -128,11 +131,34 @@ def _open_arrow(source: pa.NativeFile) -> pa.Table:
         return pa.ipc.open_file(source).read_all()
 
 
-def _read_lines(source: pa.NativeFile) -> pa.Table:
-    """Read JSON lines; pyarrow's own reader ends the process on some damaged ones."""
-    rows = [parse_object(line) for line in source.read().splitlines() if line.strip()]
+def _read_lines(data: bytes, columns: Sequence[str]) -> pa.Table:
+    """Read columns of JSON lines; pyarrow's own reader ends the process on some damaged ones.
+
+    Other columns may hold anything. Without its rows if a column is missing.
+    """
+    rows = [
+        _parse_line(number, line)
+        for number, line in enumerate(data.removeprefix(BOM_UTF8).splitlines(), start=1)
+        if line.strip()
+    ]
     names = dict.fromkeys(name for row in rows for name in row)
-    return pa.table({name: [row.get(name) for row in rows] for name in names})
+    if not set(columns) <= names.keys():
+        return pa.table({name: [] for name in names})
+    return pa.table({name: _column(name, [row.get(name) for row in rows]) for name in columns})
+
+
+def _parse_line(number: int, line: bytes) -> JSON:
+    try:
+        return parse_object(line)
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}") from None
+
+
+def _column(name: str, values: Sequence[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError) as error:
+        raise ValueError(f"column '{name}': {error}") from None
 
 
 def _label_names(schema: pa.Schema, column: str) -> list[str]:
