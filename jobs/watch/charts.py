@@ -1,4 +1,4 @@
-"""Charts as shapes of an SVG: lines over steps, points, parallel axes.
+"""Charts as shapes of an SVG: lines over steps, points, parallel axes, stacked bands.
 
 Colors are classes of the style sheet, so that both color schemes have their own.
 """
@@ -59,6 +59,10 @@ class Chart:
     """Names and colors of the groups."""
     x_name: str = ""
     y_name: str = ""
+    bands: tuple[Shape, ...] = ()
+    """Areas, drawn below all else."""
+    events: tuple[Mark, ...] = ()
+    """Vertical lines where something happened."""
     width: int = WIDTH
     height: int = HEIGHT
 
@@ -89,12 +93,12 @@ def draw(
         placed = [(x_axis.place(scale_x(x)), y_axis.place(y)) for x, y in points]
         text = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         shapes.append(Shape(each.name, colors[each.group], text, placed[-1], each.link))
-    x_values = sorted(set(xs)) if log else _round_values(min(xs), max(xs))
+    x_values = sorted(set(xs)) if log else round_values(min(xs), max(xs))
     return Chart(
         label,
         tuple(shapes),
         tuple(Mark(x_axis.place(scale_x(x)), f"{x:g}") for x in x_values),
-        tuple(Mark(y_axis.place(y), f"{y:g}") for y in _round_values(min(ys), max(ys))),
+        tuple(Mark(y_axis.place(y), f"{y:g}") for y in round_values(min(ys), max(ys))),
         tuple(colors.items()),
         x_name,
         y_name,
@@ -172,7 +176,7 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _round_values(low: float, high: float) -> list[float]:
+def round_values(low: float, high: float) -> list[float]:
     """List up to six round values between two."""
     if high <= low:
         return [low]

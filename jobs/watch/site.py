@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 
 from jobs.display.printable import printable
 from jobs.watch import runs as run_files
+from jobs.watch.health import Warnings
 from jobs.watch.listed_store import ListedStore
 from jobs.watch.page_lock import PageLock
 from jobs.watch.places import Places
@@ -41,6 +42,7 @@ class Site:
     def __init__(self, names: Sequence[str], patience_s: float = FIRST_READING_S) -> None:
         self.page_lock = PageLock()
         self.places, self.runs, self.studies = Places(names), Runs(), Studies(self.page_lock)
+        self.warnings = Warnings()
         self.views: list[StudyView] = []
         self.problems: list[str] = []
         self._trial_runs: dict[tuple[str, str], ListedStore] = {}

@@ -1,5 +1,6 @@
 """Metrics of a trial's run over its steps, thinned out to what a chart can show."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -54,8 +55,9 @@ def thin_out(rows: Sequence[Metrics], seconds: float) -> TrialCurves:
 
 def median_time(rows: Sequence[Metrics]) -> float | None:
     """Return the median duration of some steps in seconds; None without any."""
-    times = [row["time/step_s"] for row in rows if "time/step_s" in row]
-    return median(times) if times else None
+    times = [_number(row.get("time/step_s")) for row in rows]
+    known = [seconds for seconds in times if math.isfinite(seconds)]
+    return median(known) if known else None
 
 
 def smooth(values: Numbers, window: int) -> Numbers:

@@ -4,7 +4,9 @@ import math
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
+
+import numpy as np
 
 from physrl.types import Metrics
 
@@ -27,6 +29,15 @@ ALL = 0.999
 """Fraction that counts as all."""
 ACCURACY = re.compile(r"task/([^/]+)/accuracy")
 """Key of a task's accuracy."""
+READ = (
+    "reward",
+    "entropy",
+    "parse/failure_rate",
+    "completions/mean_length",
+    "completions/clipped_ratio",
+    "frac_reward_zero_std",
+)
+"""Other keys that checks read."""
 
 
 class HealthCheck:
@@ -43,6 +54,9 @@ class HealthCheck:
 
     def __call__(self, metrics: Metrics) -> list[str]:
         """Return the warnings of this step, usually none."""
+        metrics = {
+            key: value for key, value in metrics.items() if key in READ or ACCURACY.fullmatch(key)
+        }
         if not self._first and (hopeless := no_signal(metrics)) is not None:
             self._first.append(metrics)
             self._last.append(metrics)
@@ -180,7 +194,7 @@ def _reward_rise(old: Rows, new: Rows) -> str | None:
     before, after = _values(old, "reward"), _values(new, "reward")
     if len(before) < WINDOW or len(after) < WINDOW:
         return None
-    error = math.hypot(stdev(before), stdev(after)) / math.sqrt(WINDOW)
+    error = math.hypot(np.std(before, ddof=1), np.std(after, ddof=1)) / math.sqrt(WINDOW)
     if not fmean(after) - fmean(before) > CERTAIN * error:
         return None
     return f"{fmean(before):.3g} to {fmean(after):.3g}"
