@@ -29,15 +29,6 @@ ALL = 0.999
 """Fraction that counts as all."""
 ACCURACY = re.compile(r"task/([^/]+)/accuracy")
 """Key of a task's accuracy."""
-READ = (
-    "reward",
-    "entropy",
-    "parse/failure_rate",
-    "completions/mean_length",
-    "completions/clipped_ratio",
-    "frac_reward_zero_std",
-)
-"""Other keys that checks read."""
 
 
 class HealthCheck:
@@ -54,9 +45,6 @@ class HealthCheck:
 
     def __call__(self, metrics: Metrics) -> list[str]:
         """Return the warnings of this step, usually none."""
-        metrics = {
-            key: value for key, value in metrics.items() if key in READ or ACCURACY.fullmatch(key)
-        }
         if not self._first and (hopeless := no_signal(metrics)) is not None:
             self._first.append(metrics)
             self._last.append(metrics)

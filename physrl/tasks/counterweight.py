@@ -1,34 +1,26 @@
 """`counterweight`: move the red block sideways onto a plank that would tip without it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from physrl.config.environment import EnvironmentConfig
-from physrl.environments.geometry import Floats, margin, overlaps
+from physrl.environments.geometry import margin, overlaps
 from physrl.environments.palette import RED
-from physrl.environments.planks import Planks, draw_colors, reach, sample_planks
+from physrl.environments.planks import draw_colors
 from physrl.environments.randomness import Streams
 from physrl.environments.sampling import BASE_RANGE
 from physrl.environments.simulator import FALL_DISPLACEMENT, Simulator
 from physrl.errors import SceneError
-from physrl.tasks.landmarks import Landmarks, plank_landmarks
+from physrl.tasks.beams import POST, Beams, sample_beams
 from physrl.tasks.place_x import PlaceX
 from physrl.tasks.placing import distance, draw_side
 from physrl.tasks.plank_rules import aligned, guesses, midway, opposite
 from physrl.tasks.prices import FREE, load_prices
 from physrl.types import Action, Block, Families, Outcome, SceneSpec, Shortcuts, Unparseable
 
-POST = (0.2, 1.0, 1.0)
-"""Width, height and depth of the block under the plank."""
-RED_SIZES = (0.7, 1.2)
-LEVER = (0.25, 0.95)
-"""Bounds of the ideal place as a share of the way from the post to the plank's end."""
-CLEARANCE = 0.05
-"""Smallest distance from the red block in its ideal place to other blocks on the plank."""
 GAP = (0.6, 3.5)
 """Bounds of the distance that the red block has to move."""
 FARTHEST = 3.5
@@ -100,74 +92,9 @@ def _may_begin(red: Block, tower: Sequence[Block], smallest: float) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Beams:
-    """Loaded planks in rows, each with a red block on it and balanced on a post.
-
-    Places are relative to the plank's middle.
-    """
-
-    planks: Planks
-    sizes: Floats
-    """Edge lengths of the red blocks."""
-    places: Floats
-    """Ideal places of the red blocks."""
-
-    @property
-    def masses(self) -> Floats:
-        """Mass of each plank with all blocks."""
-        total: Floats = self.planks.masses + self.sizes**3
-        return total
-
-    @property
-    def posts(self) -> Floats:
-        """Places of the posts: the center of mass of each plank with all blocks."""
-        moments = self.planks.masses * self.planks.balances + self.sizes**3 * self.places
-        posts: Floats = moments / self.masses
-        return posts
-
-    def usable(self, settings: EnvironmentConfig) -> NDArray[np.bool_]:
-        """Return in which rows the red block has room, is needed, and lies where it may."""
-        planks, tips = self.planks, POST[0] / 2 + settings.margin[0]
-        ways = self.places - self.posts
-        levers = ways / (np.sign(ways) * planks.lengths / 2 - self.posts)
-        gaps = np.abs(planks.centers - self.places[:, None])
-        room = gaps - self.sizes[:, None] / 2 - reach(planks.sizes, planks.yaws)
-        usable: NDArray[np.bool_] = (
-            planks.fits
-            & (LEVER[0] <= levers)
-            & (levers <= LEVER[1])
-            & (np.abs(planks.balances - self.posts) >= tips)
-            & (np.abs(self.places) * self.sizes**3 >= tips * self.masses)  # the aligner fails
-            & (room >= CLEARANCE).all(axis=1)
-        )
-        return usable
-
-    def rows(self, kept: NDArray[np.bool_]) -> "Beams":
-        """Return some of the planks."""
-        return Beams(self.planks.rows(kept), self.sizes[kept], self.places[kept])
-
-    def right_places(self) -> tuple[Floats, Floats]:
-        """Return the bounds of the places with which the center of mass is over the post."""
-        slack = POST[0] / 2 * self.masses / self.sizes**3
-        return self.places - slack, self.places + slack
-
-    def landmarks(self) -> Landmarks:
-        """Return the landmarks of the planks."""
-        return plank_landmarks(self.planks, self.posts)
-
-
 def kind_of(loads: int) -> str:
     """Return the kind of scene for which planks with this many loads have prices."""
     return f"counterweight {loads}"
-
-
-def propose(rng: np.random.Generator, settings: EnvironmentConfig, loads: int, count: int) -> Beams:
-    """Draw loaded planks, red blocks and where these lie; return those that are usable."""
-    planks = sample_planks(rng, settings, count, loads)
-    places = rng.uniform(-1, 1, count) * planks.lengths / 2
-    beams = Beams(planks, rng.uniform(*RED_SIZES, count), places)
-    return beams.rows(beams.usable(settings))
 
 
 def _draw(rng: np.random.Generator, settings: EnvironmentConfig, loads: int) -> tuple[Block, ...]:
@@ -177,7 +104,7 @@ def _draw(rng: np.random.Generator, settings: EnvironmentConfig, loads: int) -> 
     """
     prices = load_prices().get(kind_of(loads), FREE)
     for _ in range(BATCHES):
-        beams = propose(rng, settings, loads, BATCH)
+        beams = sample_beams(rng, settings, loads, BATCH)
         (rows,) = np.nonzero(prices.keep(rng, *beams.right_places(), beams.landmarks()))
         if rows.size:
             return _build(rng, settings, beams, int(rows[0]))

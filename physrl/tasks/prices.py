@@ -30,7 +30,7 @@ class Prices:
     prices: dict[Guess, float]
     """In block widths; on planks, of the logarithm of the probability to be kept."""
     threshold: float
-    """Score from which a stack is kept; a few of a hundred are. Planks: less the free charge."""
+    """Score from which a stack is kept; on planks, minus the charges up to which all are kept."""
 
     def scores(self, low: Floats, high: Floats, landmarks: Landmarks) -> Floats:
         """Return the score of each scene; minus infinity where no place is right.

@@ -34,6 +34,7 @@ from scipy.optimize import minimize
 from physrl.config.environment import MOST_BLOCKS, EnvironmentConfig
 from physrl.environments.geometry import Floats
 from physrl.tasks import bridge, counterweight, stacks
+from physrl.tasks.beams import sample_beams
 from physrl.tasks.landmarks import Guess, Landmarks, all_guesses, plank_landmarks
 from physrl.tasks.prices import WIDEST, Prices
 
@@ -93,7 +94,7 @@ def draw_counterweights(loads: int, seed: int) -> Drawn:
     """Draw planks on posts that a red block can hold."""
     rng, parts, count = np.random.default_rng(seed), [], 0
     while count < BEAMS:
-        parts.append(counterweight.propose(rng, SETTINGS, loads, DRAWN))
+        parts.append(sample_beams(rng, SETTINGS, loads, DRAWN))
         count += len(parts[-1].sizes)
     low, high = map(np.concatenate, zip(*(part.right_places() for part in parts), strict=True))
     found = [part.landmarks() for part in parts]
@@ -111,6 +112,7 @@ class Kind:
     cap: float
     """Share of kept scenes in which a guess may be right."""
     find: Callable[["Kind"], Prices]
+    keep: Callable[[Prices, Drawn], Hits]
 
 
 def price_stacks(kind: Kind) -> Prices:
@@ -186,12 +188,14 @@ def price_planks(kind: Kind) -> Prices:
     return replace(priced, threshold=round(float(np.quantile(-charges, SURE)), DIGITS))
 
 
-def keep(kind: Kind, prices: Prices, drawn: Drawn) -> Hits:
-    """Return which scenes are kept."""
-    seen = (drawn.low, drawn.high, drawn.landmarks)
-    if kind.find is price_planks:
-        return prices.keep(np.random.default_rng(0), *seen)
-    return prices.scores(*seen) >= prices.threshold
+def keep_stacks(prices: Prices, drawn: Drawn) -> Hits:
+    """Return which stacks are kept."""
+    return prices.scores(drawn.low, drawn.high, drawn.landmarks) >= prices.threshold
+
+
+def keep_planks(prices: Prices, drawn: Drawn) -> Hits:
+    """Return which planks are kept."""
+    return prices.keep(np.random.default_rng(0), drawn.low, drawn.high, drawn.landmarks)
 
 
 def _mirrored(guesses: list[Guess]) -> list[int]:
@@ -203,20 +207,28 @@ def _mirrored(guesses: list[Guess]) -> list[int]:
 KINDS = (
     {
         stacks.kind_of(blocks, index): Kind(
-            partial(draw_stacks, blocks, index), blocks <= MOST_BY_DEFAULT, 0.36, price_stacks
+            partial(draw_stacks, blocks, index),
+            blocks <= MOST_BY_DEFAULT,
+            0.36,
+            price_stacks,
+            keep_stacks,
         )
         for blocks in range(stacks.FEWEST, MOST_BLOCKS + 1)
         for index in range(stacks.LOWEST, blocks)
     }
     | {
         bridge.kind_of(loads): Kind(
-            partial(draw_bridges, loads), loads < MOST_BY_DEFAULT, cap, price_planks
+            partial(draw_bridges, loads), loads < MOST_BY_DEFAULT, cap, price_planks, keep_planks
         )
         for loads, cap in enumerate((0.3, 0.33, 0.38, 0.45), start=2)
     }
     | {
         counterweight.kind_of(loads): Kind(
-            partial(draw_counterweights, loads), loads + 1 < MOST_BY_DEFAULT, 0.32, price_planks
+            partial(draw_counterweights, loads),
+            loads + 1 < MOST_BY_DEFAULT,
+            0.32,
+            price_planks,
+            keep_planks,
         )
         for loads in range(1, MOST_BLOCKS - 1)
     }
@@ -230,14 +242,15 @@ def main() -> None:
     )
     rows, worst = json.loads(FILE.read_text(encoding="utf-8")), 0.0
     for name in sys.argv[1:] or KINDS:
-        prices = KINDS[name].find(KINDS[name])
+        kind = KINDS[name]
+        prices = kind.find(kind)
         listed = [[g.start, g.end, g.share, g.step, p] for g, p in prices.prices.items()]
         rows[name] = {"threshold": prices.threshold, "prices": listed}
-        fresh = KINDS[name].draw(3)
-        kept = keep(KINDS[name], prices, fresh)
+        fresh = kind.draw(3)
+        kept = kind.keep(prices, fresh)
         right = fresh.hits()[1]
         shares = right[:, kept].mean(axis=1)
-        if KINDS[name].by_default:
+        if kind.by_default:
             worst = max(worst, float(shares.max()))
         cells = (
             f"{len(listed)}",

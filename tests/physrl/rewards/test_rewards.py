@@ -249,6 +249,8 @@ def test_no_answer_earns_more_than_the_ideal_one(name: str, simulator: Simulator
 @pytest.mark.parametrize("name", TASKS)
 def test_mirrored_scenes_earn_the_same(name: str, simulator: Simulator) -> None:
     task = TASKS[name]
+    # PyBullet solves contacts in an order, and a long plank that tips magnifies the difference.
+    tolerance = 5e-2 if name in ("counterweight", "bridge") else 1e-2
     for index in range(6):
         scene = make_scene(task, SETTINGS, 0, "test", index)
         image, ideal = mirrored(scene), task.ideal(scene)
@@ -262,5 +264,4 @@ def test_mirrored_scenes_earn_the_same(name: str, simulator: Simulator) -> None:
         for action in actions:
             one = earned(scene, action, simulator, [*CONFIGS, AuthorsRewardConfig()])
             other = earned(image, mirror(action), simulator, [*CONFIGS, AuthorsRewardConfig()])
-            # PyBullet solves contacts in an order: mirrored falls end a little differently.
-            assert one == pytest.approx(other, abs=5e-2), (index, action)
+            assert one == pytest.approx(other, abs=tolerance), (index, action)
